@@ -37,10 +37,11 @@ typedef struct member {
     int worker;
 } member;
 
+/* What a worker touches to take part stands in one cache line: joining costs one transfer of it from core to core. */
 struct aim_team {
     _Alignas(LINE) _Atomic uint64_t state;
-    _Alignas(LINE) _Atomic int64_t next;
-    _Alignas(LINE) aim_task_fn fn; /* of the open loop; read by workers only after they joined */
+    _Atomic int64_t next; /* task to be taken next */
+    aim_task_fn fn;       /* of the open loop, like the next two; read by workers only after they joined */
     void *ctx;
     int64_t n_tasks;
     _Alignas(LINE) _Atomic int sleepers; /* workers in or about to enter pthread_cond_wait */
