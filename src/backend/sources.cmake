@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: MIT
+target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/isa.c)
+list(APPEND AIM_TWICE_SOURCES ${CMAKE_CURRENT_LIST_DIR}/open.c)
+list(APPEND AIM_CPU_KERNELS charge_cpu conv_cpu features_cpu linear_cpu table_cpu)

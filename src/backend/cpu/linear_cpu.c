@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* linear_cpu.c - dense layers: y = gelu(x W^T + b) and its backward product, on weights packed into panels.
+ *
+ * A panel holds AIM_PANEL = 2 VL output columns, k after k: panel[k][column]. The inner kernel keeps TILE rows times one panel in registers
+ * (6 x 2 vectors on AVX2, 12 x 2 on AVX-512) and walks k sequentially through one chunk of AIM_K_CHUNK; chunk sums are added in order. Every
+ * output element is thus the same expression for any number of rows: edge tiles repeat their last row and drop the copies.
+ * Loop order panel, chunk, tile: the chunk of the panel (16 kB in float) stays in the first-level cache for all tiles of the range, the rows of x in
+ * the second level if the caller hands out ranges of some 50 rows. */
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/vmath.h"
+
+#if defined(__AVX512F__)
+enum { TILE = 12 };
+#else
+enum { TILE = 6 };
+#endif
+
+void AIM_KERNEL_FN(pack)(const real *w, size_t k_stride, size_t c_stride, int n_k, int n_c, real *out)
+{
+    for (int c0 = 0; c0 < n_c; c0 += AIM_PANEL)
+        for (int k = 0; k < n_k; k++)
+            for (int c = 0; c < AIM_PANEL; c++)
+                *out++ = w[(size_t)k * k_stride + (size_t)(c0 + c) * c_stride];
+}
+
+/* y[r][0..PANEL) = or += sum_k x[r][k] panel[k], k < n_k, for TILE rows of which n_rows are stored. */
+AIM_INLINE void tile_product(const real *AIM_RESTRICT x, size_t ldx, const real *AIM_RESTRICT panel, int n_k, int n_rows, int add,
+                             real *AIM_RESTRICT y, size_t ldy)
+{
+    const real *row[TILE];
+    for (int r = 0; r < TILE; r++)
+        row[r] = x + (size_t)(r < n_rows ? r : n_rows - 1) * ldx;
+    vreal acc[TILE][2] = {{{0}}};
+    for (int k = 0; k < n_k; k++) {
+        const vreal b0 = vload(panel + (size_t)k * AIM_PANEL), b1 = vload(panel + (size_t)k * AIM_PANEL + VL);
+#pragma GCC unroll 12
+        for (int r = 0; r < TILE; r++) {
+            const vreal a = vset(row[r][k]);
+            acc[r][0] += a * b0;
+            acc[r][1] += a * b1;
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < TILE; r++) {
+        if (r >= n_rows)
+            break;
+        real *out = y + (size_t)r * ldy;
+        if (add) {
+            acc[r][0] += vload(out);
+            acc[r][1] += vload(out + VL);
+        }
+        vstore(out, acc[r][0]);
+        vstore(out + VL, acc[r][1]);
+    }
+}
+
+/* One panel of columns for all rows [first, last). */
+static void panel_product(const real *x, size_t ldx, const real *panel, int n_k, int64_t first, int64_t last, real *y, size_t ldy)
+{
+    for (int k0 = 0; k0 < n_k; k0 += AIM_K_CHUNK) {
+        const int n = n_k - k0 < AIM_K_CHUNK ? n_k - k0 : AIM_K_CHUNK;
+        for (int64_t r = first; r < last; r += TILE)
+            tile_product(x + (size_t)r * ldx + k0, ldx, panel + (size_t)k0 * AIM_PANEL, n, (int)(last - r < TILE ? last - r : TILE), k0 > 0,
+                         y + (size_t)r * ldy, ldy);
+    }
+}
+
+static void bias_and_gelu(const aim_linear_args *a, int64_t first, int64_t last, int c)
+{
+    for (int64_t r = first; r < last; r++) {
+        const real *bias = a->bias + (a->bias_row ? (size_t)a->bias_row[r] * a->ldbias : 0) + c;
+        real *y = a->y + (size_t)r * a->ldy + c;
+        real *slope = a->slope ? a->slope + (size_t)r * a->ldslope + c : NULL;
+        for (int v = 0; v < AIM_PANEL; v += VL) {
+            vreal z = vload(y + v) + vload(bias + v), d = vset(R(1.0));
+            if (a->gelu)
+                z = vgelu(z, &d);
+            vstore(y + v, z);
+            if (a->gelu && slope)
+                vstore(slope + v, d);
+        }
+    }
+}
+
+void AIM_KERNEL_FN(linear_fwd)(const aim_linear_args *a, int64_t first, int64_t last)
+{
+    for (int c = 0; c < a->n_out; c += AIM_PANEL) {
+        panel_product(a->x, a->ldx, a->w + (size_t)c * (size_t)a->n_in, a->n_in, first, last, a->y + c, a->ldy);
+        bias_and_gelu(a, first, last, c);
+    }
+}
+
+void AIM_KERNEL_FN(linear_bwd)(const aim_linear_args *a, int64_t first, int64_t last)
+{
+    if (a->slope)
+        for (int64_t r = first; r < last; r++)
+            for (int c = 0; c < a->n_out; c += VL) {
+                real *y = a->y + (size_t)r * a->ldy + c;
+                vstore(y, vload(y) * vload(a->slope + (size_t)r * a->ldslope + c));
+            }
+    for (int c = 0; c < a->n_in; c += AIM_PANEL)
+        panel_product(a->y, a->ldy, a->w + (size_t)c * (size_t)a->n_out, a->n_out, first, last, a->gx + c, a->ldgx);
+}

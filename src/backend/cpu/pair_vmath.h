@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* pair_vmath.h - vector functions of the pair loops, double precision: square root, exponential, erfc, and sin/cos of pi t.
+ *
+ * exp: x = n ln2 + r in two-part arithmetic; n is taken from the low bits of x/ln2 + 1.5 2^52, which needs no conversion instruction (AVX2 has
+ * none for 64-bit integers); Taylor polynomial of degree 12 around 0 on |r| <= 0.347 with the last coefficient fitted to the interval.
+ * Arguments below -700 give e^-700 = 1e-304, above 700 are the caller's mistake. Relative error 2e-16 (tests/unit/test_point.c).
+ * erfc uses the fit of vmath.h: erfc(x) = 2 normal_tail(x sqrt2). */
+#ifndef AIM_BACKEND_CPU_PAIR_VMATH_H
+#define AIM_BACKEND_CPU_PAIR_VMATH_H
+
+#include "backend/cpu/vmath.h"
+
+#include <math.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+AIM_INLINE vreal vsqrt(vreal x)
+{
+#if defined(__AVX512F__)
+    return (vreal)_mm512_sqrt_pd((__m512d)x);
+#elif defined(__AVX__)
+    return (vreal)_mm256_sqrt_pd((__m256d)x);
+#elif defined(__SSE2__)
+    return (vreal)_mm_sqrt_pd((__m128d)x);
+#else
+    for (int k = 0; k < VL; k++)
+        x[k] = sqrt(x[k]);
+    return x;
+#endif
+}
+
+/* a where mask, else 0 */
+AIM_INLINE vreal vkeep(vint mask, vreal a) { return (vreal)((vint)a & mask); }
+AIM_INLINE vreal vmax(vreal a, vreal b) { return vselect(a > b, a, b); }
+AIM_INLINE vreal vmin(vreal a, vreal b) { return vselect(a < b, a, b); }
+
+AIM_INLINE vreal vexp_pair(vreal x)
+{
+    static const double c[] = {1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0, 1.0 / 5040.0,
+                               1.0 / 720.0,       1.0 / 120.0,      1.0 / 24.0,      1.0 / 6.0,      0.5,           1.0,
+                               1.0};
+    x = vmax(x, vset(-700.0));
+    const vreal magic = vset(EXP_MAGIC), shifted = x * vset(1.4426950408889634) + magic;
+    const vreal n = shifted - magic;
+    const vreal r = (x - n * vset(LN2_HI)) - n * vset(LN2_LO);
+    vreal p = vset(c[0]);
+    for (int k = 1; k < (int)(sizeof c / sizeof *c); k++)
+        p = p * r + vset(c[k]);
+    return (vreal)((vint)p + ((vint)shifted << EXP_MANTISSA));
+}
+
+/* erfc(x) for x >= 0, given e = exp(-x^2) */
+AIM_INLINE vreal verfc(vreal x, vreal e) { return vset(2.0) * vnormal_tail(x * vset(1.41421356237309504880), e); }
+
+/* cos and sin of pi t, 0 <= t <= 1: -sin and cos of pi (t - 1/2), Taylor series to 1e-17 */
+AIM_INLINE void vcossinpi(vreal t, vreal *c, vreal *s)
+{
+    static const double sine[] = {1.0 / 51090942171709440000.0, -1.0 / 121645100408832000.0, 1.0 / 355687428096000.0,
+                                  -1.0 / 1307674368000.0, 1.0 / 6227020800.0, -1.0 / 39916800.0, 1.0 / 362880.0,
+                                  -1.0 / 5040.0, 1.0 / 120.0, -1.0 / 6.0, 1.0};
+    static const double cosine[] = {-1.0 / 1124000727777607680000.0, 1.0 / 2432902008176640000.0, -1.0 / 6402373705728000.0,
+                                    1.0 / 20922789888000.0, -1.0 / 87178291200.0, 1.0 / 479001600.0, -1.0 / 3628800.0,
+                                    1.0 / 40320.0, -1.0 / 720.0, 1.0 / 24.0, -0.5, 1.0};
+    const vreal u = (t - vset(0.5)) * vset(3.14159265358979323846), u2 = u * u;
+    vreal a = vset(sine[0]), b = vset(cosine[0]);
+    for (int k = 1; k < (int)(sizeof sine / sizeof *sine); k++)
+        a = a * u2 + vset(sine[k]);
+    for (int k = 1; k < (int)(sizeof cosine / sizeof *cosine); k++)
+        b = b * u2 + vset(cosine[k]);
+    *c = -(a * u);
+    *s = b;
+}
+
+#endif
