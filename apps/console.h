@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* console.h - the process's surroundings: standard output (buffered, every write checked), diagnostics on standard error,
+ * terminal properties and interruption. The only place of the command that knows POSIX. */
+#ifndef CLI_CONSOLE_H
+#define CLI_CONSOLE_H
+
+#include <stddef.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define CLI_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#else
+#define CLI_PRINTF(f, a)
+#endif
+
+/* Exit statuses of every command. */
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_NOT_CONVERGED = 3, CLI_INTERRUPTED = 130 };
+
+/* Call first: makes sure that descriptors 0 to 2 exist (a file opened later must never land there), and that a reader of our output who
+ * leaves early is an error of write instead of a signal. */
+void cli_console_start(void);
+
+/* Standard output. After a failed write everything is dropped; cli_out_failed tells. */
+void cli_out(const char *text, size_t size);
+void cli_puts(const char *text);
+void cli_printf(const char *format, ...) CLI_PRINTF(1, 2);
+int cli_out_flush(void);  /* 1: everything is written */
+int cli_out_failed(void); /* a write failed; the flush that met it has said so (a reader that left is not worth a word) */
+
+/* "aimnet: ..." and a newline on standard error; control characters are shown as '?'. */
+void cli_error(const char *format, ...) CLI_PRINTF(1, 2);
+/* The same with "warning: " or nothing in front; both say nothing after cli_set_quiet(1) (notes of usage errors come before it). */
+void cli_warning(const char *format, ...) CLI_PRINTF(1, 2);
+void cli_note(const char *format, ...) CLI_PRINTF(1, 2);
+void cli_set_quiet(int quiet);
+
+int cli_stdout_is_terminal(void);
+int cli_stderr_is_terminal(void);
+double cli_seconds(void); /* monotonic clock */
+
+/* From now on SIGINT and SIGTERM only set a flag (a second one ends the process at once). */
+void cli_catch_interrupts(void);
+int cli_interrupted(void);
+
+/* One line at the bottom of the terminal that later output overwrites. text NULL removes it. */
+void cli_status_line(const char *text);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* engine.c - from options to a calculator, and back to words about it (engine.h).
+ *
+ * Options that cannot have an effect (a cutoff for a Coulomb method without one) are notes: one line on standard error, and a
+ * warning in every JSON object. Which external parts exist in the end is the calculator's answer, not a guess made here. */
+#include "engine.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "console.h"
+#include "json.h"
+
+#define AT(member) .offset = offsetof(cli_engine_options, member)
+#define NOT_YET_EWALD                                                                              \
+    "Ewald and PME sums are not part of this version; use --coulomb dsf, or simple without "       \
+    "periodicity"
+
+const cli_arg cli_engine_args[] = {
+    {.name = "model", .letter = 'm', .kind = CLI_LIST, .meta = "NAME|PATH", AT(model),
+     .help = "model file, or 'default' for the built-in one; several are an ensemble"},
+    {.name = "device", .kind = CLI_CHOICE, .meta = "DEVICE", AT(device), .choices = "cpu|auto",
+     .hint = "this version has no CUDA backend",
+     .help = "where to compute: cpu (default) or auto"},
+    {.name = "precision", .kind = CLI_CHOICE, .meta = "P", AT(precision), .choices = "single|double",
+     .help = "arithmetic of the network: single (default) or double"},
+    {.name = "threads", .letter = 't', .kind = CLI_INT, .meta = "N", AT(threads), .min = 1,
+     .max = 4096, .help = "worker threads (default: one per processor); results do not depend on it"},
+    {.name = "batch-atoms", .kind = CLI_INT, .meta = "N", AT(batch_atoms), .min = 1, .max = 1e9,
+     .help = "most atoms evaluated together, at least one structure (default 4096); results do not depend on it"},
+    {.name = "charge", .letter = 'c', .kind = CLI_REAL, .meta = "Q", AT(charge),
+     .help = "total charge of every structure, instead of the file's"},
+    {.name = "mult", .kind = CLI_INT, .meta = "M", AT(mult), .min = 1, .max = 1e6,
+     .help = "spin multiplicity of every structure, instead of the file's"},
+    {.name = "coulomb", .kind = CLI_CHOICE, .meta = "METHOD", AT(coulomb), .choices = "simple|dsf",
+     .hint = NOT_YET_EWALD,
+     .help = "long-range Coulomb: simple (all pairs; default) or dsf (damped and shifted)"},
+    {.name = "coulomb-cutoff", .kind = CLI_REAL, .meta = "R", AT(coulomb_cutoff), .max = INFINITY,
+     .above_min = 1, .help = "cutoff of dsf, Angstrom (default 15)"},
+    {.name = "dsf-alpha", .kind = CLI_REAL, .meta = "X", AT(dsf_alpha), .max = INFINITY,
+     .help = "damping of dsf, 1/Angstrom (default 0.2)"},
+    {.name = "ewald-accuracy", .kind = CLI_REAL, .meta = "X", .refused = NOT_YET_EWALD},
+    {.name = "d3-cutoff", .kind = CLI_REAL, .meta = "R", AT(d3_cutoff), .max = INFINITY,
+     .above_min = 1, .help = "cutoff of the dispersion energy, Angstrom (default 15)"},
+    {.name = "d3-smoothing", .kind = CLI_REAL, .meta = "F", AT(d3_smoothing), .max = 1,
+     .help = "part of the dispersion cutoff over which the energy is switched off (default 0.2; 0: none)"},
+    {.name = "lr-cutoff", .kind = CLI_REAL, .meta = "R", AT(lr_cutoff), .max = INFINITY,
+     .above_min = 1, .help = "both cutoffs, dsf and dispersion; the specific options win"},
+    {.name = "no-coulomb", .kind = CLI_FLAG, AT(no_coulomb),
+     .help = "no long-range Coulomb energy outside the model"},
+    {.name = "no-dispersion", .kind = CLI_FLAG, AT(no_dispersion),
+     .help = "no dispersion energy outside the model"},
+    {.name = "mixed-families", .kind = CLI_FLAG, AT(mixed_families),
+     .help = "allow models of different families in one ensemble"},
+};
+
+static void note(cli_engine *e, const char *text)
+{
+    const size_t used = strlen(e->notes);
+    snprintf(e->notes + used, sizeof e->notes - used, "%s%s", used ? "\n" : "", text);
+    cli_warning("%s", text);
+}
+
+static void fill_options(const cli_engine_options *o, cli_engine *e)
+{
+    aimnet_options *a = &e->options;
+    *a = aimnet_options_default();
+    a->device = o->device.given && o->device.value == 1 ? "auto" : "cpu";
+    a->precision = o->precision.value == 1 ? AIMNET_DOUBLE : AIMNET_SINGLE;
+    a->threads = (int)o->threads.value;
+    a->coulomb = o->coulomb.value == 1 ? AIMNET_COULOMB_DSF : AIMNET_COULOMB_SIMPLE;
+    if (o->lr_cutoff.given)
+        a->coulomb_cutoff = a->d3_cutoff = o->lr_cutoff.value;
+    if (o->coulomb_cutoff.given)
+        a->coulomb_cutoff = o->coulomb_cutoff.value;
+    if (o->d3_cutoff.given)
+        a->d3_cutoff = o->d3_cutoff.value;
+    if (o->dsf_alpha.given)
+        a->dsf_alpha = o->dsf_alpha.value;
+    if (o->d3_smoothing.given)
+        a->d3_smoothing = o->d3_smoothing.value;
+    if (o->no_coulomb)
+        a->needs_coulomb = 0;
+    if (o->no_dispersion)
+        a->needs_dispersion = 0;
+    a->mixed_families = o->mixed_families;
+    a->batch_atoms = o->batch_atoms.value;
+}
+
+/* Options that change nothing, now that the calculator has said what it adds. */
+static void note_options_without_effect(const cli_engine_options *o, cli_engine *e)
+{
+    const int has_coulomb = aimnet_calc_has_external_coulomb(e->calc);
+    const int has_dispersion = aimnet_calc_has_external_dftd3(e->calc);
+    const int dsf = aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_DSF;
+    if (o->coulomb.given && !has_coulomb)
+        note(e, "--coulomb has no effect: no Coulomb energy is added to this model");
+    if ((o->coulomb_cutoff.given || o->dsf_alpha.given) && !(has_coulomb && dsf))
+        note(e, "--coulomb-cutoff and --dsf-alpha have no effect without --coulomb dsf");
+    if (o->lr_cutoff.given && !(has_coulomb && dsf))
+        note(e, has_dispersion ? "--lr-cutoff changes the dispersion cutoff only: no Coulomb method with a "
+                                 "cutoff is in use"
+                               : "--lr-cutoff has no effect: nothing with a cutoff is added to this model");
+    if ((o->d3_cutoff.given || o->d3_smoothing.given) && !has_dispersion)
+        note(e, "--d3-cutoff and --d3-smoothing have no effect: no dispersion energy is added to this "
+                "model");
+}
+
+static void warn_lines(const char *lines)
+{
+    while (*lines) {
+        const int size = (int)strcspn(lines, "\n");
+        cli_warning("%.*s", size, lines);
+        lines += size + (lines[size] == '\n');
+    }
+}
+
+int cli_engine_open(const cli_engine_options *o, cli_engine *e)
+{
+    memset(e, 0, sizeof *e);
+    const int n = o->model.n > 0 ? o->model.n : 1;
+    for (int i = 0; i < n; i++) {
+        const char *path = o->model.n > 0 ? o->model.item[i] : NULL;
+        if (aimnet_model_load(path, NULL, &e->models[i]) != AIMNET_OK) {
+            cli_error("%s", aimnet_last_error());
+            if (path && strpbrk(path, "/.\\") == NULL)
+                cli_note("models are given as files in this version, for example --model ./%s.pt", path);
+            return CLI_FAILED;
+        }
+        e->n_models = i + 1;
+    }
+    fill_options(o, e);
+    if (aimnet_model_get_info(e->models[0], &e->info) != AIMNET_OK ||
+        aimnet_calc_create(e->models, n, &e->options, &e->calc) != AIMNET_OK) {
+        cli_error("%s", aimnet_last_error());
+        return CLI_FAILED;
+    }
+    note_options_without_effect(o, e);
+    warn_lines(aimnet_calc_warnings(e->calc));
+    return CLI_OK;
+}
+
+void cli_engine_close(cli_engine *e)
+{
+    aimnet_calc_free(e->calc);
+    for (int i = 0; i < e->n_models; i++)
+        aimnet_model_free(e->models[i]);
+    memset(e, 0, sizeof *e);
+}
+
+void cli_engine_override(const cli_engine_options *o, aimnet_system *system)
+{
+    if (o->charge.given)
+        system->charge = o->charge.value;
+    if (o->mult.given)
+        system->mult = (double)o->mult.value;
+}
+
+static const char *model_name(const cli_engine *e, int i)
+{
+    aimnet_model_info info;
+    return aimnet_model_get_info(e->models[i], &info) == AIMNET_OK ? info.name : "?";
+}
+
+/* Prints ", text" or a new line before it when it no longer fits. */
+static void headline_part(const char *text, int *column)
+{
+    const int size = (int)strlen(text);
+    if (*column > 0 && *column + 2 + size > 80) {
+        cli_puts(",\n  ");
+        *column = 2;
+    } else if (*column > 0) {
+        cli_puts(", ");
+        *column += 2;
+    }
+    cli_puts(text);
+    *column += size;
+}
+
+void cli_engine_headline(const cli_engine *e)
+{
+    const int coulomb = aimnet_calc_has_external_coulomb(e->calc);
+    char text[256];
+    int column = 0;
+    for (int i = 0; i < e->n_models; i++) {
+        if (e->n_models == 1)
+            snprintf(text, sizeof text, "Model %s", model_name(e, i));
+        else if (i == 0)
+            snprintf(text, sizeof text, "Ensemble of %d models: %s", e->n_models, model_name(e, i));
+        else
+            snprintf(text, sizeof text, "%s", model_name(e, i));
+        headline_part(text, &column);
+    }
+    if (coulomb && aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_DSF)
+        snprintf(text, sizeof text, "Coulomb dsf within %g A (alpha %g/A)",
+                 aimnet_calc_coulomb_cutoff(e->calc), e->options.dsf_alpha);
+    else if (coulomb)
+        snprintf(text, sizeof text, "Coulomb simple");
+    else
+        snprintf(text, sizeof text,
+                 e->info.has_embedded_coulomb ? "Coulomb in the model" : "no long-range Coulomb");
+    headline_part(text, &column);
+    if (aimnet_calc_has_external_dftd3(e->calc))
+        snprintf(text, sizeof text, "D3(BJ) within %g A", aimnet_calc_dftd3_cutoff(e->calc));
+    else
+        snprintf(text, sizeof text,
+                 e->info.has_embedded_dispersion ? "dispersion in the model" : "no dispersion");
+    headline_part(text, &column);
+    headline_part(e->options.precision == AIMNET_DOUBLE ? "double precision" : "single precision",
+                  &column);
+    cli_puts("\n");
+}
+
+void cli_engine_json_model(const cli_engine *e)
+{
+    cli_json_key("model");
+    if (e->n_models == 1) {
+        cli_json_text(model_name(e, 0));
+        return;
+    }
+    cli_json_open_list();
+    for (int i = 0; i < e->n_models; i++)
+        cli_json_text(model_name(e, i));
+    cli_json_close_list();
+}
+
+void cli_engine_json_coulomb(const cli_engine *e, const aimnet_result *result)
+{
+    cli_json_key("coulomb");
+    cli_json_open();
+    cli_json_key("method");
+    if (!result->has_coulomb) {
+        cli_json_text(e->info.has_embedded_coulomb ? "embedded" : "none");
+    } else if (result->coulomb_method == AIMNET_COULOMB_DSF) {
+        const int chosen = aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_DSF;
+        cli_json_text("dsf");
+        cli_json_key("cutoff");
+        cli_json_real(chosen ? aimnet_calc_coulomb_cutoff(e->calc) : 15.0);
+        cli_json_key("alpha");
+        cli_json_real(e->options.dsf_alpha);
+    } else {
+        cli_json_text("simple");
+    }
+    cli_json_close();
+}
