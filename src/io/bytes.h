@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* bytes.h - a whole file in memory. */
+#ifndef AIM_IO_BYTES_H
+#define AIM_IO_BYTES_H
+
+#include "base/alloc.h"
+
+/* Reads a regular file completely. *bytes is NULL on failure. Errors: FILE with the reason, MEMORY. */
+AIM_NODISCARD aim_status aim_bytes_read(const aim_alloc *a, const char *path, unsigned char **bytes, size_t *size);
+
+#endif
