@@ -2,3 +2,9 @@
 target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/isa.c)
 list(APPEND AIM_TWICE_SOURCES ${CMAKE_CURRENT_LIST_DIR}/open.c)
 list(APPEND AIM_CPU_KERNELS charge_cpu conv_cpu features_cpu linear_cpu table_cpu)
+list(APPEND AIM_TWICE_SOURCES
+    ${CMAKE_CURRENT_LIST_DIR}/ref/charge_ref.c
+    ${CMAKE_CURRENT_LIST_DIR}/ref/conv_ref.c
+    ${CMAKE_CURRENT_LIST_DIR}/ref/features_ref.c
+    ${CMAKE_CURRENT_LIST_DIR}/ref/linear_ref.c
+    ${CMAKE_CURRENT_LIST_DIR}/ref/table_ref.c)
