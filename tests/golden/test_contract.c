@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/* test_contract.c - hostile and unusual input through the public API: every failing structure is named and explained, and the others of
+ * the call keep their bits; padding atoms; charge and multiplicity rules; ensembles; options that make no sense. */
+#include "support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char NSE[] = "tests/golden/models/nse.pt";
+
+/* ---------------------------------------------------------------- bad structures in good company */
+
+typedef struct company {
+    aimnet_model *model;
+    aimnet_calc *calc[2];      /* single, double */
+    molecule good[2];
+    evaluation alone[2][2];    /* [precision][molecule] */
+} company;
+
+static int setup(void **state)
+{
+    company *c = calloc(1, sizeof *c);
+    if (!c)
+        return 1;
+    c->model = model_open(NULL);
+    c->good[0] = molecule_read("caffeine");
+    c->good[1] = molecule_read("water");
+    for (int p = 0; p < 2; p++) {
+        aimnet_options o = aimnet_options_default();
+        o.precision = (aimnet_precision)p;
+        c->calc[p] = calc_open(c->model, &o);
+        for (int i = 0; i < 2; i++) {
+            const molecule *m = &c->good[i];
+            c->alone[p][i] = evaluation_create(m->n, 0);
+            evaluate_ok(c->calc[p], &m, 1, &c->alone[p][i]);
+        }
+    }
+    *state = c;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    company *c = *state;
+    for (int p = 0; p < 2; p++) {
+        for (int i = 0; i < 2; i++)
+            evaluation_free(&c->alone[p][i]);
+        aimnet_calc_free(c->calc[p]);
+    }
+    molecule_free(&c->good[0]);
+    molecule_free(&c->good[1]);
+    aimnet_model_free(c->model);
+    free(c);
+    return 0;
+}
+
+/* Evaluates good, bad, good: the bad one fails with all of the words in its message, the good ones have the bits they have alone. */
+static void check_refused(company *c, const molecule *bad, const char *const *words)
+{
+    for (int p = 0; p < 2; p++) {
+        const molecule *mols[3] = {&c->good[0], bad, &c->good[1]};
+        evaluation e[3] = {evaluation_create(mols[0]->n, 0), evaluation_create(bad->n, 0), evaluation_create(mols[2]->n, 0)};
+        assert_int_equal(evaluate(c->calc[p], mols, 3, e), AIMNET_ERR_SOME_FAILED);
+        assert_int_not_equal(e[1].r.status, AIMNET_OK);
+        for (const char *const *w = words; w && *w; w++)
+            if (!strstr(e[1].r.message, *w))
+                fail_msg("'%s' is not in the message: %s", *w, e[1].r.message);
+        assert_true(strlen(e[1].r.message) > 10);
+        assert_int_equal(e[0].r.status, AIMNET_OK);
+        assert_int_equal(e[2].r.status, AIMNET_OK);
+        assert_true(same_bits(&e[0], &c->alone[p][0]));
+        assert_true(same_bits(&e[2], &c->alone[p][1]));
+        for (int i = 0; i < 3; i++)
+            evaluation_free(&e[i]);
+        /* alone, too */
+        evaluation only = evaluation_create(bad->n, 0);
+        assert_int_equal(evaluate(c->calc[p], &bad, 1, &only), AIMNET_ERR_SOME_FAILED);
+        assert_int_not_equal(only.r.status, AIMNET_OK);
+        evaluation_free(&only);
+    }
+}
+
+static void coordinates_that_are_not_finite_are_refused(void **state)
+{
+    static const double bad[] = {NAN, INFINITY, -INFINITY};
+    static const char *const words[] = {"atom", NULL};
+    for (int i = 0; i < 3; i++)
+        for (int32_t at = 0; at < 9; at += 4) {
+            molecule m = molecule_read("water");
+            m.coord[at] = bad[i];
+            check_refused(*state, &m, words);
+            molecule_free(&m);
+        }
+}
+
+static void overlapping_atoms_are_refused_and_named(void **state)
+{
+    static const char *const words[] = {"0.1", NULL};
+    molecule m = molecule_read("caffeine");
+    memcpy(m.coord + 3 * 7, m.coord + 3 * 3, 3 * sizeof(double));
+    check_refused(*state, &m, words);          /* coincident */
+    m.coord[3 * 7 + 1] += 0.0999;
+    check_refused(*state, &m, words);          /* just below 0.1 A */
+    molecule_free(&m);
+    molecule close = molecule_read("hydrogen");
+    close.coord[3] = close.coord[0];
+    close.coord[4] = close.coord[1];
+    close.coord[5] = close.coord[2] + 0.1001;  /* just above: an answer */
+    company *c = *state;
+    const molecule *p = &close;
+    evaluation e = evaluation_create(2, 0);
+    evaluate_ok(c->calc[0], &p, 1, &e);
+    assert_true(isfinite(e.r.energy));
+    evaluation_free(&e);
+    molecule_free(&close);
+}
+
+static void overlaps_are_found_in_structures_with_cell_lists_too(void **state)
+{
+    static const char *const words[] = {"0.1", NULL};
+    molecule m = molecule_read("water_42");
+    for (int d = 0; d < 3; d++)
+        m.coord[3 * 100 + d] = m.coord[3 * 5 + d] + 0.03;
+    check_refused(*state, &m, words);
+    molecule_free(&m);
+}
+
+static void elements_outside_the_model_are_refused_by_name(void **state)
+{
+    static const struct {
+        int32_t z;
+        const char *word;
+    } bad[] = {{11, "Na"}, {26, "Fe"}, {92, "U"}, {118, "Og"}, {119, "119"}, {-1, "-1"}, {2000000000, "2000000000"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *words[] = {bad[i].word, NULL};
+        molecule m = molecule_read("caffeine");
+        m.numbers[5] = bad[i].z;
+        check_refused(*state, &m, words);
+        molecule_free(&m);
+    }
+}
+
+static void impossible_charges_are_refused(void **state)
+{
+    static const double bad[] = {11, -11, 100, 1e300, NAN, INFINITY};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        molecule m = molecule_read("water");
+        m.charge = bad[i];
+        check_refused(*state, &m, NULL);
+        molecule_free(&m);
+    }
+}
+
+static void a_structure_without_atoms_is_refused(void **state)
+{
+    molecule m = molecule_read("water");
+    m.n = 0;
+    check_refused(*state, &m, NULL);
+    m.n = 3;
+    for (int i = 0; i < 3; i++)
+        m.numbers[i] = 0;
+    check_refused(*state, &m, NULL);           /* padding only */
+    molecule_free(&m);
+}
+
+static void huge_coordinates_are_refused_or_finite(void **state)
+{
+    static const double far[] = {1e7, 1e12, 1e30, 1e155, 1e300, -1.7e308};
+    company *c = *state;
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++)
+        for (int p = 0; p < 2; p++) {
+            molecule m = molecule_read("water");
+            m.coord[3] = far[i];
+            const molecule *mols[2] = {&m, &c->good[0]};
+            evaluation e[2] = {evaluation_create(m.n, 0), evaluation_create(c->good[0].n, 0)};
+            aimnet_status status = evaluate(c->calc[p], mols, 2, e);
+            assert_true(status == AIMNET_OK || status == AIMNET_ERR_SOME_FAILED);
+            assert_int_equal(e[0].r.status == AIMNET_OK, status == AIMNET_OK);
+            for (int k = 0; k < 9 && e[0].r.status == AIMNET_OK; k++)
+                assert_true(isfinite(e[0].r.forces[k]) && isfinite(e[0].r.energy));
+            assert_true(same_bits(&e[1], &c->alone[p][0]));
+            evaluation_free(&e[0]);
+            evaluation_free(&e[1]);
+            molecule_free(&m);
+        }
+}
+
+static void many_failures_leave_many_results_alone(void **state)
+{
+    enum { N = 40 };
+    company *c = *state;
+    for (int p = 0; p < 2; p++) {
+        molecule own[N];
+        const molecule *mols[N];
+        evaluation e[N];
+        for (int i = 0; i < N; i++) {
+            own[i] = molecule_copy(&c->good[i % 2]);
+            if (i % 3 == 1)
+                own[i].coord[i % 9] = NAN;
+            if (i % 7 == 3)
+                own[i].numbers[2] = 20;
+            mols[i] = &own[i];
+            e[i] = evaluation_create(own[i].n, 0);
+        }
+        assert_int_equal(evaluate(c->calc[p], mols, N, e), AIMNET_ERR_SOME_FAILED);
+        for (int i = 0; i < N; i++) {
+            int bad = i % 3 == 1 || i % 7 == 3;
+            assert_int_equal(e[i].r.status != AIMNET_OK, bad);
+            assert_true(bad || same_bits(&e[i], &c->alone[p][i % 2]));
+            evaluation_free(&e[i]);
+            molecule_free(&own[i]);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- padding */
+
+static void padding_atoms_get_zeros_and_change_nothing(void **state)
+{
+    company *c = *state;
+    for (int p = 0; p < 2; p++) {
+        const molecule *m = &c->good[0];
+        molecule padded = {.n = m->n + 5, .charge = m->charge, .mult = m->mult, .name = "padded"};
+        padded.numbers = calloc((size_t)padded.n, sizeof *padded.numbers);
+        padded.coord = calloc((size_t)padded.n * 3, sizeof *padded.coord);
+        assert_true(padded.numbers && padded.coord);
+        int32_t *place = calloc((size_t)m->n, sizeof *place);
+        assert_non_null(place);
+        for (int32_t i = 0, k = 0; i < padded.n; i++) {
+            if (i == 0 || i == 7 || i == 8 || i == 20 || i == padded.n - 1) {
+                padded.coord[3 * i] = i == 8 ? NAN : 0.01;
+                continue;
+            }
+            place[k] = i;
+            padded.numbers[i] = m->numbers[k];
+            memcpy(padded.coord + 3 * i, m->coord + 3 * k, 3 * sizeof(double));
+            k++;
+        }
+        const molecule *mols[1] = {&padded};
+        evaluation e = evaluation_create(padded.n, 0);
+        for (int32_t i = 0; i < padded.n; i++)
+            e.r.charges[i] = e.r.forces[3 * i] = 99.0;
+        evaluate_ok(c->calc[p], mols, 1, &e);
+        const evaluation *want = &c->alone[p][0];
+        assert_memory_equal(&e.r.energy, &want->r.energy, sizeof(double));
+        for (int32_t k = 0; k < m->n; k++) {
+            assert_memory_equal(e.r.forces + 3 * place[k], want->r.forces + 3 * k, 3 * sizeof(double));
+            assert_memory_equal(e.r.charges + place[k], want->r.charges + k, sizeof(double));
+        }
+        for (int32_t i = 0; i < padded.n; i++)
+            if (padded.numbers[i] == 0)
+                assert_true(e.r.charges[i] == 0.0 && e.r.forces[3 * i] == 0.0 && e.r.forces[3 * i + 1] == 0.0 && e.r.forces[3 * i + 2] == 0.0);
+        evaluation_free(&e);
+        molecule_free(&padded);
+        free(place);
+    }
+}
+
+/* ---------------------------------------------------------------- charge and multiplicity */
+
+static void multiplicity_of_a_closed_shell_model_is_a_warning(void **state)
+{
+    company *c = *state;
+    molecule m = molecule_copy(&c->good[1]);
+    const molecule *p = &m;
+    evaluation e = evaluation_create(m.n, 0);
+    evaluate_ok(c->calc[1], &p, 1, &e);
+    assert_string_equal(e.r.warnings, "");
+    m.mult = 3;
+    evaluate_ok(c->calc[1], &p, 1, &e);
+    assert_non_null(strstr(e.r.warnings, "mult"));
+    assert_memory_equal(&e.r.energy, &c->alone[1][1].r.energy, sizeof(double));
+    m.mult = 1;
+    m.charge = 1;                              /* an odd number of electrons */
+    evaluate_ok(c->calc[1], &p, 1, &e);
+    assert_true(e.r.warnings[0] != 0);
+    m.mult = 0;                                /* 0 means 1 */
+    m.charge = 0;
+    evaluate_ok(c->calc[1], &p, 1, &e);
+    assert_string_equal(e.r.warnings, "");
+    evaluation_free(&e);
+    molecule_free(&m);
+}
+
+static void multiplicity_of_an_open_shell_model_has_rules(void **state)
+{
+    (void)state;
+    static const struct {
+        double charge, mult;
+        int ok;
+    } rule[] = {{0, 1, 1}, {0, 3, 1}, {1, 2, 1}, {-1, 4, 1}, {0, 0, 1}, {0, 2, 0}, {1, 1, 0}, {1, 3, 0}, {0, -1, 0}, {0, 0.5, 0},
+                {0, 1.5, 0}, {0, NAN, 0}, {0, INFINITY, 0}};
+    aimnet_model *model = model_open(NSE);
+    aimnet_calc *calc = calc_open(model, NULL);
+    molecule m = molecule_read("water");
+    const molecule *p = &m;
+    for (size_t i = 0; i < sizeof rule / sizeof *rule; i++) {
+        evaluation e = evaluation_create(m.n, 1);
+        m.charge = rule[i].charge;
+        m.mult = rule[i].mult;
+        aimnet_status status = evaluate(calc, &p, 1, &e);
+        if ((status == AIMNET_OK) != rule[i].ok || (e.r.status == AIMNET_OK) != rule[i].ok)
+            fail_msg("charge %g, multiplicity %g: %s", m.charge, m.mult, e.r.status ? e.r.message : "accepted");
+        evaluation_free(&e);
+    }
+    molecule_free(&m);
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
+}
+
+/* ---------------------------------------------------------------- ensembles */
+
+static void ensembles_give_mean_and_population_deviation(void **state)
+{
+    (void)state;
+    static const char *const path[3] = {"tests/golden/models/base.pt", "tests/golden/models/half.pt", "tests/golden/models/bfloat16.pt"};
+    aimnet_model *model[3];
+    evaluation part[3], all = evaluation_create(24, 0);
+    molecule m = molecule_read("caffeine");
+    const molecule *p = &m;
+    aimnet_options o = aimnet_options_default();
+    o.precision = AIMNET_DOUBLE;
+    for (int k = 0; k < 3; k++) {
+        model[k] = model_open(path[k]);
+        aimnet_calc *one = calc_open(model[k], &o);
+        part[k] = evaluation_create(m.n, 0);
+        evaluate_ok(one, &p, 1, &part[k]);
+        assert_true(part[k].r.energy_std == 0.0);
+        aimnet_calc_free(one);
+    }
+    aimnet_calc *calc = NULL;
+    if (aimnet_calc_create(model, 3, &o, &calc))
+        fail_msg("%s", aimnet_last_error());
+    evaluate_ok(calc, &p, 1, &all);
+    double *values[3], *mean = all.r.forces, *deviation = all.r.forces_std;
+    for (int q = 0; q < 3; q++) {
+        for (int32_t i = 0; i < (q == 0 ? 1 : q == 1 ? m.n : 3 * m.n); i++) {
+            for (int k = 0; k < 3; k++)
+                values[k] = q == 0 ? &part[k].r.energy : q == 1 ? part[k].r.charges + i : part[k].r.forces + i;
+            double got = q == 0 ? all.r.energy : q == 1 ? all.r.charges[i] : mean[i];
+            double got_std = q == 0 ? all.r.energy_std : q == 1 ? all.r.charges_std[i] : deviation[i];
+            double a = *values[0], b = *values[1], c = *values[2], mu = (a + b + c) / 3;
+            double sd = sqrt(((a - mu) * (a - mu) + (b - mu) * (b - mu) + (c - mu) * (c - mu)) / 3);
+            assert_true(fabs(got - mu) <= 1e-12 * fmax(1.0, fabs(mu)));
+            assert_true(fabs(got_std - sd) <= 1e-10 * fmax(1.0, fabs(mu)));
+        }
+    }
+    evaluation_free(&all);
+    for (int k = 0; k < 3; k++)
+        evaluation_free(&part[k]);
+    molecule_free(&m);
+    aimnet_calc_free(calc);
+    for (int k = 0; k < 3; k++)
+        aimnet_model_free(model[k]);
+}
+
+static void ensembles_of_different_families_are_refused(void **state)
+{
+    (void)state;
+    aimnet_model *model[2] = {model_open("tests/golden/models/pass4.pt"), model_open(NSE)};
+    aimnet_calc *calc = NULL;
+    assert_int_not_equal(aimnet_calc_create(model, 2, NULL, &calc), AIMNET_OK);
+    assert_null(calc);
+    assert_non_null(strstr(aimnet_last_error(), "famil"));
+    aimnet_model_free(model[0]);
+    aimnet_model_free(model[1]);
+}
+
+/* ---------------------------------------------------------------- options */
+
+static void senseless_options_are_refused(void **state)
+{
+    company *c = *state;
+    const double bad[] = {0.0, -1.0, NAN, INFINITY};
+    aimnet_calc *calc = NULL;
+    for (int i = 0; i < 4; i++) {
+        aimnet_options o = aimnet_options_default();
+        o.coulomb = AIMNET_COULOMB_DSF;
+        o.coulomb_cutoff = bad[i];
+        assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
+        o = aimnet_options_default();
+        o.d3_cutoff = bad[i];
+        assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
+        o = aimnet_options_default();
+        o.coulomb = AIMNET_COULOMB_DSF;
+        o.dsf_alpha = i == 0 ? -0.1 : bad[i];
+        assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
+        o = aimnet_options_default();
+        o.d3_smoothing = i == 0 ? 1.5 : bad[i];
+        assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
+        assert_null(calc);
+    }
+    aimnet_options o = aimnet_options_default();
+    o.threads = -1;
+    assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
+    o = aimnet_options_default();
+    o.device = "abacus";
+    assert_int_not_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_OK);
+    assert_int_equal(aimnet_calc_create(&c->model, 0, NULL, &calc), AIMNET_ERR_ARG);
+    assert_int_equal(aimnet_calc_create(NULL, 1, NULL, &calc), AIMNET_ERR_ARG);
+}
+
+static void ewald_and_pme_need_a_crystal(void **state)
+{
+    company *c = *state;
+    for (int i = 0; i < 2; i++) {
+        aimnet_options o = aimnet_options_default();
+        o.coulomb = i == 0 ? AIMNET_COULOMB_EWALD : AIMNET_COULOMB_PME;
+        aimnet_calc *calc = NULL;
+        if (aimnet_calc_create(&c->model, 1, &o, &calc)) {
+            assert_null(calc);
+            continue;
+        }
+        const molecule *p = &c->good[0];
+        evaluation e = evaluation_create(p->n, 0);
+        assert_int_equal(evaluate(calc, &p, 1, &e), AIMNET_ERR_SOME_FAILED);
+        evaluation_free(&e);
+        aimnet_calc_free(calc);
+    }
+}
+
+static void nothing_to_do_is_done(void **state)
+{
+    company *c = *state;
+    assert_int_equal(aimnet_calc_eval(c->calc[0], NULL, 0, NULL), AIMNET_OK);
+    aimnet_calc_free(NULL);
+    aimnet_model_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(coordinates_that_are_not_finite_are_refused),
+        cmocka_unit_test(overlapping_atoms_are_refused_and_named),
+        cmocka_unit_test(overlaps_are_found_in_structures_with_cell_lists_too),
+        cmocka_unit_test(elements_outside_the_model_are_refused_by_name),
+        cmocka_unit_test(impossible_charges_are_refused),
+        cmocka_unit_test(a_structure_without_atoms_is_refused),
+        cmocka_unit_test(huge_coordinates_are_refused_or_finite),
+        cmocka_unit_test(many_failures_leave_many_results_alone),
+        cmocka_unit_test(padding_atoms_get_zeros_and_change_nothing),
+        cmocka_unit_test(multiplicity_of_a_closed_shell_model_is_a_warning),
+        cmocka_unit_test(multiplicity_of_an_open_shell_model_has_rules),
+        cmocka_unit_test(ensembles_give_mean_and_population_deviation),
+        cmocka_unit_test(ensembles_of_different_families_are_refused),
+        cmocka_unit_test(senseless_options_are_refused),
+        cmocka_unit_test(ewald_and_pme_need_a_crystal),
+        cmocka_unit_test(nothing_to_do_is_done),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
