@@ -67,6 +67,15 @@ AIMNET_API const char *aimnet_status_name(aimnet_status status);
 /* "MAJOR.MINOR.PATCH" of the library in use. */
 AIMNET_API const char *aimnet_version(void);
 
+/* What the library in use is and runs on; the strings are static. */
+typedef struct aimnet_build_info {
+    const char *version;       /* as aimnet_version() */
+    const char *compiler;      /* "gcc 12.2.0", ... */
+    const char *isa;           /* instruction set chosen for the CPU kernels on this processor: "base", "avx2", "avx512", ... */
+    int processors;            /* available to this process: what options.threads = 0 means */
+} aimnet_build_info;
+AIMNET_API aimnet_build_info aimnet_build(void);
+
 /* Memory hooks. alloc returns a block of `size` bytes aligned to 16 or NULL; free takes NULL. Both may be called from any thread. */
 typedef struct aimnet_allocator {
     void *(*alloc)(void *user, size_t size);
