@@ -4,6 +4,9 @@
 #include "backend/isa.h"
 #include "base/threads.h"
 
+#define TEXT_OF(number) #number
+#define VERSION(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
 #if defined(__clang__)
 #define COMPILER "clang " __clang_version__
 #elif defined(__GNUC__)
@@ -15,7 +18,7 @@
 aimnet_build_info aimnet_build(void)
 {
     const aimnet_build_info info = {
-        .version = aimnet_version(),
+        .version = VERSION(AIMNET_VERSION_MAJOR, AIMNET_VERSION_MINOR, AIMNET_VERSION_PATCH),
         .compiler = COMPILER,
         .isa = aim_cpu_isa_name(aim_cpu_isa()),
         .processors = aim_processors(),
