@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_inspect.c - `aimnet inspect MODEL`: what a model file contains, without computing anything. All words come from
+ * aimnet_model_describe; control characters of the file never reach the terminal. */
+#include <string.h>
+
+#include "aimnet_model.h"
+#include "commands.h"
+#include "console.h"
+
+typedef struct inspect_options {
+    int json, tensors, yaml;
+} inspect_options;
+
+#define AT(member) .offset = offsetof(inspect_options, member)
+static const cli_arg args[] = {
+    {.name = "tensors", .kind = CLI_FLAG, AT(tensors), .help = "also a table of all tensors"},
+    {.name = "json", .letter = 'j', .kind = CLI_FLAG, AT(json),
+     .help = "everything, tensors included, as one JSON object"},
+    {.name = "yaml", .kind = CLI_FLAG, AT(yaml), .help = "only the architecture, in YAML as in the file"},
+};
+
+static void print_safely(char *text)
+{
+    for (char *c = text; *c; c++) {
+        if (((unsigned char)*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f)
+            *c = '?';
+    }
+    const size_t size = strlen(text);
+    cli_out(text, size);
+    if (size > 0 && text[size - 1] != '\n')
+        cli_puts("\n");
+}
+
+static int run(void *options, const char *const *operands, int n_operands)
+{
+    const inspect_options *o = options;
+    const char *path = operands[0];
+    aimnet_model *model = NULL;
+    char *text = NULL;
+    int status = CLI_FAILED;
+    (void)n_operands;
+    if (o->json + o->tensors + o->yaml > 1) {
+        cli_error("inspect: give one of --json, --tensors and --yaml");
+        return CLI_USAGE;
+    }
+    const aimnet_describe what = o->json      ? AIMNET_DESCRIBE_JSON
+                                 : o->yaml    ? AIMNET_DESCRIBE_YAML
+                                 : o->tensors ? AIMNET_DESCRIBE_TREE_TENSORS
+                                              : AIMNET_DESCRIBE_TREE;
+    if (aimnet_model_load(path, NULL, &model) != AIMNET_OK ||
+        aimnet_model_describe(model, what, &text) != AIMNET_OK) {
+        cli_error("%s", aimnet_last_error());
+    } else {
+        print_safely(text);
+        status = CLI_OK;
+    }
+    if (text)
+        aimnet_model_text_free(model, text);
+    aimnet_model_free(model);
+    return status;
+}
+
+static const cli_group groups[] = {{"Options", args, sizeof args / sizeof args[0], 0}};
+
+const cli_command cli_command_inspect = {
+    .name = "inspect",
+    .summary = "what a model file contains: elements, architecture, tensors",
+    .operands = "MODEL",
+    .min_operands = 1,
+    .max_operands = 1,
+    .description = "Prints what a model file contains and what a calculator attaches to it: metadata, elements, architecture "
+                   "and, if asked for, tensors. MODEL is a file, or 'default' for the model that is built into the program.",
+    .groups = groups,
+    .n_groups = 1,
+    .examples = "aimnet inspect default\naimnet inspect --json model.pt | jq .metadata\n",
+    .options_size = sizeof(inspect_options),
+    .run = run,
+};
