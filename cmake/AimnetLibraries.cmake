@@ -47,8 +47,10 @@ function(aim_link_dependencies)
         target_link_options(aimnet_shared PRIVATE ${AIM_LINK_GC})
     endif()
     if(NOT APPLE AND NOT WIN32)
-        target_link_options(aimnet_shared PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/aimnet.map
-                            $<$<NOT:$<BOOL:${AIMNET_SANITIZE}>>:-Wl,--no-undefined>)
+        target_link_options(aimnet_shared PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/aimnet.map)
+        if(NOT AIMNET_SANITIZE AND NOT AIMNET_FUZZ) # clang leaves the sanitizers' symbols to the program
+            target_link_options(aimnet_shared PRIVATE -Wl,--no-undefined)
+        endif()
         set_target_properties(aimnet_shared PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/aimnet.map)
     endif()
 endfunction()
