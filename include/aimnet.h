@@ -204,7 +204,7 @@ AIMNET_API aimnet_status aimnet_calc_output_info(const aimnet_calc *calc, int in
 AIMNET_API aimnet_status aimnet_calc_output_get(const aimnet_calc *calc, int index, int system, double *values, size_t capacity);
 
 /* Bytes that aimnet_calc_eval would hold at its peak for these systems, weights excluded. Computes nothing else. */
-AIMNET_API aimnet_status aimnet_calc_memory_estimate(const aimnet_calc *calc, const aimnet_system *systems, int n_systems,
+AIMNET_API aimnet_status aimnet_calc_memory_estimate(aimnet_calc *calc, const aimnet_system *systems, int n_systems,
                                                      int want_forces, size_t *bytes);
 
 /* What the calculator adds outside the model, and how; see also aimnet_result for what a periodic system really got. */

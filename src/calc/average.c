@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* average.c - ensemble statistics of one batch: running mean and sum of squared deviations (Welford, Technometrics 1962, 4, 419), so that a
+ * single model's numbers pass through unchanged and many models need no second copy. */
+#include <string.h>
+
+#include "calc/average.h"
+
+static void place(aim_average *a, aim_arena *arena, size_t n, size_t systems)
+{
+    struct {
+        double **array;
+        size_t count;
+    } list[] = {{&a->energy, systems},   {&a->energy_m2, systems}, {&a->network, systems},       {&a->coulomb, systems},
+                {&a->dispersion, systems}, {&a->dipole, 3 * systems}, {&a->quadrupole, 6 * systems}, {&a->grad, 3 * n},
+                {&a->grad_m2, 3 * n},    {&a->q, n},               {&a->q_m2, n},                {&a->spin, n},
+                {&a->strain, 9 * systems}};
+    for (size_t k = 0; k < sizeof list / sizeof *list; k++)
+        *list[k].array = aim_take(arena, "average", list[k].count, sizeof(double));
+}
+
+size_t aim_average_bytes(size_t n_atoms, size_t n_systems)
+{
+    aim_average a;
+    aim_arena measure = {0};
+    place(&a, &measure, n_atoms, n_systems);
+    return measure.used;
+}
+
+aim_status aim_average_start(aim_average *a, const aim_alloc *alloc, const aim_batch *b)
+{
+    const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems, bytes = aim_average_bytes(n, systems);
+    AIM_TRY(aim_arena_reserve(&a->arena, alloc, bytes, "results"));
+    place(a, &a->arena, n, systems);
+    memset(a->arena.base, 0, bytes);
+    return AIMNET_OK;
+}
+
+/* mean += (x - mean)/k; m2 += (x - old mean)(x - new mean) */
+static void add(double *mean, double *m2, const double *x, size_t n, int k)
+{
+    if (k == 1) {
+        memcpy(mean, x, n * sizeof *mean);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const double d = x[i] - mean[i];
+        mean[i] += d / k;
+        if (m2)
+            m2[i] += d * (x[i] - mean[i]);
+    }
+}
+
+void aim_average_add(aim_average *a, const aim_batch *b, const aim_values *v, const double *network, const double *dipole, const double *quadrupole,
+                     int k)
+{
+    const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
+    for (size_t s = 0; s < systems; s++) {
+        const double total = network[s] + v->coulomb[s] + v->dispersion[s];
+        add(a->energy + s, a->energy_m2 + s, &total, 1, k);
+    }
+    add(a->network, NULL, network, systems, k);
+    add(a->coulomb, NULL, v->coulomb, systems, k);
+    add(a->dispersion, NULL, v->dispersion, systems, k);
+    add(a->dipole, NULL, dipole, 3 * systems, k);
+    add(a->quadrupole, NULL, quadrupole, 6 * systems, k);
+    add(a->grad, a->grad_m2, v->grad, 3 * n, k);
+    add(a->q, a->q_m2, v->q, n, k);
+    add(a->spin, NULL, v->spin, n, k);
+    add(a->strain, NULL, v->strain, 9 * systems, k);
+}

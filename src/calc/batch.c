@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* batch.c - from the caller's structures to one flat batch: padding atoms dropped, everything copied once. */
+#include "calc/calc.h"
+
+static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_systems)
+{
+    aim_batch *b = &f->batch;
+    b->offset = aim_take(arena, "offset", n_systems + 1, sizeof *b->offset);
+    b->system = aim_take(arena, "system", n_atoms, sizeof *b->system);
+    b->numbers = aim_take(arena, "numbers", n_atoms, sizeof *b->numbers);
+    b->origin = aim_take(arena, "origin", n_atoms, sizeof *b->origin);
+    b->coord = aim_take(arena, "coord", 3 * n_atoms, sizeof *b->coord);
+    b->cell = aim_take(arena, "cell", 9 * n_systems, sizeof *b->cell);
+    b->pbc = aim_take(arena, "pbc", 3 * n_systems, sizeof *b->pbc);
+    b->charge = aim_take(arena, "charge", n_systems, sizeof *b->charge);
+    b->mult = aim_take(arena, "mult", n_systems, sizeof *b->mult);
+    f->index = aim_take(arena, "index", n_systems, sizeof *f->index);
+}
+
+/* The batch's arrays are const for everybody else; here they are filled. */
+static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int32_t *atom)
+{
+    aim_batch *b = &f->batch;
+    int32_t *system = (int32_t *)b->system, *numbers = (int32_t *)b->numbers, *origin = (int32_t *)b->origin, *pbc = (int32_t *)b->pbc;
+    double *coord = (double *)b->coord, *cell = (double *)b->cell;
+    ((int32_t *)b->offset)[k] = *atom;
+    ((double *)b->charge)[k] = s->charge;
+    ((double *)b->mult)[k] = s->mult == 0 ? 1.0 : s->mult;
+    const int periodic = s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
+    for (int d = 0; d < 9; d++)
+        cell[9 * k + d] = periodic ? s->cell[d] : 0.0;
+    for (int d = 0; d < 3; d++)
+        pbc[3 * k + d] = periodic && s->pbc[d];
+    for (int32_t i = 0; i < s->n_atoms; i++) {
+        if (s->numbers[i] == 0)
+            continue;
+        const int32_t a = (*atom)++;
+        system[a] = k;
+        numbers[a] = s->numbers[i];
+        origin[a] = i;
+        for (int d = 0; d < 3; d++)
+            coord[3 * a + d] = s->coord[3 * i + d];
+    }
+}
+
+aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n)
+{
+    aim_flat *f = &c->flat;
+    size_t n_atoms = 0;
+    for (int32_t k = 0; k < n; k++)
+        for (int32_t i = 0; i < systems[index[k]].n_atoms; i++)
+            n_atoms += systems[index[k]].numbers[i] != 0;
+    if (n_atoms > INT32_MAX / 4)
+        return AIM_FAIL(AIMNET_ERR_ARG, "a batch of %zu atoms is too large: at most %d", n_atoms, INT32_MAX / 4);
+    aim_arena measure = {0};
+    place(f, &measure, n_atoms, (size_t)n);
+    AIM_TRY(aim_arena_reserve(&f->arena, &c->alloc, measure.used, "batch"));
+    place(f, &f->arena, n_atoms, (size_t)n);
+    int32_t atom = 0;
+    for (int32_t k = 0; k < n; k++) {
+        f->index[k] = index[k];
+        fill_system(f, &systems[index[k]], k, &atom);
+    }
+    ((int32_t *)f->batch.offset)[n] = atom;
+    f->batch.n_atoms = atom;
+    f->batch.n_systems = n;
+    return AIMNET_OK;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* check.c - whether one structure can be evaluated, and what the user should know about it.
+ *
+ * Rules: PRODUCT conventions. Errors name the atoms; they belong to the structure, never to the call. Overlap (closer than 0.1 A) is looked for
+ * before any list is built, by a sweep along the longest extent, so that a heap of coincident atoms cannot make a list explode; images of
+ * periodic systems are checked on the list. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/vec3.h"
+#include "calc/calc.h"
+#include "data/element.h"
+
+static const double OVERLAP = 0.1;        /* A */
+static const double FARTHEST = 1e8;       /* A: beyond, coordinates lose the digits that forces need */
+
+static const char *symbol(int32_t z)
+{
+    const char *s = z > 0 ? aim_element_symbol(z) : NULL;
+    return s ? s : "?";
+}
+
+AIM_PRINTF(3, 4) static void warn(char *warnings, size_t capacity, const char *format, ...)
+{
+    const size_t used = strlen(warnings);
+    if (used + 2 >= capacity)
+        return;
+    if (used)
+        warnings[used] = '\n';
+    va_list list;
+    va_start(list, format);
+    vsnprintf(warnings + used + (used > 0), capacity - used - (used > 0), format, list);
+    va_end(list);
+}
+
+static aim_status check_atoms(const aim_calc *c, const aimnet_system *s)
+{
+    int32_t real_atoms = 0;
+    for (int32_t i = 0; i < s->n_atoms; i++) {
+        const int32_t z = s->numbers[i];
+        if (z == 0)
+            continue;
+        if (z < 0 || z >= AIM_MAX_SPECIES)
+            return AIM_FAIL(AIMNET_ERR_SYSTEM, "atom %d has atomic number %d: expected 1..118", (int)i, (int)z);
+        for (int m = 0; m < c->n_members; m++)
+            if (!c->member[m].model->implemented[z])
+                return AIM_FAIL(AIMNET_ERR_SYSTEM, "atom %d is %s (Z = %d), which model '%s' does not support: choose a model that covers it",
+                                (int)i, symbol(z), (int)z, c->member[m].model->name);
+        for (int d = 0; d < 3; d++) {
+            const double x = s->coord[3 * i + d];
+            if (!isfinite(x))
+                return AIM_FAIL(AIMNET_ERR_SYSTEM, "coordinate %c of atom %d (%s) is not finite", "xyz"[d], (int)i, symbol(z));
+            if (fabs(x) > FARTHEST)
+                return AIM_FAIL(AIMNET_ERR_SYSTEM, "coordinate %c of atom %d (%s) is %g A: expected at most %g", "xyz"[d], (int)i, symbol(z), x,
+                                FARTHEST);
+        }
+        real_atoms++;
+    }
+    return real_atoms ? AIMNET_OK : AIM_FAIL(AIMNET_ERR_SYSTEM, "the structure has no atoms");
+}
+
+static aim_status overlap_error(const aimnet_system *s, int32_t i, int32_t j, double d)
+{
+    return AIM_FAIL(AIMNET_ERR_SYSTEM, "atoms %d (%s) and %d (%s) overlap: %.3g A apart, expected at least %g", (int)(i < j ? i : j),
+                    symbol(s->numbers[i < j ? i : j]), (int)(i < j ? j : i), symbol(s->numbers[i < j ? j : i]), d, OVERLAP);
+}
+
+static double pair_distance(const aimnet_system *s, int32_t i, int32_t j)
+{
+    const double r[3] = {s->coord[3 * i] - s->coord[3 * j], s->coord[3 * i + 1] - s->coord[3 * j + 1], s->coord[3 * i + 2] - s->coord[3 * j + 2]};
+    return aim_norm3(r);
+}
+
+typedef struct sweep_key {
+    double x;
+    int32_t atom;
+} sweep_key;
+
+static int compare_keys(const void *a, const void *b)
+{
+    const sweep_key *x = a, *y = b;
+    if (x->x != y->x)
+        return x->x < y->x ? -1 : 1;
+    return x->atom < y->atom ? -1 : x->atom > y->atom;
+}
+
+static int longest_axis(const aimnet_system *s)
+{
+    double low[3] = {INFINITY, INFINITY, INFINITY}, high[3] = {-INFINITY, -INFINITY, -INFINITY};
+    for (int32_t i = 0; i < s->n_atoms; i++)
+        for (int d = 0; d < 3 && s->numbers[i]; d++) {
+            low[d] = fmin(low[d], s->coord[3 * i + d]);
+            high[d] = fmax(high[d], s->coord[3 * i + d]);
+        }
+    int axis = 0;
+    for (int d = 1; d < 3; d++)
+        if (high[d] - low[d] > high[axis] - low[axis])
+            axis = d;
+    return axis;
+}
+
+static aim_status sweep(const aimnet_system *s, sweep_key *key)
+{
+    const int axis = longest_axis(s);
+    int32_t n = 0;
+    for (int32_t i = 0; i < s->n_atoms; i++)
+        if (s->numbers[i])
+            key[n++] = (sweep_key){s->coord[3 * i + axis], i};
+    qsort(key, (size_t)n, sizeof *key, compare_keys);
+    for (int32_t a = 0; a < n; a++)
+        for (int32_t b = a + 1; b < n && key[b].x - key[a].x < OVERLAP; b++) {
+            const double d = pair_distance(s, key[a].atom, key[b].atom);
+            if (d < OVERLAP)
+                return overlap_error(s, key[a].atom, key[b].atom, d);
+        }
+    return AIMNET_OK;
+}
+
+static aim_status check_overlap(const aim_calc *c, const aimnet_system *s)
+{
+    if (s->n_atoms <= 64) {
+        for (int32_t i = 0; i < s->n_atoms; i++)
+            for (int32_t j = i + 1; j < s->n_atoms; j++)
+                if (s->numbers[i] && s->numbers[j] && pair_distance(s, i, j) < OVERLAP)
+                    return overlap_error(s, i, j, pair_distance(s, i, j));
+        return AIMNET_OK;
+    }
+    sweep_key *key;
+    AIM_TRY(aim_new(&c->alloc, (size_t)s->n_atoms, sizeof *key, "overlap check", &key));
+    const aim_status status = sweep(s, key);
+    aim_free(&c->alloc, key);
+    return status;
+}
+
+static aim_status check_charge(const aim_calc *c, const aimnet_system *s, char *warnings, size_t capacity)
+{
+    double nuclear = 0;
+    for (int32_t i = 0; i < s->n_atoms; i++)
+        nuclear += s->numbers[i];
+    if (!isfinite(s->charge) || fabs(s->charge) > nuclear)
+        return AIM_FAIL(AIMNET_ERR_SYSTEM, "charge %g is impossible: the nuclei add up to %g", s->charge, nuclear);
+    const double mult = s->mult == 0 ? 1.0 : s->mult, electrons = nuclear - s->charge;
+    if (!isfinite(mult) || mult < 1.0)
+        return AIM_FAIL(AIMNET_ERR_SYSTEM, "multiplicity %g is impossible: expected 1 or more", s->mult);
+    const int whole = floor(s->charge) == s->charge;
+    const int parity_fits = whole && fmod(electrons - (mult - 1.0), 2.0) == 0.0;
+    if (!whole)
+        warn(warnings, capacity, "charge %g is not a whole number", s->charge);
+    int open_shell = 0, closed_shell = 0;
+    for (int m = 0; m < c->n_members; m++) {
+        const aim_model *model = c->member[m].model;
+        *(model->n_charge == 2 ? &open_shell : &closed_shell) = 1;
+        if (model->supports_charged == 0 && s->charge != 0)
+            return AIM_FAIL(AIMNET_ERR_SYSTEM, "charge %g: model '%s' (family %s) is for neutral systems only", s->charge, model->name, model->family);
+    }
+    if (open_shell && ((whole && !parity_fits) || mult - 1.0 > electrons))
+        return AIM_FAIL(AIMNET_ERR_SYSTEM, "multiplicity %g does not fit %g electrons: expected %s multiplicity", mult, electrons,
+                        fmod(electrons, 2.0) == 0.0 ? "an odd" : "an even");
+    if (closed_shell && mult != 1.0)
+        warn(warnings, capacity, "multiplicity %g is ignored: the model is for closed shells", mult);
+    else if (closed_shell && whole && fmod(electrons, 2.0) != 0.0)
+        warn(warnings, capacity, "odd number of electrons (%g): the model is for closed shells", electrons);
+    return AIMNET_OK;
+}
+
+static aim_status check_cell(const aim_calc *c, const aimnet_system *s, const aimnet_result *r)
+{
+    const int periodic = s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
+    if (r->stress && !periodic)
+        return AIM_FAIL(AIMNET_ERR_SYSTEM, "stress needs a periodic cell: give Lattice and pbc");
+    if (!periodic)
+        return AIMNET_OK;
+    double scale = 1.0;
+    for (int v = 0; v < 3; v++) {
+        const double length = aim_norm3(s->cell + 3 * v);
+        if (!isfinite(length))
+            return AIM_FAIL(AIMNET_ERR_SYSTEM, "cell vector %c is not finite", "abc"[v]);
+        if (length == 0 && (s->pbc[v] || r->stress))
+            return AIM_FAIL(AIMNET_ERR_SYSTEM, "cell vector %c is zero, but %s", "abc"[v], s->pbc[v] ? "its axis is periodic" : "stress needs three");
+        scale *= length > 0 ? length : 1.0;
+    }
+    if (r->stress && fabs(aim_det3(s->cell)) < 1e-9 * scale)
+        return AIM_FAIL(AIMNET_ERR_SYSTEM, "the cell is singular: its vectors lie in a plane");
+    for (int m = 0; m < c->n_members; m++)
+        for (int o = 0; o < c->member[m].model->n_outputs; o++)
+            if (c->member[m].model->output[o].kind == AIM_OUT_LRCOULOMB && c->member[m].model->output[o].method == AIMNET_COULOMB_SIMPLE)
+                return AIM_FAIL(AIMNET_ERR_SYSTEM, "model '%s' embeds a Coulomb sum over all pairs, which a periodic system does not have",
+                                c->member[m].model->name);
+    return AIMNET_OK;
+}
+
+aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aimnet_result *r, char *warnings, size_t capacity)
+{
+    if (s->n_atoms < 0 || (s->n_atoms > 0 && (!s->numbers || !s->coord)))
+        return AIM_FAIL(AIMNET_ERR_ARG, "a structure of %d atoms needs numbers and coord", (int)s->n_atoms);
+    if (r->hessian)
+        return AIM_FAIL(AIMNET_ERR_UNSUPPORTED, "Hessians are not part of this version: use finite differences of forces");
+    AIM_TRY(check_atoms(c, s));
+    AIM_TRY(check_charge(c, s, warnings, capacity));
+    AIM_TRY(check_cell(c, s, r));
+    return check_overlap(c, s);
+}
+
+aim_status aim_check_images(const aim_batch *b, const aim_pairs *pairs, int32_t system)
+{
+    for (int32_t i = b->offset[system]; i < b->offset[system + 1]; i++)
+        for (int64_t p = pairs->row[i]; p < pairs->row[i + 1]; p++) {
+            double r[3];
+            aim_pair_vector(b, pairs, i, p, r);
+            const double d = aim_norm3(r);
+            if (!(d >= OVERLAP)) {
+                const int32_t j = pairs->j[p];
+                return AIM_FAIL(AIMNET_ERR_SYSTEM, "atoms %d (%s) and %d (%s) overlap through the cell: %.3g A apart, expected at least %g",
+                                (int)b->origin[i], symbol(b->numbers[i]), (int)b->origin[j], symbol(b->numbers[j]), d, OVERLAP);
+            }
+        }
+    return AIMNET_OK;
+}

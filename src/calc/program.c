@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* program.c - a model's outputs in their order, forward and backward.
+ *
+ * Values live in slots that are written once (model.h), so that the backward pass is the program in reverse. Pair terms add their gradients
+ * to grad, strain and gq while they run forward: every slot that reaches the energy does so with weight one. What is left for the way
+ * back are per-atom adjoints: sums and shifts pass them on, dispersion parameters scale them, heads hand them to the network. */
+#include <math.h>
+#include <string.h>
+
+#include "calc/calc.h"
+
+static size_t slot_size(const aim_model *m, const aim_batch *b, int s)
+{
+    return (size_t)(m->slot[s].kind == AIM_VALUE_ATOM ? b->n_atoms : b->n_systems) * (size_t)m->slot[s].width;
+}
+
+void aim_values_layout(const aim_calc *c, const aim_model *m, const aim_batch *b, aim_arena *arena, aim_values *v)
+{
+    (void)c;
+    const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
+    for (int s = AIM_SLOT_FIRST_FREE; s < m->n_slots; s++) {
+        v->slot[s] = aim_take(arena, m->slot[s].key, slot_size(m, b, s), sizeof(double));
+        v->adjoint[s] = m->slot[s].kind == AIM_VALUE_ATOM ? aim_take(arena, "adjoint", slot_size(m, b, s), sizeof(double)) : NULL;
+    }
+    v->q = aim_take(arena, "q", n, sizeof(double));
+    v->spin = aim_take(arena, "spin", n, sizeof(double));
+    v->gq = aim_take(arena, "gq", n, sizeof(double));
+    v->gspin = aim_take(arena, "gspin", n, sizeof(double));
+    v->grad = aim_take(arena, "grad", 3 * n, sizeof(double));
+    v->strain = aim_take(arena, "strain", 9 * systems, sizeof(double));
+    v->coulomb = aim_take(arena, "coulomb", systems, sizeof(double));
+    v->dispersion = aim_take(arena, "dispersion", systems, sizeof(double));
+    v->scrap = aim_take(arena, "scrap", systems, sizeof(double));
+    v->slot[AIM_SLOT_CHARGES] = v->q;
+    v->slot[AIM_SLOT_SPIN_CHARGES] = v->spin;
+}
+
+static void atomic_shift(const aim_model *m, const aim_output *o, const aim_batch *b, aim_values *v)
+{
+    const double *in = v->slot[o->in];
+    double *out = v->slot[o->out];
+    if (m->slot[o->out].kind == AIM_VALUE_ATOM) {
+        for (int32_t i = 0; i < b->n_atoms; i++)
+            out[i] = in[i] + o->shift[b->numbers[i]];
+        return;
+    }
+    for (int32_t s = 0; s < b->n_systems; s++) {
+        double sum = 0;
+        for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
+            sum += o->shift[b->numbers[i]];
+        out[s] = in[s] + sum;
+    }
+}
+
+static void atomic_sum(const aim_model *m, const aim_output *o, const aim_batch *b, aim_values *v)
+{
+    const int width = m->slot[o->out].width;
+    for (int32_t s = 0; s < b->n_systems; s++)
+        for (int w = 0; w < width; w++) {
+            double sum = 0;
+            for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
+                sum += v->slot[o->in][(size_t)i * (size_t)width + (size_t)w];
+            v->slot[o->out][s * width + w] = sum;
+        }
+}
+
+/* Positions relative to the centre of mass if the output asks for it. */
+static void system_origin(const aim_output *o, const aim_batch *b, int32_t s, double origin[3])
+{
+    double mass = 0;
+    origin[0] = origin[1] = origin[2] = 0;
+    if (!o->center_coord)
+        return;
+    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {
+        const double m = o->table[b->numbers[i]];
+        mass += m;
+        for (int d = 0; d < 3; d++)
+            origin[d] += m * b->coord[3 * i + d];
+    }
+    for (int d = 0; d < 3; d++)
+        origin[d] /= mass;
+}
+
+static void multipole(const aim_output *o, const aim_batch *b, aim_values *v)
+{
+    const int quadrupole = o->kind == AIM_OUT_QUADRUPOLE;
+    for (int32_t s = 0; s < b->n_systems; s++) {
+        double origin[3], sum[6] = {0};
+        system_origin(o, b, s, origin);
+        for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {
+            const double q = v->slot[o->in][i], *x = b->coord + 3 * (size_t)i;
+            const double r[3] = {x[0] - origin[0], x[1] - origin[1], x[2] - origin[2]};
+            for (int d = 0; d < 3; d++) {
+                sum[d] += q * (quadrupole ? r[d] * r[d] : r[d]);
+                if (quadrupole) /* xy, yz, zx */
+                    sum[3 + d] += q * r[d] * r[(d + 1) % 3];
+            }
+        }
+        if (!quadrupole) {
+            memcpy(v->slot[o->out] + 3 * s, sum, 3 * sizeof *sum);
+            continue;
+        }
+        const double mean = (sum[0] + sum[1] + sum[2]) / 3.0;
+        for (int d = 0; d < 3; d++)
+            sum[d] -= mean;
+        memcpy(v->slot[o->out] + 6 * s, sum, 6 * sizeof *sum);
+    }
+}
+
+static void disp_param(const aim_output *o, const aim_batch *b, aim_values *v)
+{
+    const double *in = v->slot[o->in];
+    for (int32_t i = 0; i < b->n_atoms; i++)
+        for (int k = 0; k < 2; k++)
+            v->slot[o->out][2 * i + k] = o->table[2 * b->numbers[i] + k] * exp(fmax(-4.0, fmin(4.0, in[2 * i + k])));
+}
+
+static double *gradient_of_charge(aim_values *v, int slot) { return slot == AIM_SLOT_SPIN_CHARGES ? v->gspin : v->gq; }
+
+/* Terms: energy of the systems goes to `energy` (+=). */
+static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_plan *range, int live, double *energy)
+{
+    aim_values *v = &c->values;
+    aim_term_io near = aim_calc_term_io(c, &c->pairs, energy, live);
+    if (o->in >= 0 && o->in < AIM_SLOT_FIRST_FREE) {
+        near.q = v->slot[o->in];
+        near.gq = live ? gradient_of_charge(v, o->in) : NULL;
+    }
+    switch (o->kind) {
+    case AIM_OUT_SRCOULOMB:
+        return aim_term_coulomb_sr(&near, o->rc, o->envelope, -1.0);
+    case AIM_OUT_LRCOULOMB: {
+        aim_range_plan own = *range;
+        own.method = (aimnet_coulomb)o->method;
+        own.coulomb = NULL;
+        own.coulomb_cutoff = o->dsf_rc;
+        own.dsf_alpha = o->dsf_alpha;
+        if (aim_batch_periodic(&c->flat.batch, 0))
+            own.coulomb = range->coulomb;
+        AIM_TRY(aim_calc_coulomb(c, &own, near.q, gradient_of_charge(v, o->in), live, energy));
+        return o->subtract_sr ? aim_term_coulomb_sr(&near, o->rc, o->envelope, -1.0) : AIMNET_OK;
+    }
+    case AIM_OUT_D3TS: {
+        aim_term_io far = aim_calc_term_io(c, range->d3, energy, live);
+        const aim_d3_params p = {.s6 = o->s6, .s8 = o->s8, .a1 = o->a1, .a2 = o->a2, .cutoff = INFINITY, .smoothing = 0};
+        return aim_term_d3ts(&far, &p, o->table, o->n_table, v->slot[o->in], live ? v->adjoint[o->in] : NULL);
+    }
+    default: {
+        aim_term_io far = aim_calc_term_io(c, range->d3, energy, live);
+        const aim_d3_params p = {.s6 = o->s6, .s8 = o->s8, .a1 = o->a1, .a2 = o->a2, .cutoff = o->cutoff, .smoothing = o->smoothing};
+        return aim_term_d3(&far, c->d3_table, &p);
+    }
+    }
+}
+
+static aim_status repulsion(aim_calc *c, const aim_model *m, const aim_output *o, int live)
+{
+    aim_values *v = &c->values;
+    const int per_atom = m->slot[o->out].kind == AIM_VALUE_ATOM;
+    aim_term_io io = aim_calc_term_io(c, &c->pairs, per_atom ? v->scrap : v->slot[o->out], live);
+    return aim_term_srrep(&io, o->table, o->n_table, o->rc, o->envelope, per_atom ? v->slot[o->out] : NULL);
+}
+
+static void start_from_base(const aim_model *m, const aim_output *o, const aim_batch *b, aim_values *v)
+{
+    const size_t n = slot_size(m, b, o->out);
+    if (o->base >= 0)
+        memcpy(v->slot[o->out], v->slot[o->base], n * sizeof(double));
+    else
+        memset(v->slot[o->out], 0, n * sizeof(double));
+}
+
+aim_status aim_program_forward(aim_calc *c, const aim_member *member, const aim_range_plan *range, int want_grad)
+{
+    const aim_model *m = member->model;
+    const aim_batch *b = &c->flat.batch;
+    aim_values *v = &c->values;
+    for (int k = 0; k < m->n_outputs; k++) {
+        const aim_output *o = &m->output[k];
+        const int live = want_grad && member->live[o->out];
+        switch (o->kind) {
+        case AIM_OUT_MLP:
+            break; /* the network has written it */
+        case AIM_OUT_ATOMIC_SHIFT:
+            atomic_shift(m, o, b, v);
+            break;
+        case AIM_OUT_ATOMIC_SUM:
+            atomic_sum(m, o, b, v);
+            break;
+        case AIM_OUT_DIPOLE:
+        case AIM_OUT_QUADRUPOLE:
+            multipole(o, b, v);
+            break;
+        case AIM_OUT_DISP_PARAM:
+            disp_param(o, b, v);
+            break;
+        case AIM_OUT_SRREP:
+            start_from_base(m, o, b, v);
+            AIM_TRY(repulsion(c, m, o, live));
+            break;
+        case AIM_OUT_SRCOULOMB:
+        case AIM_OUT_D3TS:
+        case AIM_OUT_LRCOULOMB:
+        case AIM_OUT_DFTD3:
+            start_from_base(m, o, b, v);
+            AIM_TRY(run_term(c, o, range, live, v->slot[o->out]));
+            break;
+        }
+    }
+    return AIMNET_OK;
+}
+
+/* Sum: one for every atom. Shift, repulsion: unchanged. Dispersion parameters: d out/d in = out inside the clamp. */
+void aim_program_backward(const aim_member *member, const aim_batch *b, aim_values *v)
+{
+    const aim_model *m = member->model;
+    for (int k = m->n_outputs - 1; k >= 0; k--) {
+        const aim_output *o = &m->output[k];
+        const int from = o->in >= AIM_SLOT_FIRST_FREE ? o->in : o->base;
+        if (!member->live[o->out] || from < AIM_SLOT_FIRST_FREE || !v->adjoint[from])
+            continue;
+        const size_t n = slot_size(m, b, from);
+        double *g = v->adjoint[from];
+        const double *later = v->adjoint[o->out];
+        if (o->kind == AIM_OUT_ATOMIC_SUM)
+            for (size_t i = 0; i < n; i++)
+                g[i] += 1.0;
+        else if (o->kind == AIM_OUT_DISP_PARAM)
+            for (size_t i = 0; i < n; i++)
+                g[i] += fabs(v->slot[o->in][i]) <= 4.0 ? later[i] * v->slot[o->out][i] : 0.0;
+        else if (later)
+            for (size_t i = 0; i < n; i++)
+                g[i] += later[i];
+    }
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* results.c - from averages of a batch to the caller's buffers; padding atoms get zeros. */
+#include "calc/results.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/vec3.h"
+
+static void zero(double *x, size_t n)
+{
+    if (x)
+        memset(x, 0, n * sizeof *x);
+}
+
+void aim_result_clear(aimnet_result *r)
+{
+    r->status = AIMNET_OK;
+    r->energy = r->energy_network = r->energy_coulomb = r->energy_dispersion = r->energy_std = 0;
+    r->coulomb_method = AIMNET_COULOMB_SIMPLE;
+    r->has_coulomb = r->has_dispersion = 0;
+    r->message[0] = r->warnings[0] = 0;
+}
+
+void aim_result_fail(aimnet_result *r, aim_status status)
+{
+    r->status = status;
+    snprintf(r->message, sizeof r->message, "%s", aimnet_last_error());
+}
+
+static void warn(aimnet_result *r, const char *text)
+{
+    const size_t used = strlen(r->warnings);
+    snprintf(r->warnings + used, sizeof r->warnings - used, "%s%s", used ? "\n" : "", text);
+}
+
+/* out[origin][k] = factor * in[atom][k] */
+static void scatter(const aim_batch *b, int32_t s, const aimnet_system *system, int width, const double *in, double factor, double *out)
+{
+    if (!out)
+        return;
+    zero(out, (size_t)system->n_atoms * (size_t)width);
+    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
+        for (int k = 0; k < width; k++)
+            out[(size_t)b->origin[i] * (size_t)width + (size_t)k] = factor * in[(size_t)i * (size_t)width + (size_t)k];
+}
+
+static void scatter_deviation(const aim_calc *c, int32_t s, const aimnet_system *system, int width, const double *m2, double *out)
+{
+    if (!out)
+        return;
+    scatter(&c->flat.batch, s, system, width, m2, 1.0 / c->n_members, out);
+    for (size_t k = 0; k < (size_t)system->n_atoms * (size_t)width; k++)
+        out[k] = sqrt(out[k]);
+}
+
+static int all_finite(const double *x, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        if (!isfinite(x[k]))
+            return 0;
+    return 1;
+}
+
+/* A number that overflowed is an error of the structure, not a result. */
+static int is_finite_result(const aim_calc *c, int32_t s)
+{
+    const aim_batch *b = &c->flat.batch;
+    const size_t first = (size_t)b->offset[s], n = (size_t)(b->offset[s + 1] - b->offset[s]);
+    return isfinite(c->average.energy[s]) && all_finite(c->average.grad + 3 * first, 3 * n) && all_finite(c->average.q + first, n);
+}
+
+static void write_method(const aim_calc *c, const aim_range_plan *range, aimnet_result *r)
+{
+    for (int k = 0; k < c->n_members; k++) {
+        r->has_coulomb |= c->member[k].coulomb;
+        r->has_dispersion |= c->member[k].dispersion;
+    }
+    r->coulomb_method = range->method;
+    if (range->converted && r->has_coulomb)
+        warn(r, "periodic system: Coulomb method simple was replaced by DSF with a cutoff of 15 A and alpha 0.2");
+}
+
+void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s, const aimnet_system *system, aimnet_result *r)
+{
+    const aim_batch *b = &c->flat.batch;
+    const aim_average *a = &c->average;
+    if (!is_finite_result(c, s)) {
+        const aim_status status = AIM_FAIL(AIMNET_ERR_SYSTEM, "the result is not finite: the geometry is far outside of what the model knows");
+        aim_result_fail(r, status);
+        return;
+    }
+    r->energy = a->energy[s];
+    r->energy_network = a->network[s];
+    r->energy_coulomb = a->coulomb[s];
+    r->energy_dispersion = a->dispersion[s];
+    r->energy_std = sqrt(a->energy_m2[s] / c->n_members);
+    scatter(b, s, system, 3, a->grad, -1.0, r->forces);
+    scatter(b, s, system, 1, a->q, 1.0, r->charges);
+    if (c->member[0].model->n_charge == 2)
+        scatter(b, s, system, 1, a->spin, 1.0, r->spin_charges);
+    if (r->dipole)
+        memcpy(r->dipole, a->dipole + 3 * s, 3 * sizeof(double));
+    if (r->quadrupole)
+        memcpy(r->quadrupole, a->quadrupole + 6 * s, 6 * sizeof(double));
+    if (r->stress)
+        for (int k = 0; k < 9; k++) /* symmetric up to rounding: both halves are averaged */
+            r->stress[k] = 0.5 * (a->strain[9 * s + k] + a->strain[9 * s + k % 3 * 3 + k / 3]) / fabs(aim_det3(system->cell));
+    scatter_deviation(c, s, system, 3, a->grad_m2, r->forces_std);
+    scatter_deviation(c, s, system, 1, a->q_m2, r->charges_std);
+    write_method(c, range, r);
+}
+
+void aim_plain_multipoles(const aim_batch *b, const double *q, double *dipole, double *quadrupole)
+{
+    for (int32_t s = 0; s < b->n_systems; s++) {
+        double *mu = dipole + 3 * s, *theta = quadrupole + 6 * s;
+        zero(mu, 3);
+        zero(theta, 6);
+        for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {
+            const double *r = b->coord + 3 * (size_t)i;
+            for (int d = 0; d < 3; d++) {
+                mu[d] += q[i] * r[d];
+                theta[d] += q[i] * r[d] * r[d];
+                theta[3 + d] += q[i] * r[d] * r[(d + 1) % 3];
+            }
+        }
+        const double mean = (theta[0] + theta[1] + theta[2]) / 3.0;
+        for (int d = 0; d < 3; d++)
+            theta[d] -= mean;
+    }
+}
+
+aim_status aim_extras_start(aim_calc *c, int n)
+{
+    const size_t need = (size_t)n * (size_t)c->n_extra;
+    c->n_kept = 0;
+    c->kept_values_used = 0;
+    if (need > c->kept_capacity) {
+        AIM_TRY(aim_grow(&c->alloc, c->kept_capacity, need, sizeof *c->kept, "output index", &c->kept));
+        c->kept_capacity = need;
+    }
+    for (size_t k = 0; k < need; k++)
+        c->kept[k] = (aim_kept){0, 0};
+    c->n_kept = n;
+    return AIMNET_OK;
+}
+
+static aim_status keep(aim_calc *c, int32_t s, const aimnet_system *system, int e)
+{
+    const aim_batch *b = &c->flat.batch;
+    const aim_extra *x = &c->extra[e];
+    const size_t width = (size_t)x->width, size = (x->per_atom ? (size_t)system->n_atoms : 1) * width, need = c->kept_values_used + size;
+    if (need > c->kept_values_capacity) {
+        AIM_TRY(aim_grow(&c->alloc, c->kept_values_capacity, 2 * need, sizeof *c->kept_values, "outputs", &c->kept_values));
+        c->kept_values_capacity = 2 * need;
+    }
+    double *out = c->kept_values + c->kept_values_used;
+    if (x->per_atom)
+        scatter(b, s, system, x->width, c->values.slot[x->slot], 1.0, out);
+    else
+        memcpy(out, c->values.slot[x->slot] + (size_t)s * width, size * sizeof *out);
+    c->kept[(size_t)c->flat.index[s] * (size_t)c->n_extra + (size_t)e] = (aim_kept){c->kept_values_used, size};
+    c->kept_values_used = need;
+    return AIMNET_OK;
+}
+
+aim_status aim_extras_keep(aim_calc *c, const aimnet_system *systems)
+{
+    for (int32_t s = 0; s < c->flat.batch.n_systems; s++)
+        for (int e = 0; e < c->n_extra; e++)
+            AIM_TRY(keep(c, s, &systems[c->flat.index[s]], e));
+    return AIMNET_OK;
+}
