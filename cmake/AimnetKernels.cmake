@@ -19,7 +19,7 @@ endif()
 function(aim_add_variant out target sources)
     add_library(${target} OBJECT ${sources})
     aim_library_sources(${target})
-    target_compile_options(${target} PRIVATE ${AIM_MATH_FLAGS})
+    target_compile_options(${target} PRIVATE ${AIM_MATH_FLAGS} $<$<NOT:$<CONFIG:Debug>>:-O3>)
     set(${out} ${${out}} $<TARGET_OBJECTS:${target}> PARENT_SCOPE)
 endfunction()
 
