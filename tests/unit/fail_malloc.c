@@ -2,6 +2,7 @@
 /* fail_malloc.c - the wrappers behind fail_malloc.h (linker option --wrap). */
 #include "fail_malloc.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static int refuses(void)
 
 void fail_malloc_arm(long n, int sticky)
 {
-    fail_at = n;
+    fail_at = n > 0 ? n : LONG_MAX;
     sticky_failure = sticky;
     calls = 0;
     refused = 0;

@@ -12,7 +12,7 @@
 #ifndef AIM_TESTS_FAIL_MALLOC_H
 #define AIM_TESTS_FAIL_MALLOC_H
 
-/* The n-th call from now (from 1) fails; with `sticky` all later ones, too. */
+/* The n-th call from now (from 1; 0: none, only count) fails; with `sticky` all later ones, too. */
 void fail_malloc_arm(long n, int sticky);
 /* Everything works again. Returns how many calls were refused since fail_malloc_arm(). */
 long fail_malloc_disarm(void);
