@@ -167,23 +167,24 @@ int energy_output(energy_context *c, const energy_record *r, int index, const ch
 }
 
 /* Warnings that many structures share are printed for the first of them only. */
-static void warn(const energy_record *r)
+static void warn(const energy_record *r, const char *text)
 {
-    static char seen[16][AIMNET_MESSAGE_SIZE];
+    enum { N = 32 };
+    static char seen[N][AIMNET_MESSAGE_SIZE];
     static int n_seen;
-    const char *text = r->result.warnings;
-    if (text[0] == '\0')
-        return;
-    for (int i = 0; i < n_seen; i++) {
-        if (strcmp(seen[i], text) == 0)
-            return;
-    }
-    if (n_seen < 16)
-        snprintf(seen[n_seen++], sizeof seen[0], "%s", text);
-    while (*text) {
+    while (text && *text) {
         const int size = (int)strcspn(text, "\n");
-        cli_warning("%s:%lld: %.*s", r->item->file, (long long)r->item->frame.line, size, text);
+        int known = 0;
+        char line[AIMNET_MESSAGE_SIZE];
+        snprintf(line, sizeof line, "%.*s", size, text);
         text += size + (text[size] == '\n');
+        for (int i = 0; i < n_seen && !known; i++)
+            known = strcmp(seen[i], line) == 0;
+        if (known)
+            continue;
+        if (n_seen < N)
+            memcpy(seen[n_seen++], line, sizeof line);
+        cli_warning("%s:%lld: %s", r->item->file, (long long)r->item->frame.line, line);
     }
 }
 
@@ -194,7 +195,8 @@ static int deliver(energy_context *c, energy_record *r, aimnet_writer *writer)
         cli_error("%s", r->error);
         c->n_failed++;
     } else {
-        warn(r);
+        warn(r, r->item->frame.warnings);
+        warn(r, r->result.warnings);
         c->n_done++;
         c->n_atoms += r->system.n_atoms;
     }
@@ -319,6 +321,8 @@ static int run(void *options, const char *const *files, int n_files)
         energy_context context = {.options = o, .engine = &engine};
         context.has_spin = engine.info.num_charge_channels == 2;
         context.is_ensemble = engine.n_models > 1;
+        if (o->outputs && context.is_ensemble)
+            cli_warning("--outputs: an ensemble has no further outputs; ask its models one by one");
         status = compute(&context, files, n_files);
         free(context.scratch);
     }

@@ -119,6 +119,8 @@ void energy_json_record(energy_context *c, const energy_record *r)
     cli_json_open_list();
     lines(c->engine->notes);
     lines(aimnet_calc_warnings(c->engine->calc));
+    if (r->item->frame.warnings)
+        lines(r->item->frame.warnings);
     lines(result->warnings);
     cli_json_close_list();
     cli_json_end();

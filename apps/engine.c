@@ -94,7 +94,7 @@ static void note_options_without_effect(const cli_engine_options *o, cli_engine 
     const int has_coulomb = aimnet_calc_has_external_coulomb(e->calc);
     const int has_dispersion = aimnet_calc_has_external_dftd3(e->calc);
     const int dsf = aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_DSF;
-    if (o->coulomb.given && !has_coulomb)
+    if (o->coulomb.given && o->coulomb.value == 0 && !has_coulomb) /* dsf: the library says so */
         note(e, "--coulomb has no effect: no Coulomb energy is added to this model");
     if ((o->coulomb_cutoff.given || o->dsf_alpha.given) && !(has_coulomb && dsf))
         note(e, "--coulomb-cutoff and --dsf-alpha have no effect without --coulomb dsf");
@@ -233,12 +233,13 @@ void cli_engine_json_coulomb(const cli_engine *e, const aimnet_result *result)
     if (!result->has_coulomb) {
         cli_json_text(e->info.has_embedded_coulomb ? "embedded" : "none");
     } else if (result->coulomb_method == AIMNET_COULOMB_DSF) {
+        /* a periodic structure gets DSF with fixed parameters in place of `simple` */
         const int chosen = aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_DSF;
         cli_json_text("dsf");
         cli_json_key("cutoff");
         cli_json_real(chosen ? aimnet_calc_coulomb_cutoff(e->calc) : 15.0);
         cli_json_key("alpha");
-        cli_json_real(e->options.dsf_alpha);
+        cli_json_real(chosen ? e->options.dsf_alpha : 0.2);
     } else {
         cli_json_text("simple");
     }

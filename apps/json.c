@@ -4,11 +4,10 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "console.h"
+#include "shortest.h"
 
 static int comma;
 
@@ -112,23 +111,6 @@ void cli_json_bool(int value)
 {
     separate();
     cli_puts(value ? "true" : "false");
-}
-
-void cli_json_null(void)
-{
-    separate();
-    cli_puts("null");
-}
-
-size_t cli_shortest(char *text, double value)
-{
-    int n = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        n = snprintf(text, 32, "%.*g", digits, value);
-        if (digits == 17 || strtod(text, NULL) == value)
-            break;
-    }
-    return (size_t)n;
 }
 
 void cli_json_real(double value)

@@ -20,11 +20,7 @@ void cli_json_text_part(const char *text, size_t size);
 void cli_json_int(int64_t value);
 void cli_json_real(double value);
 void cli_json_bool(int value);
-void cli_json_null(void);
 /* [n] numbers; or, with width > 0, [n][width]. */
 void cli_json_reals(const double *values, size_t n, size_t width);
-
-/* Writes the shortest decimal of a finite value into text (32 bytes); returns its length. */
-size_t cli_shortest(char *text, double value);
 
 #endif

@@ -1,0 +1,15 @@
+# Help of every command fits 80 columns and names every option once; commands that do not exist are absent.
+set -e
+for command in '' energy neighbors inspect info help; do
+    "$AIMNET" help $command >text
+    [ -z "$command" ] || "$AIMNET" $command --help | cmp - text
+    [ -z "$command" ] || "$AIMNET" $command -h | cmp - text
+    awk -v c="$command" 'length($0) > 80 {print c ": too long: " $0}' text
+    sed -n 's/^ *\(-., \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p' text | sort | uniq -d
+    grep -E 'ewald|pme|hessian|cuda|TODO' text || true
+done
+"$AIMNET" --help >long
+"$AIMNET" -h | cmp - long
+"$AIMNET" help | cmp - long
+grep -E '^  (opt|md|freq|scan|train|export|convert|download)' long || true
+"$AIMNET" --version
