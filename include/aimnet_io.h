@@ -23,6 +23,7 @@ typedef struct aimnet_frame {
     int has_charge, has_mult;  /* whether the file gave them */
     double charge, mult;       /* defaults 0 and 1 */
     char *title;               /* comment line or title as written, without the newline; never NULL after a successful read */
+    char *warnings;            /* what deserves attention in this frame, lines separated by '\n', or ""; as long-lived as title */
     int64_t index;             /* zero-based number of the frame in its file */
     int64_t line;              /* line on which it starts, one-based */
     void *priv;                /* of the reader */

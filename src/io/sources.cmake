@@ -1,1 +1,16 @@
 # SPDX-License-Identifier: MIT
+# structure files
+target_sources(aimnet_objects PRIVATE
+    ${CMAKE_CURRENT_LIST_DIR}/source.c
+    ${CMAKE_CURRENT_LIST_DIR}/lines.c
+    ${CMAKE_CURRENT_LIST_DIR}/scan.c
+    ${CMAKE_CURRENT_LIST_DIR}/frame.c
+    ${CMAKE_CURRENT_LIST_DIR}/comment.c
+    ${CMAKE_CURRENT_LIST_DIR}/reader.c
+    ${CMAKE_CURRENT_LIST_DIR}/xyz_read.c
+    ${CMAKE_CURRENT_LIST_DIR}/sdf_read.c
+    ${CMAKE_CURRENT_LIST_DIR}/sdf_v3000.c
+    ${CMAKE_CURRENT_LIST_DIR}/pdb_read.c
+    ${CMAKE_CURRENT_LIST_DIR}/pdb_element.c
+    ${CMAKE_CURRENT_LIST_DIR}/outfile.c
+    ${CMAKE_CURRENT_LIST_DIR}/xyz_write.c)
