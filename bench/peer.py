@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""The peer of the benchmark: PyPI `aimnet` on the CPU, and the random-weight model of full size that both sides load.
+
+    peer.py model OUT.pt                         write the model (fixed seed)
+    peer.py time MODEL.pt SECONDS NAME=FILE...   energy and forces of each file's frames in one call
+    peer.py gemm                                 float32 rate of a large matrix product (torch, its own BLAS)
+
+Lines of `time`: peer NAME structures atoms runs minimum median (seconds). Threads: OMP_NUM_THREADS.
+"""
+import gzip
+import os
+import pathlib
+import statistics
+import sys
+import time
+
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
+
+
+def write_model(path):
+    """aimnet2_dftd3_wb97m.yaml as the exporter would write it: short-range Coulomb inside, full Coulomb and D3 outside."""
+    import aimnet
+    import torch
+    import yaml
+    from aimnet.config import build_module
+    config = yaml.safe_load((pathlib.Path(aimnet.__file__).parent / "models/aimnet2_dftd3_wb97m.yaml").read_text())
+    outputs = config["kwargs"]["outputs"]
+    d3 = outputs.pop("dftd3")["kwargs"]
+    outputs.pop("lrcoulomb")
+    outputs["srcoulomb"] = {"class": "aimnet.modules.SRCoulomb",
+                            "kwargs": {"rc": 4.6, "key_in": "charges", "key_out": "energy", "envelope": "exp"}}
+    text = yaml.dump(config, sort_keys=False)
+    torch.manual_seed(20260101)
+    model = build_module(config)
+    species = [1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 33, 34, 35, 53]
+    with torch.no_grad():
+        model.outputs.atomic_shift.double()
+        for z in range(1, 64):
+            model.outputs.atomic_shift.shifts.weight[z] = -30.0 * z
+            if z not in species:
+                model.afv.weight[z] = float("nan")
+    torch.save({
+        "format_version": 2, "model_yaml": text, "cutoff": 5.0, "needs_coulomb": True, "needs_dispersion": True,
+        "coulomb_mode": "sr_embedded", "coulomb_sr_rc": 4.6, "coulomb_sr_envelope": "exp",
+        "d3_params": {"s6": 1.0, "s8": d3["s8"], "a1": d3["a1"], "a2": d3["a2"]},
+        "has_embedded_lr": True, "has_embedded_d3ts": False, "implemented_species": species, "state_dict": model.state_dict(),
+    }, path)
+
+
+def read_frames(path):
+    import numpy as np
+    from ase.data import atomic_numbers
+    lines = (gzip.open(path, "rt") if path.endswith(".gz") else open(path)).read().splitlines()
+    frames, at = [], 0
+    while at < len(lines):
+        n = int(lines[at])
+        rows = [line.split() for line in lines[at + 2:at + 2 + n]]
+        frames.append((np.array([atomic_numbers[r[0]] for r in rows], "int32"),
+                       np.array([[float(w) for w in r[1:4]] for r in rows], "float32")))
+        at += n + 2
+    return frames
+
+
+def measure(model, seconds, workloads):
+    import numpy as np
+    import torch
+    import warnings
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(THREADS)
+    from aimnet.calculators import AIMNet2Calculator
+    calc = AIMNet2Calculator(model, device="cpu")
+    for item in workloads:
+        name, path = item.split("=", 1)
+        frames = read_frames(path)
+        sizes = torch.tensor([len(f[0]) for f in frames])
+        data = {"coord": torch.tensor(np.concatenate([f[1] for f in frames])),
+                "numbers": torch.tensor(np.concatenate([f[0] for f in frames])),
+                "charge": torch.zeros(len(frames)),
+                "mol_idx": torch.repeat_interleave(torch.arange(len(frames)), sizes)}
+        times, start = [], time.perf_counter()
+        calc.eval(dict(data), forces=True)
+        calc.eval(dict(data), forces=True)
+        while len(times) < 5 or time.perf_counter() - start < seconds:
+            t = time.perf_counter()
+            out = calc.eval(dict(data), forces=True)
+            times.append(time.perf_counter() - t)
+        energy = float(out["energy"].double().sum())
+        print("peer", name, len(frames), int(sizes.sum()), len(times), f"{min(times):.6g} {statistics.median(times):.6g} {energy:.9g}", flush=True)
+
+
+def gemm():
+    import torch
+    torch.set_num_threads(THREADS)
+    a, b = torch.rand(4096, 704), torch.rand(704, 512)
+    c = torch.empty(4096, 512)
+    best = 1e9
+    for _ in range(60):
+        t = time.perf_counter()
+        torch.mm(a, b, out=c)
+        best = min(best, time.perf_counter() - t)
+    print("gemm torch", f"{2 * 4096 * 704 * 512 / best * 1e-9:.1f}")
+
+
+if __name__ == "__main__":
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command == "model" and len(sys.argv) == 3:
+        write_model(sys.argv[2])
+    elif command == "time" and len(sys.argv) > 4:
+        measure(sys.argv[2], float(sys.argv[3]), sys.argv[4:])
+    elif command == "gemm":
+        gemm()
+    else:
+        sys.exit(__doc__)
