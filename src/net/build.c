@@ -55,6 +55,12 @@ static int map_output(const aim_net *net, int is_update, int c)
     return net->d2 ? padded_feature(net, c) : c;
 }
 
+/* Scratch of packing: one layer, unpacked in our order, and the way of its columns. */
+typedef struct packing {
+    real *dense;
+    int *to;
+} packing;
+
 /* Per-element bias of pass 0: b + W_a e_Z in double. */
 static void fold_embedding(const aim_net *net, const aim_linear *file, net_layer *layer)
 {
@@ -65,26 +71,29 @@ static void fold_embedding(const aim_net *net, const aim_linear *file, net_layer
         real *bias = layer->bias + (size_t)net->species_of[z] * (size_t)layer->ld_out;
         const float *e = net->model->afv + (size_t)z * (size_t)n_a;
         for (int o = 0; o < file->n_out; o++) {
-            double sum = file->bias ? (double)file->bias[o] : 0.0;
+            const float *w = file->weight + (size_t)o * (size_t)file->n_in;
+            double part[4] = {file->bias ? (double)file->bias[o] : 0.0};
             for (int c = 0; c < n_a; c++)
-                sum += (double)file->weight[(size_t)o * (size_t)file->n_in + (size_t)c] * (double)e[c];
-            bias[o] = (real)sum;
+                part[c % 4] += (double)w[c] * (double)e[c];
+            bias[o] = (real)((part[0] + part[1]) + (part[2] + part[3]));
         }
     }
 }
 
-/* Fills one layer; dense is scratch of ld_in * ld_out reals. is_update: the layer ends a pass that updates features and charges. */
-static void fill_layer(const aim_net *net, const aim_linear *file, column_map map, int is_update, net_layer *layer, real *dense)
+/* Fills one layer. is_update: the layer ends a pass that updates features and charges. */
+static void fill_layer(const aim_net *net, const aim_linear *file, column_map map, int is_update, net_layer *layer, packing *pack)
 {
     const size_t ld = (size_t)layer->ld_in;
+    real *dense = pack->dense;
     memset(dense, 0, ld * (size_t)layer->ld_out * sizeof *dense);
+    for (int c = 0; c < file->n_in; c++)
+        pack->to[c] = map_input(map, c);
     for (int o = 0; o < file->n_out; o++) {
         const size_t row = (size_t)map_output(net, is_update, o);
-        for (int c = 0; c < file->n_in; c++) {
-            const int to = map_input(map, c);
-            if (to >= 0)
-                dense[row * ld + (size_t)to] = (real)file->weight[(size_t)o * (size_t)file->n_in + (size_t)c];
-        }
+        const float *w = file->weight + (size_t)o * (size_t)file->n_in;
+        for (int c = 0; c < file->n_in; c++)
+            if (pack->to[c] >= 0)
+                dense[row * ld + (size_t)pack->to[c]] = (real)w[c];
         if (map.pass != 0)
             layer->bias[row] = file->bias ? (real)file->bias[o] : 0;
     }
@@ -162,15 +171,15 @@ static void fill_conv(const aim_net *net, const aim_conv *file, net_conv *conv)
             }
 }
 
-static void fill_mlp(const aim_net *net, const aim_mlp *file, int pass, int updates, net_mlp *mlp, real *dense)
+static void fill_mlp(const aim_net *net, const aim_mlp *file, int pass, int updates, net_mlp *mlp, packing *pack)
 {
     for (int l = 0; l < file->n_layers; l++) {
         memset(mlp->layer[l].bias, 0, (pass == 0 && l == 0 ? (size_t)net->n_species : 1) * (size_t)mlp->layer[l].ld_out * sizeof(real));
-        fill_layer(net, &file->layer[l], (column_map){net, l == 0 ? pass : -1}, updates && l == file->n_layers - 1, &mlp->layer[l], dense);
+        fill_layer(net, &file->layer[l], (column_map){net, l == 0 ? pass : -1}, updates && l == file->n_layers - 1, &mlp->layer[l], pack);
     }
 }
 
-static void fill(aim_net *net, real *dense)
+static void fill(aim_net *net, packing *pack)
 {
     const aim_model *m = net->model;
     fill_conv(net, &m->conv_a, &net->conv_a);
@@ -185,9 +194,9 @@ static void fill(aim_net *net, real *dense)
     for (int g = 0; g < net->gp; g++)
         net->shifts[g] = (real)m->shifts[g < m->nshifts ? g : m->nshifts - 1];
     for (int p = 0; p < net->n_pass; p++)
-        fill_mlp(net, &m->mlp[p], p, p < net->n_pass - 1, &net->mlp[p], dense);
+        fill_mlp(net, &m->mlp[p], p, p < net->n_pass - 1, &net->mlp[p], pack);
     for (int h = 0; h < net->n_heads; h++)
-        fill_mlp(net, &m->output[net->head_output[h]].mlp, -1, 0, &net->head[h], dense);
+        fill_mlp(net, &m->output[net->head_output[h]].mlp, -1, 0, &net->head[h], pack);
 }
 
 static void describe(aim_net *net, const aim_model *m, int isa)
@@ -213,19 +222,22 @@ aim_status AIM_NAMED(aim_net_create)(const aim_model *model, const aim_alloc *al
     describe(net, model, isa);
     aim_arena measure = {0};
     place(net, &measure);
-    real *dense = NULL;
+    packing pack = {0};
     aim_status status = aim_arena_reserve(&net->store, alloc, measure.used, "packed weights");
     if (status == AIMNET_OK)
-        status = aim_new(alloc, net->ld_hidden * net->ld_hidden, sizeof *dense, "packing buffer", &dense);
-    if (status != AIMNET_OK) {
+        status = aim_new(alloc, net->ld_hidden * net->ld_hidden, sizeof *pack.dense, "packing buffer", &pack.dense);
+    if (status == AIMNET_OK)
+        status = aim_new(alloc, net->ld_hidden, sizeof *pack.to, "packing columns", &pack.to);
+    if (status == AIMNET_OK) {
+        place(net, &net->store);
+        fill(net, &pack);
+        *out = net;
+    } else {
         AIM_NAMED(aim_net_free)(net);
-        return status;
     }
-    place(net, &net->store);
-    fill(net, dense);
-    aim_free(alloc, dense);
-    *out = net;
-    return AIMNET_OK;
+    aim_free(alloc, pack.dense);
+    aim_free(alloc, pack.to);
+    return status;
 }
 
 void AIM_NAMED(aim_net_free)(void *object)

@@ -14,6 +14,7 @@ enum { TILE = 12 };
 #else
 enum { TILE = 6 };
 #endif
+enum { AHEAD = 32 }; /* steps of k between a prefetch and its use: the weights of small batches stream from the last-level cache */
 
 void AIM_KERNEL_FN(pack)(const real *w, size_t k_stride, size_t c_stride, int n_k, int n_c, real *out)
 {
@@ -33,6 +34,7 @@ AIM_INLINE void tile_product(const real *AIM_RESTRICT x, size_t ldx, const real 
     vreal acc[TILE][2] = {{{0}}};
     for (int k = 0; k < n_k; k++) {
         const vreal b0 = vload(panel + (size_t)k * AIM_PANEL), b1 = vload(panel + (size_t)k * AIM_PANEL + VL);
+        __builtin_prefetch(panel + (size_t)(k + AHEAD) * AIM_PANEL);
 #pragma GCC unroll 12
         for (int r = 0; r < TILE; r++) {
             const vreal a = vset(row[r][k]);
