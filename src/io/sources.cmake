@@ -14,3 +14,8 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/pdb_element.c
     ${CMAKE_CURRENT_LIST_DIR}/outfile.c
     ${CMAKE_CURRENT_LIST_DIR}/xyz_write.c)
+
+# model files
+foreach(name IN ITEMS bytes names pickle pickle_tree pt tensor zip)
+    target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/${name}.c)
+endforeach()

@@ -53,6 +53,15 @@ typedef enum aim_output_kind {
     AIM_OUT_DFTD3              /* out[system] = in + E_D3 */
 } aim_output_kind;
 
+/* D3 reference data of a file, in the layout of term's aim_d3_table: element z has the references first[z] .. first[z + 1] - 1. */
+typedef struct aim_d3_data {
+    int n_elements, n_refs;
+    const double *rcov, *r4r2; /* [n_elements] bohr */
+    const int32_t *first;      /* [n_elements + 1] */
+    const double *cn;          /* [n_refs] */
+    const double *c6;          /* [n_refs][n_refs] hartree bohr^6, symmetric */
+} aim_d3_data;
+
 typedef struct aim_output {
     char name[64];             /* key of the module in the YAML */
     aim_output_kind kind;
@@ -72,6 +81,7 @@ typedef struct aim_output {
     double dsf_alpha, dsf_rc, ewald_accuracy;
     double s6, s8, a1, a2;     /* D3TS, DFTD3 */
     double cutoff, smoothing;  /* DFTD3: Angstrom, fraction */
+    aim_d3_data *d3;           /* DFTD3: the file's own tables, owned by the model */
 } aim_output;
 
 typedef struct aim_conv {
@@ -86,8 +96,7 @@ struct aimnet_model {
     char *name;                /* path or "default" */
     char format[16];           /* "v2-pt" */
     char *yaml;                /* model_yaml as in the file */
-    size_t file_size;
-    unsigned char sha256[32];  /* of the file's bytes */
+    size_t file_size;          /* the file's SHA-256 is computed when asked for: aim_model_sha256 */
     /* metadata (reference: ModelMetadata) */
     double cutoff;
     int needs_coulomb, needs_dispersion, has_embedded_lr, has_embedded_d3ts;
@@ -118,5 +127,11 @@ struct aimnet_model {
     void *origin;              /* struct aim_model_origin: tensors with names, dtypes and shapes for inspection */
 };
 typedef struct aimnet_model aim_model;
+
+/* bytes of a model file -> model; nothing of the bytes is referenced afterwards. name: for messages and info. Errors: FORMAT, MODEL,
+ * MEMORY. *model is NULL on failure. */
+AIM_NODISCARD aim_status aim_model_build(const aim_alloc *a, const unsigned char *bytes, size_t size, const char *name,
+                                         aim_model **model);
+void aim_model_free(aim_model *model);
 
 #endif

@@ -1,1 +1,10 @@
 # SPDX-License-Identifier: MIT
+foreach(name IN ITEMS args bind build d3_tables describe describe_json metadata network outputs sha256 yaml)
+    target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/${name}.c)
+endforeach()
+
+# The model that the library carries.
+set(AIM_DEFAULT_MODEL ${PROJECT_SOURCE_DIR}/data/default.pt)
+target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/default_model.S)
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/default_model.S PROPERTIES
+    COMPILE_DEFINITIONS AIM_DEFAULT_MODEL_FILE="${AIM_DEFAULT_MODEL}" OBJECT_DEPENDS ${AIM_DEFAULT_MODEL})

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* model_api.c - the public functions on models: argument checks, where the bytes come from, and views of what src/model keeps. */
+#include <string.h>
+
+#include "aimnet_model.h"
+#include "io/bytes.h"
+#include "model/origin.h"
+#include "model/sha256.h"
+
+static aim_status hash_file(const aim_model *m, char hex[65])
+{
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    AIM_TRY(aim_bytes_read(&m->alloc, m->name, &bytes, &size));
+    if (size == m->file_size)
+        aim_sha256(bytes, size, hex);
+    aim_free(&m->alloc, bytes);
+    if (size != m->file_size)
+        return AIM_FAIL(AIMNET_ERR_FILE, "%s: the file changed since the model was loaded from it", m->name);
+    return AIMNET_OK;
+}
+
+static size_t default_size(void)
+{
+    return (size_t)(aim_default_model_end - aim_default_model);
+}
+
+static void set_source(aim_model *m, aim_source source)
+{
+    struct aim_model_origin *o = m->origin;
+    o->source = source;
+}
+
+aimnet_status aimnet_model_load(const char *path, const aimnet_allocator *allocator, aimnet_model **model)
+{
+    aim_alloc a;
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    if (!model)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_load: model is NULL");
+    *model = NULL;
+    AIM_TRY(aim_alloc_from(allocator, &a));
+    if (!path || strcmp(path, "default") == 0) {
+        AIM_TRY(aim_model_build(&a, aim_default_model, default_size(), "default", model));
+        set_source(*model, AIM_SOURCE_BUILTIN);
+        return AIMNET_OK;
+    }
+    AIM_TRY(aim_bytes_read(&a, path, &bytes, &size));
+    const aim_status status = aim_model_build(&a, bytes, size, path, model);
+    aim_free(&a, bytes);
+    if (status == AIMNET_OK)
+        set_source(*model, AIM_SOURCE_PATH);
+    return status;
+}
+
+aimnet_status aimnet_model_load_memory(const void *bytes, size_t size, const char *name, const aimnet_allocator *allocator,
+                                       aimnet_model **model)
+{
+    aim_alloc a;
+    if (!model || (!bytes && size > 0))
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_load_memory: %s is NULL", model ? "bytes" : "model");
+    *model = NULL;
+    AIM_TRY(aim_alloc_from(allocator, &a));
+    AIM_TRY(aim_model_build(&a, bytes, size, name ? name : "memory", model));
+    struct aim_model_origin *o = (*model)->origin;
+    set_source(*model, AIM_SOURCE_MEMORY);
+    aim_sha256(bytes, size, o->sha256);
+    return AIMNET_OK;
+}
+
+void aimnet_model_free(aimnet_model *model)
+{
+    aim_model_free(model);
+}
+
+aimnet_status aimnet_model_get_info(const aimnet_model *model, aimnet_model_info *info)
+{
+    if (!model || !info)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_get_info: %s is NULL", model ? "info" : "model");
+    const aim_model *m = model;
+    int coulomb = m->coulomb_mode == AIMNET_COULOMB_MODE_FULL_EMBEDDED, dispersion = 0;
+    for (int i = 0; i < m->n_outputs; i++) {
+        coulomb |= m->output[i].kind == AIM_OUT_LRCOULOMB;
+        dispersion |= m->output[i].kind == AIM_OUT_D3TS || m->output[i].kind == AIM_OUT_DFTD3;
+    }
+    *info = (aimnet_model_info){.name = m->name,
+                                .format = m->format,
+                                .family = m->family,
+                                .cutoff = m->cutoff,
+                                .num_charge_channels = m->n_charge,
+                                .n_species = m->n_species,
+                                .species = m->species,
+                                .n_parameters = m->n_parameters,
+                                .needs_coulomb = m->needs_coulomb,
+                                .needs_dispersion = m->needs_dispersion,
+                                .has_embedded_coulomb = coulomb,
+                                .has_embedded_dispersion = dispersion,
+                                .supports_charged = m->supports_charged,
+                                .coulomb_mode = (aimnet_coulomb_mode)m->coulomb_mode,
+                                .coulomb_sr_rc = m->coulomb_sr_rc,
+                                .coulomb_sr_envelope = m->coulomb_sr_envelope};
+    if (m->has_d3_params) {
+        info->d3_s6 = m->d3_s6;
+        info->d3_s8 = m->d3_s8;
+        info->d3_a1 = m->d3_a1;
+        info->d3_a2 = m->d3_a2;
+    }
+    return AIMNET_OK;
+}
+
+int aimnet_model_tensor_count(const aimnet_model *model)
+{
+    const struct aim_model_origin *o = model ? model->origin : NULL;
+    return o ? o->n_tensors : 0;
+}
+
+aimnet_status aimnet_model_tensor(const aimnet_model *model, int index, aimnet_tensor_info *info)
+{
+    const int n = aimnet_model_tensor_count(model);
+    if (!model || !info || index < 0 || index >= n)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_tensor: index %d of %d tensors, or a NULL argument", index, n);
+    const struct aim_model_origin *o = model->origin;
+    *info = o->tensor[index];
+    return AIMNET_OK;
+}
+
+aimnet_status aimnet_model_sha256(const aimnet_model *model, char hex[65])
+{
+    if (!model || !hex)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_sha256: %s is NULL", model ? "hex" : "model");
+    const struct aim_model_origin *o = model->origin;
+    if (o->source == AIM_SOURCE_PATH)
+        return hash_file(model, hex);
+    if (o->source == AIM_SOURCE_BUILTIN)
+        aim_sha256(aim_default_model, default_size(), hex);
+    else
+        memcpy(hex, o->sha256, sizeof o->sha256);
+    return AIMNET_OK;
+}
+
+int64_t aimnet_model_file_size(const aimnet_model *model)
+{
+    return model ? (int64_t)model->file_size : 0;
+}
+
+aimnet_status aimnet_model_describe(const aimnet_model *model, aimnet_describe what, char **text)
+{
+    char hex[65] = "";
+    aim_string out = {0};
+    if (!model || !text)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_describe: %s is NULL", model ? "text" : "model");
+    *text = NULL;
+    if (what == AIMNET_DESCRIBE_JSON) {
+        const aim_status status = aimnet_model_sha256(model, hex);
+        if (status != AIMNET_OK && status != AIMNET_ERR_FILE)
+            return status;
+    }
+    AIM_TRY(aim_model_describe(model, what, hex, &out));
+    *text = out.data;
+    return AIMNET_OK;
+}
+
+void aimnet_model_text_free(const aimnet_model *model, char *text)
+{
+    if (model)
+        aim_free(&model->alloc, text);
+}
