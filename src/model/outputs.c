@@ -223,7 +223,6 @@ static aim_status read_shift(module *x)
                                 .ndim = 2,
                                 .shape = {types, 1},
                                 .rows = &x->out->n_table}));
-    x->b->m->n_parameters += types;
     return write_slot(x, key_out, kind, 1, 0);
 }
 
