@@ -32,6 +32,10 @@ function finish_file() {
         printf "%s: warning: %d lines, the budget is %d\n", file, lines, budget
         warnings++
     }
+    if (!generated && wide) {
+        printf "%s: warning: %d lines wider than 100 columns: run make format\n", file, wide
+        warnings++
+    }
 }
 
 # The line without comments and string contents; block comments may span lines.
@@ -124,7 +128,7 @@ FNR == 1 {
     top = part[1]
     folder = top == "src" ? part[2] : ""
     budget = file ~ /\.h$/ ? (top == "include" ? 450 : 200) : 600
-    in_comment = start = generated = lines = 0
+    in_comment = start = generated = lines = wide = 0
     if (top == "src" && !(folder in rank))
         error("src/" folder " is not a layer: see docs/architecture.md")
     if ($0 !~ /SPDX-License-Identifier: MIT/ && tolower($0) !~ /generated/)
@@ -133,6 +137,7 @@ FNR == 1 {
 FNR <= 3 && tolower($0) ~ /generated (by|from|with)/ { generated = 1 }
 {
     lines = FNR
+    wide += length($0) > 100
     check_include($0)
     if ($0 ~ marker)
         error("leftover marker")

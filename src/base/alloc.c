@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* alloc.c - every allocation of the library goes through here to the owner's hooks (or malloc and free).
+/* alloc.c - every allocation of the library goes through here to the owner's hooks (or malloc and
+ * free).
  *
- * Sizes are checked for overflow before anything is asked for. Growing is allocate, copy, free: the user's hooks have no
- * realloc, and the old block stays valid when the new one is refused. The pointer to fill is passed as void * to any pointer type;
- * it is stored by memcpy, which is what strict aliasing allows. */
+ * Sizes are checked for overflow before anything is asked for. Growing is allocate, copy, free: the
+ * user's hooks have no realloc, and the old block stays valid when the new one is refused. The
+ * pointer to fill is passed as void * to any pointer type; it is stored by memcpy, which is what
+ * strict aliasing allows. */
 #include "base/alloc.h"
 
 #include <stdlib.h>
@@ -43,8 +45,10 @@ aim_status aim_alloc_from(const aimnet_allocator *allocator, aim_alloc *out)
     if (!allocator)
         return AIMNET_OK;
     if (!allocator->alloc || !allocator->free)
-        return AIM_FAIL(AIMNET_ERR_ARG, "allocator without %s: both hooks must be set (or pass NULL for malloc and free)",
-                        allocator->alloc ? "free" : "alloc");
+        return AIM_FAIL(
+            AIMNET_ERR_ARG,
+            "allocator without %s: both hooks must be set (or pass NULL for malloc and free)",
+            allocator->alloc ? "free" : "alloc");
     *out = *allocator;
     return AIMNET_OK;
 }
@@ -55,13 +59,15 @@ aim_status aim_new(const aim_alloc *a, size_t count, size_t size, const char *wh
     memcpy(block, &p, sizeof p);
     size_t bytes;
     if (!size_of(count, size, &bytes))
-        return AIM_FAIL(AIMNET_ERR_MEMORY, "%s: %zu elements of %zu bytes are more than this machine can address", what, count,
-                        size);
+        return AIM_FAIL(AIMNET_ERR_MEMORY,
+                        "%s: %zu elements of %zu bytes are more than this machine can address",
+                        what, count, size);
     p = a->alloc(a->user, bytes);
     if (!p)
         return AIM_FAIL(AIMNET_ERR_MEMORY,
-                        "out of memory: %zu bytes for %s were refused; evaluate fewer atoms at once or free memory", bytes,
-                        what);
+                        "out of memory: %zu bytes for %s were refused; evaluate fewer atoms at "
+                        "once or free memory",
+                        bytes, what);
     memcpy(block, &p, sizeof p);
     return AIMNET_OK;
 }
@@ -75,7 +81,8 @@ aim_status aim_new0(const aim_alloc *a, size_t count, size_t size, const char *w
     return AIMNET_OK;
 }
 
-aim_status aim_grow(const aim_alloc *a, size_t old_count, size_t new_count, size_t size, const char *what, void *block)
+aim_status aim_grow(const aim_alloc *a, size_t old_count, size_t new_count, size_t size,
+                    const char *what, void *block)
 {
     void *old, *grown;
     memcpy(&old, block, sizeof old);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* arena.c - slots of one workspace block: measured in a first run of the layout function, placed in the second.
+/* arena.c - slots of one workspace block: measured in a first run of the layout function, placed in
+ * the second.
  *
- * Every slot starts on a 64-byte boundary and takes a whole number of 64-byte lines, so that vector loads never split a line and
- * no two threads' slots share one. With AIM_REDZONES a line stands before the first slot and after each one; under the
- * address sanitizer everything outside the slots is poisoned, exactly to the byte at the end of a slot, so that a
- * kernel that reads past its array is reported where it happens although the block is one allocation. */
+ * Every slot starts on a 64-byte boundary and takes a whole number of 64-byte lines, so that vector
+ * loads never split a line and no two threads' slots share one. With AIM_REDZONES a line stands
+ * before the first slot and after each one; under the address sanitizer everything outside the
+ * slots is poisoned, exactly to the byte at the end of a slot, so that a kernel that reads past its
+ * array is reported where it happens although the block is one allocation. */
 #include "base/arena.h"
 
 #include <stdint.h>
@@ -48,7 +50,8 @@ void *aim_take(aim_arena *a, const char *name, size_t count, size_t size)
 {
     (void)name; /* the layouts' names are documentation here and the keys of dumps elsewhere */
     size_t rounded;
-    if (a->overflow || (size != 0 && count > (size_t)PTRDIFF_MAX / size) || !round_up(count * size, &rounded))
+    if (a->overflow || (size != 0 && count > (size_t)PTRDIFF_MAX / size) ||
+        !round_up(count * size, &rounded))
         return refuse(a);
     const size_t start = a->used == 0 ? REDZONE : a->used;
     if (rounded > (size_t)PTRDIFF_MAX - REDZONE - start)
@@ -72,7 +75,8 @@ aim_status aim_arena_reserve(aim_arena *a, const aim_alloc *alloc, size_t bytes,
     aim_arena_free(a, alloc);
     size_t capacity;
     if (!round_up(bytes, &capacity) || capacity > (size_t)PTRDIFF_MAX - LINE)
-        return AIM_FAIL(AIMNET_ERR_MEMORY, "%s: %zu bytes are more than this machine can address", what, bytes);
+        return AIM_FAIL(AIMNET_ERR_MEMORY, "%s: %zu bytes are more than this machine can address",
+                        what, bytes);
     if (capacity == 0)
         capacity = LINE;
     AIM_TRY(aim_new(alloc, capacity + LINE, 1, what, &a->block));

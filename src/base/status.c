@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* status.c - the message of each thread's most recent failure, and the names of the status codes.
  *
- * The message lives in a fixed thread-local buffer: reporting a failure never allocates, so that running out of memory can be
- * reported too. Long messages are cut and end in "...". A cut never leaves half a UTF-8 character. Arguments may point into the
- * buffer itself (a message that quotes aimnet_last_error()), which is why the text is composed aside first. */
+ * The message lives in a fixed thread-local buffer: reporting a failure never allocates, so that
+ * running out of memory can be reported too. Long messages are cut and end in "...". A cut never
+ * leaves half a UTF-8 character. Arguments may point into the buffer itself (a message that quotes
+ * aimnet_last_error()), which is why the text is composed aside first. */
 #include "base/status.h"
 
 #include <stdarg.h>

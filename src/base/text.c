@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* text.c - numbers from and to text whatever the program's locale is, and a growing string.
  *
- * Reading: the decimal digits become an integer times a power of ten. With at most 15 to 19 digits below 2^53 and a power up to
- * 10^22 both are exact doubles and one multiplication or division rounds correctly (W. D. Clinger, 1990,
- * doi:10.1145/93542.93557): that is nearly every number in a structure file. Anything else is handed to strtod as "123e-45":
- * without a decimal point there is nothing for a locale to change. Digits beyond the 768th (no midpoint between two doubles
- * has more) are replaced by one digit 1, which keeps the rounding exact.
- * Writing: printf of 15 digits, more if they do not read back; a locale's decimal point is replaced by '.'. */
+ * Reading: the decimal digits become an integer times a power of ten. With at most 15 to 19 digits
+ * below 2^53 and a power up to 10^22 both are exact doubles and one multiplication or division
+ * rounds correctly (W. D. Clinger, 1990, doi:10.1145/93542.93557): that is nearly every number in a
+ * structure file. Anything else is handed to strtod as "123e-45": without a decimal point there is
+ * nothing for a locale to change. Digits beyond the 770th (no midpoint between two doubles has
+ * more) are replaced by one digit 1, which keeps the rounding exact.
+ *
+ * Writing: printf of 15 digits, more if they do not read back; a locale's decimal point is replaced
+ * by '.'. */
 #include "base/text.h"
 
 #include <errno.h>
@@ -105,7 +108,8 @@ static size_t read_digits(const char *s, size_t n, decimal *d)
     return i;
 }
 
-/* Reads e[+-]digits, the whole of [s, s + n), and adds it to the exponent (clamped: both ends are far out of range). */
+/* Reads e[+-]digits, the whole of [s, s + n), and adds it to the exponent (clamped: both ends are
+ * far out of range). */
 static int read_exponent(const char *s, size_t n, decimal *d)
 {
     const char e = to_lower(s[0]);
@@ -131,8 +135,9 @@ static int read_exponent(const char *s, size_t n, decimal *d)
 /* Exact inputs and one rounding; returns 0 if the number is not of that kind. */
 static int small_decimal(const decimal *d, double *value)
 {
-    static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     if (d->n_digits > 19 || d->exponent < -22 || d->exponent > 22)
         return 0;
     uint64_t m = 0;
@@ -203,7 +208,8 @@ static int same_bits(double a, double b)
     return memcmp(&a, &b, sizeof a) == 0;
 }
 
-/* printf with a locale's decimal point (one or more bytes that no number has otherwise) replaced by '.'. */
+/* printf with a locale's decimal point (one or more bytes that no number has otherwise) replaced by
+ * '.'. */
 static size_t print_digits(char *text, double value, int digits)
 {
     char raw[64];
@@ -245,7 +251,9 @@ size_t aim_format_double(char *text, double value)
 static aim_status reserve(aim_string *s, const aim_alloc *a, size_t more)
 {
     if (more > (size_t)PTRDIFF_MAX - 1 - s->size)
-        return AIM_FAIL(AIMNET_ERR_MEMORY, "a text of %zu + %zu bytes is more than this machine can address", s->size, more);
+        return AIM_FAIL(AIMNET_ERR_MEMORY,
+                        "a text of %zu + %zu bytes is more than this machine can address", s->size,
+                        more);
     const size_t needed = s->size + more + 1;
     if (needed <= s->capacity)
         return AIMNET_OK;

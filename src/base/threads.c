@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* threads.c - a team of POSIX threads and one parallel loop with dynamic assignment of tasks.
  *
- * All coordination goes through one 64-bit word, `state` = epoch | closed | active. The caller opens a loop by storing a new
- * epoch with closed = 0 and active = 0. A worker joins by adding 1 to `active` while the loop is open, takes tasks from the
- * counter `next` and leaves by subtracting 1. When the tasks run out the caller closes the loop, after which nobody can join,
- * and waits for active = 0. So the caller waits only for workers that are in the middle of a task, never for one that sleeps or
- * was descheduled before it joined: on a loaded machine a loop degrades to the caller doing the work alone.
+ * All coordination goes through one 64-bit word, `state` = epoch | closed | active. The caller
+ * opens a loop by storing a new epoch with closed = 0 and active = 0. A worker joins by adding 1 to
+ * `active` while the loop is open, takes tasks from the counter `next` and leaves by subtracting 1.
+ * When the tasks run out the caller closes the loop, after which nobody can join, and waits for
+ * active = 0. So the caller waits only for workers that are in the middle of a task, never for one
+ * that sleeps or was descheduled before it joined: on a loaded machine a loop degrades to the
+ * caller doing the work alone.
  *
- * Waiting has three stages: pause instructions for SPIN_NS, then sched_yield() until YIELD_NS, then a condition variable. A
- * team with more threads than processors skips the spinning. The handshake with sleepers is Dekker's: one side
- * writes `state` and reads `sleepers`, the other writes `sleepers` and reads `state`, all sequentially consistent. */
+ * Waiting has three stages: pause instructions for SPIN_NS, then sched_yield() until YIELD_NS, then
+ * a condition variable. A team with more threads than processors skips the spinning. The handshake
+ * with sleepers is Dekker's: one side writes `state` and reads `sleepers`, the other writes
+ * `sleepers` and reads `state`, all sequentially consistent. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* sched_getaffinity */
 #endif
@@ -37,11 +40,13 @@ typedef struct member {
     int worker;
 } member;
 
-/* What a worker touches to take part stands in one cache line: joining costs one transfer of it from core to core. */
+/* What a worker touches to take part stands in one cache line: joining costs one transfer of it
+ * from core to core. */
 struct aim_team {
     _Alignas(LINE) _Atomic uint64_t state;
     _Atomic int64_t next; /* task to be taken next */
-    aim_task_fn fn;       /* of the open loop, like the next two; read by workers only after they joined */
+    aim_task_fn
+        fn; /* of the open loop, like the next two; read by workers only after they joined */
     void *ctx;
     int64_t n_tasks;
     _Alignas(LINE) _Atomic int sleepers; /* workers in or about to enter pthread_cond_wait */
@@ -77,8 +82,8 @@ static int is_idle(uint64_t state) /* the workers have left */
     return (state & ACTIVE_MASK) == 0;
 }
 
-/* Spins, then yields, until another epoch is open (or, with `seen` NULL, until the workers have left the closed loop).
- * Returns 0 when the time is up. */
+/* Spins, then yields, until another epoch is open (or, with `seen` NULL, until the workers have
+ * left the closed loop). Returns 0 when the time is up. */
 static int wait_awake(aim_team *team, const uint64_t *seen)
 {
     int64_t start = 0;
@@ -119,7 +124,8 @@ static void sleep_until_idle(aim_team *team)
     pthread_mutex_unlock(&team->mutex);
 }
 
-/* Passing through the mutex makes sure that whoever announced sleep has reached pthread_cond_wait. */
+/* Passing through the mutex makes sure that whoever announced sleep has reached pthread_cond_wait.
+ */
 static void pass_mutex(aim_team *team)
 {
     pthread_mutex_lock(&team->mutex);
@@ -255,11 +261,13 @@ aim_status aim_team_create(const aim_alloc *alloc, int threads, aim_team **team)
 {
     *team = NULL;
     if (threads > MAX_THREADS)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%d threads are too many: the largest number is %d", threads, (int)MAX_THREADS);
+        return AIM_FAIL(AIMNET_ERR_ARG, "%d threads are too many: the largest number is %d",
+                        threads, (int)MAX_THREADS);
     if (threads <= 0)
         threads = aim_processors() < MAX_THREADS ? aim_processors() : MAX_THREADS;
     void *block;
-    AIM_TRY(aim_new(alloc, 1, sizeof(aim_team) + (size_t)threads * sizeof(member) + LINE, "a team of threads", &block));
+    AIM_TRY(aim_new(alloc, 1, sizeof(aim_team) + (size_t)threads * sizeof(member) + LINE,
+                    "a team of threads", &block));
     const size_t skew = (size_t)((uintptr_t)block % LINE);
     aim_team *t = (aim_team *)(void *)((unsigned char *)block + (skew ? LINE - skew : 0));
     init_team(t, alloc, block, threads);
@@ -270,8 +278,10 @@ aim_status aim_team_create(const aim_alloc *alloc, int threads, aim_team **team)
         if (error) {
             const int reached = t->started;
             aim_team_free(t);
-            return AIM_FAIL(AIMNET_ERR_MEMORY, "thread %d of %d could not be started (error %d): ask for fewer threads",
-                            reached + 1, threads, error);
+            return AIM_FAIL(
+                AIMNET_ERR_MEMORY,
+                "thread %d of %d could not be started (error %d): ask for fewer threads",
+                reached + 1, threads, error);
         }
     }
     *team = t;

@@ -5,14 +5,20 @@
 
 #include <math.h>
 
-static inline double aim_dot3(const double a[3], const double b[3]) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+static inline double aim_dot3(const double a[3], const double b[3])
+{
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
 static inline void aim_cross3(const double a[3], const double b[3], double c[3])
 {
     c[0] = a[1] * b[2] - a[2] * b[1];
     c[1] = a[2] * b[0] - a[0] * b[2];
     c[2] = a[0] * b[1] - a[1] * b[0];
 }
-static inline double aim_norm3(const double a[3]) { return sqrt(aim_dot3(a, a)); }
+static inline double aim_norm3(const double a[3])
+{
+    return sqrt(aim_dot3(a, a));
+}
 static inline double aim_det3(const double m[9])
 {
     double c[3];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* replay.c - the main program of fuzz targets in builds without libFuzzer: feeds every file named on the command line, or every file
- * in the folders named there, to LLVMFuzzerTestOneInput, and each of them again cut to half its length. */
+/* replay.c - the main program of fuzz targets in builds without libFuzzer: feeds every file named
+ * on the command line, or every file in the folders named there, to LLVMFuzzerTestOneInput, and
+ * each of them again cut to half its length. */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
 #include <stdint.h>
@@ -45,7 +46,8 @@ static int replay(const char *path, long *count)
     int status = 0;
     for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         char name[4096];
-        if (entry->d_name[0] != '.' && snprintf(name, sizeof name, "%s/%s", path, entry->d_name) < (int)sizeof name)
+        if (entry->d_name[0] != '.' &&
+            snprintf(name, sizeof name, "%s/%s", path, entry->d_name) < (int)sizeof name)
             status |= replay(name, count);
     }
     closedir(folder);

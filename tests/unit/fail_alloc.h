@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* fail_alloc.h - an aimnet_allocator for tests: fails the n-th call (once, or from then on), counts what is alive, and checks blocks.
+/* fail_alloc.h - an aimnet_allocator for tests: fails the n-th call (once, or from then on), counts
+ * what is alive, and checks blocks.
  *
  *     static aim_status load_and_free(const aimnet_allocator *hooks, void *ctx) { ... }
- *     fail_alloc_sweep(load_and_free, ctx);     // n = 1, 2, 3, ... until the call succeeds, once and sticky
+ *     fail_alloc_sweep(load_and_free, ctx);     // n = 1, 2, 3, ... until the call succeeds, once
+ * and sticky
  *
- * The sweep asserts that every failure is reported as AIMNET_ERR_MEMORY with a message, and that nothing stays allocated. New
- * blocks are filled with 0xA5 and freed ones with 0xDD, so that whoever reads either gets nonsense at once. A block freed twice, with a
- * wrong pointer or after writing before its start is counted in `bad`. Safe to use from several threads. */
+ * The sweep asserts that every failure is reported as AIMNET_ERR_MEMORY with a message, and that
+ * nothing stays allocated. New blocks are filled with 0xA5 and freed ones with 0xDD, so that
+ * whoever reads either gets nonsense at once. A block freed twice, with a wrong pointer or after
+ * writing before its start is counted in `bad`. Safe to use from several threads. */
 #ifndef AIM_TESTS_FAIL_ALLOC_H
 #define AIM_TESTS_FAIL_ALLOC_H
 
@@ -88,10 +91,12 @@ static inline void fail_alloc_assert_clean(const fail_alloc *f)
     assert_int_equal(f->live, 0);
 }
 
-/* What is swept: does everything with the given hooks, releases everything again (also after a failure), returns the status. */
+/* What is swept: does everything with the given hooks, releases everything again (also after a
+ * failure), returns the status. */
 typedef aimnet_status (*fail_alloc_run)(const aimnet_allocator *hooks, void *ctx);
 
-/* One allocation after the other fails. `sticky`: so do all later ones. Returns the number of allocations of the successful run. */
+/* One allocation after the other fails. `sticky`: so do all later ones. Returns the number of
+ * allocations of the successful run. */
 static inline long fail_alloc_sweep_mode(fail_alloc_run run, void *ctx, int sticky)
 {
     for (long n = 1;; n++) {

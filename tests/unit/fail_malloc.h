@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* fail_malloc.h - makes malloc, calloc, realloc and strdup themselves fail, also inside libyaml, jansson and zlib.
+/* fail_malloc.h - makes malloc, calloc, realloc and strdup themselves fail, also inside libyaml,
+ * jansson and zlib.
  *
- * For tests built with aim_unit_test(... WRAP_MALLOC): the linker sends the program's calls here (archives included; what libc calls
- * within itself is not affected). Leaks are found by the address sanitizer's build.
+ * For tests built with aim_unit_test(... WRAP_MALLOC): the linker sends the program's calls here
+ * (archives included; what libc calls within itself is not affected). Leaks are found by the
+ * address sanitizer's build.
  *
  *     for (long n = 1; failed; n++) {
  *         fail_malloc_arm(n, 0);

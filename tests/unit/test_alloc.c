@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_alloc.c - allocation through the owner's hooks (src/base/alloc.c), and the failing allocator of the tests. */
+/* test_alloc.c - allocation through the owner's hooks (src/base/alloc.c), and the failing allocator
+ * of the tests. */
 #include "fail_alloc.h"
 
 #include "base/alloc.h"

@@ -127,7 +127,8 @@ static void a_refused_block_leaves_an_empty_arena(void **state)
     fail_alloc_init(&f, 2, 0);
     aim_arena arena = {0};
     assert_int_equal(aim_arena_reserve(&arena, &f.hooks, 100, "test"), AIMNET_OK);
-    assert_int_equal(aim_arena_reserve(&arena, &f.hooks, 10000, "the workspace"), AIMNET_ERR_MEMORY);
+    assert_int_equal(aim_arena_reserve(&arena, &f.hooks, 10000, "the workspace"),
+                     AIMNET_ERR_MEMORY);
     assert_non_null(strstr(aimnet_last_error(), "the workspace"));
     assert_null(arena.base);
     assert_int_equal(arena.capacity, 0);

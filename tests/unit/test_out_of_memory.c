@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* test_out_of_memory.c - every allocation fails in turn, from loading the model to energies, forces and charges.
+/* test_out_of_memory.c - every allocation fails in turn, from loading the model to energies, forces
+ * and charges.
  *
- * Once through the user's hooks (which also see leaks and bad frees), once through malloc itself, so that failures inside libyaml,
- * jansson and zlib are met as well. And the promise that a calculator allocates nothing after its first call at a size. */
+ * Once through the user's hooks (which also see leaks and bad frees), once through malloc itself,
+ * so that failures inside libyaml, jansson and zlib are met as well. And the promise that a
+ * calculator allocates nothing after its first call at a size. */
 #include "fail_alloc.h"
 #include "fail_malloc.h"
 
@@ -11,9 +13,10 @@
 #include "aimnet_io.h"
 
 static const int32_t numbers[] = {8, 1, 1, 6, 1, 1, 1, 8, 1};
-static const double coord[] = {0.0,     0.0,    0.1173,  0.0,    0.7572, -0.4692, 0.0,    -0.7572, -0.4692,
-                               -0.0469, 0.6656, 0.0,     -1.09,  0.9800, 0.0,     0.4380, 1.0700,  0.8895,
-                               0.4380,  1.0700, -0.8895, -0.0469, -0.7586, 0.0,   0.87,   -1.05,   0.0};
+static const double coord[] = {0.0,     0.0,     0.1173,  0.0,    0.7572, -0.4692, 0.0,
+                               -0.7572, -0.4692, -0.0469, 0.6656, 0.0,    -1.09,   0.9800,
+                               0.0,     0.4380,  1.0700,  0.8895, 0.4380, 1.0700,  -0.8895,
+                               -0.0469, -0.7586, 0.0,     0.87,   -1.05,  0.0};
 
 enum { N_SYSTEMS = 2 };
 
@@ -25,8 +28,9 @@ typedef struct outcome {
 
 static aimnet_status evaluate(aimnet_calc *calc, outcome *out)
 {
-    const aimnet_system systems[N_SYSTEMS] = {{.n_atoms = 3, .numbers = numbers, .coord = coord},
-                                              {.n_atoms = 6, .numbers = numbers + 3, .coord = coord + 9}};
+    const aimnet_system systems[N_SYSTEMS] = {
+        {.n_atoms = 3, .numbers = numbers, .coord = coord},
+        {.n_atoms = 6, .numbers = numbers + 3, .coord = coord + 9}};
     aimnet_result results[N_SYSTEMS] = {{0}};
     for (int s = 0; s < N_SYSTEMS; s++) {
         results[s].forces = out->forces[s];
@@ -82,8 +86,8 @@ static void sweep_malloc(fail_alloc_run run, void *ctx)
                 break;
             }
             if (status != AIMNET_ERR_MEMORY)
-                fail_msg("call %ld of malloc failed and the status is %s: %s", n, aimnet_status_name(status),
-                         aimnet_last_error());
+                fail_msg("call %ld of malloc failed and the status is %s: %s", n,
+                         aimnet_status_name(status), aimnet_last_error());
         }
 }
 
@@ -96,8 +100,9 @@ static void every_malloc_may_fail_also_inside_libraries(void **state)
 
 static aimnet_status read_frames(const aimnet_allocator *hooks, void *ctx)
 {
-    static const char text[] = "3\ncharge=1 Properties=species:S:1:pos:R:3\nO 0 0 0\nH 0 0 1\nH 0 1 0\n"
-                               "1\nhelium\nHe 0 0 0\n";
+    static const char text[] =
+        "3\ncharge=1 Properties=species:S:1:pos:R:3\nO 0 0 0\nH 0 0 1\nH 0 1 0\n"
+        "1\nhelium\nHe 0 0 0\n";
     (void)hooks;
     int *n_frames = ctx;
     *n_frames = 0;

@@ -31,7 +31,8 @@ static void a_message_may_quote_the_message_before_it(void **state)
 {
     (void)state;
     assert_int_equal(AIM_FAIL(AIMNET_ERR_FILE, "inner"), AIMNET_ERR_FILE);
-    assert_int_equal(AIM_FAIL(AIMNET_ERR_MODEL, "outer <%s>", aimnet_last_error()), AIMNET_ERR_MODEL);
+    assert_int_equal(AIM_FAIL(AIMNET_ERR_MODEL, "outer <%s>", aimnet_last_error()),
+                     AIMNET_ERR_MODEL);
     assert_string_equal(aimnet_last_error(), "outer <inner>");
 }
 
@@ -106,10 +107,20 @@ static void try_returns_at_the_first_failure(void **state)
 static void every_code_has_a_name_of_its_own(void **state)
 {
     (void)state;
-    static const aim_status codes[] = {
-        AIMNET_OK,         AIMNET_ERR_ARG,    AIMNET_ERR_SYSTEM, AIMNET_ERR_SOME_FAILED, AIMNET_ERR_UNSUPPORTED,
-        AIMNET_ERR_OVERFLOW, AIMNET_ERR_FILE, AIMNET_ERR_FORMAT, AIMNET_ERR_END,         AIMNET_ERR_MODEL,
-        AIMNET_ERR_MEMORY, AIMNET_ERR_DEVICE, AIMNET_ERR_INTERRUPTED, AIMNET_ERR_INTERNAL};
+    static const aim_status codes[] = {AIMNET_OK,
+                                       AIMNET_ERR_ARG,
+                                       AIMNET_ERR_SYSTEM,
+                                       AIMNET_ERR_SOME_FAILED,
+                                       AIMNET_ERR_UNSUPPORTED,
+                                       AIMNET_ERR_OVERFLOW,
+                                       AIMNET_ERR_FILE,
+                                       AIMNET_ERR_FORMAT,
+                                       AIMNET_ERR_END,
+                                       AIMNET_ERR_MODEL,
+                                       AIMNET_ERR_MEMORY,
+                                       AIMNET_ERR_DEVICE,
+                                       AIMNET_ERR_INTERRUPTED,
+                                       AIMNET_ERR_INTERNAL};
     const size_t n = sizeof codes / sizeof codes[0];
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < i; j++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_text.c - numbers from and to text, strings (src/base/text.c). The C library's strtod in the C locale is the oracle. */
+/* test_text.c - numbers from and to text, strings (src/base/text.c). The C library's strtod in the
+ * C locale is the oracle. */
 #include "fail_alloc.h"
 
 #include <float.h>
@@ -26,12 +27,44 @@ static void parsing_agrees_with_strtod_bit_for_bit(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "0", "-0", "+0.0", "1", "-1.5", "0.1", "1e22", "1e23", "123456789012345678", "9007199254740993", "9007199254740992",
-        "0.000001", "3.14159265358979323846", "1e-5", "1E+05", ".5", "5.", "-.25e1", "1.7976931348623157e308",
-        "2.2250738585072011e-308", "4.9e-324", "2.4703282292062327e-324", "2.4703282292062328e-324", "1e-400", "1e400", "-1e400",
-        "0e999999999999999999999", "1e-99999999999999999999", "8.41e21", "9.5367431640625e-7", "6.02214076e23",
-        "179769313486231580793728971405303415079934132710037826936173778980444968292764750946649017977587207096330286416692887910946555547851940402630657488671505820681908902000708383676273854845817711531764475730270069855571366959622842914819860834936475292719074168444365510704342711559699508093042880",
-        "0.00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001"};
+        "0",
+        "-0",
+        "+0.0",
+        "1",
+        "-1.5",
+        "0.1",
+        "1e22",
+        "1e23",
+        "123456789012345678",
+        "9007199254740993",
+        "9007199254740992",
+        "0.000001",
+        "3.14159265358979323846",
+        "1e-5",
+        "1E+05",
+        ".5",
+        "5.",
+        "-.25e1",
+        "1.7976931348623157e308",
+        "2.2250738585072011e-308",
+        "4.9e-324",
+        "2.4703282292062327e-324",
+        "2.4703282292062328e-324",
+        "1e-400",
+        "1e400",
+        "-1e400",
+        "0e999999999999999999999",
+        "1e-99999999999999999999",
+        "8.41e21",
+        "9.5367431640625e-7",
+        "6.02214076e23",
+        "179769313486231580793728971405303415079934132710037826936173778980444968292764750946649017"
+        "977587207096330286416692887910946555547851940402630657488671505820681908902000708383676273"
+        "854845817711531764475730270069855571366959622842914819860834936475292719074168444365510704"
+        "342711559699508093042880",
+        "0."
+        "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+        "00000001"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         assert_same_double(parsed(texts[i]), strtod(texts[i], NULL));
 }
@@ -71,12 +104,14 @@ static void random_doubles_round_trip_through_text(void **state)
 static void rounding_is_exact_far_beyond_the_digits_of_a_double(void **state)
 {
     (void)state;
-    /* 2^-1074 (1 + 1/2) is a midpoint of 751 digits; one more digit, a thousand places later, decides. */
+    /* 2^-1074 (1 + 1/2) is a midpoint of 751 digits; one more digit, a thousand places later,
+     * decides. */
     char text[2400];
     const int n = snprintf(text, sizeof text, "%.1074f", 4.9406564584124654e-324);
     char half[2400];
     int carry = 0;
-    for (int i = n - 1; i >= 0; i--) { /* half = 1.5 times text: text + text / 2, done as 3 * text / 2 */
+    for (int i = n - 1; i >= 0;
+         i--) { /* half = 1.5 times text: text + text / 2, done as 3 * text / 2 */
         if (text[i] == '.') {
             half[i] = '.';
             continue;
@@ -134,9 +169,11 @@ static void fortran_exponents_and_special_names_are_understood(void **state)
 static void what_is_no_number_is_refused(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"",     "+",    "-",     ".",     "e5",   "1e",     "1e+",   "1 ",   " 1",     "1x",    "0x10",
-                                        "1..2", "1.2.", "--1",   "+-1",   "1e5.", "1e5e5",  "1,5",   "nanx", "in",     "nan(1)", "1_0",
-                                        "1d",   "infinit", "1f", "\xd9\xa1", "1e1x", "e", "-.", "-.e1", ".e1"};
+    static const char *const texts[] = {
+        "",      "+",        "-",    ".",    "e5",     "1e",   "1e+", "1 ",
+        " 1",    "1x",       "0x10", "1..2", "1.2.",   "--1",  "+-1", "1e5.",
+        "1e5e5", "1,5",      "nanx", "in",   "nan(1)", "1_0",  "1d",  "infinit",
+        "1f",    "\xd9\xa1", "1e1x", "e",    "-.",     "-.e1", ".e1"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         double value = 7.0;
         if (aim_parse_double(texts[i], strlen(texts[i]), &value))
@@ -169,8 +206,18 @@ static void integers_are_read_up_to_their_limits(void **state)
     assert_true(aim_parse_int64("-9223372036854775808", 20, &v) && v == INT64_MIN);
     assert_true(aim_parse_int64("+0042", 5, &v) && v == 42);
     assert_true(aim_parse_int64("-0", 2, &v) && v == 0);
-    static const char *const bad[] = {"9223372036854775808", "-9223372036854775809", "99999999999999999999999", "", "-", "+", "1.0",
-                                      "1e3", " 1", "1 ", "--1", "0x1"};
+    static const char *const bad[] = {"9223372036854775808",
+                                      "-9223372036854775809",
+                                      "99999999999999999999999",
+                                      "",
+                                      "-",
+                                      "+",
+                                      "1.0",
+                                      "1e3",
+                                      " 1",
+                                      "1 ",
+                                      "--1",
+                                      "0x1"};
     v = 3;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(aim_parse_int64(bad[i], strlen(bad[i]), &v), 0);
@@ -204,7 +251,8 @@ static void the_shortest_text_is_printed(void **state)
 static void a_locale_with_a_decimal_comma_changes_nothing(void **state)
 {
     (void)state;
-    static const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "fa_IR.UTF-8", "ps_AF.UTF-8", "nl_NL", "sv_SE.utf8"};
+    static const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "fa_IR.UTF-8",
+                                        "ps_AF.UTF-8", "nl_NL",       "sv_SE.utf8"};
     int found = 0;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (!setlocale(LC_ALL, names[i]))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_threads.c - the team of workers and the parallel loop (src/base/threads.c). Run under the thread sanitizer by `make tsan`. */
+/* test_threads.c - the team of workers and the parallel loop (src/base/threads.c). Run under the
+ * thread sanitizer by `make tsan`. */
 #define _POSIX_C_SOURCE 200809L /* nanosleep */
 #include "fail_alloc.h"
 
@@ -12,7 +13,7 @@
 enum { MAX_TASKS = 1000 };
 
 typedef struct record {
-    int count[MAX_TASKS];  /* plain memory: the sanitizer checks that the team orders the accesses */
+    int count[MAX_TASKS]; /* plain memory: the sanitizer checks that the team orders the accesses */
     int worker[MAX_TASKS];
     double spin;
 } record;

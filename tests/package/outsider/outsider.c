@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* outsider.c - the smallest useful program: the energy of water with the model that is linked into the library. */
+/* outsider.c - the smallest useful program: the energy of water with the model that is linked into
+ * the library. */
 #include <aimnet.h>
 #include <aimnet_io.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@ int main(void)
     if (status == AIMNET_OK)
         printf("%s %s: %.6f eV\n", aimnet_version(), aimnet_element_symbol(8), result.energy);
     else
-        printf("%s: %s\n", aimnet_status_name(status), result.message[0] ? result.message : aimnet_last_error());
+        printf("%s: %s\n", aimnet_status_name(status),
+               result.message[0] ? result.message : aimnet_last_error());
     aimnet_calc_free(calc);
     aimnet_model_free(model);
     return status != AIMNET_OK;
