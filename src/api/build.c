@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* build.c - what this library was built with and what it found on this machine: aimnet_build(). */
+/* build.c - what this library was built with and what it found on this machine: aimnet_version(), aimnet_build(). */
 #include "aimnet.h"
 #include "backend/isa.h"
 #include "base/threads.h"
@@ -15,10 +15,15 @@
 #define COMPILER "unknown compiler"
 #endif
 
+const char *aimnet_version(void)
+{
+    return VERSION(AIMNET_VERSION_MAJOR, AIMNET_VERSION_MINOR, AIMNET_VERSION_PATCH);
+}
+
 aimnet_build_info aimnet_build(void)
 {
     const aimnet_build_info info = {
-        .version = VERSION(AIMNET_VERSION_MAJOR, AIMNET_VERSION_MINOR, AIMNET_VERSION_PATCH),
+        .version = aimnet_version(),
         .compiler = COMPILER,
         .isa = aim_cpu_isa_name(aim_cpu_isa()),
         .processors = aim_processors(),
