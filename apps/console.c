@@ -20,6 +20,7 @@
 #define STDERR_FILENO 2
 #else
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 #endif
 
@@ -182,6 +183,9 @@ static void on_signal(int number)
 {
     (void)number;
     interrupted = 1;
+#if !defined(_WIN32)
+    close(STDIN_FILENO); /* a reader that waits for a pipe goes on waiting after a signal; now it fails */
+#endif
 }
 
 void cli_catch_interrupts(void)
@@ -190,7 +194,7 @@ void cli_catch_interrupts(void)
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
 #else
-    /* No SA_RESTART: a read that waits for a pipe returns. SA_RESETHAND: the second signal ends the process. */
+    /* SA_RESETHAND: the second signal ends the process. */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
     const int numbers[2] = {SIGINT, SIGTERM};
@@ -199,6 +203,16 @@ void cli_catch_interrupts(void)
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
     }
+#endif
+}
+
+int cli_stdin_is_idle(void)
+{
+#if defined(_WIN32)
+    return 0;
+#else
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&input, 1, 0) == 0;
 #endif
 }
 

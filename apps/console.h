@@ -35,6 +35,8 @@ void cli_set_quiet(int quiet);
 
 int cli_stdout_is_terminal(void);
 int cli_stderr_is_terminal(void);
+/* Standard input is a pipe or terminal that has nothing to read now, but may have later. */
+int cli_stdin_is_idle(void);
 double cli_seconds(void); /* monotonic clock */
 
 /* From now on SIGINT and SIGTERM only set a flag (a second one ends the process at once). */

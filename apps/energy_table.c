@@ -97,18 +97,33 @@ static void energy_lines(const energy_context *c, const energy_record *r)
     cli_printf("    %-10s %18.*f\n", "dispersion", d, result->energy_dispersion);
 }
 
+/* Without the sign that a small negative number would keep when it is printed as zero. */
+static double rounded(double x, double unit)
+{
+    return fabs(x) < 0.5 * unit ? 0.0 : x;
+}
+
+static double norm3(const double *v)
+{
+    return sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
+}
+
+static void components(const char *name, const double *v, const char *unit)
+{
+    cli_printf("  %-12s %11.6f %11.6f %11.6f %s\n", name, rounded(v[0], 1e-6), rounded(v[1], 1e-6),
+               rounded(v[2], 1e-6), unit);
+}
+
 static void tensors(const aimnet_result *r)
 {
     if (r->dipole) {
-        const double *m = r->dipole;
-        const double norm = sqrt(m[0] * m[0] + m[1] * m[1] + m[2] * m[2]);
-        cli_printf("  %-12s %11.6f %11.6f %11.6f e A   |mu| %.4f D\n", "dipole", m[0], m[1], m[2],
-                   norm * DEBYE_PER_E_ANGSTROM);
+        char unit[48];
+        snprintf(unit, sizeof unit, "e A   |mu| %.4f D", norm3(r->dipole) * DEBYE_PER_E_ANGSTROM);
+        components("dipole", r->dipole, unit);
     }
     if (r->quadrupole) {
-        const double *q = r->quadrupole;
-        cli_printf("  %-12s %11.6f %11.6f %11.6f e A^2 (xx yy zz)\n", "quadrupole", q[0], q[1], q[2]);
-        cli_printf("  %-12s %11.6f %11.6f %11.6f       (xy yz zx)\n", "", q[3], q[4], q[5]);
+        components("quadrupole", r->quadrupole, "e A^2 (xx yy zz)");
+        components("", r->quadrupole + 3, "      (xy yz zx)");
     }
     if (r->stress) {
         for (int i = 0; i < 3; i++) {
@@ -117,11 +132,6 @@ static void tensors(const aimnet_result *r)
                        i ? "" : " eV/A^3");
         }
     }
-}
-
-static double norm3(const double *v)
-{
-    return sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
 }
 
 static void atom_header(const energy_context *c, const aimnet_result *r)
@@ -134,7 +144,7 @@ static void atom_header(const energy_context *c, const aimnet_result *r)
     if (r->spin_charges)
         cli_printf("%10s", "spin/e");
     if (c->options->forces)
-        cli_printf("%12s%12s%12s", "Fx", "Fy", "Fz eV/A");
+        cli_printf("%12s%12s%12s", "Fx eV/A", "Fy eV/A", "Fz eV/A");
     if (r->forces_std)
         cli_printf("%9s", "|std|");
     cli_puts("\n");
@@ -151,14 +161,15 @@ static void atoms(const energy_context *c, const energy_record *r)
         const char *symbol = aimnet_element_symbol(r->system.numbers[i]);
         cli_printf("  %6d %-2s", i, symbol ? symbol : "?");
         if (result->charges)
-            cli_printf("%10.5f", result->charges[i]);
+            cli_printf("%10.5f", rounded(result->charges[i], 1e-5));
         if (result->charges_std)
             cli_printf("%9.5f", result->charges_std[i]);
         if (result->spin_charges)
-            cli_printf("%10.5f", result->spin_charges[i]);
+            cli_printf("%10.5f", rounded(result->spin_charges[i], 1e-5));
         if (f) {
             const double norm = norm3(f + 3 * i);
-            cli_printf("%12.6f%12.6f%12.6f", f[3 * i], f[3 * i + 1], f[3 * i + 2]);
+            for (int d = 0; d < 3; d++)
+                cli_printf("%12.6f", rounded(f[3 * i + d], 1e-6));
             sum += norm * norm;
             if (norm > largest) {
                 largest = norm;

@@ -121,7 +121,7 @@ void cli_json_real(double value)
         cli_puts("null");
         return;
     }
-    const size_t n = cli_shortest(text, value);
+    const size_t n = cli_shortest(text, value + 0.0); /* -0 becomes 0 */
     cli_out(text, n);
 }
 

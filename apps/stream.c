@@ -115,6 +115,12 @@ static int64_t item_atoms(const cli_item *item)
     return item->error ? 0 : item->frame.n_atoms;
 }
 
+/* Another program feeds us through a pipe and is waiting for answers, perhaps: compute what is here. */
+static int waits_for_input(const cli_stream *s)
+{
+    return s->reader && strcmp(s->files[s->at], "-") == 0 && cli_stdin_is_idle();
+}
+
 int cli_batch_read(cli_batch *b, cli_stream *stream, int64_t max_atoms, int max_items)
 {
     const int first = b->n; /* where the item read too much was left */
@@ -132,6 +138,8 @@ int cli_batch_read(cli_batch *b, cli_stream *stream, int64_t max_atoms, int max_
         b->n_atoms = item_atoms(&b->items[0]);
     }
     while (b->n < max_items && (b->n == 0 || b->n_atoms < max_atoms) && !cli_interrupted()) {
+        if (b->n > 0 && waits_for_input(stream))
+            break;
         if (b->n == b->capacity && !reserve(b, b->capacity ? 2 * b->capacity : 16))
             return 0;
         cli_item *item = &b->items[b->n];
