@@ -5,6 +5,7 @@
 #                                    -DAIM_REAL_DOUBLE=0 and 1; their external names differ by the suffix macro of the sources.
 # aim_add_cpu_kernels(OUT stems...)  src/backend/cpu/<stem>.c, once per instruction set and precision:
 #                                    -DAIM_ISA=base|avx2|avx512 -DAIM_REAL_DOUBLE=0|1. Only `base` exists outside x86-64.
+# aim_add_cpu_double_kernels(OUT stems...)   the same for what exists in double precision only (the terms' pair loops).
 # Both append the objects to the list OUT. Contraction to fused multiply-adds is allowed; nothing that reorders sums is.
 set(AIM_MATH_FLAGS -ffp-contract=fast -fno-math-errno -fno-trapping-math)
 
@@ -33,18 +34,29 @@ function(aim_add_twice out)
     set(${out} ${${out}} PARENT_SCOPE)
 endfunction()
 
-function(aim_add_cpu_kernels out)
+# Objects of the stems for every instruction set and each precision of `doubles` (a list of 0 and 1); `kind` names the targets.
+function(aim_add_isa_variants out kind doubles)
     list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/src/backend/cpu/ OUTPUT_VARIABLE files)
     list(TRANSFORM files APPEND .c)
     if(files)
         foreach(isa IN LISTS AIM_ISAS)
-            foreach(double IN ITEMS 0 1)
-                set(target aimnet_cpu_${isa}_real${double})
+            foreach(double IN LISTS doubles)
+                set(target aimnet_${kind}_${isa}_real${double})
                 aim_add_variant(${out} ${target} "${files}")
                 target_compile_definitions(${target} PRIVATE AIM_ISA=${isa} AIM_REAL_DOUBLE=${double})
                 target_compile_options(${target} PRIVATE -O3 ${AIM_ISA_FLAGS_${isa}})
             endforeach()
         endforeach()
     endif()
+    set(${out} ${${out}} PARENT_SCOPE)
+endfunction()
+
+function(aim_add_cpu_kernels out)
+    aim_add_isa_variants(${out} cpu "0;1" ${ARGN})
+    set(${out} ${${out}} PARENT_SCOPE)
+endfunction()
+
+function(aim_add_cpu_double_kernels out)
+    aim_add_isa_variants(${out} cpu_pairs "1" ${ARGN})
     set(${out} ${${out}} PARENT_SCOPE)
 endfunction()

@@ -40,7 +40,7 @@ typedef struct aim_d3_span {
 
 /* Reference pair (a of atom i, b of the neighbour) whose weight is dropped for those neighbours where exponent + s_b < floor */
 typedef struct aim_d3_drop {
-    int prop;                   /* of the neighbour's weight; its exponent is prop + AIM_D3_MAX_REF */
+    int w_prop, s_prop;         /* the neighbour's weight and exponent of b */
     double limit;               /* floor - exponent of a */
     double w, dw;               /* weight of a, d/dCN_i */
     double c6;
@@ -75,7 +75,7 @@ typedef struct aim_term_kernels {
     void (*srrep)(const aim_row *row, double repa, double rc, aim_envelope envelope, aim_row_sum *sum);
     /* bohr: sum of the counting function */
     double (*d3_count)(const aim_row *row, const aim_d3_span *span, int n_spans);
-    /* prop[ref] = weights, prop[ref + AIM_D3_MAX_REF] = their exponents. e = sum C6 damping switch; s[0] = d/dCN_i of it. */
+    /* prop: weights and, for aim_d3_drop, their exponents. e = sum C6 damping switch; s[0] = d/dCN_i of it. */
     void (*d3_energy)(const aim_row *row, const aim_d3_block *block, int n_blocks, const aim_d3_range *range, aim_row_sum *sum);
     /* prop[0] = dE/dCN_j, c = dE/dCN_i: g and w of sum (c + c_j) count(d) */
     void (*d3_count_grad)(const aim_row *row, const aim_d3_span *span, int n_spans, double c, aim_row_sum *sum);

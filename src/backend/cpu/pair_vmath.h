@@ -2,8 +2,8 @@
 /* pair_vmath.h - vector functions of the pair loops, double precision: square root, exponential, erfc, and sin/cos of pi t.
  *
  * exp: x = n ln2 + r in two-part arithmetic; n is taken from the low bits of x/ln2 + 1.5 2^52, which needs no conversion instruction (AVX2 has
- * none for 64-bit integers); Taylor polynomial of degree 12 around 0 on |r| <= 0.347 with the last coefficient fitted to the interval.
- * Arguments below -700 give e^-700 = 1e-304, above 700 are the caller's mistake. Relative error 2e-16 (tests/unit/test_point.c).
+ * none for 64-bit integers); e^r = 1 + r + r^2 q(r) with q of degree 9 interpolated at Chebyshev nodes on |r| <= 0.34658, truncation 1.6e-17.
+ * Arguments below -700 give e^-700 = 1e-304; above 700 are the caller's mistake. Relative error 2e-16 (tests/unit/test_terms.c).
  * erfc uses the fit of vmath.h: erfc(x) = 2 normal_tail(x sqrt2). */
 #ifndef AIM_BACKEND_CPU_PAIR_VMATH_H
 #define AIM_BACKEND_CPU_PAIR_VMATH_H
@@ -30,6 +30,8 @@ AIM_INLINE vreal vsqrt(vreal x)
 #endif
 }
 
+typedef int64_t vint_u __attribute__((vector_size(AIM_VBYTES), aligned(sizeof(int64_t)), may_alias));
+
 /* a where mask, else 0 */
 AIM_INLINE vreal vkeep(vint mask, vreal a) { return (vreal)((vint)a & mask); }
 AIM_INLINE vreal vmax(vreal a, vreal b) { return vselect(a > b, a, b); }
@@ -37,9 +39,10 @@ AIM_INLINE vreal vmin(vreal a, vreal b) { return vselect(a < b, a, b); }
 
 AIM_INLINE vreal vexp_pair(vreal x)
 {
-    static const double c[] = {1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0, 1.0 / 5040.0,
-                               1.0 / 720.0,       1.0 / 120.0,      1.0 / 24.0,      1.0 / 6.0,      0.5,           1.0,
-                               1.0};
+    static const double c[] = {2.510037761960637103634e-8,   2.762007820380639333501e-7,   0.000002755726847655369617539,
+                               0.00002480152131748408400636, 0.0001984126986304296231165, 0.001388888891719986210558,
+                               0.008333333333330063965614,   0.04166666666662415561081,   0.1666666666666666745209,
+                               0.5000000000000001021279,     1.0,                         1.0};
     x = vmax(x, vset(-700.0));
     const vreal magic = vset(EXP_MAGIC), shifted = x * vset(1.4426950408889634) + magic;
     const vreal n = shifted - magic;

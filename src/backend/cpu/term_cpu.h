@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* term_cpu.h - the term kernels of one instruction set, collected in term_table_cpu.c. */
+#ifndef AIM_BACKEND_CPU_TERM_CPU_H
+#define AIM_BACKEND_CPU_TERM_CPU_H
+
+#include "backend/cpu/pair.h"
+
+void AIM_CPU_NAMED(aim_coulomb_simple)(const aim_row *row, aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_coulomb_dsf)(const aim_row *row, const aim_dsf *dsf, aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_coulomb_sr)(const aim_row *row, double rc, aim_envelope envelope, aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_srrep)(const aim_row *row, double repa, double rc, aim_envelope envelope, aim_row_sum *sum);
+double AIM_CPU_NAMED(aim_d3_count)(const aim_row *row, const aim_d3_span *span, int n_spans);
+void AIM_CPU_NAMED(aim_d3_energy)(const aim_row *row, const aim_d3_block *block, int n_blocks, const aim_d3_range *range,
+                                  aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_d3_count_grad)(const aim_row *row, const aim_d3_span *span, int n_spans, double c, aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_d3ts)(const aim_row *row, const double own[4], double s8, double a1, double a2, const aim_d3_range *range,
+                             aim_row_sum *sum);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* term_table_cpu.c - the term kernels of one instruction set as one constant table. */
+#include "backend/cpu/term_cpu.h"
+
+#define AIM_STRING_(x) #x
+#define AIM_STRING(x)  AIM_STRING_(x)
+
+extern const aim_term_kernels AIM_CPU_NAMED(aim_term_kernels);
+const aim_term_kernels AIM_CPU_NAMED(aim_term_kernels) = {
+    .isa = AIM_STRING(AIM_ISA),
+    .width = VL,
+    .coulomb_simple = AIM_CPU_NAMED(aim_coulomb_simple),
+    .coulomb_dsf = AIM_CPU_NAMED(aim_coulomb_dsf),
+    .coulomb_sr = AIM_CPU_NAMED(aim_coulomb_sr),
+    .srrep = AIM_CPU_NAMED(aim_srrep),
+    .d3_count = AIM_CPU_NAMED(aim_d3_count),
+    .d3_energy = AIM_CPU_NAMED(aim_d3_energy),
+    .d3_count_grad = AIM_CPU_NAMED(aim_d3_count_grad),
+    .d3ts = AIM_CPU_NAMED(aim_d3ts),
+};

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* srrep.c - short-range repulsion of GFN1 type: E = sum_{i != j} b_i b_j exp(-a_i a_j d^1.5) fc(d) / d   (docs/math/srrep.md).
+ *
+ * a (Angstrom^-0.75) and b (sqrt(eV Angstrom)) are the columns of the model's embedding; the factor 1/2 of a double sum is inside b. */
+#include "term/rows.h"
+
+typedef struct srrep {
+    aim_rows rows;
+    const double *property[2]; /* a, b by slot */
+    double rc;
+    aim_envelope envelope;
+} srrep;
+
+static void srrep_atom(void *ctx, int32_t i, int worker)
+{
+    const srrep *c = ctx;
+    const int64_t me = c->rows.slot[i];
+    aim_row row;
+    aim_row_sum sum;
+    aim_rows_span span[1];
+    aim_rows_get(&c->rows, i, worker, c->property, 2, &row, span);
+    c->rows.kernels->srrep(&row, c->property[0][me], c->rc, c->envelope, &sum);
+    const double b = c->property[1][me];
+    aim_rows_add(&c->rows, i, &sum, b, 2.0 * b, -b);
+}
+
+static void layout(srrep *c, aim_arena *a, double *property[2])
+{
+    aim_rows_layout(&c->rows, a);
+    property[0] = aim_rows_property(&c->rows, a, "srrep.a");
+    property[1] = aim_rows_property(&c->rows, a, "srrep.b");
+}
+
+static aim_status check(const aim_term_io *io, int n_params, double rc, aim_envelope envelope)
+{
+    if (envelope != AIM_ENVELOPE_NONE && !(rc > 0.0 && isfinite(rc)))
+        return AIM_FAIL(AIMNET_ERR_ARG, "the cutoff of the short-range repulsion is %g: it must be a positive length", rc);
+    for (int32_t i = 0; i < io->batch->n_atoms; i++)
+        if (io->batch->numbers[i] < 0 || io->batch->numbers[i] >= n_params)
+            return AIM_FAIL(AIMNET_ERR_ARG, "atom %d has the atomic number %d: the short-range repulsion has parameters up to %d",
+                            (int)i, (int)io->batch->numbers[i], n_params - 1);
+    return AIMNET_OK;
+}
+
+aim_status aim_term_srrep(aim_term_io *io, const double *params, int n_params, double rc, aim_envelope envelope, double *e_atom)
+{
+    AIM_TRY(check(io, n_params, rc, envelope));
+    srrep c = {.rc = rc, .envelope = envelope};
+    AIM_TRY(aim_rows_plan(&c.rows, io, 0, 2, 1.0));
+    aim_arena measure = {0};
+    double *property[2];
+    layout(&c, &measure, property);
+    AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "repulsion workspace"));
+    layout(&c, io->scratch, property);
+    aim_rows_fill(&c.rows);
+    for (int32_t i = 0; i < io->batch->n_atoms; i++)
+        for (int k = 0; k < 2 && c.rows.slot[i] >= 0; k++)
+            property[k][c.rows.slot[i]] = params[2 * io->batch->numbers[i] + k];
+    c.property[0] = property[0];
+    c.property[1] = property[1];
+    aim_rows_for(&c.rows, srrep_atom, &c);
+    for (int32_t i = 0; e_atom && i < io->batch->n_atoms; i++)
+        e_atom[i] += c.rows.e[i];
+    aim_rows_reduce(&c.rows);
+    return AIMNET_OK;
+}
