@@ -8,7 +8,8 @@
  *     puts(text);
  *     aimnet_model_text_free(model, text);
  *
- * A model is immutable: everything here may be called from any thread at any time between loading and freeing. */
+ * A model is immutable: everything here may be called from any thread at any time between loading
+ * and freeing. */
 #ifndef AIMNET_MODEL_H
 #define AIMNET_MODEL_H
 
@@ -20,41 +21,45 @@ extern "C" {
 
 /* One tensor as the file holds it. Strings belong to the model. */
 typedef struct aimnet_tensor_info {
-    const char *name;          /* "mlps.0.0.weight", ... */
-    const char *dtype;         /* "float32", "float64", "float16", "bfloat16", ... */
+    const char *name;  /* "mlps.0.0.weight", ... */
+    const char *dtype; /* "float32", "float64", "float16", "bfloat16", ... */
     int ndim;
-    int64_t shape[8];          /* [ndim] */
+    int64_t shape[8]; /* [ndim] */
     int64_t bytes;
-    int used;                  /* 0: tolerated in the file but not part of the model */
+    int used; /* 0: tolerated in the file but not part of the model */
 } aimnet_tensor_info;
 AIMNET_API int aimnet_model_tensor_count(const aimnet_model *model);
 /* index: 0 .. count - 1, in file order. Errors: ARG. */
-AIMNET_API aimnet_status aimnet_model_tensor(const aimnet_model *model, int index, aimnet_tensor_info *info);
+AIMNET_API aimnet_status aimnet_model_tensor(const aimnet_model *model, int index,
+                                             aimnet_tensor_info *info);
 
-/* SHA-256 of the file's bytes in hexadecimal. A model loaded from a path is read once more for it (hashing takes longer than
- * loading, so it is done only when asked for). Errors: FILE if the file is gone or has another size now, MEMORY. */
+/* SHA-256 of the file's bytes in hexadecimal. A model loaded from a path is read once more for it
+ * (hashing takes longer than loading, so it is done only when asked for). Errors: FILE if the file
+ * is gone or has another size now, MEMORY. */
 AIMNET_API aimnet_status aimnet_model_sha256(const aimnet_model *model, char hex[65]);
 /* Size of the file in bytes. */
 AIMNET_API int64_t aimnet_model_file_size(const aimnet_model *model);
 
 typedef enum aimnet_describe {
-    AIMNET_DESCRIBE_TREE = 0,          /* for people: metadata, elements, what is attached and why, architecture */
-    AIMNET_DESCRIBE_TREE_TENSORS = 1,  /* the same and a table of the tensors */
-    AIMNET_DESCRIBE_JSON = 2,          /* one JSON object on one line, see below */
-    AIMNET_DESCRIBE_METADATA = 3,      /* the JSON value of "metadata" alone */
-    AIMNET_DESCRIBE_YAML = 4           /* model_yaml as in the file */
+    AIMNET_DESCRIBE_TREE =
+        0, /* for people: metadata, elements, what is attached and why, architecture */
+    AIMNET_DESCRIBE_TREE_TENSORS = 1, /* the same and a table of the tensors */
+    AIMNET_DESCRIBE_JSON = 2,         /* one JSON object on one line, see below */
+    AIMNET_DESCRIBE_METADATA = 3,     /* the JSON value of "metadata" alone */
+    AIMNET_DESCRIBE_YAML = 4          /* model_yaml as in the file */
 } aimnet_describe;
 /* Text in UTF-8, to be released by aimnet_model_text_free. The JSON object has the keys
  *   "name", "format", "size", "sha256" (null if the file can no longer be read), "parameters",
  *   "metadata": the fields of the file's metadata,
- *   "architecture": {"class", "nfeature", "d2features", "ncomb_v", "num_charge_channels", "aim_size", "aev": {...},
- *                    "passes": [[layer widths], ...], "outputs": [{"name", "class", "key_in", "key_out", ...}, ...]},
- *   "tensors": [{"name", "dtype", "shape", "bytes", "used"}, ...],
+ *   "architecture": {"class", "nfeature", "d2features", "ncomb_v", "num_charge_channels",
+ * "aim_size", "aev": {...}, "passes": [[layer widths], ...], "outputs": [{"name", "class",
+ * "key_in", "key_out", ...}, ...]}, "tensors": [{"name", "dtype", "shape", "bytes", "used"}, ...],
  *   "elements": [{"number", "symbol"}, ...],
  *   "attaches": [{"part": "coulomb" | "dispersion", "attached", "why"}, ...],
  *   "ignored": [names of entries of the file that have no meaning here].
  * Errors: ARG, MEMORY. *text is NULL on failure. */
-AIMNET_API aimnet_status aimnet_model_describe(const aimnet_model *model, aimnet_describe what, char **text);
+AIMNET_API aimnet_status aimnet_model_describe(const aimnet_model *model, aimnet_describe what,
+                                               char **text);
 AIMNET_API void aimnet_model_text_free(const aimnet_model *model, char *text);
 
 #ifdef __cplusplus

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* model_api.c - the public functions on models: argument checks, where the bytes come from, and views of what src/model keeps. */
+/* model_api.c - the public functions on models: argument checks, where the bytes come from, and
+ * views of what src/model keeps. */
 #include <string.h>
 
 #include "aimnet_model.h"
@@ -16,7 +17,8 @@ static aim_status hash_file(const aim_model *m, char hex[65])
         aim_sha256(bytes, size, hex);
     aim_free(&m->alloc, bytes);
     if (size != m->file_size)
-        return AIM_FAIL(AIMNET_ERR_FILE, "%s: the file changed since the model was loaded from it", m->name);
+        return AIM_FAIL(AIMNET_ERR_FILE, "%s: the file changed since the model was loaded from it",
+                        m->name);
     return AIMNET_OK;
 }
 
@@ -31,7 +33,8 @@ static void set_source(aim_model *m, aim_source source)
     o->source = source;
 }
 
-aimnet_status aimnet_model_load(const char *path, const aimnet_allocator *allocator, aimnet_model **model)
+aimnet_status aimnet_model_load(const char *path, const aimnet_allocator *allocator,
+                                aimnet_model **model)
 {
     aim_alloc a;
     unsigned char *bytes = NULL;
@@ -53,12 +56,13 @@ aimnet_status aimnet_model_load(const char *path, const aimnet_allocator *alloca
     return status;
 }
 
-aimnet_status aimnet_model_load_memory(const void *bytes, size_t size, const char *name, const aimnet_allocator *allocator,
-                                       aimnet_model **model)
+aimnet_status aimnet_model_load_memory(const void *bytes, size_t size, const char *name,
+                                       const aimnet_allocator *allocator, aimnet_model **model)
 {
     aim_alloc a;
     if (!model || (!bytes && size > 0))
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_load_memory: %s is NULL", model ? "bytes" : "model");
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_load_memory: %s is NULL",
+                        model ? "bytes" : "model");
     *model = NULL;
     AIM_TRY(aim_alloc_from(allocator, &a));
     AIM_TRY(aim_model_build(&a, bytes, size, name ? name : "memory", model));
@@ -76,7 +80,8 @@ void aimnet_model_free(aimnet_model *model)
 aimnet_status aimnet_model_get_info(const aimnet_model *model, aimnet_model_info *info)
 {
     if (!model || !info)
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_get_info: %s is NULL", model ? "info" : "model");
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_get_info: %s is NULL",
+                        model ? "info" : "model");
     const aim_model *m = model;
     int coulomb = m->coulomb_mode == AIMNET_COULOMB_MODE_FULL_EMBEDDED, dispersion = 0;
     for (int i = 0; i < m->n_outputs; i++) {
@@ -118,7 +123,9 @@ aimnet_status aimnet_model_tensor(const aimnet_model *model, int index, aimnet_t
 {
     const int n = aimnet_model_tensor_count(model);
     if (!model || !info || index < 0 || index >= n)
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_tensor: index %d of %d tensors, or a NULL argument", index, n);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "aimnet_model_tensor: index %d of %d tensors, or a NULL argument", index,
+                        n);
     const struct aim_model_origin *o = model->origin;
     *info = o->tensor[index];
     return AIMNET_OK;
@@ -148,7 +155,8 @@ aimnet_status aimnet_model_describe(const aimnet_model *model, aimnet_describe w
     char hex[65] = "";
     aim_string out = {0};
     if (!model || !text)
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_describe: %s is NULL", model ? "text" : "model");
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_describe: %s is NULL",
+                        model ? "text" : "model");
     *text = NULL;
     if (what == AIMNET_DESCRIBE_JSON) {
         const aim_status status = aimnet_model_sha256(model, hex);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* bytes.c - reads a file by the C library alone, so that it works on every platform.
  *
- * A first byte is read before the size is asked for: directories and devices fail there with a reason instead of claiming a size. The
- * size is then the file's; a file that shrinks meanwhile is an error, one that grows is read up to the size it had. Mapping the file
- * would save one copy, but a file that another program cuts would then end the process by a signal. */
+ * A first byte is read before the size is asked for: directories and devices fail there with a
+ * reason instead of claiming a size. The size is then the file's; a file that shrinks meanwhile is
+ * an error, one that grows is read up to the size it had. Mapping the file would save one copy, but
+ * a file that another program cuts would then end the process by a signal. */
 #include "io/bytes.h"
 
 #include <errno.h>
@@ -15,7 +16,8 @@ static aim_status fail(const char *path, const char *what)
     return AIM_FAIL(AIMNET_ERR_FILE, "%s: cannot %s: %s", path, what, strerror(errno));
 }
 
-static aim_status read_all(const aim_alloc *a, const char *path, FILE *file, unsigned char **bytes, size_t *size)
+static aim_status read_all(const aim_alloc *a, const char *path, FILE *file, unsigned char **bytes,
+                           size_t *size)
 {
     if (fgetc(file) == EOF) {
         if (ferror(file))

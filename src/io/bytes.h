@@ -5,7 +5,9 @@
 
 #include "base/alloc.h"
 
-/* Reads a regular file completely. *bytes is NULL on failure. Errors: FILE with the reason, MEMORY. */
-AIM_NODISCARD aim_status aim_bytes_read(const aim_alloc *a, const char *path, unsigned char **bytes, size_t *size);
+/* Reads a regular file completely. *bytes is NULL on failure. Errors: FILE with the reason, MEMORY.
+ */
+AIM_NODISCARD aim_status aim_bytes_read(const aim_alloc *a, const char *path, unsigned char **bytes,
+                                        size_t *size);
 
 #endif

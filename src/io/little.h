@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* little.h - little-endian integers out of unaligned bytes, on any machine. The caller has checked that the bytes are there. */
+/* little.h - little-endian integers out of unaligned bytes, on any machine. The caller has checked
+ * that the bytes are there. */
 #ifndef AIM_IO_LITTLE_H
 #define AIM_IO_LITTLE_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* names.c - sorted index over slices by heapsort: no recursion, no extra memory, n log n for every input. */
+/* names.c - sorted index over slices by heapsort: no recursion, no extra memory, n log n for every
+ * input. */
 #include "io/names.h"
 
 #include <string.h>
@@ -52,7 +53,8 @@ static void sift_down(aim_names *names, size_t root, size_t count)
 {
     uint32_t *order = names->order;
     for (size_t child; (child = 2 * root + 1) < count; root = child) {
-        if (child + 1 < count && compare(name_of(names, order[child]), name_of(names, order[child + 1])) < 0)
+        if (child + 1 < count &&
+            compare(name_of(names, order[child]), name_of(names, order[child + 1])) < 0)
             child++;
         if (compare(name_of(names, order[root]), name_of(names, order[child])) >= 0)
             return;
@@ -62,7 +64,8 @@ static void sift_down(aim_names *names, size_t root, size_t count)
     }
 }
 
-aim_status aim_names_create(aim_names *names, const aim_alloc *a, const void *items, size_t stride, size_t count)
+aim_status aim_names_create(aim_names *names, const aim_alloc *a, const void *items, size_t stride,
+                            size_t count)
 {
     *names = (aim_names){.items = items, .stride = stride, .count = count};
     if (count > UINT32_MAX)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* pickle.c - the machine: a stack of references, marks, a memo, and one function per group of opcodes.
+/* pickle.c - the machine: a stack of references, marks, a memo, and one function per group of
+ * opcodes.
  *
- * Python's pickler with protocol 2 writes the opcodes below for dicts, lists, tuples, strings, numbers and what torch.save calls for a tensor:
- *     _rebuild_tensor_v2(persistent id ('storage', class, key, location, elements), offset, shape, strides, requires_grad, hooks)
- * Bounds: the pickle has at most 16 MiB; every opcode makes at most one node and one stack slot; memo numbers are consecutive, as the
- * pickler counts them; nodes and cells are limited to a fraction of the pickle's bytes (small integers, None and booleans are shared).
- * A class can only be called with the arguments above; whatever else a pickle can do is refused by name. */
+ * Python's pickler with protocol 2 writes the opcodes below for dicts, lists, tuples, strings,
+ * numbers and what torch.save calls for a tensor: _rebuild_tensor_v2(persistent id ('storage',
+ * class, key, location, elements), offset, shape, strides, requires_grad, hooks) Bounds: the pickle
+ * has at most 16 MiB; every opcode makes at most one node and one stack slot; memo numbers are
+ * consecutive, as the pickler counts them; nodes and cells are limited to a fraction of the
+ * pickle's bytes (small integers, None and booleans are shared). A class can only be called with
+ * the arguments above; whatever else a pickle can do is refused by name. */
 #include "io/pickle.h"
 
 #include <string.h>
@@ -18,14 +21,14 @@ typedef struct aim_pickle_cell cell;
 
 enum {
     MAX_PICKLE = 1 << 24,
-    SPARE_NODES = 512,         /* allowed beyond the fraction of the pickle's size */
+    SPARE_NODES = 512, /* allowed beyond the fraction of the pickle's size */
     SMALL_INTS = 256,
     NODE_NONE = SMALL_INTS,
     NODE_FALSE,
     NODE_TRUE,
     NODE_EMPTY_TUPLE,
     SHARED_NODES,
-    MAX_GLOBAL = 64            /* longest module or class name that is looked at */
+    MAX_GLOBAL = 64 /* longest module or class name that is looked at */
 };
 static const aim_ref MARK = UINT32_MAX - 1;
 
@@ -37,8 +40,8 @@ typedef struct array {
 typedef struct machine {
     const aim_alloc *alloc;
     const unsigned char *bytes;
-    size_t size, at;           /* at: of the next byte; size - at bytes remain */
-    size_t opcode;             /* position of the current opcode, for messages */
+    size_t size, at; /* at: of the next byte; size - at bytes remain */
+    size_t opcode;   /* position of the current opcode, for messages */
     aim_pickle *tree;
     size_t node_capacity, cell_capacity, limit;
     array stack, memo;
@@ -70,7 +73,8 @@ static aim_status fail(const machine *m, const char *what)
 }
 
 /* Room for one more element in a block of `capacity` elements. */
-static aim_status reserve(const machine *m, size_t n, size_t *capacity, size_t size, const char *what, void *block)
+static aim_status reserve(const machine *m, size_t n, size_t *capacity, size_t size,
+                          const char *what, void *block)
 {
     if (n < *capacity)
         return AIMNET_OK;
@@ -163,7 +167,8 @@ static int kind_of(const machine *m, aim_ref value)
 static aim_status need(const machine *m, size_t n)
 {
     if (m->size - m->at < n)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "pickle byte %zu: an opcode needs %zu bytes where %zu remain", m->opcode, n,
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "pickle byte %zu: an opcode needs %zu bytes where %zu remain", m->opcode, n,
                         m->size - m->at);
     return AIMNET_OK;
 }
@@ -219,7 +224,12 @@ static aim_status op_float(machine *m)
 /* Length of the UTF-8 sequence at p (n bytes remain), 0 if it is not one. */
 static size_t utf8_sequence(const unsigned char *p, size_t n)
 {
-    const size_t length = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    const size_t length = p[0] < 0x80   ? 1
+                          : p[0] < 0xc2 ? 0
+                          : p[0] < 0xe0 ? 2
+                          : p[0] < 0xf0 ? 3
+                          : p[0] < 0xf5 ? 4
+                                        : 0;
     if (length == 0 || length > n)
         return 0;
     for (size_t i = 1; i < length; i++)
@@ -303,13 +313,16 @@ static aim_status op_tuple(machine *m)
     return make_tuple(m, count);
 }
 
-/* Moves the values from `first` on (and the mark below them, if `marked`) into the container under them. */
+/* Moves the values from `first` on (and the mark below them, if `marked`) into the container under
+ * them. */
 static aim_status extend(machine *m, size_t first, size_t marked, aim_pickle_kind kind)
 {
     const size_t count = m->stack.n - first, below = first - marked;
-    if (below == 0 || m->stack.at[below - 1] == MARK || kind_of(m, m->stack.at[below - 1]) != (int)kind)
-        return fail(m, kind == AIM_PICKLE_LIST ? "items are appended to something that is not a list"
-                                               : "entries are set in something that is not a dict");
+    if (below == 0 || m->stack.at[below - 1] == MARK ||
+        kind_of(m, m->stack.at[below - 1]) != (int)kind)
+        return fail(m, kind == AIM_PICKLE_LIST
+                           ? "items are appended to something that is not a list"
+                           : "entries are set in something that is not a dict");
     if (kind == AIM_PICKLE_DICT && count % 2 != 0)
         return fail(m, "a dict key has no value");
     const aim_ref to = m->stack.at[below - 1];
@@ -365,7 +378,8 @@ static aim_status op_global(machine *m)
         if (aim_slice_is(module, globals[i].module) && aim_slice_is(name, globals[i].name))
             return push_node(m, (node){.kind = AIM_PICKLE_CLASS, .u.i = globals[i].id});
     return AIM_FAIL(AIMNET_ERR_FORMAT,
-                    "pickle byte %zu: '%s.%s' is not needed to store tensors and is refused; model files hold plain data and "
+                    "pickle byte %zu: '%s.%s' is not needed to store tensors and is refused; model "
+                    "files hold plain data and "
                     "tensors of the usual types only",
                     m->opcode, aim_shown(shown_module, module), aim_shown(shown_name, name));
 }
@@ -398,7 +412,8 @@ static aim_status op_persistent(machine *m)
     aim_items it = aim_pickle_items(m->tree, id);
     for (int i = 0; i < 5; i++, aim_pickle_next(m->tree, &it))
         part[i] = it.value;
-    if (kind_of(m, part[0]) != AIM_PICKLE_STRING || !aim_slice_is(aim_pickle_text(m->tree, part[0]), "storage") ||
+    if (kind_of(m, part[0]) != AIM_PICKLE_STRING ||
+        !aim_slice_is(aim_pickle_text(m->tree, part[0]), "storage") ||
         kind_of(m, part[1]) != AIM_PICKLE_CLASS || m->tree->node[part[1]].u.i < AIM_CLASS_FLOAT ||
         kind_of(m, part[2]) != AIM_PICKLE_STRING || kind_of(m, part[3]) != AIM_PICKLE_STRING ||
         kind_of(m, part[4]) != AIM_PICKLE_INT)
@@ -412,7 +427,8 @@ static aim_status op_persistent(machine *m)
     return push(m, storage);
 }
 
-/* The attributes of an OrderedDict: only {'_metadata': dict}, the version numbers of torch's modules, which say nothing here. */
+/* The attributes of an OrderedDict: only {'_metadata': dict}, the version numbers of torch's
+ * modules, which say nothing here. */
 static aim_status op_build(machine *m)
 {
     aim_ref state = AIM_NO_REF, target = AIM_NO_REF;
@@ -420,7 +436,8 @@ static aim_status op_build(machine *m)
     AIM_TRY(pop(m, &target));
     const int single = kind_of(m, state) == AIM_PICKLE_DICT && m->tree->node[state].count == 2;
     const aim_ref value = single ? aim_pickle_get(m->tree, state, "_metadata") : AIM_NO_REF;
-    if (kind_of(m, target) != AIM_PICKLE_DICT || value == AIM_NO_REF || kind_of(m, value) != AIM_PICKLE_DICT)
+    if (kind_of(m, target) != AIM_PICKLE_DICT || value == AIM_NO_REF ||
+        kind_of(m, value) != AIM_PICKLE_DICT)
         return fail(m, "attributes other than _metadata of an OrderedDict are set");
     return push(m, target);
 }
@@ -430,37 +447,68 @@ static aim_status op_build(machine *m)
 static aim_status step(machine *m, unsigned char opcode)
 {
     switch (opcode) {
-    case 'c': return op_global(m);
-    case 'q': return op_put(m, 1);
-    case 'r': return op_put(m, 4);
-    case 'h': return op_get(m, 1);
-    case 'j': return op_get(m, 4);
-    case '}': return push_node(m, container(AIM_PICKLE_DICT));
-    case ']': return push_node(m, container(AIM_PICKLE_LIST));
-    case ')': return push(m, NODE_EMPTY_TUPLE);
-    case '(': return push(m, MARK);
-    case 't': return op_tuple(m);
-    case 0x85: return make_tuple(m, 1);
-    case 0x86: return make_tuple(m, 2);
-    case 0x87: return make_tuple(m, 3);
-    case 'X': return op_text(m);
-    case 'J': return op_int(m, 4);
-    case 'K': return op_int(m, 1);
-    case 'M': return op_int(m, 2);
-    case 0x8a: return op_long(m);
-    case 'G': return op_float(m);
-    case 0x88: return push(m, NODE_TRUE);
-    case 0x89: return push(m, NODE_FALSE);
-    case 'N': return push(m, NODE_NONE);
-    case 's': return op_extend_once(m, AIM_PICKLE_DICT);
-    case 'u': return op_extend(m, AIM_PICKLE_DICT);
-    case 'a': return op_extend_once(m, AIM_PICKLE_LIST);
-    case 'e': return op_extend(m, AIM_PICKLE_LIST);
-    case 'Q': return op_persistent(m);
-    case 'R': return op_reduce(m);
-    case 'b': return op_build(m);
+    case 'c':
+        return op_global(m);
+    case 'q':
+        return op_put(m, 1);
+    case 'r':
+        return op_put(m, 4);
+    case 'h':
+        return op_get(m, 1);
+    case 'j':
+        return op_get(m, 4);
+    case '}':
+        return push_node(m, container(AIM_PICKLE_DICT));
+    case ']':
+        return push_node(m, container(AIM_PICKLE_LIST));
+    case ')':
+        return push(m, NODE_EMPTY_TUPLE);
+    case '(':
+        return push(m, MARK);
+    case 't':
+        return op_tuple(m);
+    case 0x85:
+        return make_tuple(m, 1);
+    case 0x86:
+        return make_tuple(m, 2);
+    case 0x87:
+        return make_tuple(m, 3);
+    case 'X':
+        return op_text(m);
+    case 'J':
+        return op_int(m, 4);
+    case 'K':
+        return op_int(m, 1);
+    case 'M':
+        return op_int(m, 2);
+    case 0x8a:
+        return op_long(m);
+    case 'G':
+        return op_float(m);
+    case 0x88:
+        return push(m, NODE_TRUE);
+    case 0x89:
+        return push(m, NODE_FALSE);
+    case 'N':
+        return push(m, NODE_NONE);
+    case 's':
+        return op_extend_once(m, AIM_PICKLE_DICT);
+    case 'u':
+        return op_extend(m, AIM_PICKLE_DICT);
+    case 'a':
+        return op_extend_once(m, AIM_PICKLE_LIST);
+    case 'e':
+        return op_extend(m, AIM_PICKLE_LIST);
+    case 'Q':
+        return op_persistent(m);
+    case 'R':
+        return op_reduce(m);
+    case 'b':
+        return op_build(m);
     default:
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "pickle byte %zu: opcode 0x%02x is not one that torch.save writes", m->opcode, opcode);
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "pickle byte %zu: opcode 0x%02x is not one that torch.save writes",
+                        m->opcode, opcode);
     }
 }
 
@@ -494,12 +542,15 @@ static aim_status make_shared(machine *m)
     return new_node(m, container(AIM_PICKLE_TUPLE), &ref);
 }
 
-aim_status aim_pickle_parse(const aim_alloc *a, const unsigned char *bytes, size_t size, aim_pickle *pickle)
+aim_status aim_pickle_parse(const aim_alloc *a, const unsigned char *bytes, size_t size,
+                            aim_pickle *pickle)
 {
     *pickle = (aim_pickle){.text = (const char *)bytes, .root = AIM_NO_REF};
     if (size > MAX_PICKLE)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "the pickle has %zu bytes; no model needs more than %d", size, MAX_PICKLE);
-    machine m = {.alloc = a, .bytes = bytes, .size = size, .tree = pickle, .limit = size / 2 + SPARE_NODES};
+        return AIM_FAIL(AIMNET_ERR_FORMAT, "the pickle has %zu bytes; no model needs more than %d",
+                        size, MAX_PICKLE);
+    machine m = {
+        .alloc = a, .bytes = bytes, .size = size, .tree = pickle, .limit = size / 2 + SPARE_NODES};
     aim_status status = make_shared(&m);
     if (status == AIMNET_OK)
         status = run(&m);

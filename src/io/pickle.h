@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* pickle.h - a closed machine for the pickles of torch.save: protocol 2, its opcodes for plain data and tensors, nothing else.
+/* pickle.h - a closed machine for the pickles of torch.save: protocol 2, its opcodes for plain data
+ * and tensors, nothing else.
  *
- * There is no way to name code: the only globals are collections.OrderedDict, torch._utils._rebuild_tensor_v2 and the storage classes
- * of torch, each of which becomes a value of this file's own tree. The tree lives in flat arrays; containers may be shared and even
- * contain themselves (the memo allows it), so readers walk a known number of levels and never recurse. */
+ * There is no way to name code: the only globals are collections.OrderedDict,
+ * torch._utils._rebuild_tensor_v2 and the storage classes of torch, each of which becomes a value
+ * of this file's own tree. The tree lives in flat arrays; containers may be shared and even contain
+ * themselves (the memo allows it), so readers walk a known number of levels and never recurse. */
 #ifndef AIM_IO_PICKLE_H
 #define AIM_IO_PICKLE_H
 
@@ -17,10 +19,11 @@ typedef enum aim_pickle_kind {
     AIM_PICKLE_STRING,
     AIM_PICKLE_TUPLE,
     AIM_PICKLE_LIST,
-    AIM_PICKLE_DICT,           /* items: key, value, key, value ... in file order */
-    AIM_PICKLE_STORAGE,        /* items: storage class, key, number of elements */
-    AIM_PICKLE_TENSOR,         /* items: storage, offset, shape, strides, and two more; kinds are not checked yet */
-    AIM_PICKLE_CLASS           /* a storage class: integer = aim_pickle_class */
+    AIM_PICKLE_DICT,    /* items: key, value, key, value ... in file order */
+    AIM_PICKLE_STORAGE, /* items: storage class, key, number of elements */
+    AIM_PICKLE_TENSOR,  /* items: storage, offset, shape, strides, and two more; kinds are not
+                           checked yet */
+    AIM_PICKLE_CLASS    /* a storage class: integer = aim_pickle_class */
 } aim_pickle_kind;
 
 typedef enum aim_pickle_class {
@@ -38,11 +41,11 @@ typedef enum aim_pickle_class {
     AIM_CLASS_BOOL
 } aim_pickle_class;
 
-typedef uint32_t aim_ref;      /* a value of the tree */
+typedef uint32_t aim_ref; /* a value of the tree */
 #define AIM_NO_REF UINT32_MAX
 
 typedef struct aim_pickle {
-    const char *text;          /* the pickle's bytes, which strings refer to */
+    const char *text; /* the pickle's bytes, which strings refer to */
     struct aim_pickle_node *node;
     struct aim_pickle_cell *cell;
     size_t n_nodes, n_cells;
@@ -50,17 +53,20 @@ typedef struct aim_pickle {
 } aim_pickle;
 
 /* Errors: FORMAT with the byte position. The bytes must stay as they are while the tree is used. */
-AIM_NODISCARD aim_status aim_pickle_parse(const aim_alloc *a, const unsigned char *bytes, size_t size, aim_pickle *pickle);
+AIM_NODISCARD aim_status aim_pickle_parse(const aim_alloc *a, const unsigned char *bytes,
+                                          size_t size, aim_pickle *pickle);
 void aim_pickle_free(aim_pickle *pickle, const aim_alloc *a);
 
 aim_pickle_kind aim_pickle_kind_of(const aim_pickle *p, aim_ref value);
 const char *aim_pickle_kind_name(aim_pickle_kind kind);
-int64_t aim_pickle_int(const aim_pickle *p, aim_ref value);     /* INT, BOOL, CLASS */
-double aim_pickle_float(const aim_pickle *p, aim_ref value);    /* FLOAT */
-aim_slice aim_pickle_text(const aim_pickle *p, aim_ref value);  /* STRING (UTF-8) */
-size_t aim_pickle_count(const aim_pickle *p, aim_ref value);    /* items of a container (2 per entry of a dict) */
+int64_t aim_pickle_int(const aim_pickle *p, aim_ref value);    /* INT, BOOL, CLASS */
+double aim_pickle_float(const aim_pickle *p, aim_ref value);   /* FLOAT */
+aim_slice aim_pickle_text(const aim_pickle *p, aim_ref value); /* STRING (UTF-8) */
+size_t aim_pickle_count(const aim_pickle *p,
+                        aim_ref value); /* items of a container (2 per entry of a dict) */
 
-/* for (aim_items it = aim_pickle_items(p, list); it.value != AIM_NO_REF; aim_pickle_next(p, &it)) */
+/* for (aim_items it = aim_pickle_items(p, list); it.value != AIM_NO_REF; aim_pickle_next(p, &it))
+ */
 typedef struct aim_items {
     aim_ref value;
     uint32_t cell;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* tensor.c - bounds of strided tensors, and their elements as float or double.
  *
- * A tensor's elements are distinct if, with the dimensions sorted by stride, each stride is larger than the span of all smaller ones. That
- * is sufficient and holds for everything that slicing and transposing make; expanded tensors (stride 0) and windows fail it.
- * Half precision is widened by bits: sign, 5 exponent bits (bias 15), 10 fraction bits; bfloat16 is the upper half of a float32. */
+ * A tensor's elements are distinct if, with the dimensions sorted by stride, each stride is larger
+ * than the span of all smaller ones. That is sufficient and holds for everything that slicing and
+ * transposing make; expanded tensors (stride 0) and windows fail it. Half precision is widened by
+ * bits: sign, 5 exponent bits (bias 15), 10 fraction bits; bfloat16 is the upper half of a float32.
+ */
 #include "io/tensor.h"
 
 #include <math.h>
@@ -45,7 +47,8 @@ aim_status aim_tensor_check(aim_tensor *t, int64_t room)
     int64_t span = 0; /* distance from the first to the last element of the dimensions seen */
     AIM_TRY(count_elements(t));
     if (t->count > room)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "%lld elements in a storage with room for %lld", (long long)t->count, (long long)room);
+        return AIM_FAIL(AIMNET_ERR_FORMAT, "%lld elements in a storage with room for %lld",
+                        (long long)t->count, (long long)room);
     if (t->count == 0)
         return AIMNET_OK;
     for (int d = 0; d < t->ndim; d++) {
@@ -78,7 +81,8 @@ static float float_from_bits(uint32_t bits)
 
 static float half_to_float(uint16_t h)
 {
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 0x1f, fraction = h & 0x3ff;
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 0x1f,
+                   fraction = h & 0x3ff;
     if (exponent == 0x1f)
         return float_from_bits(sign | 0x7f800000 | fraction << 13);
     if (exponent != 0)
@@ -124,7 +128,8 @@ static void advance(const aim_tensor *t, walk *w)
 static aim_status require_floats(const aim_tensor *t)
 {
     if (t->dtype > AIM_BFLOAT16)
-        return AIM_FAIL(AIMNET_ERR_MODEL, "type %s where floating-point weights belong", aim_dtype_name(t->dtype));
+        return AIM_FAIL(AIMNET_ERR_MODEL, "type %s where floating-point weights belong",
+                        aim_dtype_name(t->dtype));
     return AIMNET_OK;
 }
 
@@ -184,7 +189,8 @@ aim_status aim_tensor_to_float(const aim_tensor *t, float *out)
             out[i] = 0.0f;
         if (isfinite(value) && (double)out[i] != value)
             return AIM_FAIL(AIMNET_ERR_MODEL,
-                            "float64 element %lld (%.17g) is not a float32 number: rounding would change the model; "
+                            "float64 element %lld (%.17g) is not a float32 number: rounding would "
+                            "change the model; "
                             "save the weights as float32",
                             (long long)i, value);
     }

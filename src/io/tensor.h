@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tensor.h - a named tensor as a model file holds it: type, shape, strides and a place in the file's bytes. */
+/* tensor.h - a named tensor as a model file holds it: type, shape, strides and a place in the
+ * file's bytes. */
 #ifndef AIM_IO_TENSOR_H
 #define AIM_IO_TENSOR_H
 
@@ -25,20 +26,22 @@ typedef struct aim_tensor {
     aim_dtype dtype;
     int ndim;
     int64_t shape[AIM_MAX_DIMS];
-    int64_t stride[AIM_MAX_DIMS];  /* in elements, not negative */
-    int64_t count;                 /* elements */
-    const unsigned char *data;     /* first element; every element was checked to lie inside its storage; any alignment */
+    int64_t stride[AIM_MAX_DIMS]; /* in elements, not negative */
+    int64_t count;                /* elements */
+    const unsigned char *data;    /* first element; every element was checked to lie inside its
+                                     storage; any alignment */
 } aim_tensor;
 
 size_t aim_dtype_size(aim_dtype dtype);
 const char *aim_dtype_name(aim_dtype dtype); /* "float32", ... */
 
-/* Sets count and checks shape and strides: sizes not negative, elements distinct, everything inside `room` elements.
- * Errors: FORMAT. */
+/* Sets count and checks shape and strides: sizes not negative, elements distinct, everything inside
+ * `room` elements. Errors: FORMAT. */
 AIM_NODISCARD aim_status aim_tensor_check(aim_tensor *t, int64_t room);
 
-/* Copies the elements in row-major order, widened exactly; float64 to float32 only where every value is a float32 (or NaN).
- * out: [count]. Errors: MODEL for integers and for values that would change. */
+/* Copies the elements in row-major order, widened exactly; float64 to float32 only where every
+ * value is a float32 (or NaN). out: [count]. Errors: MODEL for integers and for values that would
+ * change. */
 AIM_NODISCARD aim_status aim_tensor_to_float(const aim_tensor *t, float *out);
 AIM_NODISCARD aim_status aim_tensor_to_double(const aim_tensor *t, double *out);
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* zip.c - reads the end records, then the central directory, then checks every local header, descriptor and CRC-32 against it.
+/* zip.c - reads the end records, then the central directory, then checks every local header,
+ * descriptor and CRC-32 against it.
  *
  * Layout that torch.save (miniz, streaming) writes:
- *     { local header, name, extra "FB" padding to 64 bytes, data, data descriptor } for every entry,
- *     central directory, zip64 end record, zip64 locator, end record.
- * The local header's sizes and CRC are zero when flag bit 3 says that the descriptor has them. The entries must tile the bytes in
- * front of the central directory without gap or overlap, in the directory's order: this one rule excludes foreign offsets, entries that
- * share bytes and hidden data. No length is used before it was compared with the bytes that remain. */
+ *     { local header, name, extra "FB" padding to 64 bytes, data, data descriptor } for every
+ * entry, central directory, zip64 end record, zip64 locator, end record. The local header's sizes
+ * and CRC are zero when flag bit 3 says that the descriptor has them. The entries must tile the
+ * bytes in front of the central directory without gap or overlap, in the directory's order: this
+ * one rule excludes foreign offsets, entries that share bytes and hidden data. No length is used
+ * before it was compared with the bytes that remain. */
 #include "io/zip.h"
 
 #include <string.h>
@@ -50,16 +52,18 @@ typedef struct record {
 
 /* ---------------------------------------------------------------- end records */
 
-static aim_status read_end64(const unsigned char *bytes, size_t locator, directory *dir, size_t *end)
+static aim_status read_end64(const unsigned char *bytes, size_t locator, directory *dir,
+                             size_t *end)
 {
     const unsigned char *l = bytes + locator;
     if (locator < END64_SIZE || aim_le32(l + 4) != 0 || aim_le32(l + 16) != 1 ||
         aim_le64(l + 8) != locator - END64_SIZE)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "the zip64 locator does not point to the record in front of it");
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "the zip64 locator does not point to the record in front of it");
     *end = locator - END64_SIZE;
     const unsigned char *r = bytes + *end;
-    if (aim_le32(r) != END64_SIGNATURE || aim_le64(r + 4) != END64_SIZE - 12 || aim_le32(r + 16) != 0 ||
-        aim_le32(r + 20) != 0 || aim_le64(r + 24) != aim_le64(r + 32))
+    if (aim_le32(r) != END64_SIGNATURE || aim_le64(r + 4) != END64_SIZE - 12 ||
+        aim_le32(r + 16) != 0 || aim_le32(r + 20) != 0 || aim_le64(r + 24) != aim_le64(r + 32))
         return AIM_FAIL(AIMNET_ERR_FORMAT, "the zip64 end record is malformed");
     *dir = (directory){aim_le64(r + 48), aim_le64(r + 40), aim_le64(r + 32)};
     return AIMNET_OK;
@@ -74,15 +78,21 @@ static int agrees(uint64_t full, uint32_t classic, uint32_t saturated)
 static aim_status read_end(const unsigned char *bytes, size_t size, directory *dir)
 {
     if (size < END_SIZE || aim_le32(bytes) != LOCAL_SIGNATURE)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "not a model file: it does not begin like the ZIP archive that torch.save writes");
+        return AIM_FAIL(
+            AIMNET_ERR_FORMAT,
+            "not a model file: it does not begin like the ZIP archive that torch.save writes");
     size_t end = size - END_SIZE;
     const unsigned char *e = bytes + end;
     if (aim_le32(e) != END_SIGNATURE)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "the ZIP end record is missing after %zu bytes: the file is cut off or damaged", size);
+        return AIM_FAIL(
+            AIMNET_ERR_FORMAT,
+            "the ZIP end record is missing after %zu bytes: the file is cut off or damaged", size);
     const unsigned entries = aim_le16(e + 10);
     const uint32_t cd_size = aim_le32(e + 12), cd_offset = aim_le32(e + 16);
-    if (aim_le16(e + 4) != 0 || aim_le16(e + 6) != 0 || aim_le16(e + 8) != entries || aim_le16(e + 20) != 0)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "archives of several parts and archive comments are not read");
+    if (aim_le16(e + 4) != 0 || aim_le16(e + 6) != 0 || aim_le16(e + 8) != entries ||
+        aim_le16(e + 20) != 0)
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "archives of several parts and archive comments are not read");
     if (end >= LOCATOR_SIZE && aim_le32(e - LOCATOR_SIZE) == LOCATOR_SIGNATURE) {
         AIM_TRY(read_end64(bytes, end - LOCATOR_SIZE, dir, &end));
         if (!agrees(dir->count, entries, UINT16_MAX) || !agrees(dir->size, cd_size, UINT32_MAX) ||
@@ -91,10 +101,13 @@ static aim_status read_end(const unsigned char *bytes, size_t size, directory *d
     } else {
         *dir = (directory){cd_offset, cd_size, entries};
     }
-    if (dir->offset > end || dir->size != end - dir->offset || dir->count > dir->size / CENTRAL_SIZE)
+    if (dir->offset > end || dir->size != end - dir->offset ||
+        dir->count > dir->size / CENTRAL_SIZE)
         return AIM_FAIL(AIMNET_ERR_FORMAT,
-                        "the ZIP directory (%llu entries, %llu bytes at %llu) does not fit in front of its end record at %zu",
-                        (unsigned long long)dir->count, (unsigned long long)dir->size, (unsigned long long)dir->offset, end);
+                        "the ZIP directory (%llu entries, %llu bytes at %llu) does not fit in "
+                        "front of its end record at %zu",
+                        (unsigned long long)dir->count, (unsigned long long)dir->size,
+                        (unsigned long long)dir->offset, end);
     return AIMNET_OK;
 }
 
@@ -112,11 +125,13 @@ static aim_status check_name(aim_slice name)
                (i + 2 == name.size || name.text[i + 2] == '/'));
     }
     if (bad)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "archive entry name '%s' is not a plain relative path", aim_shown(shown, name));
+        return AIM_FAIL(AIMNET_ERR_FORMAT, "archive entry name '%s' is not a plain relative path",
+                        aim_shown(shown, name));
     return AIMNET_OK;
 }
 
-/* Replaces saturated 32-bit values by those of the zip64 extra field, the only one that may stand here. */
+/* Replaces saturated 32-bit values by those of the zip64 extra field, the only one that may stand
+ * here. */
 static aim_status read_central_extra(const unsigned char *extra, size_t size, record *rec)
 {
     uint64_t *const wide[3] = {&rec->size, &rec->packed, &rec->offset};
@@ -155,9 +170,14 @@ static aim_status read_record(const unsigned char **p, size_t room, record *rec)
     if (rec->flags & FLAG_ENCRYPTED)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "encrypted entries are not read");
     if (aim_le16(c + 10) != METHOD_STORED)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "compression method %u: torch.save stores without compression", aim_le16(c + 10));
-    if ((rec->flags & ~(unsigned)(FLAG_DESCRIPTOR | FLAG_UTF8)) != 0 || comment != 0 || aim_le16(c + 34) != 0)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "flags %#x, a comment or a disk number that torch.save does not write", rec->flags);
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "compression method %u: torch.save stores without compression",
+                        aim_le16(c + 10));
+    if ((rec->flags & ~(unsigned)(FLAG_DESCRIPTOR | FLAG_UTF8)) != 0 || comment != 0 ||
+        aim_le16(c + 34) != 0)
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "flags %#x, a comment or a disk number that torch.save does not write",
+                        rec->flags);
     AIM_TRY(read_central_extra(c + CENTRAL_SIZE + name, extra, rec));
     if (rec->packed != rec->size)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "stored entry with two different sizes");
@@ -167,8 +187,10 @@ static aim_status read_record(const unsigned char **p, size_t room, record *rec)
 
 /* ---------------------------------------------------------------- entries */
 
-/* Local extra fields: padding and zip64. Sizes of a zip64 field must agree if the header says that they are there. */
-static aim_status check_local_extra(const unsigned char *extra, size_t size, int need64, const record *rec)
+/* Local extra fields: padding and zip64. Sizes of a zip64 field must agree if the header says that
+ * they are there. */
+static aim_status check_local_extra(const unsigned char *extra, size_t size, int need64,
+                                    const record *rec)
 {
     while (size > 0) {
         if (size < 4 || size - 4 < aim_le16(extra + 2))
@@ -180,7 +202,8 @@ static aim_status check_local_extra(const unsigned char *extra, size_t size, int
                 return AIM_FAIL(AIMNET_ERR_FORMAT, "64-bit sizes differ from the directory");
             need64 = 0;
         } else if (id != EXTRA_PADDING && id != EXTRA_ZIP64) {
-            return AIM_FAIL(AIMNET_ERR_FORMAT, "extra field %#06x is not one that torch.save writes", id);
+            return AIM_FAIL(AIMNET_ERR_FORMAT,
+                            "extra field %#06x is not one that torch.save writes", id);
         }
         extra += 4 + n;
         size -= 4 + n;
@@ -190,8 +213,10 @@ static aim_status check_local_extra(const unsigned char *extra, size_t size, int
     return AIMNET_OK;
 }
 
-/* The local header at the entry's offset must say what the directory says; *data receives the offset behind it. */
-static aim_status check_local(const unsigned char *bytes, size_t limit, const record *rec, size_t *data)
+/* The local header at the entry's offset must say what the directory says; *data receives the
+ * offset behind it. */
+static aim_status check_local(const unsigned char *bytes, size_t limit, const record *rec,
+                              size_t *data)
 {
     if (limit - rec->offset < LOCAL_SIZE)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "local header is cut off");
@@ -200,32 +225,39 @@ static aim_status check_local(const unsigned char *bytes, size_t limit, const re
     const size_t room = limit - (size_t)rec->offset - LOCAL_SIZE;
     if (aim_le32(l) != LOCAL_SIGNATURE || room < name + extra || name != rec->name.size ||
         memcmp(l + LOCAL_SIZE, rec->name.text, name) != 0)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "no local header of that name where the directory points to");
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "no local header of that name where the directory points to");
     if (aim_le16(l + 6) != rec->flags || aim_le16(l + 8) != METHOD_STORED)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "local header and directory disagree on flags or method");
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "local header and directory disagree on flags or method");
     const uint32_t crc = aim_le32(l + 14), packed = aim_le32(l + 18), size = aim_le32(l + 22);
     const int later = (rec->flags & FLAG_DESCRIPTOR) != 0 && crc == 0 && packed == 0 && size == 0;
     const int wide = !later && packed == UINT32_MAX && size == UINT32_MAX;
     if (!later && (crc != rec->crc || (!wide && (packed != rec->size || size != rec->size))))
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "local header and directory disagree on size or checksum");
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "local header and directory disagree on size or checksum");
     AIM_TRY(check_local_extra(l + LOCAL_SIZE + name, extra, wide, rec));
     *data = (size_t)rec->offset + LOCAL_SIZE + name + extra;
     return AIMNET_OK;
 }
 
-/* Between the data and `next`, where the next entry or the directory begins, only the descriptor may stand. */
-static aim_status check_descriptor(const unsigned char *bytes, size_t end, size_t next, const record *rec)
+/* Between the data and `next`, where the next entry or the directory begins, only the descriptor
+ * may stand. */
+static aim_status check_descriptor(const unsigned char *bytes, size_t end, size_t next,
+                                   const record *rec)
 {
     const unsigned char *d = bytes + end;
     const size_t gap = next - end;
     if (!(rec->flags & FLAG_DESCRIPTOR) && gap == 0)
         return AIMNET_OK;
     if (!(rec->flags & FLAG_DESCRIPTOR) || (gap != DESCRIPTOR32_SIZE && gap != DESCRIPTOR64_SIZE))
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "%zu bytes lie behind the entry that belong to nothing", gap);
+        return AIM_FAIL(AIMNET_ERR_FORMAT, "%zu bytes lie behind the entry that belong to nothing",
+                        gap);
     const int wide = gap == DESCRIPTOR64_SIZE;
     const uint64_t packed = wide ? aim_le64(d + 8) : aim_le32(d + 8);
     const uint64_t size = wide ? aim_le64(d + 16) : aim_le32(d + 12);
-    if (aim_le32(d) != DESCRIPTOR_SIGNATURE || aim_le32(d + 4) != rec->crc || packed != rec->size || size != rec->size)
+    if (aim_le32(d) != DESCRIPTOR_SIGNATURE || aim_le32(d + 4) != rec->crc || packed != rec->size ||
+        size != rec->size)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "data descriptor and directory disagree");
     return AIMNET_OK;
 }
@@ -236,17 +268,22 @@ static aim_status check_crc(const aim_zip_entry *entry, uint32_t expected)
     if (crc == expected)
         return AIMNET_OK;
     if (expected == 0)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "no CRC-32: save the file again with compute_crc32 on (torch.utils.serialization.config)");
-    return AIM_FAIL(AIMNET_ERR_FORMAT, "CRC-32 is %08x instead of %08x: the file is damaged", (unsigned)crc, (unsigned)expected);
+        return AIM_FAIL(AIMNET_ERR_FORMAT, "no CRC-32: save the file again with compute_crc32 on "
+                                           "(torch.utils.serialization.config)");
+    return AIM_FAIL(AIMNET_ERR_FORMAT, "CRC-32 is %08x instead of %08x: the file is damaged",
+                    (unsigned)crc, (unsigned)expected);
 }
 
 /* Makes the entry of `rec`, which must begin at `start` and end at `next`. */
-static aim_status make_entry(const unsigned char *bytes, size_t start, size_t next, const record *rec, aim_zip_entry *entry)
+static aim_status make_entry(const unsigned char *bytes, size_t start, size_t next,
+                             const record *rec, aim_zip_entry *entry)
 {
     size_t data = 0;
     if (rec->offset != start || next < start)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "entries overlap, leave gaps or are out of order (offset %llu, expected %zu)",
-                        (unsigned long long)rec->offset, start);
+        return AIM_FAIL(
+            AIMNET_ERR_FORMAT,
+            "entries overlap, leave gaps or are out of order (offset %llu, expected %zu)",
+            (unsigned long long)rec->offset, start);
     AIM_TRY(check_local(bytes, next, rec, &data));
     if (rec->size > next - data)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "%llu bytes of data are promised where %zu lie",
@@ -270,7 +307,8 @@ static aim_status read_entries(aim_zip *zip, const unsigned char *bytes, const d
         if (i + 1 < zip->n_entries) {
             AIM_TRY(read_record(&p, (size_t)(end - p), &next));
             if (next.offset > limit)
-                return AIM_FAIL(AIMNET_ERR_FORMAT, "archive entry '%s' lies outside of the archive", aim_shown(shown, next.name));
+                return AIM_FAIL(AIMNET_ERR_FORMAT, "archive entry '%s' lies outside of the archive",
+                                aim_shown(shown, next.name));
             stop = (size_t)next.offset;
         }
         const aim_status status = make_entry(bytes, start, stop, &rec, &zip->entry[i]);
@@ -279,7 +317,9 @@ static aim_status read_entries(aim_zip *zip, const unsigned char *bytes, const d
         start = stop;
     }
     if (p != end)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "%zu bytes at the end of the ZIP directory belong to no entry", (size_t)(end - p));
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "%zu bytes at the end of the ZIP directory belong to no entry",
+                        (size_t)(end - p));
     return AIMNET_OK;
 }
 

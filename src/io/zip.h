@@ -1,28 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* zip.h - the directory of a ZIP archive as torch.save writes it, over bytes in memory.
  *
- * Accepted: stored entries that lie one after the other and fill the file exactly, each with a local header that agrees with the central
- * directory, alignment padding in the local extra field, an optional data descriptor, and zip64 records. Every checksum is verified.
- * Everything else is FORMAT: compression, encryption, several disks, comments, gaps, overlaps, duplicate or unsafe names. */
+ * Accepted: stored entries that lie one after the other and fill the file exactly, each with a
+ * local header that agrees with the central directory, alignment padding in the local extra field,
+ * an optional data descriptor, and zip64 records. Every checksum is verified. Everything else is
+ * FORMAT: compression, encryption, several disks, comments, gaps, overlaps, duplicate or unsafe
+ * names. */
 #ifndef AIM_IO_ZIP_H
 #define AIM_IO_ZIP_H
 
 #include "io/names.h"
 
 typedef struct aim_zip_entry {
-    aim_slice name;            /* inside the archive's bytes, as is `data` */
+    aim_slice name; /* inside the archive's bytes, as is `data` */
     const unsigned char *data;
     size_t size;
 } aim_zip_entry;
 
 typedef struct aim_zip {
-    aim_zip_entry *entry;      /* [n_entries] in file order */
+    aim_zip_entry *entry; /* [n_entries] in file order */
     size_t n_entries;
     aim_names names;
 } aim_zip;
 
 /* The bytes must stay as they are while the zip is used. */
-AIM_NODISCARD aim_status aim_zip_open(const aim_alloc *a, const unsigned char *bytes, size_t size, aim_zip *zip);
+AIM_NODISCARD aim_status aim_zip_open(const aim_alloc *a, const unsigned char *bytes, size_t size,
+                                      aim_zip *zip);
 void aim_zip_free(aim_zip *zip, const aim_alloc *a);
 /* NULL: no such entry */
 const aim_zip_entry *aim_zip_find(const aim_zip *zip, aim_slice name);

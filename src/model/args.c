@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* args.c - checks a mapping against a table of arguments and stores the values; used for every class of the model description. */
+/* args.c - checks a mapping against a table of arguments and stores the values; used for every
+ * class of the model description. */
 #include "model/args.h"
 
 #include <math.h>
@@ -21,10 +22,11 @@ const char *aim_where_text(char out[AIM_WHERE_SIZE], const aim_where *where)
     while (n-- > 0 && used < AIM_WHERE_SIZE - 1) {
         const char *dot = used > 0 && level[n]->key ? "." : "";
         char shown[AIM_SHOWN_SIZE];
-        const int length = level[n]->key
-                               ? snprintf(out + used, AIM_WHERE_SIZE - used, "%s%s", dot,
-                                          aim_shown(shown, (aim_slice){level[n]->key, strlen(level[n]->key)}))
-                               : snprintf(out + used, AIM_WHERE_SIZE - used, "[%d]", level[n]->index);
+        const int length =
+            level[n]->key
+                ? snprintf(out + used, AIM_WHERE_SIZE - used, "%s%s", dot,
+                           aim_shown(shown, (aim_slice){level[n]->key, strlen(level[n]->key)}))
+                : snprintf(out + used, AIM_WHERE_SIZE - used, "[%d]", level[n]->index);
         used += length > 0 ? (size_t)length : 0;
     }
     return out;
@@ -35,8 +37,9 @@ static aim_status wrong(const aim_yaml *y, const aim_where *where, int node, con
     char place[AIM_WHERE_SIZE], shown[AIM_SHOWN_SIZE];
     const aim_yaml_kind kind = aim_yaml_kind_of(y, node);
     const char *text = aim_yaml_text(y, node);
-    return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s must be %s, not %s %s", aim_where_text(place, where), expected,
-                    aim_yaml_kind_name(kind), aim_shown(shown, (aim_slice){text, strlen(text)}));
+    return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s must be %s, not %s %s",
+                    aim_where_text(place, where), expected, aim_yaml_kind_name(kind),
+                    aim_shown(shown, (aim_slice){text, strlen(text)}));
 }
 
 static aim_status read_count(const aim_yaml *y, const aim_where *where, int node, int *value)
@@ -48,7 +51,8 @@ static aim_status read_count(const aim_yaml *y, const aim_where *where, int node
     return AIMNET_OK;
 }
 
-static aim_status read_number(const aim_yaml *y, const aim_where *where, int node, aim_arg_type type, double *value)
+static aim_status read_number(const aim_yaml *y, const aim_where *where, int node,
+                              aim_arg_type type, double *value)
 {
     const aim_yaml_kind kind = aim_yaml_kind_of(y, node);
     const double v = kind == AIM_YAML_INT || kind == AIM_YAML_FLOAT ? aim_yaml_float(y, node) : NAN;
@@ -62,7 +66,8 @@ static aim_status read_number(const aim_yaml *y, const aim_where *where, int nod
     return AIMNET_OK;
 }
 
-static aim_status read_value(const aim_yaml *y, const aim_where *where, int node, const aim_arg *arg)
+static aim_status read_value(const aim_yaml *y, const aim_where *where, int node,
+                             const aim_arg *arg)
 {
     const aim_yaml_kind kind = aim_yaml_kind_of(y, node);
     char place[AIM_WHERE_SIZE];
@@ -97,8 +102,8 @@ static aim_status read_value(const aim_yaml *y, const aim_where *where, int node
     default:
         if (kind == AIM_YAML_NULL)
             return AIMNET_OK;
-        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s is not supported: %s", aim_where_text(place, where),
-                        (const char *)arg->value);
+        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s is not supported: %s",
+                        aim_where_text(place, where), (const char *)arg->value);
     }
 }
 
@@ -110,7 +115,8 @@ static const aim_arg *find(const aim_arg *args, int n_args, const char *name)
     return NULL;
 }
 
-aim_status aim_args_read(const aim_yaml *y, const aim_where *where, int map, const aim_arg *args, int n_args)
+aim_status aim_args_read(const aim_yaml *y, const aim_where *where, int map, const aim_arg *args,
+                         int n_args)
 {
     char place[AIM_WHERE_SIZE];
     const int is_map = map != AIM_YAML_NONE && aim_yaml_kind_of(y, map) == AIM_YAML_MAP;
@@ -118,14 +124,17 @@ aim_status aim_args_read(const aim_yaml *y, const aim_where *where, int map, con
         return wrong(y, where, map, "a mapping");
     for (int i = 0; i < n_args; i++)
         if (args[i].required && (!is_map || aim_yaml_get(y, map, args[i].name) == AIM_YAML_NONE))
-            return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s has no '%s'", aim_where_text(place, where), args[i].name);
+            return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s has no '%s'",
+                            aim_where_text(place, where), args[i].name);
     if (!is_map)
         return AIMNET_OK;
-    for (aim_yaml_iter it = aim_yaml_begin(y, map); it.value != AIM_YAML_NONE; aim_yaml_step(y, &it)) {
+    for (aim_yaml_iter it = aim_yaml_begin(y, map); it.value != AIM_YAML_NONE;
+         aim_yaml_step(y, &it)) {
         const aim_where here = {where, aim_yaml_text(y, it.key), 0};
         const aim_arg *arg = find(args, n_args, here.key);
         if (!arg)
-            return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s is not an argument that this program knows",
+            return AIM_FAIL(AIMNET_ERR_MODEL,
+                            "model_yaml: %s is not an argument that this program knows",
                             aim_where_text(place, &here));
         AIM_TRY(read_value(y, &here, it.value, arg));
     }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* bind.c - tensors of the file to arrays of the model.
  *
- * While the architecture is read, aim_bind looks up each tensor that it implies and checks the shape; aim_bind_finish then knows the size of all
- * arrays, takes one block of memory and converts. So nothing is allocated by the YAML's numbers alone: they must agree with
- * tensors that are in the file. Values are widened exactly; NaN and infinities are refused, except in rows of elements that the model
- * does not implement, which become zero. */
+ * While the architecture is read, aim_bind looks up each tensor that it implies and checks the
+ * shape; aim_bind_finish then knows the size of all arrays, takes one block of memory and converts.
+ * So nothing is allocated by the YAML's numbers alone: they must agree with tensors that are in the
+ * file. Values are widened exactly; NaN and infinities are refused, except in rows of elements that
+ * the model does not implement, which become zero. */
 #include "model/build.h"
 #include "model/origin.h"
 
@@ -16,7 +17,8 @@ static const char *shape_text(char out[96], int ndim, const int64_t *shape)
 {
     size_t used = (size_t)snprintf(out, 96, "[");
     for (int d = 0; d < ndim && used < 80; d++)
-        used += (size_t)snprintf(out + used, 96 - used, shape[d] < 0 ? "%sn" : "%s%lld", d ? ", " : "", (long long)shape[d]);
+        used += (size_t)snprintf(out + used, 96 - used, shape[d] < 0 ? "%sn" : "%s%lld",
+                                 d ? ", " : "", (long long)shape[d]);
     snprintf(out + used, 96 - used, "]");
     return out;
 }
@@ -33,11 +35,13 @@ static aim_status check_shape(const aim_builder *b, const aim_expected *e, const
     for (int d = 0; d < e->ndim && same; d++)
         same = e->shape[d] < 0 || t->shape[d] == e->shape[d];
     if (!same)
-        return AIM_FAIL(AIMNET_ERR_MODEL, "tensor '%s' has shape %s where the architecture needs %s", e->name,
-                        shape_text(found, t->ndim, t->shape), shape_text(expected, e->ndim, e->shape));
+        return AIM_FAIL(
+            AIMNET_ERR_MODEL, "tensor '%s' has shape %s where the architecture needs %s", e->name,
+            shape_text(found, t->ndim, t->shape), shape_text(expected, e->ndim, e->shape));
     if (e->per_element && (t->shape[0] <= largest_element(b->m) || t->shape[0] > AIM_MAX_SPECIES))
-        return AIM_FAIL(AIMNET_ERR_MODEL, "tensor '%s' has %lld rows; element %d needs more, and %d is the limit", e->name,
-                        (long long)t->shape[0], largest_element(b->m), AIM_MAX_SPECIES);
+        return AIM_FAIL(AIMNET_ERR_MODEL,
+                        "tensor '%s' has %lld rows; element %d needs more, and %d is the limit",
+                        e->name, (long long)t->shape[0], largest_element(b->m), AIM_MAX_SPECIES);
     return AIMNET_OK;
 }
 
@@ -54,7 +58,8 @@ static aim_status add(aim_builder *b, const aim_binding *binding)
 {
     if (b->n_bindings == b->binding_capacity) {
         const size_t grown = b->binding_capacity ? 2 * b->binding_capacity : 64;
-        AIM_TRY(aim_grow(&b->m->alloc, b->n_bindings, grown, sizeof *b->binding, "list of weights", &b->binding));
+        AIM_TRY(aim_grow(&b->m->alloc, b->n_bindings, grown, sizeof *b->binding, "list of weights",
+                         &b->binding));
         b->binding_capacity = grown;
     }
     b->binding[b->n_bindings++] = *binding;
@@ -83,14 +88,16 @@ aim_status aim_bind(aim_builder *b, const aim_expected *e)
 
 /* ---------------------------------------------------------------- what is left over */
 
-/* The reference's exporters leave these in files whose YAML no longer has the module; it ignores them as well. */
+/* The reference's exporters leave these in files whose YAML no longer has the module; it ignores
+ * them as well. */
 static int is_tolerated(aim_slice name)
 {
     static const char *const prefixes[] = {"outputs.lrcoulomb.", "outputs.dftd3.", "outputs.d3bj."};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (aim_slice_starts(name, prefixes[i]))
             return 1;
-    return aim_slice_is(name, "outputs.dipole.mass") || aim_slice_is(name, "outputs.quadrupole.mass");
+    return aim_slice_is(name, "outputs.dipole.mass") ||
+           aim_slice_is(name, "outputs.quadrupole.mass");
 }
 
 static aim_status check_extra(const aim_builder *b)
@@ -98,7 +105,8 @@ static aim_status check_extra(const aim_builder *b)
     char shown[AIM_SHOWN_SIZE];
     for (size_t i = 0; i < b->pt.n_tensors; i++)
         if (!b->used[i] && !is_tolerated(b->pt.tensor[i].name))
-            return AIM_FAIL(AIMNET_ERR_MODEL, "tensor '%s' belongs to nothing in model_yaml", aim_shown(shown, b->pt.tensor[i].name));
+            return AIM_FAIL(AIMNET_ERR_MODEL, "tensor '%s' belongs to nothing in model_yaml",
+                            aim_shown(shown, b->pt.tensor[i].name));
     return AIMNET_OK;
 }
 
@@ -106,7 +114,8 @@ static aim_status check_extra(const aim_builder *b)
 
 static size_t row_size(const aim_binding *x)
 {
-    return x->per_element && x->tensor.shape[0] > 0 ? (size_t)(x->tensor.count / x->tensor.shape[0]) : (size_t)x->tensor.count;
+    return x->per_element && x->tensor.shape[0] > 0 ? (size_t)(x->tensor.count / x->tensor.shape[0])
+                                                    : (size_t)x->tensor.count;
 }
 
 /* Zeroes the row of an element that is not implemented, else fails. */
@@ -116,7 +125,10 @@ static aim_status mend_row(const aim_model *m, const aim_binding *x, size_t row,
     if (!x->per_element)
         return AIM_FAIL(AIMNET_ERR_MODEL, "element %zu is NaN or infinite", element);
     if (m->implemented[row])
-        return AIM_FAIL(AIMNET_ERR_MODEL, "the row of atomic number %zu is NaN or infinite although that element is implemented", row);
+        return AIM_FAIL(
+            AIMNET_ERR_MODEL,
+            "the row of atomic number %zu is NaN or infinite although that element is implemented",
+            row);
     if (x->into == AIM_INTO_FLOATS)
         memset((float *)x->block + row * n, 0, n * sizeof(float));
     else
@@ -145,7 +157,8 @@ static aim_status check_float32(const aim_binding *x)
     for (int64_t i = 0; i < x->tensor.count; i++)
         if (isfinite(v[i]) && (fabs(v[i]) > (double)3.402823466e38f || (double)(float)v[i] != v[i]))
             return AIM_FAIL(AIMNET_ERR_MODEL,
-                            "float64 element %lld (%.17g) is not a float32 number: rounding would change the model; save the weights as "
+                            "float64 element %lld (%.17g) is not a float32 number: rounding would "
+                            "change the model; save the weights as "
                             "float32",
                             (long long)i, v[i]);
     return AIMNET_OK;
@@ -177,7 +190,8 @@ static void place_blocks(aim_builder *b, aim_arena *arena)
         aim_binding *x = &b->binding[i];
         const size_t count = (size_t)x->tensor.count;
         if (x->into != AIM_INTO_SCALAR)
-            x->block = aim_take(arena, x->tensor.name.text, count, x->into == AIM_INTO_DOUBLES ? sizeof(double) : sizeof(float));
+            x->block = aim_take(arena, x->tensor.name.text, count,
+                                x->into == AIM_INTO_DOUBLES ? sizeof(double) : sizeof(float));
     }
 }
 
@@ -193,7 +207,8 @@ aim_status aim_bind_finish(aim_builder *b)
     for (size_t i = 0; i < b->n_bindings; i++) {
         const aim_status status = convert(b->m, &b->binding[i]);
         if (status == AIMNET_ERR_MODEL)
-            return aim_fail_prefix(status, "tensor '%s'", aim_shown(shown, b->binding[i].tensor.name));
+            return aim_fail_prefix(status, "tensor '%s'",
+                                   aim_shown(shown, b->binding[i].tensor.name));
         AIM_TRY(status);
     }
     return AIMNET_OK;

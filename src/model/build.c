@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* build.c - the bytes of a model file to an immutable model: open, metadata, architecture, weights, checks.
+/* build.c - the bytes of a model file to an immutable model: open, metadata, architecture, weights,
+ * checks.
  *
- * Two blocks of the size of the file exist at the peak: the file's bytes, which the caller holds, and the weights. Everything else is
- * small and bounded by limits on the description. A failure at any point frees what was made and leaves the message of that point. */
+ * Two blocks of the size of the file exist at the peak: the file's bytes, which the caller holds,
+ * and the weights. Everything else is small and bounded by limits on the description. A failure at
+ * any point frees what was made and leaves the message of that point. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +18,8 @@ static aim_status keep_tensors(aim_builder *b)
     for (size_t i = 0; i < b->pt.n_tensors; i++)
         size += b->pt.tensor[i].name.size + 1;
     AIM_TRY(aim_new(&b->m->alloc, size, 1, "tensor names", &o->names));
-    AIM_TRY(aim_new0(&b->m->alloc, b->pt.n_tensors, sizeof *o->tensor, "list of tensors", &o->tensor));
+    AIM_TRY(
+        aim_new0(&b->m->alloc, b->pt.n_tensors, sizeof *o->tensor, "list of tensors", &o->tensor));
     char *p = o->names;
     for (size_t i = 0; i < b->pt.n_tensors; i++) {
         const aim_tensor *t = &b->pt.tensor[i];
@@ -38,9 +41,11 @@ static aim_status check_radii(const aim_model *m)
 {
     for (int i = 0; i < m->n_outputs; i++) {
         const aim_output *out = &m->output[i];
-        const int has_radius = out->kind == AIM_OUT_SRCOULOMB || out->kind == AIM_OUT_SRREP || out->kind == AIM_OUT_LRCOULOMB;
+        const int has_radius = out->kind == AIM_OUT_SRCOULOMB || out->kind == AIM_OUT_SRREP ||
+                               out->kind == AIM_OUT_LRCOULOMB;
         if (has_radius && out->rc <= 0.0)
-            return AIM_FAIL(AIMNET_ERR_MODEL, "tensor 'outputs.%s.rc' (%g) must be positive", out->name, out->rc);
+            return AIM_FAIL(AIMNET_ERR_MODEL, "tensor 'outputs.%s.rc' (%g) must be positive",
+                            out->name, out->rc);
     }
     return AIMNET_OK;
 }
@@ -61,7 +66,8 @@ static aim_status build(aim_builder *b, const unsigned char *bytes, size_t size)
     return keep_tensors(b);
 }
 
-aim_status aim_model_build(const aim_alloc *a, const unsigned char *bytes, size_t size, const char *name, aim_model **model)
+aim_status aim_model_build(const aim_alloc *a, const unsigned char *bytes, size_t size,
+                           const char *name, aim_model **model)
 {
     aim_builder b = {.yaml.root = AIM_YAML_NONE};
     *model = NULL;

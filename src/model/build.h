@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* build.h - private to src/model: the steps from an opened file to a model, and what they share.
  *
- * Order: metadata (from the pickle), architecture (from the YAML; every tensor it needs is bound on the way, with its shape), then all
- * bound tensors are converted into one block of weights. What was not bound is an extra tensor. */
+ * Order: metadata (from the pickle), architecture (from the YAML; every tensor it needs is bound on
+ * the way, with its shape), then all bound tensors are converted into one block of weights. What
+ * was not bound is an extra tensor. */
 #ifndef AIM_MODEL_BUILD_H
 #define AIM_MODEL_BUILD_H
 
@@ -13,20 +14,20 @@
 #include "model/model.h"
 
 typedef enum aim_into {
-    AIM_INTO_FLOATS,           /* place: const float ** */
-    AIM_INTO_DOUBLES,          /* place: const double ** */
-    AIM_INTO_SCALAR            /* place: double * */
+    AIM_INTO_FLOATS,  /* place: const float ** */
+    AIM_INTO_DOUBLES, /* place: const double ** */
+    AIM_INTO_SCALAR   /* place: double * */
 } aim_into;
 
 enum { AIM_BIND_DIMS = 4, AIM_NAME_SIZE = 192, AIM_EMBED_ROWS = 64 };
 
 typedef struct aim_binding {
-    aim_tensor tensor;         /* a copy, or a view of the file's tensor */
+    aim_tensor tensor; /* a copy, or a view of the file's tensor */
     aim_into into;
     void *place;
-    int per_element;           /* first dimension is the atomic number: rows of other elements may be NaN */
-    int stored64;              /* the reference keeps this one in float64; all others are float32 there */
-    void *block;               /* where the values go */
+    int per_element; /* first dimension is the atomic number: rows of other elements may be NaN */
+    int stored64;    /* the reference keeps this one in float64; all others are float32 there */
+    void *block;     /* where the values go */
 } aim_binding;
 
 typedef struct aim_builder {
@@ -36,14 +37,15 @@ typedef struct aim_builder {
     aim_yaml yaml;
     aim_binding *binding;
     size_t n_bindings, binding_capacity;
-    unsigned char *used;       /* [pt.n_tensors] */
+    unsigned char *used; /* [pt.n_tensors] */
     struct {
         double rc, eta;
         const float *shifts;
-    } vector_basis;                /* the basis of vector features, which must equal the scalar one */
+    } vector_basis; /* the basis of vector features, which must equal the scalar one */
 } aim_builder;
 
-/* What is expected of a tensor. -1 in shape[0]: any number of rows from the largest implemented element + 1 to AIM_MAX_SPECIES. */
+/* What is expected of a tensor. -1 in shape[0]: any number of rows from the largest implemented
+ * element + 1 to AIM_MAX_SPECIES. */
 typedef struct aim_expected {
     const char *name;
     aim_into into;
@@ -51,7 +53,7 @@ typedef struct aim_expected {
     int per_element, stored64;
     int ndim;
     int64_t shape[AIM_BIND_DIMS];
-    int *rows;                 /* NULL, or receives shape[0] */
+    int *rows; /* NULL, or receives shape[0] */
 } aim_expected;
 
 AIM_NODISCARD aim_status aim_metadata_read(aim_builder *b);
@@ -69,8 +71,8 @@ typedef struct aim_mlp_spec {
     int n_out, hidden, bias, last_linear;
 } aim_mlp_spec;
 /* Shapes the MLP and binds "<prefix>.0.weight", "<prefix>.0.bias", "<prefix>.2.weight", ... */
-AIM_NODISCARD aim_status aim_mlp_read(aim_builder *b, const aim_where *where, const aim_mlp_spec *spec, const char *prefix,
-                                      aim_mlp *mlp);
+AIM_NODISCARD aim_status aim_mlp_read(aim_builder *b, const aim_where *where,
+                                      const aim_mlp_spec *spec, const char *prefix, aim_mlp *mlp);
 
 AIM_NODISCARD aim_status aim_bind(aim_builder *b, const aim_expected *expected);
 /* The file's tensor of that name, which counts as used from now on; NULL: there is none. */

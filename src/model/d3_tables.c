@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* d3_tables.c - the reference data that an embedded DFTD3 module carries, from the file's layout to one list of references.
+/* d3_tables.c - the reference data that an embedded DFTD3 module carries, from the file's layout to
+ * one list of references.
  *
- * The file has c6ab[a][b][i][j] and cn_ref[a][b][i][j] (coordination number of the first atom) for up to five references i, j of the elements a, b:
- * either two 4-D tensors, or packed in one 5-D tensor whose last axis is C6, CN of the first, CN of the second. A reference i of a
- * exists if some C6 with it is not zero. C6 must be symmetric and complete, and CN must depend on the element and reference alone, as in every
- * D3 table; then 254 references are all there is to 902,500 numbers. */
+ * The file has c6ab[a][b][i][j] and cn_ref[a][b][i][j] (coordination number of the first atom) for
+ * up to five references i, j of the elements a, b: either two 4-D tensors, or packed in one 5-D
+ * tensor whose last axis is C6, CN of the first, CN of the second. A reference i of a exists if
+ * some C6 with it is not zero. C6 must be symmetric and complete, and CN must depend on the element
+ * and reference alone, as in every D3 table; then 254 references are all there is to 902,500
+ * numbers. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,9 +18,9 @@ enum { REFS = 5, PER_PAIR = REFS * REFS };
 
 typedef struct tables {
     const aim_alloc *alloc;
-    int n;                     /* elements, with row 0 */
-    float *c6, *cn;            /* [n][n][5][5] of the file */
-    unsigned char *exists;     /* [n][5] */
+    int n;                 /* elements, with row 0 */
+    float *c6, *cn;        /* [n][n][5][5] of the file */
+    unsigned char *exists; /* [n][5] */
 } tables;
 
 /* Everything of one module in one block behind the struct. */
@@ -31,7 +34,8 @@ static size_t at(const tables *t, int a, int b, int i, int j)
     return (((size_t)a * (size_t)t->n + (size_t)b) * REFS + (size_t)i) * REFS + (size_t)j;
 }
 
-static aim_status read_row(aim_builder *b, const char *prefix, const char *name, int *n, double out[AIM_MAX_SPECIES])
+static aim_status read_row(aim_builder *b, const char *prefix, const char *name, int *n,
+                           double out[AIM_MAX_SPECIES])
 {
     char full[AIM_NAME_SIZE];
     snprintf(full, sizeof full, "%.150s.%s", prefix, name);
@@ -39,8 +43,11 @@ static aim_status read_row(aim_builder *b, const char *prefix, const char *name,
     const int largest = (int)b->m->species[b->m->n_species - 1];
     if (!t)
         return AIM_FAIL(AIMNET_ERR_MODEL, "tensor '%s' is missing", full);
-    if (t->ndim != 1 || t->shape[0] <= largest || t->shape[0] > AIM_MAX_SPECIES || (*n != 0 && t->shape[0] != *n))
-        return AIM_FAIL(AIMNET_ERR_MODEL, "tensor '%s' must have one row per element, at least up to %d", full, largest);
+    if (t->ndim != 1 || t->shape[0] <= largest || t->shape[0] > AIM_MAX_SPECIES ||
+        (*n != 0 && t->shape[0] != *n))
+        return AIM_FAIL(AIMNET_ERR_MODEL,
+                        "tensor '%s' must have one row per element, at least up to %d", full,
+                        largest);
     *n = (int)t->shape[0];
     AIM_TRY(aim_tensor_to_double(t, out));
     for (int z = 0; z < *n; z++)
@@ -49,8 +56,10 @@ static aim_status read_row(aim_builder *b, const char *prefix, const char *name,
     return AIMNET_OK;
 }
 
-/* Reads a table of n x n x 5 x 5 numbers; the tensor may have a fifth axis, of which `part` is taken. */
-static aim_status read_table(aim_builder *b, const char *name, const tables *t, int part, float *out)
+/* Reads a table of n x n x 5 x 5 numbers; the tensor may have a fifth axis, of which `part` is
+ * taken. */
+static aim_status read_table(aim_builder *b, const char *name, const tables *t, int part,
+                             float *out)
 {
     const aim_tensor *found = aim_bind_find(b, name);
     if (!found)
@@ -61,16 +70,19 @@ static aim_status read_table(aim_builder *b, const char *name, const tables *t, 
         view.count /= 3;
         view.data += (size_t)(part * view.stride[4]) * aim_dtype_size(view.dtype);
     }
-    if (view.ndim != 4 || view.shape[0] != t->n || view.shape[1] != t->n || view.shape[2] != REFS || view.shape[3] != REFS)
-        return AIM_FAIL(AIMNET_ERR_MODEL, "tensor '%s' must have shape [%d, %d, 5, 5] or [%d, %d, 5, 5, 3]", name, t->n, t->n, t->n,
-                        t->n);
+    if (view.ndim != 4 || view.shape[0] != t->n || view.shape[1] != t->n || view.shape[2] != REFS ||
+        view.shape[3] != REFS)
+        return AIM_FAIL(AIMNET_ERR_MODEL,
+                        "tensor '%s' must have shape [%d, %d, 5, 5] or [%d, %d, 5, 5, 3]", name,
+                        t->n, t->n, t->n, t->n);
     const aim_status status = aim_tensor_to_float(&view, out);
     return status == AIMNET_OK ? status : aim_fail_prefix(status, "tensor '%s'", name);
 }
 
 static aim_status wrong(const char *what, int a, int i)
 {
-    return AIM_FAIL(AIMNET_ERR_MODEL, "embedded D3 tables: %s (element %d, reference %d)", what, a, i);
+    return AIM_FAIL(AIMNET_ERR_MODEL, "embedded D3 tables: %s (element %d, reference %d)", what, a,
+                    i);
 }
 
 /* Which references exist, and whether what they say is consistent. */
@@ -106,7 +118,8 @@ static aim_status check(const tables *t, double *cn_of)
 }
 
 /* Packs the existing references. */
-static aim_status pack(const tables *t, const double *cn_of, const double *rcov, const double *r4r2, aim_output *out)
+static aim_status pack(const tables *t, const double *cn_of, const double *rcov, const double *r4r2,
+                       aim_output *out)
 {
     const size_t n = (size_t)t->n;
     size_t n_refs = 0, row = 0;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* default_model.S - data/default.pt as read-only bytes of the library: aim_default_model to aim_default_model_end.
+/* default_model.S - data/default.pt as read-only bytes of the library: aim_default_model to
+ * aim_default_model_end.
  *
- * AIM_DEFAULT_MODEL_FILE is its path, set by sources.cmake. Works for ELF, Mach-O and PE assemblers that know the C preprocessor (GCC and
- * clang); names get the platform's prefix (an underscore on macOS and 32-bit Windows). */
+ * AIM_DEFAULT_MODEL_FILE is its path, set by sources.cmake. Works for the ELF, Mach-O and PE
+ * assemblers of GCC and clang, after the C preprocessor; names get the platform's prefix (an
+ * underscore on macOS and 32-bit Windows). */
 #if defined(__APPLE__) || (defined(_WIN32) && !defined(_WIN64))
 #define NAME(x) _##x
 #else

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* describe.c - a model in words for people: what it is, what is attached to it and why, its network and outputs, its tensors.
+/* describe.c - a model in words for people: what it is, what is attached to it and why, its network
+ * and outputs, its tensors.
  *
- * Text from the file is printed with control and non-ASCII characters replaced, so that it cannot command a terminal. */
+ * Text from the file is printed with control and non-ASCII characters replaced, so that it cannot
+ * command a terminal. */
 #include "model/describe.h"
 
 #include <math.h>
@@ -22,7 +24,8 @@ void aim_write(aim_writer *w, const char *format, ...)
     const int n = vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     if (n > 0)
-        w->status = aim_string_append(&w->text, w->alloc, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+        w->status = aim_string_append(&w->text, w->alloc, line,
+                                      (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
 /* The decimal number of fewest digits that is the same float32. */
@@ -50,8 +53,9 @@ void aim_write_number(aim_writer *w, double value, int single)
 
 const char *aim_output_class(const aim_output *out)
 {
-    static const char *const names[] = {"Output",    "AtomicShift", "AtomicSum", "Dipole",    "Quadrupole", "SRCoulomb",
-                                        "SRRep",     "DispParam",   "D3TS",      "LRCoulomb", "DFTD3"};
+    static const char *const names[] = {"Output",     "AtomicShift", "AtomicSum", "Dipole",
+                                        "Quadrupole", "SRCoulomb",   "SRRep",     "DispParam",
+                                        "D3TS",       "LRCoulomb",   "DFTD3"};
     return names[out->kind];
 }
 
@@ -116,7 +120,8 @@ int aim_output_options(const aim_output *out, aim_option options[AIM_MAX_OPTIONS
         n += flag(o + n, "center_coord", out->center_coord);
     if (out->kind == AIM_OUT_LRCOULOMB)
         n += lrcoulomb_options(out, o + n);
-    if (out->kind == AIM_OUT_SRCOULOMB || out->kind == AIM_OUT_SRREP || (out->kind == AIM_OUT_LRCOULOMB && out->subtract_sr)) {
+    if (out->kind == AIM_OUT_SRCOULOMB || out->kind == AIM_OUT_SRREP ||
+        (out->kind == AIM_OUT_LRCOULOMB && out->subtract_sr)) {
         n += number(o + n, "rc", out->rc);
         o[n - 1].is_single = 1;
         n += word(o + n, "envelope", envelopes[out->envelope]);
@@ -139,7 +144,8 @@ const char *aim_coulomb_mode_name(int mode)
 static const char *why_coulomb(const aim_model *m)
 {
     if (m->coulomb_mode == AIMNET_COULOMB_MODE_SR_EMBEDDED)
-        return "the model subtracts a short-range part (sr_embedded), so the full Coulomb energy of its charges is added";
+        return "the model subtracts a short-range part (sr_embedded), so the full Coulomb energy "
+               "of its charges is added";
     if (m->needs_coulomb)
         return "the metadata ask for it (needs_coulomb)";
     if (m->coulomb_mode == AIMNET_COULOMB_MODE_FULL_EMBEDDED)
@@ -178,13 +184,17 @@ static void write_heading(aim_writer *w, const aim_model *m)
 {
     char shown[AIM_SHOWN_SIZE];
     aim_write(w, "%s\n", aim_shown(shown, (aim_slice){m->name, strlen(m->name)}));
-    aim_write(w, "  format       %s, %zu bytes, %lld parameters\n", m->format, m->file_size, (long long)m->n_parameters);
+    aim_write(w, "  format       %s, %zu bytes, %lld parameters\n", m->format, m->file_size,
+              (long long)m->n_parameters);
     if (m->family[0])
-        aim_write(w, "  family       %s\n", aim_shown(shown, (aim_slice){m->family, strlen(m->family)}));
+        aim_write(w, "  family       %s\n",
+                  aim_shown(shown, (aim_slice){m->family, strlen(m->family)}));
     aim_write(w, "  elements    ");
     for (int i = 0; i < m->n_species; i++)
         aim_write(w, " %s", aim_element_symbol((int)m->species[i]));
-    aim_write(w, "\n  charges      %s%s\n", m->n_charge == 1 ? "one channel (closed shell)" : "two channels (open shell, takes a multiplicity)",
+    aim_write(w, "\n  charges      %s%s\n",
+              m->n_charge == 1 ? "one channel (closed shell)"
+                               : "two channels (open shell, takes a multiplicity)",
               m->supports_charged == 0 ? "; neutral systems only" : "");
     aim_write(w, "  coulomb      %s", aim_coulomb_mode_name(m->coulomb_mode));
     if (m->coulomb_sr_rc > 0.0) {
@@ -206,7 +216,8 @@ static void write_attachments(aim_writer *w, const aim_model *m)
     aim_model_attachments(m, parts);
     aim_write(w, "attached at run time\n");
     for (int i = 0; i < AIM_ATTACHMENTS; i++)
-        aim_write(w, "  %-12s %s: %s\n", parts[i].part, parts[i].attached ? "yes" : "no", parts[i].why);
+        aim_write(w, "  %-12s %s: %s\n", parts[i].part, parts[i].attached ? "yes" : "no",
+                  parts[i].why);
 }
 
 static void write_mlp(aim_writer *w, const aim_mlp *mlp)
@@ -225,7 +236,8 @@ static void write_network(aim_writer *w, const aim_model *m)
     write_labelled(w, "eta ", m->eta, ", ");
     write_labelled(w, "centres ", (double)m->shifts[0], " to ");
     write_labelled(w, "", (double)m->shifts[m->nshifts - 1], " A\n");
-    aim_write(w, "  features     %d%s, %d vector combinations\n", m->nfeature, m->d2features ? " per Gaussian (d2features)" : "", m->ncomb_v);
+    aim_write(w, "  features     %d%s, %d vector combinations\n", m->nfeature,
+              m->d2features ? " per Gaussian (d2features)" : "", m->ncomb_v);
     for (int i = 0; i < m->n_pass; i++) {
         aim_write(w, "  pass %-7d ", i + 1);
         write_mlp(w, &m->mlp[i]);
@@ -247,8 +259,8 @@ static void write_output(aim_writer *w, const aim_model *m, const aim_output *ou
 {
     aim_option options[AIM_MAX_OPTIONS];
     const char *key_in = aim_output_key_in(m, out);
-    aim_write(w, "  %-12s %s  %s%s%s", out->name, aim_output_class(out), key_in ? key_in : "", key_in ? " -> " : "-> ",
-              aim_output_key_out(m, out));
+    aim_write(w, "  %-12s %s  %s%s%s", out->name, aim_output_class(out), key_in ? key_in : "",
+              key_in ? " -> " : "-> ", aim_output_key_out(m, out));
     const int n = aim_output_options(out, options);
     for (int i = 0; i < n; i++)
         write_option(w, &options[i]);
@@ -281,7 +293,8 @@ void aim_describe_tree(aim_writer *w, const aim_model *m, int with_tensors)
         write_tensors(w, m->origin);
 }
 
-aim_status aim_model_describe(const aim_model *m, aimnet_describe what, const char *sha256, aim_string *out)
+aim_status aim_model_describe(const aim_model *m, aimnet_describe what, const char *sha256,
+                              aim_string *out)
 {
     aim_writer w = {.alloc = &m->alloc};
     switch (what) {
@@ -299,7 +312,8 @@ aim_status aim_model_describe(const aim_model *m, aimnet_describe what, const ch
         w.status = aim_string_append(&w.text, w.alloc, m->yaml, strlen(m->yaml));
         break;
     default:
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_describe: %d is not one of aimnet_describe", (int)what);
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_describe: %d is not one of aimnet_describe",
+                        (int)what);
     }
     if (w.status != AIMNET_OK)
         aim_string_free(&w.text, w.alloc);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* describe_json.c - a model as one JSON object on one line; the keys are documented in aimnet_model.h. */
+/* describe_json.c - a model as one JSON object on one line; the keys are documented in
+ * aimnet_model.h. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,8 @@ static void write_text(aim_writer *w, const char *text)
     aim_write(w, "\"");
     while (*text) {
         size_t plain = 0;
-        while ((unsigned char)text[plain] >= ' ' && text[plain] != '"' && text[plain] != '\\' && text[plain] != 0x7f)
+        while ((unsigned char)text[plain] >= ' ' && text[plain] != '"' && text[plain] != '\\' &&
+               text[plain] != 0x7f)
             plain++;
         if (plain > 0 && w->status == AIMNET_OK)
             w->status = aim_string_append(&w->text, w->alloc, text, plain);
@@ -32,14 +34,20 @@ static void write_text_or_null(aim_writer *w, const char *text)
         aim_write(w, "null");
 }
 
-static const char *truth(int value) { return value ? "true" : "false"; }
+static const char *truth(int value)
+{
+    return value ? "true" : "false";
+}
 
 void aim_describe_metadata(aim_writer *w, const aim_model *m)
 {
     aim_write(w, "{\"format_version\": 2, \"cutoff\": ");
     aim_write_number(w, m->cutoff, 0);
-    aim_write(w, ", \"needs_coulomb\": %s, \"needs_dispersion\": %s, \"coulomb_mode\": \"%s\", \"coulomb_sr_rc\": ",
-              truth(m->needs_coulomb), truth(m->needs_dispersion), aim_coulomb_mode_name(m->coulomb_mode));
+    aim_write(w,
+              ", \"needs_coulomb\": %s, \"needs_dispersion\": %s, \"coulomb_mode\": \"%s\", "
+              "\"coulomb_sr_rc\": ",
+              truth(m->needs_coulomb), truth(m->needs_dispersion),
+              aim_coulomb_mode_name(m->coulomb_mode));
     if (m->coulomb_sr_rc > 0.0)
         aim_write_number(w, m->coulomb_sr_rc, 0);
     else
@@ -58,13 +66,14 @@ void aim_describe_metadata(aim_writer *w, const aim_model *m)
     } else {
         aim_write(w, "null");
     }
-    aim_write(w, ", \"has_embedded_lr\": %s, \"has_embedded_d3ts\": %s, \"implemented_species\": [", truth(m->has_embedded_lr),
-              truth(m->has_embedded_d3ts));
+    aim_write(w, ", \"has_embedded_lr\": %s, \"has_embedded_d3ts\": %s, \"implemented_species\": [",
+              truth(m->has_embedded_lr), truth(m->has_embedded_d3ts));
     for (int i = 0; i < m->n_species; i++)
         aim_write(w, i ? ", %d" : "%d", (int)m->species[i]);
     aim_write(w, "], \"family\": ");
     write_text_or_null(w, m->family);
-    aim_write(w, ", \"supports_charged_systems\": %s}", m->supports_charged < 0 ? "null" : truth(m->supports_charged));
+    aim_write(w, ", \"supports_charged_systems\": %s}",
+              m->supports_charged < 0 ? "null" : truth(m->supports_charged));
 }
 
 static void write_widths(aim_writer *w, const aim_mlp *mlp)
@@ -103,8 +112,10 @@ static void write_output(aim_writer *w, const aim_model *m, const aim_output *ou
 
 static void write_architecture(aim_writer *w, const aim_model *m)
 {
-    aim_write(w, "{\"class\": \"AIMNet2\", \"nfeature\": %d, \"d2features\": %s, \"ncomb_v\": %d, \"num_charge_channels\": %d, "
-                 "\"aim_size\": %d, \"aev\": {\"rc_s\": ",
+    aim_write(w,
+              "{\"class\": \"AIMNet2\", \"nfeature\": %d, \"d2features\": %s, \"ncomb_v\": %d, "
+              "\"num_charge_channels\": %d, "
+              "\"aim_size\": %d, \"aev\": {\"rc_s\": ",
               m->nfeature, truth(m->d2features), m->ncomb_v, m->n_charge, m->aim_size);
     aim_write_number(w, m->rc, 1);
     aim_write(w, ", \"nshifts_s\": %d, \"eta_s\": ", m->nshifts);
@@ -171,11 +182,12 @@ void aim_describe_json(aim_writer *w, const aim_model *m, const char *sha256)
     write_tensors(w, o);
     aim_write(w, ", \"elements\": [");
     for (int i = 0; i < m->n_species; i++)
-        aim_write(w, "%s{\"number\": %d, \"symbol\": \"%s\"}", i ? ", " : "", (int)m->species[i], aim_element_symbol((int)m->species[i]));
+        aim_write(w, "%s{\"number\": %d, \"symbol\": \"%s\"}", i ? ", " : "", (int)m->species[i],
+                  aim_element_symbol((int)m->species[i]));
     aim_write(w, "], \"attaches\": [");
     for (int i = 0; i < AIM_ATTACHMENTS; i++)
-        aim_write(w, "%s{\"part\": \"%s\", \"attached\": %s, \"why\": \"%s\"}", i ? ", " : "", parts[i].part, truth(parts[i].attached),
-                  parts[i].why);
+        aim_write(w, "%s{\"part\": \"%s\", \"attached\": %s, \"why\": \"%s\"}", i ? ", " : "",
+                  parts[i].part, truth(parts[i].attached), parts[i].why);
     aim_write(w, "], \"ignored\": [");
     write_ignored(w, o->ignored.data);
     aim_write(w, "]}");

@@ -2,11 +2,12 @@
 /* metadata.c - the fields beside state_dict in a v2 file, and the rules that they have to keep.
  *
  * Types and rules are those of the reference's validation in its strict ("canonical") form:
- *     cutoff finite > 0; format_version 2; flags are booleans; implemented_species positive integers
- *     sr_embedded   needs coulomb_sr_rc <= cutoff, coulomb_sr_envelope, has_embedded_lr and needs_coulomb
- *     full_embedded needs has_embedded_lr and excludes needs_coulomb;  has_embedded_d3ts needs has_embedded_lr
- *     needs_dispersion needs d3_params with s8, a1, a2 and excludes has_embedded_d3ts
- * and further, against counting an interaction twice: what needs_* asks for must not stand among the outputs already. */
+ *     cutoff finite > 0; format_version 2; flags are booleans; implemented_species positive
+ * integers sr_embedded   needs coulomb_sr_rc <= cutoff, coulomb_sr_envelope, has_embedded_lr and
+ * needs_coulomb full_embedded needs has_embedded_lr and excludes needs_coulomb;  has_embedded_d3ts
+ * needs has_embedded_lr needs_dispersion needs d3_params with s8, a1, a2 and excludes
+ * has_embedded_d3ts and further, against counting an interaction twice: what needs_* asks for must
+ * not stand among the outputs already. */
 #include <math.h>
 #include <string.h>
 
@@ -30,7 +31,9 @@ static aim_ref field(const aim_builder *b, const char *name)
 static int is_number(const aim_pickle *p, aim_ref value, double *number)
 {
     const aim_pickle_kind kind = aim_pickle_kind_of(p, value);
-    *number = kind == AIM_PICKLE_INT ? (double)aim_pickle_int(p, value) : kind == AIM_PICKLE_FLOAT ? aim_pickle_float(p, value) : NAN;
+    *number = kind == AIM_PICKLE_INT     ? (double)aim_pickle_int(p, value)
+              : kind == AIM_PICKLE_FLOAT ? aim_pickle_float(p, value)
+                                         : NAN;
     return isfinite(*number);
 }
 
@@ -78,10 +81,12 @@ static aim_status copy_text(const aim_builder *b, const char *name, char **copy)
 
 static aim_status read_coulomb(aim_builder *b)
 {
-    static const char *const modes[] = {"none", "sr_embedded", "full_embedded"}; /* in the order of aimnet_coulomb_mode */
+    static const char *const modes[] = {"none", "sr_embedded",
+                                        "full_embedded"}; /* in the order of aimnet_coulomb_mode */
     aim_slice mode, envelope;
     aim_model *m = b->m;
-    if (field(b, "coulomb_mode") == AIM_NO_REF && aim_pickle_get(&b->pt.pickle, b->pt.metadata, "coulomb_mode") != AIM_NO_REF)
+    if (field(b, "coulomb_mode") == AIM_NO_REF &&
+        aim_pickle_get(&b->pt.pickle, b->pt.metadata, "coulomb_mode") != AIM_NO_REF)
         return wrong("coulomb_mode", "'none', 'sr_embedded' or 'full_embedded'");
     AIM_TRY(read_text(b, "coulomb_mode", &mode));
     m->coulomb_mode = mode.size == 0 && field(b, "coulomb_mode") == AIM_NO_REF ? 0 : -1;
@@ -92,7 +97,8 @@ static aim_status read_coulomb(aim_builder *b)
         return wrong("coulomb_mode", "'none', 'sr_embedded' or 'full_embedded'");
     AIM_TRY(read_positive(b, "coulomb_sr_rc", &m->coulomb_sr_rc));
     AIM_TRY(read_text(b, "coulomb_sr_envelope", &envelope));
-    if (field(b, "coulomb_sr_envelope") != AIM_NO_REF && !aim_slice_is(envelope, "exp") && !aim_slice_is(envelope, "cosine"))
+    if (field(b, "coulomb_sr_envelope") != AIM_NO_REF && !aim_slice_is(envelope, "exp") &&
+        !aim_slice_is(envelope, "cosine"))
         return wrong("coulomb_sr_envelope", "'exp' or 'cosine'");
     memcpy(m->coulomb_sr_envelope, envelope.text, envelope.size);
     return AIMNET_OK;
@@ -114,14 +120,19 @@ static aim_status read_dispersion(aim_builder *b)
     for (int i = 0; i < 4; i++) {
         const aim_ref value = aim_pickle_get(p, dict, names[i]);
         if (value == AIM_NO_REF && i > 0 && m->needs_dispersion)
-            return AIM_FAIL(AIMNET_ERR_MODEL, "metadata 'd3_params' has no '%s', which needs_dispersion needs", names[i]);
+            return AIM_FAIL(AIMNET_ERR_MODEL,
+                            "metadata 'd3_params' has no '%s', which needs_dispersion needs",
+                            names[i]);
         if (value == AIM_NO_REF && i > 0)
             m->has_d3_params = 0;
         if (value != AIM_NO_REF && (!is_number(p, value, values[i]) || *values[i] < 0.0))
-            return AIM_FAIL(AIMNET_ERR_MODEL, "metadata 'd3_params': %s must be a finite number that is not negative", names[i]);
+            return AIM_FAIL(AIMNET_ERR_MODEL,
+                            "metadata 'd3_params': %s must be a finite number that is not negative",
+                            names[i]);
     }
     if (m->has_d3_params && m->d3_a1 == 0.0 && m->d3_a2 == 0.0)
-        return AIM_FAIL(AIMNET_ERR_MODEL, "metadata 'd3_params': a1 and a2 are both 0, which leaves 1/r^6 undamped");
+        return AIM_FAIL(AIMNET_ERR_MODEL,
+                        "metadata 'd3_params': a1 and a2 are both 0, which leaves 1/r^6 undamped");
     return AIMNET_OK;
 }
 
@@ -130,12 +141,17 @@ static aim_status read_species(aim_builder *b)
     aim_model *m = b->m;
     const aim_pickle *p = &b->pt.pickle;
     const aim_ref list = aim_pickle_get(p, b->pt.metadata, "implemented_species");
-    if (list == AIM_NO_REF || aim_pickle_kind_of(p, list) != AIM_PICKLE_LIST || aim_pickle_count(p, list) == 0)
+    if (list == AIM_NO_REF || aim_pickle_kind_of(p, list) != AIM_PICKLE_LIST ||
+        aim_pickle_count(p, list) == 0)
         return wrong("implemented_species", "a list of the atomic numbers that the model knows");
-    for (aim_items it = aim_pickle_items(p, list); it.value != AIM_NO_REF; aim_pickle_next(p, &it)) {
-        const int64_t z = aim_pickle_kind_of(p, it.value) == AIM_PICKLE_INT ? aim_pickle_int(p, it.value) : 0;
+    for (aim_items it = aim_pickle_items(p, list); it.value != AIM_NO_REF;
+         aim_pickle_next(p, &it)) {
+        const int64_t z =
+            aim_pickle_kind_of(p, it.value) == AIM_PICKLE_INT ? aim_pickle_int(p, it.value) : 0;
         if (z < 1 || z >= m->n_embed)
-            return AIM_FAIL(AIMNET_ERR_MODEL, "metadata 'implemented_species' must hold integers from 1 to %d", m->n_embed - 1);
+            return AIM_FAIL(AIMNET_ERR_MODEL,
+                            "metadata 'implemented_species' must hold integers from 1 to %d",
+                            m->n_embed - 1);
         m->implemented[z] = 1;
     }
     for (int z = 1; z < AIM_MAX_SPECIES; z++)
@@ -144,10 +160,21 @@ static aim_status read_species(aim_builder *b)
     return AIMNET_OK;
 }
 
-static const char *const known_fields[] = {
-    "format_version", "model_yaml", "state_dict", "cutoff", "needs_coulomb", "needs_dispersion", "coulomb_mode", "coulomb_sr_rc",
-    "coulomb_sr_envelope", "d3_params", "has_embedded_lr", "has_embedded_d3ts", "implemented_species", "family",
-    "supports_charged_systems"};
+static const char *const known_fields[] = {"format_version",
+                                           "model_yaml",
+                                           "state_dict",
+                                           "cutoff",
+                                           "needs_coulomb",
+                                           "needs_dispersion",
+                                           "coulomb_mode",
+                                           "coulomb_sr_rc",
+                                           "coulomb_sr_envelope",
+                                           "d3_params",
+                                           "has_embedded_lr",
+                                           "has_embedded_d3ts",
+                                           "implemented_species",
+                                           "family",
+                                           "supports_charged_systems"};
 enum { N_KNOWN = sizeof known_fields / sizeof *known_fields, MAX_FIELDS = 256 };
 
 /* Every known field at most once; the names of the others are kept for inspection. */
@@ -157,15 +184,18 @@ static aim_status check_fields(aim_builder *b)
     int seen[N_KNOWN] = {0};
     char shown[AIM_SHOWN_SIZE];
     if (aim_pickle_count(p, b->pt.metadata) > 2 * MAX_FIELDS)
-        return AIM_FAIL(AIMNET_ERR_MODEL, "the file's dictionary has more than %d fields", MAX_FIELDS);
-    for (aim_items it = aim_pickle_items(p, b->pt.metadata); it.value != AIM_NO_REF; aim_pickle_next(p, &it)) {
+        return AIM_FAIL(AIMNET_ERR_MODEL, "the file's dictionary has more than %d fields",
+                        MAX_FIELDS);
+    for (aim_items it = aim_pickle_items(p, b->pt.metadata); it.value != AIM_NO_REF;
+         aim_pickle_next(p, &it)) {
         const aim_slice name = aim_pickle_text(p, it.value);
         aim_pickle_next(p, &it);
         size_t k = 0;
         while (k < N_KNOWN && !aim_slice_is(name, known_fields[k]))
             k++;
         if (k == N_KNOWN)
-            AIM_TRY(aim_string_printf(&b->origin->ignored, &b->m->alloc, "%s\n", aim_shown(shown, name)));
+            AIM_TRY(aim_string_printf(&b->origin->ignored, &b->m->alloc, "%s\n",
+                                      aim_shown(shown, name)));
         else if (seen[k]++)
             return AIM_FAIL(AIMNET_ERR_MODEL, "metadata '%s' occurs twice", known_fields[k]);
     }
@@ -177,8 +207,8 @@ aim_status aim_metadata_read(aim_builder *b)
     aim_model *m = b->m;
     AIM_TRY(check_fields(b));
     const aim_ref version = aim_pickle_get(&b->pt.pickle, b->pt.metadata, "format_version");
-    if (version != AIM_NO_REF &&
-        (aim_pickle_kind_of(&b->pt.pickle, version) != AIM_PICKLE_INT || aim_pickle_int(&b->pt.pickle, version) != 2))
+    if (version != AIM_NO_REF && (aim_pickle_kind_of(&b->pt.pickle, version) != AIM_PICKLE_INT ||
+                                  aim_pickle_int(&b->pt.pickle, version) != 2))
         return wrong("format_version", "the integer 2");
     AIM_TRY(copy_text(b, "model_yaml", &m->yaml));
     if (m->yaml[strspn(m->yaml, " \t\r\n")] == '\0')
@@ -209,7 +239,8 @@ static aim_status check_coulomb(const aim_model *m)
 {
     if (m->coulomb_mode == AIMNET_COULOMB_MODE_SR_EMBEDDED) {
         if (m->coulomb_sr_rc == 0.0 || m->coulomb_sr_envelope[0] == '\0')
-            return contradiction("coulomb_mode sr_embedded needs coulomb_sr_rc and coulomb_sr_envelope");
+            return contradiction(
+                "coulomb_mode sr_embedded needs coulomb_sr_rc and coulomb_sr_envelope");
         if (m->coulomb_sr_rc > m->cutoff)
             return contradiction("coulomb_sr_rc is larger than cutoff");
         if (!m->needs_coulomb)
@@ -218,7 +249,8 @@ static aim_status check_coulomb(const aim_model *m)
     if (m->coulomb_mode != AIMNET_COULOMB_MODE_NONE && !m->has_embedded_lr)
         return contradiction("an embedded coulomb_mode needs has_embedded_lr");
     if (m->coulomb_mode == AIMNET_COULOMB_MODE_FULL_EMBEDDED && m->needs_coulomb)
-        return contradiction("coulomb_mode full_embedded and needs_coulomb would count the Coulomb energy twice");
+        return contradiction(
+            "coulomb_mode full_embedded and needs_coulomb would count the Coulomb energy twice");
     return AIMNET_OK;
 }
 
@@ -252,8 +284,10 @@ aim_status aim_metadata_check(aim_builder *b)
     AIM_TRY(check_coulomb(m));
     AIM_TRY(check_dispersion(m));
     if (m->needs_coulomb && find_kind(m, AIM_OUT_LRCOULOMB))
-        return contradiction("needs_coulomb and an embedded LRCoulomb would count the Coulomb energy twice");
+        return contradiction(
+            "needs_coulomb and an embedded LRCoulomb would count the Coulomb energy twice");
     m->has_embedded_d3ts = find_kind(m, AIM_OUT_D3TS) != NULL;
-    m->has_embedded_lr |= m->has_embedded_d3ts || find_kind(m, AIM_OUT_LRCOULOMB) || find_kind(m, AIM_OUT_DFTD3);
+    m->has_embedded_lr |=
+        m->has_embedded_d3ts || find_kind(m, AIM_OUT_LRCOULOMB) || find_kind(m, AIM_OUT_DFTD3);
     return AIMNET_OK;
 }

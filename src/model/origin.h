@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* origin.h - what a model remembers of its file for inspection; private to src/model and src/api. */
+/* origin.h - what a model remembers of its file for inspection; private to src/model and src/api.
+ */
 #ifndef AIM_MODEL_ORIGIN_H
 #define AIM_MODEL_ORIGIN_H
 
@@ -12,17 +13,18 @@ typedef enum aim_source { AIM_SOURCE_MEMORY, AIM_SOURCE_BUILTIN, AIM_SOURCE_PATH
 
 struct aim_model_origin {
     aim_source source;
-    char sha256[65];           /* MEMORY: of the bytes at loading */
+    char sha256[65]; /* MEMORY: of the bytes at loading */
     aim_arena weights;
     aimnet_tensor_info *tensor; /* names point into `names` */
     int n_tensors;
     char *names;
-    aim_string ignored;        /* names of metadata that have no meaning here, each followed by '\n' */
+    aim_string ignored; /* names of metadata that have no meaning here, each followed by '\n' */
 };
 
 /* The model file inside the library. */
 extern const unsigned char aim_default_model[], aim_default_model_end[];
 
-AIM_NODISCARD aim_status aim_model_describe(const aim_model *m, aimnet_describe what, const char *sha256, aim_string *out);
+AIM_NODISCARD aim_status aim_model_describe(const aim_model *m, aimnet_describe what,
+                                            const char *sha256, aim_string *out);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* outputs.c - the ordered list of output modules: one reader per class, keys resolved to value slots.
+/* outputs.c - the ordered list of output modules: one reader per class, keys resolved to value
+ * slots.
  *
- * Keys name values that are passed from module to module. Reading a key takes its latest slot; writing makes a new one, so that the
- * program can be run backwards. A module that adds to what its key held before remembers that slot as `base`. What a key holds is
- * checked where it is used: per atom or per system, and how many numbers - the reference would broadcast silently. */
+ * Keys name values that are passed from module to module. Reading a key takes its latest slot;
+ * writing makes a new one, so that the program can be run backwards. A module that adds to what its
+ * key held before remembers that slot as `base`. What a key holds is checked where it is used: per
+ * atom or per system, and how many numbers - the reference would broadcast silently. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +15,8 @@
 /* One module being read. */
 typedef struct module {
     aim_builder *b;
-    const aim_where *where;    /* of its kwargs */
-    int kwargs;                /* YAML node */
+    const aim_where *where; /* of its kwargs */
+    int kwargs;             /* YAML node */
     aim_output *out;
     char prefix[AIM_NAME_SIZE]; /* of its tensors: "outputs.<name>" */
 } module;
@@ -42,13 +44,16 @@ static aim_status read_slot(const module *x, const char *key, aim_value_kind kin
     char place[AIM_WHERE_SIZE], shown[AIM_SHOWN_SIZE];
     const int slot = find_slot(m, key);
     if (slot < 0)
-        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s: nothing before this module makes key '%s'", aim_where_text(place, x->where),
-                        aim_shown(shown, (aim_slice){key, strlen(key)}));
+        return AIM_FAIL(
+            AIMNET_ERR_MODEL, "model_yaml: %s: nothing before this module makes key '%s'",
+            aim_where_text(place, x->where), aim_shown(shown, (aim_slice){key, strlen(key)}));
     if (m->slot[slot].kind != kind || (width > 0 && m->slot[slot].width != width))
-        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s: key '%s' holds %d numbers per %s where %d per %s are needed",
-                        aim_where_text(place, x->where), key, m->slot[slot].width,
-                        m->slot[slot].kind == AIM_VALUE_ATOM ? "atom" : "system", width > 0 ? width : m->slot[slot].width,
-                        kind == AIM_VALUE_ATOM ? "atom" : "system");
+        return AIM_FAIL(
+            AIMNET_ERR_MODEL,
+            "model_yaml: %s: key '%s' holds %d numbers per %s where %d per %s are needed",
+            aim_where_text(place, x->where), key, m->slot[slot].width,
+            m->slot[slot].kind == AIM_VALUE_ATOM ? "atom" : "system",
+            width > 0 ? width : m->slot[slot].width, kind == AIM_VALUE_ATOM ? "atom" : "system");
     x->out->in = slot;
     return AIMNET_OK;
 }
@@ -56,8 +61,10 @@ static aim_status read_slot(const module *x, const char *key, aim_value_kind kin
 /* Names of the reference's own data, which an output would overwrite. */
 static int is_reserved(const char *key)
 {
-    static const char *const reserved[] = {"aim", "charges", "spin_charges", "charges_pre", "charge", "mult", "numbers", "coord",
-                                           "cell", "pbc", "mol_idx", "mol_sizes", "a", "g_sv", "forces", "stress", "hessian"};
+    static const char *const reserved[] = {
+        "aim",     "charges", "spin_charges", "charges_pre", "charge",  "mult",
+        "numbers", "coord",   "cell",         "pbc",         "mol_idx", "mol_sizes",
+        "a",       "g_sv",    "forces",       "stress",      "hessian"};
     static const char *const prefixes[] = {"_", "nbmat", "shifts", "d_ij", "mask_", "cutoff_"};
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (strcmp(key, reserved[i]) == 0)
@@ -72,27 +79,35 @@ static aim_status check_word(const module *x, const char *what, const char *word
 {
     char place[AIM_WHERE_SIZE], shown[AIM_SHOWN_SIZE];
     size_t n = 0;
-    while (word[n] > ' ' && word[n] <= '~' && word[n] != '.' && word[n] != '/' && word[n] != '"' && word[n] != '\\')
+    while (word[n] > ' ' && word[n] <= '~' && word[n] != '.' && word[n] != '/' && word[n] != '"' &&
+           word[n] != '\\')
         n++;
     if (word[n] == '\0' && n > 0 && n < sizeof x->out->name)
         return AIMNET_OK;
-    return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s: %s '%s' must have 1 to 63 letters, digits or '_'", aim_where_text(place, x->where),
-                    what, aim_shown(shown, (aim_slice){word, strlen(word)}));
+    return AIM_FAIL(
+        AIMNET_ERR_MODEL, "model_yaml: %s: %s '%s' must have 1 to 63 letters, digits or '_'",
+        aim_where_text(place, x->where), what, aim_shown(shown, (aim_slice){word, strlen(word)}));
 }
 
-/* Makes the slot that this module writes. added: the key's old value, if there is one, is part of the new one. */
-static aim_status write_slot(const module *x, const char *key, aim_value_kind kind, int width, int added)
+/* Makes the slot that this module writes. added: the key's old value, if there is one, is part of
+ * the new one. */
+static aim_status write_slot(const module *x, const char *key, aim_value_kind kind, int width,
+                             int added)
 {
     aim_model *m = x->b->m;
     char place[AIM_WHERE_SIZE];
     AIM_TRY(check_word(x, "key_out", key));
     if (is_reserved(key))
-        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s: key_out '%s' is a name of the network's own data", aim_where_text(place, x->where),
-                        key);
+        return AIM_FAIL(AIMNET_ERR_MODEL,
+                        "model_yaml: %s: key_out '%s' is a name of the network's own data",
+                        aim_where_text(place, x->where), key);
     const int old = added ? find_slot(m, key) : -1;
     if (old >= 0 && (m->slot[old].kind != kind || m->slot[old].width != width))
-        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s: adds one number per %s to key '%s', which holds %d per %s; its place is %s",
-                        aim_where_text(place, x->where), kind == AIM_VALUE_ATOM ? "atom" : "system", key, m->slot[old].width,
+        return AIM_FAIL(AIMNET_ERR_MODEL,
+                        "model_yaml: %s: adds one number per %s to key '%s', which holds %d per "
+                        "%s; its place is %s",
+                        aim_where_text(place, x->where), kind == AIM_VALUE_ATOM ? "atom" : "system",
+                        key, m->slot[old].width,
                         m->slot[old].kind == AIM_VALUE_ATOM ? "atom" : "system",
                         kind == AIM_VALUE_ATOM ? "before AtomicSum" : "behind AtomicSum");
     x->out->base = old;
@@ -120,7 +135,8 @@ static aim_status bind(const module *x, const char *tensor, aim_expected expecte
     return aim_bind(x->b, &expected);
 }
 
-static aim_status bind_rows(const module *x, const char *tensor, const double **place, int ndim, int width)
+static aim_status bind_rows(const module *x, const char *tensor, const double **place, int ndim,
+                            int width)
 {
     return bind(x, tensor,
                 (aim_expected){.into = AIM_INTO_DOUBLES,
@@ -155,7 +171,8 @@ static aim_status check_damping(const module *x)
 
 static aim_status read_mlp_options(const module *x, int node, aim_mlp_spec *spec)
 {
-    const char *activation = "torch.nn.GELU", *init = "torch.nn.init.xavier_normal_", *approximate = "none";
+    const char *activation = "torch.nn.GELU", *init = "torch.nn.init.xavier_normal_",
+               *approximate = "none";
     int activation_kwargs = AIM_YAML_NONE;
     const aim_where where = {x->where, "mlp", 0}, in_activation = {&where, "activation_kwargs", 0};
     const aim_arg table[] = {{"hidden", AIM_ARG_NODE, &spec->hidden, 0},
@@ -171,10 +188,12 @@ static aim_status read_mlp_options(const module *x, int node, aim_mlp_spec *spec
     if (strcmp(activation, "torch.nn.GELU") != 0)
         return fail(x, "mlp.activation_fn must be torch.nn.GELU");
     if (strcmp(init, "torch.nn.init.xavier_normal_") != 0)
-        return fail(x, "mlp.weight_init_fn must be torch.nn.init.xavier_normal_ (it has no effect here)");
+        return fail(
+            x, "mlp.weight_init_fn must be torch.nn.init.xavier_normal_ (it has no effect here)");
     AIM_TRY(aim_args_read(&x->b->yaml, &in_activation, activation_kwargs, gelu, 1));
     if (strcmp(approximate, "none") != 0)
-        return fail(x, "mlp.activation_kwargs.approximate must be 'none': the approximate GELU is not supported");
+        return fail(x, "mlp.activation_kwargs.approximate must be 'none': the approximate GELU is "
+                       "not supported");
     return AIMNET_OK;
 }
 
@@ -229,7 +248,8 @@ static aim_status read_shift(module *x)
 static aim_status read_sum(module *x)
 {
     const char *key_in = "", *key_out = "";
-    const aim_arg table[] = {{"key_in", AIM_ARG_TEXT, &key_in, 1}, {"key_out", AIM_ARG_TEXT, &key_out, 1}};
+    const aim_arg table[] = {{"key_in", AIM_ARG_TEXT, &key_in, 1},
+                             {"key_out", AIM_ARG_TEXT, &key_out, 1}};
     AIM_TRY(ARGS(x, table));
     AIM_TRY(read_slot(x, key_in, AIM_VALUE_ATOM, 0));
     return write_slot(x, key_out, AIM_VALUE_SYSTEM, x->b->m->slot[x->out->in].width, 0);
@@ -265,7 +285,8 @@ static aim_status read_srcoulomb(module *x)
 
 static aim_status read_srrep(module *x)
 {
-    static const char *const functions[] = {"exp_cutoff", "cosine_cutoff", "none"}; /* in the order of aim_envelope */
+    static const char *const functions[] = {"exp_cutoff", "cosine_cutoff",
+                                            "none"}; /* in the order of aim_envelope */
     const char *key_out = "e_rep", *function = "none";
     double rc = 5.2;
     const aim_arg table[] = {{"key_out", AIM_ARG_TEXT, &key_out, 0},
@@ -291,7 +312,8 @@ static aim_status read_disp_param(module *x)
     static const char reason[] = "the reference values are those of the tensor disp_param0";
     const aim_arg table[] = {{"ref_c6", AIM_ARG_REFUSED, (void *)(uintptr_t)reason, 0},
                              {"ref_alpha", AIM_ARG_REFUSED, (void *)(uintptr_t)reason, 0},
-                             {"ptfile", AIM_ARG_REFUSED, (void *)(uintptr_t)"a model file must not name other files", 0},
+                             {"ptfile", AIM_ARG_REFUSED,
+                              (void *)(uintptr_t) "a model file must not name other files", 0},
                              {"key_in", AIM_ARG_TEXT, &key_in, 0},
                              {"key_out", AIM_ARG_TEXT, &key_out, 0}};
     AIM_TRY(ARGS(x, table));
@@ -304,12 +326,10 @@ static aim_status read_d3ts(module *x)
 {
     const char *key_in = "disp_param", *key_out = "energy";
     aim_output *out = x->out;
-    const aim_arg table[] = {{"a1", AIM_ARG_NOT_NEGATIVE, &out->a1, 1},
-                             {"a2", AIM_ARG_NOT_NEGATIVE, &out->a2, 1},
-                             {"s8", AIM_ARG_NOT_NEGATIVE, &out->s8, 1},
-                             {"s6", AIM_ARG_NOT_NEGATIVE, &out->s6, 0},
-                             {"key_in", AIM_ARG_TEXT, &key_in, 0},
-                             {"key_out", AIM_ARG_TEXT, &key_out, 0}};
+    const aim_arg table[] = {
+        {"a1", AIM_ARG_NOT_NEGATIVE, &out->a1, 1}, {"a2", AIM_ARG_NOT_NEGATIVE, &out->a2, 1},
+        {"s8", AIM_ARG_NOT_NEGATIVE, &out->s8, 1}, {"s6", AIM_ARG_NOT_NEGATIVE, &out->s6, 0},
+        {"key_in", AIM_ARG_TEXT, &key_in, 0},      {"key_out", AIM_ARG_TEXT, &key_out, 0}};
     out->s6 = 1.0;
     AIM_TRY(ARGS(x, table));
     AIM_TRY(check_damping(x));
@@ -320,7 +340,8 @@ static aim_status read_d3ts(module *x)
 
 static aim_status read_lrcoulomb(module *x)
 {
-    static const char *const methods[] = {"simple", "dsf", "ewald", "pme"}; /* in the order of aimnet_coulomb */
+    static const char *const methods[] = {"simple", "dsf", "ewald",
+                                          "pme"}; /* in the order of aimnet_coulomb */
     const char *key_in = "charges", *key_out = "e_h", *method = "simple", *envelope = "exp";
     aim_output *out = x->out;
     double rc = 4.6;
@@ -375,7 +396,7 @@ static aim_status read_dftd3(module *x)
 /* ---------------------------------------------------------------- the list */
 
 static const struct {
-    const char *name;          /* behind "aimnet.modules." and, with the given module, "core." or "lr." */
+    const char *name; /* behind "aimnet.modules." and, with the given module, "core." or "lr." */
     const char *file;
     aim_output_kind kind;
     aim_status (*read)(module *x);
@@ -427,8 +448,11 @@ static aim_status read_module(aim_builder *b, const aim_where *where, const char
     AIM_TRY(aim_args_read(&b->yaml, where, node, table, 3));
     const int k = find_class(class_name);
     if (k < 0)
-        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s.class: '%s' is not an output module of aimnet that this program knows",
-                        aim_where_text(place, where), aim_shown(shown, (aim_slice){class_name, strlen(class_name)}));
+        return AIM_FAIL(
+            AIMNET_ERR_MODEL,
+            "model_yaml: %s.class: '%s' is not an output module of aimnet that this program knows",
+            aim_where_text(place, where),
+            aim_shown(shown, (aim_slice){class_name, strlen(class_name)}));
     snprintf(x.out->name, sizeof x.out->name, "%s", name);
     snprintf(x.prefix, sizeof x.prefix, "outputs.%s", name);
     x.out->kind = classes[k].kind;
@@ -455,16 +479,20 @@ aim_status aim_outputs_read(aim_builder *b, const aim_where *where, int node)
     char place[AIM_WHERE_SIZE], number[16];
     const aim_yaml_kind kind = aim_yaml_kind_of(y, node);
     if (kind != AIM_YAML_MAP && kind != AIM_YAML_LIST)
-        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s must be a mapping or a list of modules", aim_where_text(place, where));
+        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: %s must be a mapping or a list of modules",
+                        aim_where_text(place, where));
     make_first_slots(m);
     int i = 0;
-    for (aim_yaml_iter it = aim_yaml_begin(y, node); it.value != AIM_YAML_NONE; aim_yaml_step(y, &it), i++) {
+    for (aim_yaml_iter it = aim_yaml_begin(y, node); it.value != AIM_YAML_NONE;
+         aim_yaml_step(y, &it), i++) {
         const aim_where here = {where, kind == AIM_YAML_MAP ? aim_yaml_text(y, it.key) : NULL, i};
         snprintf(number, sizeof number, "%d", i);
         AIM_TRY(read_module(b, &here, here.key ? here.key : number, it.value));
     }
     m->energy_slot = find_slot(m, "energy");
-    if (m->energy_slot < 0 || m->slot[m->energy_slot].kind != AIM_VALUE_SYSTEM || m->slot[m->energy_slot].width != 1)
-        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml: the outputs make no key 'energy' with one number per system");
+    if (m->energy_slot < 0 || m->slot[m->energy_slot].kind != AIM_VALUE_SYSTEM ||
+        m->slot[m->energy_slot].width != 1)
+        return AIM_FAIL(AIMNET_ERR_MODEL,
+                        "model_yaml: the outputs make no key 'energy' with one number per system");
     return AIMNET_OK;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* yaml.c - libyaml's events into nodes, with a stack of open collections instead of recursion.
  *
- * The resolution of plain scalars follows YAML 1.1 as PyYAML reads it, restricted to what its dumper writes:
- *     null   ~ null Null NULL and nothing         bool   true false yes no on off (three spellings each)
- *     int    [-+]?(0|[1-9][0-9]*)                 float  [-+]?[0-9]+.[0-9]*([eE][-+][0-9]+)?  and .inf, .nan
- * libyaml allocates by malloc; its failures are MEMORY like any other. */
+ * The resolution of plain scalars follows YAML 1.1 as PyYAML reads it, restricted to what its
+ * dumper writes: null   ~ null Null NULL and nothing         bool   true false yes no on off (three
+ * spellings each) int    [-+]?(0|[1-9][0-9]*)                 float
+ * [-+]?[0-9]+.[0-9]*([eE][-+][0-9]+)?  and .inf, .nan libyaml allocates by malloc; its failures are
+ * MEMORY like any other. */
 #include "model/yaml.h"
 
 #include <string.h>
@@ -16,8 +17,8 @@ enum { MAX_TEXT = 1 << 18, MAX_DEPTH = 32, MAX_NODES = 8192, MAX_ANCHORS = 256 }
 
 struct aim_yaml_node {
     aim_yaml_kind kind;
-    int count, first, last;    /* collections: items in order */
-    size_t text;               /* scalars: offset in the pool */
+    int count, first, last; /* collections: items in order */
+    size_t text;            /* scalars: offset in the pool */
     union {
         int64_t i;
         double f;
@@ -29,7 +30,7 @@ struct aim_yaml_item {
 };
 
 typedef struct anchor {
-    size_t name;               /* offset in the pool */
+    size_t name; /* offset in the pool */
     int node;
 } anchor;
 
@@ -37,17 +38,18 @@ typedef struct reader {
     const aim_alloc *alloc;
     aim_yaml *y;
     size_t node_capacity, item_capacity, pool_capacity;
-    int open[MAX_DEPTH];       /* collections that are being read */
-    int key[MAX_DEPTH];        /* MAP: key whose value comes next, or AIM_YAML_NONE */
+    int open[MAX_DEPTH]; /* collections that are being read */
+    int key[MAX_DEPTH];  /* MAP: key whose value comes next, or AIM_YAML_NONE */
     int depth;
     anchor anchors[MAX_ANCHORS];
     int n_anchors;
-    yaml_mark_t mark;          /* of the current event */
+    yaml_mark_t mark; /* of the current event */
 } reader;
 
 static aim_status fail(const reader *r, const char *what)
 {
-    return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml line %zu column %zu: %s", r->mark.line + 1, r->mark.column + 1, what);
+    return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml line %zu column %zu: %s", r->mark.line + 1,
+                    r->mark.column + 1, what);
 }
 
 /* ---------------------------------------------------------------- storage */
@@ -84,7 +86,8 @@ static aim_status new_node(reader *r, aim_yaml_kind kind, int *node)
         return fail(r, "more than 8192 nodes");
     AIM_TRY(reserve(r, y->n_nodes + 1, &r->node_capacity, sizeof *y->node, &y->node));
     *node = (int)y->n_nodes;
-    y->node[y->n_nodes++] = (struct aim_yaml_node){.kind = kind, .first = AIM_YAML_NONE, .last = AIM_YAML_NONE};
+    y->node[y->n_nodes++] =
+        (struct aim_yaml_node){.kind = kind, .first = AIM_YAML_NONE, .last = AIM_YAML_NONE};
     return AIMNET_OK;
 }
 
@@ -157,10 +160,13 @@ static int looks_like_float(const char *s)
 static void resolve(const aim_yaml *y, struct aim_yaml_node *n)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
-    static const char *const trues[] = {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", NULL};
-    static const char *const falses[] = {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", NULL};
-    static const char *const infinities[] = {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF",
-                                             "-.inf", "-.Inf", "-.INF", ".nan", ".NaN", ".NAN", NULL};
+    static const char *const trues[] = {"true", "True", "TRUE", "yes", "Yes",
+                                        "YES",  "on",   "On",   "ON",  NULL};
+    static const char *const falses[] = {"false", "False", "FALSE", "no",  "No",
+                                         "NO",    "off",   "Off",   "OFF", NULL};
+    static const char *const infinities[] = {".inf",  ".Inf",  ".INF",  "+.inf", "+.Inf",
+                                             "+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
+                                             ".NaN",  ".NAN",  NULL};
     const char *text = y->pool + n->text;
     if (is_one_of(text, nulls)) {
         n->kind = AIM_YAML_NULL;
@@ -181,7 +187,8 @@ static void resolve(const aim_yaml *y, struct aim_yaml_node *n)
 
 /* ---------------------------------------------------------------- events */
 
-/* Puts a finished or just opened node where it belongs: into the innermost collection, or as the root. */
+/* Puts a finished or just opened node where it belongs: into the innermost collection, or as the
+ * root. */
 static aim_status place(reader *r, int node)
 {
     aim_yaml *y = r->y;
@@ -248,7 +255,8 @@ static aim_status on_scalar(reader *r, const yaml_event_t *e)
     return place(r, node);
 }
 
-static aim_status on_open(reader *r, aim_yaml_kind kind, const yaml_char_t *tag, const yaml_char_t *name)
+static aim_status on_open(reader *r, aim_yaml_kind kind, const yaml_char_t *tag,
+                          const yaml_char_t *name)
 {
     int node = AIM_YAML_NONE;
     if (tag)
@@ -318,7 +326,8 @@ aim_status aim_yaml_parse(const aim_alloc *a, const char *text, size_t size, aim
     yaml_parser_t parser;
     *yaml = (aim_yaml){.root = AIM_YAML_NONE};
     if (size > MAX_TEXT)
-        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml has %zu bytes; no model needs more than %d", size, MAX_TEXT);
+        return AIM_FAIL(AIMNET_ERR_MODEL, "model_yaml has %zu bytes; no model needs more than %d",
+                        size, MAX_TEXT);
     if (!yaml_parser_initialize(&parser))
         return AIM_FAIL(AIMNET_ERR_MEMORY, "model_yaml: out of memory");
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
@@ -347,7 +356,8 @@ aim_yaml_kind aim_yaml_kind_of(const aim_yaml *y, int node)
 
 const char *aim_yaml_kind_name(aim_yaml_kind kind)
 {
-    static const char *const names[] = {"null", "a boolean", "an integer", "a number", "a string", "a list", "a mapping"};
+    static const char *const names[] = {"null",     "a boolean", "an integer", "a number",
+                                        "a string", "a list",    "a mapping"};
     return names[kind];
 }
 
@@ -390,7 +400,8 @@ void aim_yaml_step(const aim_yaml *y, aim_yaml_iter *it)
 
 int aim_yaml_get(const aim_yaml *y, int map, const char *key)
 {
-    for (aim_yaml_iter it = aim_yaml_begin(y, map); it.value != AIM_YAML_NONE; aim_yaml_step(y, &it))
+    for (aim_yaml_iter it = aim_yaml_begin(y, map); it.value != AIM_YAML_NONE;
+         aim_yaml_step(y, &it))
         if (it.key != AIM_YAML_NONE && strcmp(aim_yaml_text(y, it.key), key) == 0)
             return it.value;
     return AIM_YAML_NONE;
