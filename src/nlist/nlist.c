@@ -37,7 +37,7 @@ void aim_nlist_free(aim_nlist *n)
         return;
     const aim_alloc alloc = n->alloc;
     free_scratch(n);
-    void *blocks[] = {n->plan, n->group, n->atom, n->pos, n->wrap, n->cell, n->cell_of_atom, n->bucket, n->task_candidates,
+    void *blocks[] = {n->plan, n->group, n->atom, n->x, n->y, n->z, n->wrap, n->cell, n->cell_of_atom, n->bucket, n->task_candidates,
                       n->cursor};
     for (size_t k = 0; k < sizeof blocks / sizeof *blocks; k++)
         aim_free(&alloc, blocks[k]);
@@ -60,25 +60,29 @@ static aim_status reserve_candidates(const aim_alloc *alloc, aim_scratch *s, int
 {
     if (need <= s->capacity)
         return AIMNET_OK;
-    const size_t n = ((size_t)(need + need / 8) + 15) / 16 * 16, slot = 2 * (4 * 4 + sizeof(aim_shift)) + 2 * 8 + 2 * 4;
+    const size_t n = ((size_t)(need + need / 8) + 15) / 16 * 16;
+    const size_t slot = 2 * sizeof(uint64_t) + 6 * sizeof(float) + 3 * sizeof(aim_shift) + 3 * sizeof(int32_t) + 2 * 4;
     aim_free(alloc, s->block);
     s->capacity = 0;
     AIM_TRY(aim_new(alloc, n, slot, "neighbour candidates", &s->block));
-    unsigned char *at = s->block;
-    s->key = (uint64_t *)(void *)at;
+    s->key = s->block;
     s->other = s->key + n;
-    at += 2 * n * sizeof *s->key;
-    aim_candidates *q[2] = {&s->raw, &s->sorted};
-    for (int k = 0; k < 2; k++) {
-        q[k]->x = (float *)(void *)at;
-        q[k]->y = q[k]->x + n;
-        q[k]->z = q[k]->y + n;
-        q[k]->j = (int32_t *)(void *)(q[k]->z + n);
-        q[k]->shift = (aim_shift *)(void *)(q[k]->j + n);
-        at += n * (4 * 4 + sizeof(aim_shift));
-    }
-    s->d2 = (float *)(void *)at;
-    s->hit = (int32_t *)(void *)(s->d2 + n);
+    float *f = (float *)(void *)(s->other + n);
+    s->gathered.x = f;
+    s->gathered.y = f + n;
+    s->gathered.z = f + 2 * n;
+    s->sorted.x = f + 3 * n;
+    s->sorted.y = f + 4 * n;
+    s->sorted.z = f + 5 * n;
+    s->d2 = f + 6 * n;
+    int32_t *i = (int32_t *)(void *)(f + 7 * n);
+    s->gathered.slot = i;
+    s->gathered.run = i + n;
+    s->sorted.j = i + 2 * n;
+    s->hit = i + 3 * n;
+    s->gathered.run_shift = (aim_shift *)(void *)(i + 4 * n);
+    s->sorted.shift = s->gathered.run_shift + n;
+    s->shift = s->sorted.shift + n;
     s->capacity = (int64_t)n;
     return AIMNET_OK;
 }

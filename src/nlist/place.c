@@ -202,7 +202,7 @@ static aim_status plan_system(aim_nlist *n, int32_t s, int nb_threshold, aim_nli
 
 static int64_t bucket_of(const aim_nlist_plan *p, int64_t cell)
 {
-    return p->n_buckets == p->n_cells ? cell : (int64_t)(((uint64_t)cell * UINT64_C(0x9E3779B97F4A7C15)) >> p->hash_shift);
+    return p->n_buckets == p->n_cells ? cell : (int64_t)(((uint64_t)cell * AIM_HASH_FACTOR) >> p->hash_shift);
 }
 
 static int64_t cell_of(const aim_nlist_plan *p, const double fraction[3])
@@ -253,12 +253,9 @@ static void sort_system(void *ctx, int64_t s, int worker)
     (void)worker;
     aim_nlist *n = ctx;
     const aim_nlist_plan *p = n->plan + s;
-    int32_t *atom = n->atom + p->first;
-    if (!p->grid) {
-        for (int32_t k = 0; k < p->count; k++)
-            atom[k] = p->first + k;
+    if (!p->grid)
         return;
-    }
+    int32_t *atom = n->atom + p->first;
     int32_t *start = n->bucket + p->first_bucket;
     memset(start, 0, (size_t)(p->n_buckets + 1) * sizeof *start);
     for (int32_t a = p->first; a < p->first + p->count; a++)
@@ -282,47 +279,50 @@ static void fill_slots(void *ctx, int64_t task, int worker)
     const int64_t end = (task + 1) * ATOMS_PER_TASK < b->n_atoms ? (task + 1) * ATOMS_PER_TASK : b->n_atoms;
     for (int64_t k = task * ATOMS_PER_TASK; k < end; k++) {
         const aim_nlist_plan *p = n->plan + b->system[k]; /* slots of a system are the indices of its atoms */
-        const int32_t a = n->atom[k];
-        const double *x = b->coord + 3 * (size_t)a;
+        const int64_t a = p->grid ? n->atom[k] : k;
+        double w[3], inside[3], fraction[3];
+        if (p->lattice.any) {
+            aim_lattice_wrap(&p->lattice, b->coord + 3 * a, w, inside, fraction);
+            for (int e = 0; e < 3; e++)
+                n->wrap[k][e] = (int32_t)(w[0] * p->lattice.u[e] + w[1] * p->lattice.u[3 + e] + w[2] * p->lattice.u[6 + e]);
+        } else {
+            memcpy(inside, b->coord + 3 * a, sizeof inside);
+        }
+        n->x[k] = inside[0];
+        n->y[k] = inside[1];
+        n->z[k] = inside[2];
         if (p->grid)
             n->cell[k] = n->cell_of_atom[a];
-        if (!p->lattice.any) {
-            memcpy(n->pos + 3 * k, x, 3 * sizeof *x);
-            continue;
-        }
-        double w[3], fraction[3];
-        aim_lattice_wrap(&p->lattice, x, w, n->pos + 3 * k, fraction);
-        for (int e = 0; e < 3; e++)
-            n->wrap[k][e] = (int32_t)(w[0] * p->lattice.u[e] + w[1] * p->lattice.u[3 + e] + w[2] * p->lattice.u[6 + e]);
     }
 }
 
 static aim_status reserve_slots(aim_nlist *n, int64_t need)
 {
-    int64_t pos = n->slot_capacity, wrap = pos, atom = pos;
+    int64_t x = n->slot_capacity, y = x, z = x;
     if (need <= n->slot_capacity)
         return AIMNET_OK;
     n->slot_capacity = 0;
-    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->pos, &pos, need, 3 * sizeof *n->pos, "wrapped positions"));
-    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->wrap, &wrap, need, sizeof *n->wrap, "wrapping shifts"));
-    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->atom, &atom, need, sizeof *n->atom, "search order"));
+    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->x, &x, need, sizeof *n->x, "wrapped positions"));
+    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->y, &y, need, sizeof *n->y, "wrapped positions"));
+    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->z, &z, need, sizeof *n->z, "wrapped positions"));
     n->slot_capacity = need;
     return AIMNET_OK;
 }
 
 static aim_status reserve_cells(aim_nlist *n, int64_t need)
 {
-    int64_t cell = n->grid_capacity, of_atom = cell;
+    int64_t cell = n->grid_capacity, of_atom = cell, atom = cell;
     if (need <= n->grid_capacity)
         return AIMNET_OK;
     n->grid_capacity = 0;
     AIM_TRY(aim_nlist_reserve(&n->alloc, &n->cell, &cell, need, sizeof *n->cell, "grid cells"));
     AIM_TRY(aim_nlist_reserve(&n->alloc, &n->cell_of_atom, &of_atom, need, sizeof *n->cell_of_atom, "grid cells of atoms"));
+    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->atom, &atom, need, sizeof *n->atom, "search order"));
     n->grid_capacity = need;
     return AIMNET_OK;
 }
 
-static aim_status place_atoms(aim_nlist *n)
+static aim_status sort_atoms(aim_nlist *n, int64_t n_tasks)
 {
     const aim_batch *b = n->batch;
     int64_t n_buckets = 0;
@@ -332,14 +332,21 @@ static aim_status place_atoms(aim_nlist *n)
         n->plan[s].first_bucket = n_buckets;
         n_buckets += n->plan[s].n_buckets + 1;
     }
-    AIM_TRY(reserve_slots(n, b->n_atoms));
-    if (n->any_grid)
-        AIM_TRY(reserve_cells(n, b->n_atoms));
+    AIM_TRY(reserve_cells(n, b->n_atoms));
     AIM_TRY(aim_nlist_reserve(&n->alloc, &n->bucket, &n->bucket_capacity, n_buckets, sizeof *n->bucket, "grid"));
-    const int64_t n_tasks = (b->n_atoms + ATOMS_PER_TASK - 1) / ATOMS_PER_TASK;
-    if (n->any_grid)
-        aim_parallel_for(n->team, n_tasks, find_cells, n);
+    aim_parallel_for(n->team, n_tasks, find_cells, n);
     aim_parallel_for(n->team, b->n_systems, sort_system, n);
+    return AIMNET_OK;
+}
+
+static aim_status place_atoms(aim_nlist *n)
+{
+    const int64_t n_atoms = n->batch->n_atoms, n_tasks = (n_atoms + ATOMS_PER_TASK - 1) / ATOMS_PER_TASK;
+    AIM_TRY(reserve_slots(n, n_atoms));
+    if (n->any_grid)
+        AIM_TRY(sort_atoms(n, n_tasks));
+    if (n->any_periodic)
+        AIM_TRY(aim_nlist_reserve(&n->alloc, &n->wrap, &n->wrap_capacity, n_atoms, sizeof *n->wrap, "wrapping shifts"));
     aim_parallel_for(n->team, n_tasks, fill_slots, n);
     return AIMNET_OK;
 }
@@ -384,8 +391,7 @@ aim_status aim_nlist_place(aim_nlist *nlist, int nb_threshold, aim_nlist_algorit
                               "search groups"));
     for (int32_t s = 0; s < b->n_systems; s++)
         AIM_TRY(plan_system(nlist, s, nb_threshold, algorithm));
-    if (nlist->any_grid || nlist->any_periodic)
-        AIM_TRY(place_atoms(nlist));
+    AIM_TRY(place_atoms(nlist));
     make_groups(nlist);
     return AIMNET_OK;
 }

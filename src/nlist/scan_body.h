@@ -22,16 +22,15 @@ enum { BLOCK = 512, CHUNK = 64 };
 typedef struct walk {
     const aim_nlist *n;
     const aim_nlist_plan *p;
-    const double *pos;          /* of slots */
     const int32_t *atom;        /* of slots; NULL: the same index */
     const aim_shift *wrap;      /* of slots; NULL: not periodic */
     aim_group g;
-    double middle[3], half[3];  /* of the group's bounding box */
-    double reach2;              /* squared distance from the box beyond which nothing can be a neighbour */
+    double middle[3];           /* of the group's bounding box */
+    float half[3], reach2;      /* half its edges; squared distance from it beyond which nothing can be a neighbour */
     float lo[AIM_MAX_CUTOFFS], hi[AIM_MAX_CUTOFFS];
     float hx[AIM_GROUP_ATOMS], hy[AIM_GROUP_ATOMS], hz[AIM_GROUP_ATOMS]; /* home atoms */
-    aim_candidates out;
-    int64_t n_out, seen;
+    aim_gathered out;
+    int64_t n_out, n_runs, seen;
     int counting;
     int32_t count[AIM_MAX_CUTOFFS][AIM_GROUP_ATOMS];
 } walk;
@@ -41,41 +40,42 @@ static int32_t home_atom(const walk *w, int32_t h)
     return w->atom ? w->atom[w->g.first + h] : w->g.first + h;
 }
 
+static void extent_of(const double *x, int32_t n, double *middle, double *half)
+{
+    double low = x[0], high = x[0];
+    for (int32_t k = 1; k < n; k++) {
+        low = x[k] < low ? x[k] : low;
+        high = x[k] > high ? x[k] : high;
+    }
+    *middle = 0.5 * (low + high);
+    *half = 0.5 * (high - low);
+}
+
 static void set_box(walk *w)
 {
-    const double *x = w->pos + 3 * (size_t)w->g.first;
-    double low[3], high[3], diagonal2 = 0.0;
-    for (int d = 0; d < 3; d++)
-        low[d] = high[d] = x[d];
-    for (int32_t h = 1; h < w->g.count; h++) {
-        for (int d = 0; d < 3; d++) {
-            low[d] = fmin(low[d], x[3 * h + d]);
-            high[d] = fmax(high[d], x[3 * h + d]);
-        }
-    }
+    const double *x[3] = {w->n->x + w->g.first, w->n->y + w->g.first, w->n->z + w->g.first};
+    float *home[3] = {w->hx, w->hy, w->hz};
+    double half[3], diagonal2 = 0.0;
     for (int d = 0; d < 3; d++) {
-        w->middle[d] = 0.5 * (low[d] + high[d]);
-        w->half[d] = 0.5 * (high[d] - low[d]);
-        diagonal2 += w->half[d] * w->half[d];
+        extent_of(x[d], w->g.count, &w->middle[d], &half[d]);
+        diagonal2 += half[d] * half[d];
+        w->half[d] = (float)half[d];
+        for (int32_t h = 0; h < w->g.count; h++)
+            home[d][h] = (float)(x[d][h] - w->middle[d]);
     }
-    for (int32_t h = 0; h < w->g.count; h++) {
-        w->hx[h] = (float)(x[3 * h] - w->middle[0]);
-        w->hy[h] = (float)(x[3 * h + 1] - w->middle[1]);
-        w->hz[h] = (float)(x[3 * h + 2] - w->middle[2]);
-    }
-    const double range = w->p->range;
-    w->reach2 = range * range;
+    const double diagonal = sqrt(diagonal2), slack = w->p->slack;
     for (int c = 0; c < w->n->n_cutoffs; c++) {
-        const double rc = fmin(w->n->cutoff[c], range);
-        const double band = 64.0 * 0x1p-24 * (sqrt(diagonal2) + 2.0 * rc) * rc + 4.0 * w->p->slack * (rc + w->p->slack);
+        const double rc = w->n->cutoff[c] < w->p->range ? w->n->cutoff[c] : w->p->range;
+        const double band = 64.0 * 0x1p-24 * (diagonal + 2.0 * rc) * rc + 4.0 * slack * (rc + slack);
         w->lo[c] = (float)(rc * rc - band);
         w->hi[c] = (float)(rc * rc + band);
     }
+    w->reach2 = w->hi[w->n->widest];
 }
 
-static void squared_distances(const aim_candidates *q, int64_t n, float x, float y, float z, float *AIM_RESTRICT d2)
+static void squared_distances(const float *AIM_RESTRICT qx, const float *AIM_RESTRICT qy, const float *AIM_RESTRICT qz, int64_t n,
+                              float x, float y, float z, float *AIM_RESTRICT d2)
 {
-    const float *AIM_RESTRICT qx = q->x, *AIM_RESTRICT qy = q->y, *AIM_RESTRICT qz = q->z;
     for (int64_t k = 0; k < n; k++) {
         const float dx = qx[k] - x, dy = qy[k] - y, dz = qz[k] - z;
         d2[k] = dx * dx + dy * dy + dz * dz;
@@ -90,59 +90,94 @@ static int32_t count_below(const float *d2, int64_t n, float limit)
     return count;
 }
 
-static int is_inside(const walk *w, const aim_candidates *q, int64_t k, int32_t h, int cutoff)
+/* The decision in double precision. shift NULL: not periodic. */
+static int is_inside(const walk *w, int32_t h, int32_t j, const int32_t *shift, int cutoff)
 {
-    const aim_nlist *n = w->n;
-    const int32_t i = home_atom(w, h), j = q->j[k];
-    if (!w->wrap)
-        return aim_exact_distance2(n->batch, i, j, NULL) < n->squared[cutoff];
-    aim_shift s;
+    return aim_exact_distance2(w->n->batch, home_atom(w, h), j, shift) < w->n->squared[cutoff];
+}
+
+/* Shift of gathered candidate k as the home atom with wrapping `wrap` sees it. */
+static void gathered_shift(const walk *w, int64_t k, const int32_t *wrap, aim_shift s)
+{
+    const int32_t *run = w->out.run_shift[w->out.run[k]], *own = w->wrap[w->out.slot[k]];
     for (int e = 0; e < 3; e++)
-        s[e] = q->shift[k][e] + w->wrap[w->g.first + h][e];
-    return aim_exact_distance2(n->batch, i, j, s) < n->squared[cutoff];
+        s[e] = run[e] - own[e] + wrap[e];
+}
+
+/* Candidates of the block between the limits of list c that are inside for home atom h. */
+static AIM_NOINLINE int32_t count_borderline(const walk *w, const float *d2, int32_t h, int c)
+{
+    int32_t count = 0;
+    for (int64_t k = 0; k < w->n_out; k++) {
+        if (!(d2[k] >= w->lo[c] && d2[k] < w->hi[c]))
+            continue;
+        aim_shift s;
+        const int32_t slot = w->out.slot[k];
+        if (w->wrap)
+            gathered_shift(w, k, w->wrap[w->g.first + h], s);
+        count += is_inside(w, h, w->atom ? w->atom[slot] : slot, w->wrap ? s : NULL, c);
+    }
+    return count;
 }
 
 /* Adds the candidates of the block to the counts of all home atoms and empties the block. */
 static void count_block(walk *w)
 {
     float d2[BLOCK];
+    const aim_gathered *q = &w->out;
     for (int32_t h = 0; h < w->g.count; h++) {
-        squared_distances(&w->out, w->n_out, w->hx[h], w->hy[h], w->hz[h], d2);
+        squared_distances(q->x, q->y, q->z, w->n_out, w->hx[h], w->hy[h], w->hz[h], d2);
         for (int c = 0; c < w->n->n_cutoffs; c++) {
             int32_t inside = count_below(d2, w->n_out, w->lo[c]);
             if (inside != count_below(d2, w->n_out, w->hi[c]))
-                for (int64_t k = 0; k < w->n_out; k++)
-                    inside += d2[k] >= w->lo[c] && d2[k] < w->hi[c] && is_inside(w, &w->out, k, h, c);
+                inside += count_borderline(w, d2, h, c);
             w->count[c][h] += inside;
         }
     }
     w->seen += w->n_out;
-    w->n_out = 0;
+    w->n_out = w->n_runs = 0;
+}
+
+/* Up to CHUNK slots: positions relative to the middle of the box, and whether they are near it. */
+static void approach(const walk *w, int32_t begin, int32_t n, const double image[3], float *AIM_RESTRICT x, float *AIM_RESTRICT y,
+                     float *AIM_RESTRICT z, int32_t *AIM_RESTRICT near)
+{
+    const double ox = w->middle[0] - image[0], oy = w->middle[1] - image[1], oz = w->middle[2] - image[2];
+    const double *AIM_RESTRICT px = w->n->x + begin, *AIM_RESTRICT py = w->n->y + begin, *AIM_RESTRICT pz = w->n->z + begin;
+    const float hx = w->half[0], hy = w->half[1], hz = w->half[2], reach2 = w->reach2;
+    for (int32_t k = 0; k < n; k++) {
+        x[k] = (float)(px[k] - ox);
+        y[k] = (float)(py[k] - oy);
+        z[k] = (float)(pz[k] - oz);
+        const float gx = fabsf(x[k]) - hx, gy = fabsf(y[k]) - hy, gz = fabsf(z[k]) - hz;
+        const float ax = gx > 0.0f ? gx : 0.0f, ay = gy > 0.0f ? gy : 0.0f, az = gz > 0.0f ? gz : 0.0f;
+        near[k] = ax * ax + ay * ay + az * az < reach2;
+    }
 }
 
 /* Appends slots first .. end - 1, moved by `image`, if they are near the box. */
 static void add_slots(walk *w, int32_t first, int32_t end, const double image[3], const int32_t shift[3])
 {
-    const double ox = w->middle[0] - image[0], oy = w->middle[1] - image[1], oz = w->middle[2] - image[2];
+    float x[CHUNK], y[CHUNK], z[CHUNK];
+    int32_t near[CHUNK];
     for (int32_t begin = first; begin < end; begin += CHUNK) {
-        const int32_t stop = end - begin < CHUNK ? end : begin + CHUNK;
+        const int32_t n = end - begin < CHUNK ? end - begin : CHUNK;
         if (w->counting && w->n_out + CHUNK > BLOCK)
             count_block(w);
+        approach(w, begin, n, image, x, y, z, near);
+        const aim_gathered out = w->out;
+        const int32_t run = (int32_t)w->n_runs;
         int64_t m = w->n_out;
-        for (int32_t k = begin; k < stop; k++) {
-            const double *x = w->pos + 3 * (size_t)k;
-            const double dx = x[0] - ox, dy = x[1] - oy, dz = x[2] - oz;
-            const double gx = fmax(fabs(dx) - w->half[0], 0.0), gy = fmax(fabs(dy) - w->half[1], 0.0),
-                         gz = fmax(fabs(dz) - w->half[2], 0.0);
-            w->out.x[m] = (float)dx;
-            w->out.y[m] = (float)dy;
-            w->out.z[m] = (float)dz;
-            w->out.j[m] = w->atom ? w->atom[k] : k;
-            if (w->wrap)
-                for (int e = 0; e < 3; e++)
-                    w->out.shift[m][e] = shift[e] - w->wrap[k][e];
-            m += gx * gx + gy * gy + gz * gz < w->reach2;
+        for (int32_t k = 0; k < n; k++) {
+            out.x[m] = x[k];
+            out.y[m] = y[k];
+            out.z[m] = z[k];
+            out.slot[m] = begin + k;
+            out.run[m] = run;
+            m += near[k];
         }
+        if (m > w->n_out)
+            memcpy(out.run_shift[w->n_runs++], shift, sizeof(aim_shift));
         w->n_out = m;
     }
 }
@@ -174,25 +209,26 @@ static void gather_all(walk *w)
                 }
 }
 
-/* Range of the atoms of grid cell k (along all directions) of the system. */
-static void add_cell(walk *w, const int32_t k[3], const double image[3], const int32_t shift[3])
+/* Cells (x, y, z .. z_end - 1) of the grid: consecutive buckets, or hashed ones. */
+static void add_cells(walk *w, int64_t column, int32_t z, int32_t z_end, const double image[3], const int32_t shift[3])
 {
     const aim_nlist *n = w->n;
     const aim_nlist_plan *p = w->p;
-    const int64_t cell = ((int64_t)k[0] * p->n[1] + k[1]) * p->n[2] + k[2];
+    const int32_t *start = n->bucket + p->first_bucket;
+    const int64_t first_cell = column * p->n[2] + z, end_cell = first_cell + (z_end - z);
     if (p->n_buckets == p->n_cells) {
-        const int32_t *start = n->bucket + p->first_bucket + cell;
-        add_slots(w, p->first + start[0], p->first + start[1], image, shift);
+        add_slots(w, p->first + start[first_cell], p->first + start[end_cell], image, shift);
         return;
     }
-    const uint64_t hash = ((uint64_t)cell * UINT64_C(0x9E3779B97F4A7C15)) >> p->hash_shift;
-    const int32_t *start = n->bucket + p->first_bucket + hash;
-    int32_t first = p->first + start[0], end = p->first + start[1];
-    while (first < end && n->cell[first] != cell)
-        first++;
-    while (first < end && n->cell[end - 1] != cell)
-        end--;
-    add_slots(w, first, end, image, shift);
+    for (int64_t cell = first_cell; cell < end_cell; cell++) {
+        const uint64_t hash = ((uint64_t)cell * AIM_HASH_FACTOR) >> p->hash_shift;
+        int32_t first = p->first + start[hash], end = p->first + start[hash + 1];
+        while (first < end && n->cell[first] != cell)
+            first++;
+        while (first < end && n->cell[end - 1] != cell)
+            end--;
+        add_slots(w, first, end, image, shift);
+    }
 }
 
 /* Cell index `k` along d, which may lie outside: the cell inside and the image. Returns 0 where there is none. */
@@ -209,27 +245,38 @@ static int fold(const aim_nlist_plan *p, int d, int32_t k, int32_t *inside, int3
     return 1;
 }
 
+/* The column of cells (x, y), from z - reach to z + reach, image by image. */
+static void add_column(walk *w, const int32_t k[3], int32_t m[3], int32_t z)
+{
+    const aim_nlist_plan *p = w->p;
+    const int64_t column = (int64_t)k[0] * p->n[1] + k[1];
+    const int32_t last = z + p->reach[2];
+    double image[3];
+    int32_t shift[3], inside;
+    for (int32_t c = z - p->reach[2]; c <= last;) {
+        if (!fold(p, 2, c, &inside, &m[2])) {
+            c++;
+            continue;
+        }
+        const int32_t length = last - c + 1 < p->n[2] - inside ? last - c + 1 : p->n[2] - inside;
+        image_of(&p->lattice, m, image, shift);
+        add_cells(w, column, inside, inside + length, image, shift);
+        c += length;
+    }
+}
+
 static void gather_grid(walk *w)
 {
     const aim_nlist_plan *p = w->p;
     const int64_t home = w->n->cell[w->g.first];
-    const int32_t hx = (int32_t)(home / p->n[2] / p->n[1]), hy = (int32_t)(home / p->n[2] % p->n[1]),
-                  hz = (int32_t)(home % p->n[2]);
-    int32_t k[3], m[3], shift[3];
-    double image[3];
+    const int32_t hx = (int32_t)(home / p->n[2] / p->n[1]), hy = (int32_t)(home / p->n[2] % p->n[1]);
+    int32_t k[3], m[3];
     for (int32_t x = hx - p->reach[0]; x <= hx + p->reach[0]; x++) {
         if (!fold(p, 0, x, &k[0], &m[0]))
             continue;
-        for (int32_t y = hy - p->reach[1]; y <= hy + p->reach[1]; y++) {
-            if (!fold(p, 1, y, &k[1], &m[1]))
-                continue;
-            for (int32_t z = hz - p->reach[2]; z <= hz + p->reach[2]; z++) {
-                if (!fold(p, 2, z, &k[2], &m[2]))
-                    continue;
-                image_of(&p->lattice, m, image, shift);
-                add_cell(w, k, image, shift);
-            }
-        }
+        for (int32_t y = hy - p->reach[1]; y <= hy + p->reach[1]; y++)
+            if (fold(p, 1, y, &k[1], &m[1]))
+                add_column(w, k, m, (int32_t)(home % p->n[2]));
     }
 }
 
@@ -238,11 +285,9 @@ static void start_walk(walk *w, const aim_nlist *n, int32_t group)
     w->n = n;
     w->g = n->group[group];
     w->p = n->plan + w->g.system;
-    const int own = w->p->grid || w->p->lattice.any; /* has slots of its own */
-    w->pos = own ? n->pos : n->batch->coord;
     w->atom = w->p->grid ? n->atom : NULL;
     w->wrap = w->p->lattice.any ? n->wrap : NULL;
-    w->n_out = w->seen = 0;
+    w->n_out = w->n_runs = w->seen = 0;
     set_box(w);
 }
 
@@ -261,14 +306,14 @@ static void count_task(void *ctx, int64_t task, int worker)
     (void)worker;
     aim_nlist *n = ctx;
     float x[BLOCK], y[BLOCK], z[BLOCK];
-    int32_t j[BLOCK];
-    aim_shift shift[BLOCK];
+    int32_t slot[BLOCK], run[BLOCK];
+    aim_shift run_shift[BLOCK];
     walk w;
     int64_t most = 0;
     for (int32_t g = aim_task_group(n, task); g < aim_task_group(n, task + 1); g++) {
         start_walk(&w, n, g);
         w.counting = 1;
-        w.out = (aim_candidates){x, y, z, j, shift};
+        w.out = (aim_gathered){x, y, z, slot, run, run_shift};
         for (int c = 0; c < n->n_cutoffs; c++)
             memset(w.count[c], 0, (size_t)w.g.count * sizeof w.count[c][0]);
         gather(&w);
@@ -346,18 +391,20 @@ static void order_images(uint64_t *key, int64_t n, const aim_shift *shift)
     }
 }
 
-/* Sorts the gathered candidates by (j, S); natural merge sort of keys (j, place in the order of gathering). */
-static aim_candidates sort_candidates(const walk *w, aim_scratch *s)
+/* Sorts the gathered candidates by (j, S), S relative to the wrapping of the home atom; natural merge sort of keys (j, place in the order
+ * of gathering). */
+static void sort_candidates(const walk *w, aim_scratch *s)
 {
     const int64_t n = w->n_out;
-    const aim_candidates *raw = &w->out, *out = &s->sorted;
-    if (!w->p->grid && w->p->lattice.identity)
-        return *raw;
-    int32_t *bound = s->hit, runs = 0;
+    const aim_gathered *from = &w->out;
+    const aim_candidates *to = &s->sorted;
+    int32_t *bound = s->hit, runs = 0, before = INT32_MAX;
     for (int64_t k = 0; k < n; k++) {
-        s->key[k] = (uint64_t)(uint32_t)raw->j[k] << 32 | (uint64_t)k;
+        const int32_t slot = from->slot[k], j = w->atom ? w->atom[slot] : slot;
+        s->key[k] = (uint64_t)(uint32_t)j << 32 | (uint64_t)k;
         bound[runs] = (int32_t)k;
-        runs += k == 0 || raw->j[k] < raw->j[k - 1];
+        runs += j < before;
+        before = j;
     }
     bound[runs] = (int32_t)n;
     while (runs > 1) {
@@ -366,19 +413,20 @@ static aim_candidates sort_candidates(const walk *w, aim_scratch *s)
         s->key = s->other;
         s->other = swap;
     }
+    static const aim_shift none = {0, 0, 0};
+    for (int64_t k = 0; w->wrap && k < n; k++)
+        gathered_shift(w, k, none, s->shift[k]);
     if (!w->p->lattice.identity)
-        order_images(s->key, n, raw->shift);
+        order_images(s->key, n, s->shift);
     for (int64_t k = 0; k < n; k++) {
-        const uint32_t from = (uint32_t)s->key[k];
-        out->x[k] = raw->x[from];
-        out->y[k] = raw->y[from];
-        out->z[k] = raw->z[from];
-        out->j[k] = raw->j[from];
+        const uint32_t place = (uint32_t)s->key[k];
+        to->x[k] = from->x[place];
+        to->y[k] = from->y[place];
+        to->z[k] = from->z[place];
+        to->j[k] = (int32_t)(s->key[k] >> 32);
+        if (w->wrap)
+            memcpy(to->shift[k], s->shift[place], sizeof to->shift[k]);
     }
-    if (w->wrap)
-        for (int64_t k = 0; k < n; k++)
-            memcpy(out->shift[k], raw->shift[(uint32_t)s->key[k]], sizeof out->shift[k]);
-    return *out;
 }
 
 static int64_t select_below(const float *AIM_RESTRICT d2, int64_t n, float limit, int32_t *AIM_RESTRICT hit)
@@ -391,27 +439,57 @@ static int64_t select_below(const float *AIM_RESTRICT d2, int64_t n, float limit
     return m;
 }
 
-/* Writes the row of home atom h of list c from the candidates hit[0 .. n_hit - 1]. */
-static void write_row(const walk *w, const aim_candidates *q, const aim_scratch *s, int64_t n_hit, int32_t h, int c)
+/* Writes the row of home atom h of list c from the candidates hit[0 .. n_hit - 1], of which some may be outside. */
+static void write_checked(const walk *w, const aim_candidates *q, const aim_scratch *s, int64_t n_hit, int32_t h, int c)
 {
     const aim_pairs *pairs = w->n->pairs + c;
     const int32_t i = home_atom(w, h);
-    const int32_t *wrap = w->wrap ? w->wrap[w->g.first + h] : NULL;
     int64_t p = pairs->row[i];
     for (int64_t t = 0; t < n_hit; t++) {
         const int32_t k = s->hit[t], j = q->j[k];
         aim_shift v = {0, 0, 0};
-        if (wrap)
+        if (w->wrap)
             for (int e = 0; e < 3; e++)
-                v[e] = q->shift[k][e] + wrap[e];
+                v[e] = q->shift[k][e] + w->wrap[w->g.first + h][e];
         if (j == i && !(v[0] | v[1] | v[2]))
             continue;
-        if (!(s->d2[k] < w->lo[c]) && (!(s->d2[k] < w->hi[c]) || !is_inside(w, q, k, h, c)))
-            continue;
-        pairs->j[p] = j;
+        if (s->d2[k] < w->lo[c] || (s->d2[k] < w->hi[c] && is_inside(w, h, j, w->wrap ? v : NULL, c))) {
+            pairs->j[p] = j;
+            if (pairs->shift)
+                memcpy(pairs->shift[p], v, sizeof v);
+            p++;
+        }
+    }
+}
+
+/* The same where all of them are inside, which the length of the row has told. */
+static void write_all(const walk *w, const aim_candidates *q, const int32_t *AIM_RESTRICT hit, int64_t n_hit, int32_t h, int c)
+{
+    const aim_pairs *pairs = w->n->pairs + c;
+    const int32_t i = home_atom(w, h);
+    const int64_t p = pairs->row[i];
+    int32_t *AIM_RESTRICT out = pairs->j + p;
+    if (!w->wrap) {
+        for (int64_t t = 0; t < n_hit; t++)
+            if (q->j[hit[t]] != i)
+                *out++ = q->j[hit[t]];
         if (pairs->shift)
-            memcpy(pairs->shift[p], v, sizeof v);
-        p++;
+            memset(pairs->shift[p], 0, (size_t)(n_hit - 1) * sizeof *pairs->shift);
+        return;
+    }
+    const int32_t *wrap = w->wrap[w->g.first + h];
+    const int32_t a = wrap[0], b = wrap[1], d = wrap[2];
+    aim_shift *AIM_RESTRICT shift = pairs->shift + p;
+    for (int64_t t = 0; t < n_hit; t++) {
+        const int32_t k = hit[t], j = q->j[k];
+        const int32_t x = q->shift[k][0] + a, y = q->shift[k][1] + b, z = q->shift[k][2] + d;
+        if (j == i && !(x | y | z))
+            continue;
+        *out++ = j;
+        (*shift)[0] = x;
+        (*shift)[1] = y;
+        (*shift)[2] = z;
+        shift++;
     }
 }
 
@@ -419,18 +497,24 @@ static void fill_task(void *ctx, int64_t task, int worker)
 {
     aim_nlist *n = ctx;
     aim_scratch *s = n->scratch + worker;
+    const aim_candidates q = s->sorted;
     walk w;
     for (int32_t g = aim_task_group(n, task); g < aim_task_group(n, task + 1); g++) {
         start_walk(&w, n, g);
         w.counting = 0;
-        w.out = s->raw;
+        w.out = s->gathered;
         gather(&w);
-        const aim_candidates q = sort_candidates(&w, s);
+        sort_candidates(&w, s);
         for (int32_t h = 0; h < w.g.count; h++) {
-            squared_distances(&q, w.n_out, w.hx[h], w.hy[h], w.hz[h], s->d2);
+            squared_distances(q.x, q.y, q.z, w.n_out, w.hx[h], w.hy[h], w.hz[h], s->d2);
             const int64_t n_hit = select_below(s->d2, w.n_out, w.hi[n->widest], s->hit);
-            for (int c = 0; c < n->n_cutoffs; c++)
-                write_row(&w, &q, s, n_hit, h, c);
+            const int32_t i = home_atom(&w, h);
+            for (int c = 0; c < n->n_cutoffs; c++) {
+                if (n_hit == n->pairs[c].row[i + 1] - n->pairs[c].row[i] + 1)
+                    write_all(&w, &q, s->hit, n_hit, h, c);
+                else
+                    write_checked(&w, &q, s, n_hit, h, c);
+            }
         }
     }
 }

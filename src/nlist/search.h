@@ -31,15 +31,25 @@ typedef struct aim_group {
     int32_t system, first, count; /* slots */
 } aim_group;
 
-/* Candidate neighbours of one group: positions relative to the middle of the group, shifts relative to the home atom's wrapping. */
+/* Candidate neighbours of one group, in the order of gathering. Positions are relative to the middle of the group. */
+typedef struct aim_gathered {
+    float *x, *y, *z;
+    int32_t *slot;
+    int32_t *run;           /* stretch of slots with the same image */
+    aim_shift *run_shift;   /* of each run; not more runs than candidates */
+} aim_gathered;
+
+/* The same, sorted by (j, S). */
 typedef struct aim_candidates {
     float *x, *y, *z;
     int32_t *j;             /* batch index */
     aim_shift *shift;       /* S = shift + wrap of the home atom */
 } aim_candidates;
 
-typedef struct aim_scratch { /* of one worker, for groups with up to `capacity` candidates */
-    aim_candidates raw, sorted;
+typedef struct aim_scratch { /* of one worker, for groups with fewer than `capacity` candidates */
+    aim_gathered gathered;
+    aim_candidates sorted;
+    aim_shift *shift;       /* of the gathered ones */
     uint64_t *key, *other;
     float *d2;
     int32_t *hit;
@@ -47,6 +57,7 @@ typedef struct aim_scratch { /* of one worker, for groups with up to `capacity` 
     int64_t capacity;
 } aim_scratch;
 
+#define AIM_HASH_FACTOR UINT64_C(0x9E3779B97F4A7C15)
 
 struct aim_nlist {
     aim_alloc alloc;
@@ -62,16 +73,16 @@ struct aim_nlist {
     /* kept memory */
     aim_nlist_plan *plan;   /* [n_systems] */
     aim_group *group;       /* [n_atoms] */
-    int32_t *atom;          /* [n_atoms] batch index of a slot */
-    double *pos;            /* [n_atoms][3] wrapped into the frame */
-    aim_shift *wrap;        /* [n_atoms] x = pos + wrap cell */
+    int32_t *atom;          /* [n_atoms] batch index of a slot; grids only */
+    double *x, *y, *z;      /* [n_atoms] position of a slot, wrapped into the frame */
+    aim_shift *wrap;        /* [n_atoms] positions as given = x, y, z + wrap cell; where any system is periodic */
     int64_t *cell;          /* [n_atoms] grid cell of an atom, later of a slot */
     int64_t *cell_of_atom;
     int32_t *bucket;        /* first slot of each bucket, relative to the system's first; n_buckets + 1 per system */
     int64_t *task_candidates;
     int64_t *cursor;
     aim_scratch *scratch;   /* [workers] */
-    int64_t plan_capacity, group_capacity, slot_capacity, grid_capacity, bucket_capacity, task_capacity, cursor_capacity;
+    int64_t plan_capacity, group_capacity, slot_capacity, wrap_capacity, grid_capacity, bucket_capacity, task_capacity, cursor_capacity;
     int n_scratch;
 };
 
