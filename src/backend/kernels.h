@@ -101,6 +101,22 @@ typedef struct aim_gather_args {
     double *strain;             /* [systems][9] */
 } aim_gather_args;
 
+/* Arrays are dense and may start at any multiple of sizeof(real). */
+typedef struct aim_conv_op_args {
+    const int64_t *row;         /* [n+1] first entry of each atom */
+    const int32_t *j;           /* [entries] neighbour */
+    const int64_t *slot;        /* [entries] i * n_slots + m: row of g */
+    const int64_t *reverse_row; /* [n+1] first element of `reverse` of each atom */
+    const int64_t *reverse;     /* [entries] the slots that name an atom, ascending */
+    int64_t n_slots;            /* rows of g per atom */
+    int n_channels, n_shifts;   /* A, G */
+    int add;                    /* conv_op_fwd: += instead of = */
+    const real *x;              /* [n][A][G] features */
+    const real *g;              /* [n * n_slots][G][4] factors */
+    const real *gout;           /* [n][A][G][4] adjoint of out */
+    real *out, *gx, *gg;        /* shaped as gout, x, g */
+} aim_conv_op_args;
+
 typedef struct aim_kernels {
     const char *isa;            /* "ref", "base", "avx2", "avx512" */
     int panel;                  /* output columns are padded to a multiple of this */

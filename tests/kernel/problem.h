@@ -43,6 +43,7 @@ typedef struct kt_problem {
         aim_linear_args linear;
         aim_charge_args charge;
         aim_gather_args gather;
+        aim_conv_op_args conv_op;
     } args;
     void *block[KT_BLOCKS];
     int n_blocks;
@@ -55,7 +56,8 @@ typedef struct kt_case {
 } kt_case;
 
 /* All cases of one file, ended by a NULL name. */
-extern const kt_case AIM_NAMED(kt_conv_cases)[], AIM_NAMED(kt_linear_cases)[], AIM_NAMED(kt_pair_cases)[], AIM_NAMED(kt_charge_cases)[];
+extern const kt_case AIM_NAMED(kt_conv_cases)[], AIM_NAMED(kt_linear_cases)[], AIM_NAMED(kt_pair_cases)[], AIM_NAMED(kt_charge_cases)[],
+    AIM_NAMED(kt_op_cases)[];
 
 void AIM_NAMED(kt_open)(kt_problem *p, const aim_kernels *k, uint64_t seed);
 void AIM_NAMED(kt_close)(kt_problem *p);
