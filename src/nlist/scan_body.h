@@ -150,8 +150,8 @@ static void approach(const walk *w, int32_t begin, int32_t n, const double image
         y[k] = (float)(py[k] - oy);
         z[k] = (float)(pz[k] - oz);
         const float gx = fabsf(x[k]) - hx, gy = fabsf(y[k]) - hy, gz = fabsf(z[k]) - hz;
-        const float ax = gx > 0.0f ? gx : 0.0f, ay = gy > 0.0f ? gy : 0.0f, az = gz > 0.0f ? gz : 0.0f;
-        near[k] = ax * ax + ay * ay + az * az < reach2;
+        const float ax = gx + fabsf(gx), ay = gy + fabsf(gy), az = gz + fabsf(gz); /* 2 max(g, 0) */
+        near[k] = ax * ax + ay * ay + az * az < 4.0f * reach2;
     }
 }
 
@@ -190,23 +190,18 @@ static void image_of(const aim_lattice *l, const int32_t m[3], double image[3], 
         shift[e] = m[0] * l->u[e] + m[1] * l->u[3 + e] + m[2] * l->u[6 + e];
 }
 
-/* All atoms, each with its images in ascending order: already sorted. */
+/* All atoms of the system, image by image. */
 static void gather_all(walk *w)
 {
     const aim_nlist_plan *p = w->p;
-    double image[3] = {0.0, 0.0, 0.0};
-    int32_t shift[3] = {0, 0, 0}, m[3];
-    if (!p->lattice.any) {
-        add_slots(w, p->first, p->first + p->count, image, shift);
-        return;
-    }
-    for (int32_t k = p->first; k < p->first + p->count; k++)
-        for (m[0] = -p->reach[0]; m[0] <= p->reach[0]; m[0]++)
-            for (m[1] = -p->reach[1]; m[1] <= p->reach[1]; m[1]++)
-                for (m[2] = -p->reach[2]; m[2] <= p->reach[2]; m[2]++) {
-                    image_of(&p->lattice, m, image, shift);
-                    add_slots(w, k, k + 1, image, shift);
-                }
+    double image[3];
+    int32_t shift[3], m[3];
+    for (m[0] = -p->reach[0]; m[0] <= p->reach[0]; m[0]++)
+        for (m[1] = -p->reach[1]; m[1] <= p->reach[1]; m[1]++)
+            for (m[2] = -p->reach[2]; m[2] <= p->reach[2]; m[2]++) {
+                image_of(&p->lattice, m, image, shift);
+                add_slots(w, p->first, p->first + p->count, image, shift);
+            }
 }
 
 /* Cells (x, y, z .. z_end - 1) of the grid: consecutive buckets, or hashed ones. */
