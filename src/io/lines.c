@@ -127,6 +127,7 @@ aim_status aim_lines_next(aim_lines *l, aim_line *line)
         size--;
     line->text = text;
     line->size = size;
+    line->unterminated = !found;
     return AIMNET_OK;
 }
 

@@ -11,6 +11,7 @@ typedef struct aim_line {
     const char *text; /* NULL at the end of the input; text[size] is readable and white space */
     size_t size;      /* without the end of line (\n or \r\n) */
     int64_t number;   /* one-based */
+    int unterminated; /* the last line of the file, without an end of line */
     int too_long;     /* only the first AIM_LINE_MAX bytes are here; the mark is gone */
 } aim_line;
 

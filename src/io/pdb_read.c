@@ -16,7 +16,7 @@
 int aim_pdb_detect(aim_span head);
 aim_status aim_pdb_next(aimnet_reader *r, aimnet_frame *f);
 
-enum { RECORD_NAME = 6, RESIDUE_ID = 6 };
+enum { RECORD_NAME = 6, RESIDUE_ID = 6, LAST_COORDINATE = 54 };
 
 typedef struct model {
     aimnet_frame *frame;
@@ -133,6 +133,9 @@ static aim_status read_atom(model *m, aim_span line)
         m->dropped++;
         return AIMNET_OK;
     }
+    if (line.size < LAST_COORDINATE)
+        return AIM_FAIL(AIMNET_ERR_FORMAT, "the record ends in column %zu; expected coordinates in columns 31-54",
+                        line.size);
     for (size_t d = 0; d < 3; d++)
         field[d] = aim_span_columns(line, 30 + 8 * d, 8);
     AIM_TRY(aim_reader_coordinates(field, x));

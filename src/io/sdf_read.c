@@ -16,7 +16,7 @@
 int aim_sdf_detect(aim_span head);
 aim_status aim_sdf_next(aimnet_reader *r, aimnet_frame *f);
 
-enum { COUNTS_LINE = 4, MAX_FORMAL_CHARGE = 15 };
+enum { COUNTS_LINE = 4, MAX_FORMAL_CHARGE = 15, MAX_V2000_ATOMS = 999 };
 
 /* ---------------------------------------------------------------- shared with V3000 */
 
@@ -149,8 +149,16 @@ static aim_status read_atoms(aimnet_reader *r, aimnet_frame *f, int64_t n_atoms,
     return AIMNET_OK;
 }
 
+/* What the property lines say about each atom; the last statement about an atom counts. */
+typedef struct properties {
+    int superseded; /* there are such lines: the charge column does not count */
+    struct {
+        signed char has_charge, charge, radical, unpaired;
+    } atom[MAX_V2000_ATOMS];
+} properties;
+
 /* "M  CHGnn8 aaa vvv ..." and the same with RAD. */
-static aim_status read_property(const aimnet_frame *f, aim_span line, int is_charge, aim_sdf_totals *sum)
+static aim_status read_property(const aimnet_frame *f, aim_span line, int is_charge, properties *p)
 {
     char quoted[AIM_QUOTE_SIZE];
     int64_t count, atom;
@@ -165,36 +173,52 @@ static aim_status read_property(const aimnet_frame *f, aim_span line, int is_cha
             return AIM_FAIL(AIMNET_ERR_FORMAT, "entry %lld of %lld: expected an atom from 1 to %d, found %s",
                             (long long)i + 1, (long long)count, (int)f->n_atoms,
                             aim_span_quote(a, quoted));
-        AIM_TRY(is_charge ? aim_sdf_add_charge(sum, value) : aim_sdf_add_radical(sum, value));
+        aim_sdf_totals one = {0};
+        AIM_TRY(is_charge ? aim_sdf_add_charge(&one, value) : aim_sdf_add_radical(&one, value));
+        if (is_charge) {
+            p->atom[atom - 1].has_charge = 1;
+            p->atom[atom - 1].charge = (signed char)one.charge;
+        } else {
+            p->atom[atom - 1].radical = (signed char)one.n_radicals;
+            p->atom[atom - 1].unpaired = (signed char)one.unpaired;
+        }
     }
+    p->superseded = 1;
     return AIMNET_OK;
 }
 
-/* Everything behind the atoms. *sum is what the charge column said; property lines about charges or radicals replace it. */
-static aim_status read_rest(aimnet_reader *r, const aimnet_frame *f, int64_t n_bonds, int versioned,
-                            aim_sdf_totals *sum)
+static aim_sdf_totals total(const properties *p, int32_t n_atoms)
 {
-    aim_sdf_totals properties = {0};
-    int superseded = 0;
+    aim_sdf_totals sum = {0};
+    for (int32_t i = 0; i < n_atoms; i++) {
+        sum.has_charge |= p->atom[i].has_charge;
+        sum.charge += p->atom[i].charge;
+        sum.n_radicals += p->atom[i].radical;
+        sum.unpaired += p->atom[i].unpaired;
+    }
+    return sum;
+}
+
+/* Everything behind the atoms, up to "M  END" or the end of the record. */
+static aim_status read_rest(aimnet_reader *r, const aimnet_frame *f, int64_t n_bonds, int versioned,
+                            properties *p)
+{
     aim_line line;
     for (int64_t i = 0;; i++) {
         AIM_TRY(aim_sdf_line(r, &line));
         const aim_span text = span_of(&line);
         const int end = aim_span_starts(text, "M  END");
         if ((!line.text && versioned) || ((!line.text || end) && i < n_bonds))
-            return AIM_READER_FAIL(r, line.number, "the record ends after %lld lines behind the atoms; "
-                                   "expected %lld bonds and \"M  END\"", (long long)i, (long long)n_bonds);
+            return AIM_READER_FAIL(r, line.number,
+                                   "the record ends %lld line(s) behind the atoms; expected %lld bond(s) "
+                                   "and \"M  END\"",
+                                   (long long)i, (long long)n_bonds);
         if (!line.text || end)
-            break;
+            return AIMNET_OK;
         const int charge = aim_span_starts(text, "M  CHG");
-        if (i < n_bonds || (!charge && !aim_span_starts(text, "M  RAD")))
-            continue;
-        superseded = 1;
-        AIM_TRY_AT(r, line.number, read_property(f, text, charge, &properties));
+        if (i >= n_bonds && (charge || aim_span_starts(text, "M  RAD")))
+            AIM_TRY_AT(r, line.number, read_property(f, text, charge, p));
     }
-    if (superseded)
-        *sum = properties;
-    return AIMNET_OK;
 }
 
 /* Columns 1-3 and 4-6 of the counts line. */
@@ -231,7 +255,11 @@ static aim_status read_table(aimnet_reader *r, aimnet_frame *f, const aim_line *
     AIM_TRY_AT(r, number, read_counts(span_of(counts), &n_atoms, &n_bonds));
     AIM_TRY_AT(r, number, aim_frame_reserve(f, &r->lines, n_atoms, AIM_SDF_MIN_ATOM_BYTES));
     AIM_TRY(read_atoms(r, f, n_atoms, sum));
-    return read_rest(r, f, n_bonds, versioned, sum);
+    properties p = {0};
+    AIM_TRY(read_rest(r, f, n_bonds, versioned, &p));
+    if (p.superseded)
+        *sum = total(&p, f->n_atoms);
+    return AIMNET_OK;
 }
 
 static aim_status finish(aimnet_frame *f, int drawing, const aim_sdf_totals *sum)

@@ -18,7 +18,7 @@
 int aim_xyz_detect(aim_span head);
 aim_status aim_xyz_next(aimnet_reader *r, aimnet_frame *f);
 
-enum { MIN_ATOM_BYTES = 8, MAX_COLUMNS = 1 << 20 };
+enum { MIN_ATOM_BYTES = 8, MAX_COLUMNS = 1 << 20, FIXED_DECIMALS = 4 };
 
 /* Which column holds what, -1 if none does. */
 typedef struct layout {
@@ -305,31 +305,35 @@ static aim_status check_end(aimnet_reader *r, aimnet_frame *f, const layout *col
 
 /* ---------------------------------------------------------------- frames */
 
-static int plausible_comment(aimnet_reader *r, const aim_line *line)
-{
-    atom a;
-    return line->text && !line->too_long && read_atom(&plain_layout, span_of(line), &a) &&
-           aim_comment_parse(&r->comment, &r->alloc, span_of(line)) == AIMNET_OK;
-}
-
-/* Whether a frame begins with the last line, which is an integer; then *header is that line, read again. */
-static aim_status try_frame(aimnet_reader *r, aim_line *header, int *good)
+/* Whether the next two lines are a comment and an atom. The comment must not look like an atom itself. */
+static aim_status try_beginning(aimnet_reader *r, int *good)
 {
     aim_line line;
     atom a;
     layout columns;
+    *good = 0;
+    AIM_TRY(aim_lines_next(&r->lines, &line));
+    if (!line.text || line.too_long || !read_atom(&plain_layout, span_of(&line), &a))
+        return AIMNET_OK;
+    AIM_TRY(aim_comment_parse(&r->comment, &r->alloc, span_of(&line)));
+    if (read_layout(&r->comment, &columns) != AIMNET_OK)
+        return AIMNET_OK;
+    AIM_TRY(aim_lines_next(&r->lines, &line));
+    *good = line.text && !line.too_long && !read_atom(&columns, span_of(&line), &a);
+    return AIMNET_OK;
+}
+
+/* Whether a frame begins with the last line, which is an integer; *header is that line, read again. */
+static aim_status try_frame(aimnet_reader *r, aim_line *header, int *good)
+{
     aim_lines_unread(&r->lines);
     aim_lines_mark(&r->lines);
     AIM_TRY(aim_lines_next(&r->lines, header));
-    *good = aim_lines_next(&r->lines, &line) == AIMNET_OK && plausible_comment(r, &line) &&
-            read_layout(&r->comment, &columns) == AIMNET_OK &&
-            aim_lines_next(&r->lines, &line) == AIMNET_OK && line.text && !line.too_long &&
-            !read_atom(&columns, span_of(&line), &a);
-    if (!aim_lines_rewind(&r->lines)) {
-        *good = 0; /* a line too long to keep: it was no atom */
-        return AIMNET_OK;
-    }
-    return aim_lines_next(&r->lines, header);
+    AIM_TRY(try_beginning(r, good));
+    if (aim_lines_rewind(&r->lines))
+        return aim_lines_next(&r->lines, header);
+    *good = 0; /* a line too long to keep: it was no atom */
+    return AIMNET_OK;
 }
 
 static int is_separator(const aim_line *line)
@@ -385,13 +389,26 @@ static aim_status bad_header(const aimnet_reader *r, const aim_line *line)
                            aim_span_quote(span_of(line), quoted), hint);
 }
 
+/* Digits behind the point of the last number of a line. */
+static int decimals(aim_span line)
+{
+    line = aim_span_trim(line);
+    int n = 0;
+    while (line.size > 0 && line.text[line.size - 1] >= '0' && line.text[line.size - 1] <= '9') {
+        line.size--;
+        n++;
+    }
+    return line.size > 0 && line.text[line.size - 1] == '.' ? n : 0;
+}
+
 static aim_status read_atoms(aimnet_reader *r, aimnet_frame *f, int32_t n_atoms,
                              const layout *columns, int64_t comment_line)
 {
     char quoted[AIM_QUOTE_SIZE];
-    aim_line line;
+    aim_line line = {0};
     atom a = {0};
     int repeats = columns->columns == 4, other = 0; /* column 2 repeats the atomic number */
+    int digits = 0;                                 /* of the last but one line */
     for (int32_t i = 0; i < n_atoms; i++) {
         AIM_TRY(aim_reader_line(r, &line));
         if (!line.text)
@@ -407,7 +424,12 @@ static aim_status read_atoms(aimnet_reader *r, aimnet_frame *f, int32_t n_atoms,
         AIM_TRY_AT(r, line.number, aim_frame_push(f, a.number, a.x));
         repeats = repeats && a.more && a.x[0] == a.number;
         other |= a.number != f->numbers[0];
+        if (i == n_atoms - 2)
+            digits = decimals(span_of(&line));
     }
+    if (line.unterminated && digits >= FIXED_DECIMALS && decimals(span_of(&line)) < digits)
+        AIM_TRY(aim_frame_warn(f, "the last line has no end and fewer digits than the one before: "
+                                  "the file may be cut off"));
     if (repeats && other)
         return AIM_READER_FAIL(r, comment_line + 1,
                                "the second column repeats the atomic numbers; expected element x y z: "
