@@ -10,7 +10,7 @@
 #include "backend/real.h"
 
 enum { AIM_LANES = 16,      /* shifts are padded to a multiple of this: one AVX-512 vector of float */
-       AIM_K_CHUNK = 256,   /* summation chunk of a matrix product (see kernels.def) */
+       AIM_K_CHUNK = 32,    /* summation chunk of a matrix product (see kernels.def; docs/numerics.md has the errors) */
        AIM_ROW_TILE = 12 }; /* rows are best handed out in multiples of this */
 
 typedef struct aim_pair_features_args {
@@ -70,6 +70,15 @@ typedef struct aim_linear_args {
     real *gx;                   /* bwd: [rows][ldgx] out */
     size_t ldgx;
 } aim_linear_args;
+
+typedef struct aim_linear_out_args {
+    int n_in, n_out;
+    const real *w;              /* [n_out][n_in] as in the file, not packed */
+    const real *bias;           /* [n_out] */
+    const real *x;              /* [rows][ldx] */
+    size_t ldx;
+    double *out;                /* [rows][n_out] */
+} aim_linear_out_args;
 
 typedef struct aim_charge_args {
     const int32_t *offset;      /* [systems+1] */

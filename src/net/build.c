@@ -97,6 +97,8 @@ static void fill_layer(const aim_net *net, const aim_linear *file, column_map ma
         if (map.pass != 0)
             layer->bias[row] = file->bias ? (real)file->bias[o] : 0;
     }
+    for (int o = 0; layer->plain && o < layer->n_out; o++)
+        memcpy(layer->plain + (size_t)o * (size_t)layer->n_in, dense + (size_t)o * ld, (size_t)layer->n_in * sizeof(real));
     net->k->pack(dense, 1, ld, layer->n_in, layer->ld_out, layer->w_fwd);
     net->k->pack(dense, ld, 1, layer->n_out, layer->ld_in, layer->w_bwd);
     if (map.pass == 0)
@@ -119,6 +121,7 @@ static void place_mlp(aim_net *net, const aim_mlp *file, int pass, int updates, 
         layer->w_fwd = aim_take(arena, "w_fwd", (size_t)layer->n_in * out, sizeof(real));
         layer->w_bwd = aim_take(arena, "w_bwd", (size_t)layer->n_out * in, sizeof(real));
         layer->bias = aim_take(arena, "bias", (pass == 0 && l == 0 ? (size_t)net->n_species : 1) * out, sizeof(real));
+        layer->plain = pass < 0 && last && !layer->gelu ? aim_take(arena, "w_plain", (size_t)layer->n_in * (size_t)layer->n_out, sizeof(real)) : NULL;
         mlp->slope_width += layer->gelu ? layer->ld_out : 0;
         if (in > net->ld_hidden)
             net->ld_hidden = in;

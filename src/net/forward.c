@@ -19,15 +19,14 @@ typedef struct mlp_run {
     real *work[2];            /* [rows][ld_hidden] */
 } mlp_run;
 
-/* All layers over `rows` rows; returns where the output stands, with leading dimension ld_out of the last layer. */
-static real *run_mlp(const aim_net *net, const mlp_run *m, int64_t rows)
+/* The first n_layers layers over `rows` rows; returns where the output stands (x if there are none), with leading dimension *ld. */
+static const real *run_mlp(const aim_net *net, const mlp_run *m, int n_layers, int64_t rows, size_t *ld)
 {
     const real *x = m->x;
     size_t ldx = m->ldx, slope = 0;
-    real *y = NULL;
-    for (int l = 0; l < m->mlp->n_layers; l++) {
+    for (int l = 0; l < n_layers; l++) {
         const net_layer *layer = &m->mlp->layer[l];
-        y = m->work[l % 2];
+        real *y = m->work[l % 2];
         const aim_linear_args args = {.n_in = layer->n_in, .n_out = layer->ld_out, .w = layer->w_fwd, .bias = layer->bias,
                                       .bias_row = l == 0 ? m->bias_row : NULL, .ldbias = (size_t)layer->ld_out, .x = x, .ldx = ldx, .y = y,
                                       .ldy = (size_t)layer->ld_out, .slope = m->slope && layer->gelu ? m->slope + slope : NULL,
@@ -37,7 +36,8 @@ static real *run_mlp(const aim_net *net, const mlp_run *m, int64_t rows)
         x = y;
         ldx = (size_t)layer->ld_out;
     }
-    return y;
+    *ld = ldx;
+    return x;
 }
 
 /* Fills the input rows of this pass: own features, convolved environment, charges. x is indexed by the task's local row. */
@@ -96,21 +96,27 @@ static void update_features(const net_run *run, int64_t first, int64_t last, con
     }
 }
 
-static void run_heads(const net_run *run, int64_t first, int64_t last, const real *aim, size_t ld, real *const work[2])
+/* A linear last layer, the rule, is summed in double: it carries the atom's whole energy, of which float would keep only 1e-6 eV or so. */
+static void run_head(const net_run *run, int h, int64_t first, int64_t last, const real *aim, size_t ld, real *const work[2])
 {
     const aim_net *net = run->net;
-    for (int h = 0; h < net->n_heads; h++) {
-        const net_mlp *mlp = &net->head[h];
-        const size_t width = (size_t)net->head_width[h], ldy = (size_t)mlp->layer[mlp->n_layers - 1].ld_out;
-        real *slope = run->acts.head_slope[h];
-        const mlp_run m = {.mlp = mlp, .x = aim, .ldx = ld, .slope = slope ? slope + (size_t)first * (size_t)mlp->slope_width : NULL,
-                           .work = {work[0], work[1]}};
-        const real *y = run_mlp(net, &m, last - first);
-        double *out = run->call->head[net->head_output[h]];
-        for (int64_t i = first; i < last; i++, y += ldy)
-            for (size_t c = 0; c < width; c++)
-                out[(size_t)i * width + c] = (double)y[c];
+    const net_mlp *mlp = &net->head[h];
+    const net_layer *end = &mlp->layer[mlp->n_layers - 1];
+    const size_t width = (size_t)net->head_width[h];
+    real *slope = run->acts.head_slope[h];
+    double *out = run->call->head[net->head_output[h]] + (size_t)first * width;
+    const mlp_run m = {.mlp = mlp, .x = aim, .ldx = ld, .slope = slope ? slope + (size_t)first * (size_t)mlp->slope_width : NULL,
+                       .work = {work[0], work[1]}};
+    size_t ldy;
+    const real *y = run_mlp(net, &m, mlp->n_layers - (end->plain ? 1 : 0), last - first, &ldy);
+    if (end->plain) {
+        const aim_linear_out_args args = {.n_in = end->n_in, .n_out = end->n_out, .w = end->plain, .bias = end->bias, .x = y, .ldx = ldy, .out = out};
+        net->k->linear_out(&args, 0, last - first);
+        return;
     }
+    for (int64_t i = first; i < last; i++, y += ldy, out += width)
+        for (size_t c = 0; c < width; c++)
+            out[c] = (double)y[c];
 }
 
 static void pass_task(void *ctx, int64_t task, int worker)
@@ -127,15 +133,16 @@ static void pass_task(void *ctx, int64_t task, int worker)
                  .slope = t->slope[p] ? t->slope[p] + (size_t)first * (size_t)mlp->slope_width : NULL,
                  .bias_row = p == 0 ? t->species + first : NULL, .work = {work, work + NET_ROWS_MAX * net->ld_hidden}};
     gather_input(run, first, last, worker, m.work[1], m.ldx);
-    real *y = run_mlp(net, &m, last - first);
-    const size_t ldy = (size_t)mlp->layer[mlp->n_layers - 1].ld_out;
+    size_t ldy;
+    const real *y = run_mlp(net, &m, mlp->n_layers, last - first, &ldy);
     if (!last_pass) {
         update_features(run, first, last, y, ldy);
         return;
     }
     real *aim = t->aim + (size_t)first * ldy;
     memcpy(aim, y, (size_t)(last - first) * ldy * sizeof(real));
-    run_heads(run, first, last, aim, ldy, m.work);
+    for (int h = 0; h < net->n_heads; h++)
+        run_head(run, h, first, last, aim, ldy, m.work);
 }
 
 static void features_task(void *ctx, int64_t task, int worker)

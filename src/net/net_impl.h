@@ -16,6 +16,7 @@ typedef struct net_layer {
     int gelu;
     real *w_fwd, *w_bwd;   /* packed */
     real *bias;            /* [ld_out], or in pass 0's first layer [species][ld_out] */
+    real *plain;           /* [n_out][n_in] of a head's last layer if it is linear (kernel linear_out), else NULL */
 } net_layer;
 
 typedef struct net_mlp {

@@ -96,8 +96,26 @@ static void build_bwd(kt_problem *p, int size)
     snprintf(p->label, sizeof p->label, "rows %d out %d in %d%s", s.rows, s.n_k, a->n_in, s.gelu ? " slope" : "");
 }
 
+static void build_out(kt_problem *p, int size)
+{
+    const layer_size s = size_of(size);
+    const size_t rows = (size_t)s.rows, n_k = (size_t)s.n_k;
+    aim_linear_out_args *a = &p->args.linear_out;
+    *a = (aim_linear_out_args){.n_in = s.n_k, .n_out = s.panels, .ldx = n_k + 3};
+    a->w = AIM_NAMED(kt_reals)(p, n_k * (size_t)s.panels);
+    a->bias = AIM_NAMED(kt_reals)(p, (size_t)s.panels);
+    a->x = AIM_NAMED(kt_reals)(p, rows * a->ldx);
+    a->out = AIM_NAMED(kt_block)(p, rows * (size_t)s.panels, sizeof *a->out);
+    p->n = s.rows;
+    p->terms = s.n_k;
+    AIM_NAMED(kt_add_output)(p, "out", a->out, sizeof *a->out, NULL, (size_t)s.panels, 0);
+    p->flops = 2.0 * s.rows * s.n_k * s.panels;
+    snprintf(p->label, sizeof p->label, "rows %d in %d out %d", s.rows, s.n_k, s.panels);
+}
+
 const kt_case AIM_NAMED(kt_linear_cases)[] = {
     {"linear_fwd", SIZES, build_fwd},
     {"linear_bwd", SIZES, build_bwd},
+    {"linear_out", SIZES, build_out},
     {NULL, 0, NULL},
 };

@@ -41,6 +41,7 @@ typedef struct kt_problem {
         aim_pair_features_args features;
         aim_conv_args conv;
         aim_linear_args linear;
+        aim_linear_out_args linear_out;
         aim_charge_args charge;
         aim_gather_args gather;
         aim_conv_op_args conv_op;

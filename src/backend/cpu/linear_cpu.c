@@ -14,6 +14,7 @@ enum { TILE = 12 };
 #else
 enum { TILE = 6 };
 #endif
+enum { K_BLOCK = 8 * AIM_K_CHUNK };
 enum { AHEAD = 32 }; /* steps of k between a prefetch and its use: the weights of small batches stream from the last-level cache */
 
 void AIM_KERNEL_FN(pack)(const real *w, size_t k_stride, size_t c_stride, int n_k, int n_c, real *out)
@@ -24,15 +25,12 @@ void AIM_KERNEL_FN(pack)(const real *w, size_t k_stride, size_t c_stride, int n_
                 *out++ = w[(size_t)k * k_stride + (size_t)(c0 + c) * c_stride];
 }
 
-/* y[r][0..PANEL) = or += sum_k x[r][k] panel[k], k < n_k, for TILE rows of which n_rows are stored. */
-AIM_INLINE void tile_product(const real *AIM_RESTRICT x, size_t ldx, const real *AIM_RESTRICT panel, int n_k, int n_rows, int add,
-                             real *AIM_RESTRICT y, size_t ldy)
+/* acc[r] = sum over n steps of k, sequentially: TILE rows times one panel. */
+AIM_INLINE void tile_chunk(const real *const row[TILE], const real *AIM_RESTRICT panel, int k0, int n, vreal acc[TILE][2])
 {
-    const real *row[TILE];
     for (int r = 0; r < TILE; r++)
-        row[r] = x + (size_t)(r < n_rows ? r : n_rows - 1) * ldx;
-    vreal acc[TILE][2] = {{{0}}};
-    for (int k = 0; k < n_k; k++) {
+        acc[r][0] = acc[r][1] = (vreal){0};
+    for (int k = k0; k < k0 + n; k++) {
         const vreal b0 = vload(panel + (size_t)k * AIM_PANEL), b1 = vload(panel + (size_t)k * AIM_PANEL + VL);
         __builtin_prefetch(panel + (size_t)(k + AHEAD) * AIM_PANEL);
 #pragma GCC unroll 12
@@ -42,25 +40,39 @@ AIM_INLINE void tile_product(const real *AIM_RESTRICT x, size_t ldx, const real 
             acc[r][1] += a * b1;
         }
     }
-#pragma GCC unroll 12
+}
+
+/* y[r][0..PANEL) = (or +=) sum of the chunks of n_k steps, for TILE rows of which n_rows are stored. */
+AIM_INLINE void tile_product(const real *AIM_RESTRICT x, size_t ldx, const real *AIM_RESTRICT panel, int n_k, int n_rows, int add,
+                             real *AIM_RESTRICT y, size_t ldy)
+{
+    const real *row[TILE];
+    vreal sum[TILE][2], acc[TILE][2];
     for (int r = 0; r < TILE; r++) {
-        if (r >= n_rows)
-            break;
-        real *out = y + (size_t)r * ldy;
-        if (add) {
-            acc[r][0] += vload(out);
-            acc[r][1] += vload(out + VL);
+        const size_t from = (size_t)(r < n_rows ? r : n_rows - 1);
+        row[r] = x + from * ldx;
+        sum[r][0] = add ? vload(y + from * ldy) : (vreal){0};
+        sum[r][1] = add ? vload(y + from * ldy + VL) : (vreal){0};
+    }
+    for (int k0 = 0; k0 < n_k; k0 += AIM_K_CHUNK) {
+        tile_chunk(row, panel, k0, n_k - k0 < AIM_K_CHUNK ? n_k - k0 : AIM_K_CHUNK, acc);
+#pragma GCC unroll 12
+        for (int r = 0; r < TILE; r++) {
+            sum[r][0] += acc[r][0];
+            sum[r][1] += acc[r][1];
         }
-        vstore(out, acc[r][0]);
-        vstore(out + VL, acc[r][1]);
+    }
+    for (int r = 0; r < n_rows && r < TILE; r++) {
+        vstore(y + (size_t)r * ldy, sum[r][0]);
+        vstore(y + (size_t)r * ldy + VL, sum[r][1]);
     }
 }
 
-/* One panel of columns for all rows [first, last). */
+/* One panel of columns for all rows [first, last), in blocks of k whose part of the panel stays in the first-level cache. */
 static void panel_product(const real *x, size_t ldx, const real *panel, int n_k, int64_t first, int64_t last, real *y, size_t ldy)
 {
-    for (int k0 = 0; k0 < n_k; k0 += AIM_K_CHUNK) {
-        const int n = n_k - k0 < AIM_K_CHUNK ? n_k - k0 : AIM_K_CHUNK;
+    for (int k0 = 0; k0 < n_k; k0 += K_BLOCK) {
+        const int n = n_k - k0 < K_BLOCK ? n_k - k0 : K_BLOCK;
         for (int64_t r = first; r < last; r += TILE)
             tile_product(x + (size_t)r * ldx + k0, ldx, panel + (size_t)k0 * AIM_PANEL, n, (int)(last - r < TILE ? last - r : TILE), k0 > 0,
                          y + (size_t)r * ldy, ldy);
@@ -102,4 +114,16 @@ void AIM_KERNEL_FN(linear_bwd)(const aim_linear_args *a, int64_t first, int64_t 
             }
     for (int c = 0; c < a->n_in; c += AIM_PANEL)
         panel_product(a->y, a->ldy, a->w + (size_t)c * (size_t)a->n_out, a->n_out, first, last, a->gx + c, a->ldgx);
+}
+
+void AIM_KERNEL_FN(linear_out)(const aim_linear_out_args *a, int64_t first, int64_t last)
+{
+    for (int64_t r = first; r < last; r++)
+        for (int c = 0; c < a->n_out; c++) {
+            const real *x = a->x + (size_t)r * a->ldx, *w = a->w + (size_t)c * (size_t)a->n_in;
+            double part[4] = {(double)a->bias[c]};
+            for (int k = 0; k < a->n_in; k++)
+                part[k % 4] += (double)x[k] * (double)w[k];
+            a->out[r * a->n_out + c] = (part[0] + part[1]) + (part[2] + part[3]);
+        }
 }

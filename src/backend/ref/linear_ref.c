@@ -54,3 +54,10 @@ void AIM_REF_FN(linear_bwd)(const aim_linear_args *a, int64_t first, int64_t las
             a->gx[(size_t)r * a->ldgx + (size_t)k] = (real)dot(gy, a->w + (size_t)k * (size_t)a->n_out, a->n_out);
     }
 }
+
+void AIM_REF_FN(linear_out)(const aim_linear_out_args *a, int64_t first, int64_t last)
+{
+    for (int64_t r = first; r < last; r++)
+        for (int c = 0; c < a->n_out; c++)
+            a->out[r * a->n_out + c] = dot(a->x + (size_t)r * a->ldx, a->w + (size_t)c * (size_t)a->n_in, a->n_in) + (double)a->bias[c];
+}
