@@ -90,6 +90,8 @@ struct aimnet_calc {
     aim_kept *kept;                   /* [n_kept][n_extra] */
     double *kept_values;
     size_t kept_capacity, kept_values_capacity, kept_values_used;
+    int32_t *index;                   /* structures of the batch being chosen; kept from call to call */
+    size_t index_capacity;
 };
 typedef struct aimnet_calc aim_calc;
 

@@ -220,9 +220,12 @@ static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int
 
 aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet_result *results)
 {
-    int32_t *index;
     AIM_TRY(aim_extras_start(c, n));
-    AIM_TRY(aim_new(&c->alloc, (size_t)n, sizeof *index, "batch index", &index));
+    if ((size_t)n > c->index_capacity) {
+        AIM_TRY(aim_grow(&c->alloc, 0, (size_t)n, sizeof *c->index, "batch index", &c->index));
+        c->index_capacity = (size_t)n;
+    }
+    int32_t *const index = c->index;
     for (int k = 0; k < n; k++) {
         aim_result_clear(&results[k]);
         const aim_status status = aim_check_system(c, &systems[k], &results[k], results[k].warnings, sizeof results[k].warnings);
@@ -235,7 +238,6 @@ aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet
         while ((count = choose_batch(c, systems, n, results, periodic, &next, index, &want)) > 0)
             run_or_split(c, systems, index, count, want, results);
     }
-    aim_free(&c->alloc, index);
     int failed = 0;
     for (int k = 0; k < n; k++)
         failed += results[k].status != AIMNET_OK;
