@@ -25,6 +25,8 @@ AIM_NODISCARD aim_status aim_nlist_count(aim_nlist *nlist, const aim_batch *batc
 /* Makes room in `pairs` for a list of n_pairs; contents lost. shift and reverse are released when not wanted. */
 AIM_NODISCARD aim_status aim_pairs_reserve(aim_pairs *pairs, const aim_alloc *alloc, int64_t n_atoms, int64_t n_pairs, int want_shift,
                                            int want_reverse);
+/* Index of (i, j, S) in row i of a sorted list, or -1. */
+int64_t aim_pairs_find(const aim_pairs *pairs, int32_t i, int32_t j, const int32_t *s);
 /* ERR_INTERNAL with the first violated invariant of nlist.h: offsets, indices, order, systems, opposite pairs, shifts only along periodic
  * directions, distances below the cutoff (INFINITY: any). That no pair is missing is not checked here. */
 AIM_NODISCARD aim_status aim_pairs_check(const aim_pairs *pairs, const aim_batch *batch, double cutoff);

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
+#include "backend/isa.h"
 #include "nlist/lists.h"
 
 enum { SERIAL_ATOMS = 512, ATOMS_PER_TASK = 128 };
@@ -138,8 +139,8 @@ aim_status aim_pairs_reserve(aim_pairs *l, const aim_alloc *alloc, int64_t n_ato
 
 static const aim_scan *choose_scan(void)
 {
-#if defined(AIM_NLIST_AVX2) && (defined(__GNUC__) || defined(__clang__))
-    if (__builtin_cpu_supports("avx2"))
+#ifdef AIM_NLIST_AVX2
+    if (aim_cpu_isa() >= AIM_ISA_AVX2)
         return aim_scan_avx2();
 #endif
     return aim_scan_base();

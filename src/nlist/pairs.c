@@ -20,8 +20,7 @@ static void get_shift(const aim_pairs *l, int64_t p, aim_shift s)
     memcpy(s, l->shift ? l->shift[p] : none, sizeof none);
 }
 
-/* Index of (i, j, S) in row i, or -1. */
-static int64_t find_pair(const aim_pairs *l, int32_t i, int32_t j, const aim_shift s)
+int64_t aim_pairs_find(const aim_pairs *l, int32_t i, int32_t j, const int32_t *s)
 {
     int64_t low = l->row[i], high = l->row[i + 1];
     while (low < high) {
@@ -71,7 +70,7 @@ static aim_status check_opposite(const aim_pairs *l, const aim_batch *b, int32_t
     get_shift(l, p, s);
     for (int d = 0; d < 3; d++)
         back[d] = -s[d];
-    const int64_t found = find_pair(l, j, i, back);
+    const int64_t found = aim_pairs_find(l, j, i, back);
     if (found < 0)
         return AIM_FAIL(AIMNET_ERR_INTERNAL, "the opposite of pair (%d, %d, %d %d %d) is missing", i, j, s[0], s[1], s[2]);
     if (l->reverse && l->reverse[p] != found)

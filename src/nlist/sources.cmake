@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The search exists for the base instruction set and, on x86-64, for AVX2: nlist.c chooses when it runs. No contraction of
 # multiplications and additions anywhere in this folder, so that both decide alike whether a pair is inside the cutoff.
-set(AIM_NLIST_SOURCES lattice.c nlist.c pairs.c place.c reverse.c scan_base.c)
+set(AIM_NLIST_SOURCES atoms.c lattice.c matrix.c nlist.c pairs.c place.c reverse.c scan_base.c skin.c wrap.c)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
     list(APPEND AIM_NLIST_SOURCES scan_avx2.c)
     set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/nlist.c PROPERTIES COMPILE_DEFINITIONS AIM_NLIST_AVX2=1)
