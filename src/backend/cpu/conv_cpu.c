@@ -15,6 +15,7 @@ enum { RF = 4 };
 #else
 enum { RF = 2 };
 #endif
+enum { WIDE = AIM_LANES / VL < 4 ? AIM_LANES / VL : 4 }; /* vectors side by side in the projection: independent sums hide latency */
 
 /* w[m][d][g] = gs w_d of atom i's row, sign = -1 for the reversed pairs */
 static void weigh_row(const aim_conv_args *a, int64_t i, real sign, real *w)
@@ -36,15 +37,20 @@ static void project(const aim_conv_args *a, int64_t i, const real *s)
     real *v = a->v + (size_t)i * (size_t)(3 * a->nf * hp);
     for (int f = 0; f < a->nf; f++, s += 4 * gp, v += 3 * hp) {
         memcpy(xs + f * gp, s, (size_t)gp * sizeof *xs);
-        for (int h = 0; h < hp; h += VL) {
-            vreal acc[3] = {{0}};
-            for (int g = 0; g < gp; g++) {
-                const vreal w = vload(a->agh + ((size_t)f * (size_t)gp + (size_t)g) * (size_t)hp + h);
-                for (int d = 0; d < 3; d++)
-                    acc[d] += w * vset(s[(d + 1) * gp + g]);
-            }
+        const real *agh = a->agh + (size_t)f * (size_t)gp * (size_t)hp;
+        for (int h = 0; h < hp; h += WIDE * VL) {
+            vreal acc[3][WIDE] = {{{0}}};
+            for (int g = 0; g < gp; g++)
+#pragma GCC unroll 3
+                for (int d = 0; d < 3; d++) {
+                    const vreal x = vset(s[(d + 1) * gp + g]);
+#pragma GCC unroll 4
+                    for (int k = 0; k < WIDE; k++)
+                        acc[d][k] += vload(agh + g * hp + h + k * VL) * x;
+                }
             for (int d = 0; d < 3; d++)
-                vstore(v + d * hp + h, acc[d]);
+                for (int k = 0; k < WIDE; k++)
+                    vstore(v + d * hp + h + k * VL, acc[d][k]);
         }
         for (int h = 0; h < a->ncomb; h++)
             xv[f * a->ncomb + h] = v[h] * v[h] + v[hp + h] * v[hp + h] + v[2 * hp + h] * v[2 * hp + h];
@@ -184,15 +190,22 @@ void AIM_KERNEL_FN(conv_project_bwd)(const aim_conv_args *a, int64_t first, int6
         real *out = a->gs_adj + (size_t)i * (size_t)(4 * a->nf * gp);
         for (int f = 0; f < a->nf; f++, v += 3 * hp, out += 4 * gp) {
             memcpy(out, gxs + f * gp, (size_t)gp * sizeof *out);
-            for (int g = 0; g < gp; g += VL) {
-                vreal acc[3] = {{0}};
+            const real *agh_t = a->agh_t + (size_t)f * (size_t)hp * (size_t)gp;
+            for (int g = 0; g < gp; g += WIDE * VL) {
+                vreal acc[3][WIDE] = {{{0}}};
                 for (int h = 0; h < a->ncomb; h++) {
-                    const vreal w = vload(a->agh_t + ((size_t)f * (size_t)hp + (size_t)h) * (size_t)gp + g) * vset(R(2.0) * gxv[f * a->ncomb + h]);
-                    for (int d = 0; d < 3; d++)
-                        acc[d] += w * vset(v[d * hp + h]);
+                    const real twice = R(2.0) * gxv[f * a->ncomb + h];
+#pragma GCC unroll 3
+                    for (int d = 0; d < 3; d++) {
+                        const vreal x = vset(twice * v[d * hp + h]);
+#pragma GCC unroll 4
+                        for (int k = 0; k < WIDE; k++)
+                            acc[d][k] += vload(agh_t + h * gp + g + k * VL) * x;
+                    }
                 }
                 for (int d = 0; d < 3; d++)
-                    vstore(out + (d + 1) * gp + g, acc[d]);
+                    for (int k = 0; k < WIDE; k++)
+                        vstore(out + (d + 1) * gp + g + k * VL, acc[d][k]);
             }
         }
     }

@@ -30,6 +30,7 @@ AIM_INLINE void tile_chunk(const real *const row[TILE], const real *AIM_RESTRICT
 {
     for (int r = 0; r < TILE; r++)
         acc[r][0] = acc[r][1] = (vreal){0};
+#pragma GCC unroll 4
     for (int k = k0; k < k0 + n; k++) {
         const vreal b0 = vload(panel + (size_t)k * AIM_PANEL), b1 = vload(panel + (size_t)k * AIM_PANEL + VL);
         __builtin_prefetch(panel + (size_t)(k + AHEAD) * AIM_PANEL);
