@@ -10,6 +10,7 @@
 
 enum {
     WINDOW = 1 << 18,    /* first size, bytes */
+    SLACK = 4096,        /* of the window of a small file */
     PEEK_LINES = 4,      /* an SDF file shows itself on line 4 */
     PEEK_BYTES = 1 << 16,
 };
@@ -30,7 +31,9 @@ static aim_status make_room(aim_lines *l)
     }
     if (l->capacity - l->end > l->capacity / 4)
         return AIMNET_OK;
-    const size_t capacity = l->capacity ? 2 * l->capacity : WINDOW;
+    const int small = l->source.size >= 0 && l->source.size < WINDOW / 2;
+    const size_t first = small ? (size_t)(2 * l->source.size + SLACK) : WINDOW;
+    const size_t capacity = l->capacity ? 2 * l->capacity : first;
     AIM_TRY(aim_grow(&l->source.alloc, l->end, capacity, 1, "a line of a structure file", &l->data));
     l->capacity = capacity;
     return AIMNET_OK;

@@ -199,21 +199,20 @@ static aim_sdf_totals total(const properties *p, int32_t n_atoms)
     return sum;
 }
 
-/* Everything behind the atoms, up to "M  END" or the end of the record. */
-static aim_status read_rest(aimnet_reader *r, const aimnet_frame *f, int64_t n_bonds, int versioned,
-                            properties *p)
+/* Everything behind the atoms, up to "M  END". */
+static aim_status read_rest(aimnet_reader *r, const aimnet_frame *f, int64_t n_bonds, properties *p)
 {
     aim_line line;
     for (int64_t i = 0;; i++) {
         AIM_TRY(aim_sdf_line(r, &line));
         const aim_span text = span_of(&line);
         const int end = aim_span_starts(text, "M  END");
-        if ((!line.text && versioned) || ((!line.text || end) && i < n_bonds))
+        if (!line.text || (end && i < n_bonds))
             return AIM_READER_FAIL(r, line.number,
                                    "the record ends %lld line(s) behind the atoms; expected %lld bond(s) "
                                    "and \"M  END\"",
                                    (long long)i, (long long)n_bonds);
-        if (!line.text || end)
+        if (end)
             return AIMNET_OK;
         const int charge = aim_span_starts(text, "M  CHG");
         if (i >= n_bonds && (charge || aim_span_starts(text, "M  RAD")))
@@ -248,7 +247,6 @@ static aim_status read_table(aimnet_reader *r, aimnet_frame *f, const aim_line *
                              aim_sdf_totals *sum)
 {
     const int64_t number = counts->number;
-    const int versioned = is_version(span_of(counts), "V2000");
     int64_t n_atoms, n_bonds;
     if (is_version(span_of(counts), "V3000"))
         return aim_sdf_v3000(r, f, sum);
@@ -256,7 +254,7 @@ static aim_status read_table(aimnet_reader *r, aimnet_frame *f, const aim_line *
     AIM_TRY_AT(r, number, aim_frame_reserve(f, &r->lines, n_atoms, AIM_SDF_MIN_ATOM_BYTES));
     AIM_TRY(read_atoms(r, f, n_atoms, sum));
     properties p = {0};
-    AIM_TRY(read_rest(r, f, n_bonds, versioned, &p));
+    AIM_TRY(read_rest(r, f, n_bonds, &p));
     if (p.superseded)
         *sum = total(&p, f->n_atoms);
     return AIMNET_OK;

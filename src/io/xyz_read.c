@@ -5,7 +5,7 @@
  * the periodic axes (default: all three with a Lattice), charge or total_charge, mult or multiplicity or spin (all 2S+1) in any
  * case. In free text such keys count only with a plain integer behind '='. Lines VEC1..VEC3 after the atoms are cell vectors, too.
  *
- * A frame is accepted only when what follows it cannot be one more atom. After a bad frame the reader counts the announced lines and
+ * A frame is accepted only when what follows it does not look like one more atom. After a bad frame the reader counts the announced lines and
  * goes on if a number of atoms stands there; otherwise it looks for a line with nothing but an integer, followed by a line
  * that is no atom and one that is. So no atom is ever given to another frame. Registered in readers.def. */
 #include "io/reader.h"
@@ -279,11 +279,20 @@ static aim_status read_vector(aimnet_frame *f, aim_span line, int *is_vector)
     return aim_reader_coordinates(field, f->cell + 3 * i);
 }
 
+/* One more atom, even a damaged one: an element with something behind it. */
+static int is_like_atom(const layout *columns, aim_span line)
+{
+    atom a;
+    aim_span rest = line;
+    const aim_span first = aim_scan_token(&rest);
+    const int element = aim_element_from_text(first.text, first.size) > 0;
+    return (element && aim_span_trim(rest).size > 0) || !read_atom(columns, line, &a);
+}
+
 /* The line after the frame must not be one more atom. */
 static aim_status check_end(aimnet_reader *r, aimnet_frame *f, const layout *columns)
 {
     aim_line line;
-    atom a;
     int is_vector;
     do {
         if (aim_lines_next(&r->lines, &line) != AIMNET_OK)
@@ -295,7 +304,7 @@ static aim_status check_end(aimnet_reader *r, aimnet_frame *f, const layout *col
         AIM_TRY_AT(r, line.number, read_vector(f, span_of(&line), &is_vector));
     } while (is_vector);
     aim_lines_unread(&r->lines);
-    if (!read_atom(columns, span_of(&line), &a) || !read_atom(&plain_layout, span_of(&line), &a))
+    if (is_like_atom(columns, span_of(&line)))
         return AIM_READER_FAIL(r, line.number,
                                "one more atom; expected the end of the structure, since line %lld announces "
                                "%d atom(s)",

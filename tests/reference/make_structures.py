@@ -320,7 +320,7 @@ def sd_files():
         " -999.0234-1000.1234 1000.1234 N   0  0\nM  END\n")
     free = "free format\n\n\n  2  1  0 V2000\n 0.0 0.0 0.123456789 C 0 5\n1.2 0 0.123456789 O 0 0\n  1  2  3\nM  END\n"
     add("free_format.mol", free, "sdf", "hand", [frame([6, 8], [[0, 0, 0.123456789], [1.2, 0, 0.123456789]], -1)])
-    add("no_version.mol", ETHYL.replace(" V2000", ""), "sdf", "hand", [frame([6, 6], [[0, 0, 0], [1.54, 0, 0]])])
+    add("no_version.mol", ETHYL.replace(" V2000", "") + "M  END\n", "sdf", "hand", [frame([6, 6], [[0, 0, 0], [1.54, 0, 0]])])
     add("singlet_carbene.mol", ETHYL + "M  RAD  1   1   1\nM  END\n", "sdf", "hand", [frame([6, 6], [[0, 0, 0], [1.54, 0, 0]])])
     good = ETHYL + "M  END\n$$$$\n"
     fine = frame([6, 6], [[0, 0, 0], [1.54, 0, 0]])
@@ -334,6 +334,7 @@ def sd_files():
     bad("bad_charge_count.sdf", ETHYL + "M  CHG  2   1   1\nM  END\n$$$$\n" + good, [error(8), fine], "sdf")
     bad("bad_radical.sdf", ETHYL + "M  RAD  1   1   9\nM  END\n$$$$\n" + good, [error(8), fine], "sdf")
     bad("bad_cut.sdf", good + ETHYL, [fine, error(17)], "sdf")
+    bad("bad_no_end.mol", ETHYL.replace(" V2000", ""), [error(8)], "sdf")
     bad("bad_cut_atoms.sdf", good + ETHYL[:130], [fine, error(15)], "sdf")
     bad("bad_empty_record.sdf", good + "$$$$\n" + good, [fine, error(10), fine], "sdf")
     v3 = Chem.MolToMolBlock(molecule("O"), forceV3000=True)
