@@ -19,9 +19,10 @@ static aim_status check_index(const aimnet_atoms *in)
     int32_t before = -1;
     for (int32_t a = 0; a < in->n_atoms; a++) {
         const int32_t s = in->mol_idx[a];
-        if (s != before && s != before + 1)
-            return AIM_FAIL(AIMNET_ERR_ARG, "mol_idx[%d] is %d after %d: systems must be numbered 0, 1, ... in ascending order "
-                                            "without gaps", a, s, before);
+        if (s < 0 || (s != before && s != before + 1))
+            return AIM_FAIL(AIMNET_ERR_ARG, "mol_idx[%d] is %d where %d%s was expected: systems are numbered 0, 1, ... in "
+                                            "ascending order without gaps", a, s, before < 0 ? 0 : before,
+                            before < 0 ? "" : " or the next number");
         before = s;
     }
     if (before + 1 != n_systems)

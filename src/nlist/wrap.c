@@ -34,6 +34,10 @@ aim_status aim_wrapper_move(const aim_wrapper *w, const double x[3], double wrap
 {
     double total[3] = {0.0, 0.0, 0.0}, at[3], f[3], back[3];
     memcpy(at, x, sizeof at);
+    for (int d = 0; d < 3; d++)
+        if (!(fabs(x[d]) <= MAX_COORDINATE))
+            return AIM_FAIL(AIMNET_ERR_SYSTEM, "coordinate %c is %g; it must be a number of at most %g A", "xyz"[d], x[d],
+                            MAX_COORDINATE);
     for (int round = 0; round < 2; round++) {
         aim_vecmat3(at, w->inverse, f);
         for (int d = 0; d < 3; d++)
@@ -43,14 +47,9 @@ aim_status aim_wrapper_move(const aim_wrapper *w, const double x[3], double wrap
             at[d] = x[d] - back[d];
     }
     for (int d = 0; d < 3; d++) {
-        if (!(fabs(x[d]) <= MAX_COORDINATE))
-            return AIM_FAIL(AIMNET_ERR_SYSTEM, "coordinate %c is %g; it must be a number of at most %g A", "xyz"[d], x[d],
-                            MAX_COORDINATE);
         if (!(fabs(total[d]) < MAX_SHIFT))
             return AIM_FAIL(AIMNET_ERR_SYSTEM, "%g cell vectors from the cell along direction %d; at most %g", total[d], d,
                             MAX_SHIFT);
-    }
-    for (int d = 0; d < 3; d++) {
         wrapped[d] = at[d];
         shift[d] = (int32_t)total[d];
     }
