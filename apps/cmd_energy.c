@@ -37,8 +37,8 @@ static const cli_arg io_args[] = {
      .help = "also write extended XYZ with the results asked for"},
     {.name = "json", .letter = 'j', .kind = CLI_FLAG, AT(json),
      .help = "JSON Lines: one object per structure"},
-    {.name = "format", .kind = CLI_CHOICE, .meta = "FORMAT", .choices = "xyz|sdf|pdb", AT(format),
-     .help = "format of the input: xyz, sdf or pdb (default: recognised by content and name)"},
+    {.name = "format", .kind = CLI_CHOICE, .meta = "FORMAT", .choices = CLI_FORMATS, AT(format),
+     .help = CLI_FORMATS_HELP},
     {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, AT(quiet), .help = "no progress bar, no warnings"},
 };
 
@@ -138,8 +138,7 @@ static int prepare(const energy_context *c, workspace *w, const cli_batch *batch
 
 static void fail_record(energy_record *r, const char *message)
 {
-    snprintf(r->message, sizeof r->message, "%s:%lld: %s", r->item->file,
-             (long long)r->item->frame.line, message);
+    cli_place_message(r->message, r->item, message);
     r->error = r->message;
 }
 
@@ -279,12 +278,9 @@ static int run_batches(energy_context *c, cli_stream *stream, aimnet_writer *wri
 
 static int compute(energy_context *c, const char *const *files, int n_files)
 {
-    static const char *const formats[] = {"xyz", "sdf", "pdb"};
     const energy_options *o = c->options;
-    cli_stream stream = {.files = files, .n_files = n_files};
+    cli_stream stream = {.files = files, .n_files = n_files, .format = cli_format_name(&o->format)};
     aimnet_writer *writer = NULL;
-    if (o->format.given)
-        stream.format = formats[o->format.value];
     if (o->output && aimnet_writer_open(o->output, &writer) != AIMNET_OK) {
         cli_error("%s", aimnet_last_error());
         return CLI_FAILED;
@@ -301,8 +297,9 @@ static int compute(energy_context *c, const char *const *files, int n_files)
         cli_error("%s", aimnet_last_error());
         status = CLI_FAILED;
     }
+    const long long n = (long long)(c->n_done + c->n_failed);
     if (status == CLI_INTERRUPTED)
-        cli_error("interrupted after %lld structures", (long long)(c->n_done + c->n_failed));
+        cli_error("interrupted after %lld structure%s", n, n == 1 ? "" : "s");
     return status == CLI_OK && c->n_failed > 0 ? CLI_FAILED : status;
 }
 

@@ -101,16 +101,34 @@ void cli_printf(const char *format, ...)
         cli_out(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
 }
 
+static void hide_control_characters(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+    }
+}
+
+int cli_put_name(const char *name, int width)
+{
+    char shown[128];
+    const int size = (int)strlen(name);
+    if (size <= width)
+        snprintf(shown, sizeof shown, "%s", name);
+    else
+        snprintf(shown, sizeof shown, "...%s", name + size - width + 3);
+    hide_control_characters(shown);
+    cli_puts(shown);
+    return (int)strlen(shown);
+}
+
 static void message(const char *kind, const char *format, va_list args) CLI_PRINTF(2, 0);
 static void message(const char *kind, const char *format, va_list args)
 {
     char text[MESSAGE_SIZE];
     int n = snprintf(text, sizeof text, "aimnet: %s", kind);
     vsnprintf(text + n, sizeof text - (size_t)n - 1, format, args);
-    for (char *c = text; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-    }
+    hide_control_characters(text);
     n = (int)strlen(text);
     text[n] = '\n';
     cli_status_line(NULL);

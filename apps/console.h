@@ -23,6 +23,8 @@ void cli_console_start(void);
 void cli_out(const char *text, size_t size);
 void cli_puts(const char *text);
 void cli_printf(const char *format, ...) CLI_PRINTF(1, 2);
+/* A name that came from outside: control characters as '?'; of one longer than `width` the end, after "...". Returns the columns used. */
+int cli_put_name(const char *name, int width);
 int cli_out_flush(void);  /* 1: everything is written */
 int cli_out_failed(void); /* a write failed; the flush that met it has said so (a reader that left is not worth a word) */
 

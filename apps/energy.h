@@ -10,7 +10,7 @@ typedef struct energy_options {
     int forces, charges, dipole, quadrupole, stress, terms, outputs;
     int json, quiet;
     const char *output;       /* -o */
-    cli_int format;           /* 0 xyz, 1 sdf, 2 pdb, if given */
+    cli_int format;
     cli_engine_options engine;
 } energy_options;
 
@@ -21,7 +21,7 @@ typedef struct energy_record {
     aimnet_result result;
     const char *error;        /* "FILE:LINE: ...", or NULL */
     int index;                /* of the system in the last evaluation, for the model's further outputs */
-    char message[AIMNET_MESSAGE_SIZE + 512];
+    char message[CLI_MESSAGE_SIZE];
 } energy_record;
 
 typedef struct energy_context {

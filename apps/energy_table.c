@@ -21,22 +21,6 @@ static int wants_blocks(const energy_options *o)
            o->outputs;
 }
 
-/* The end of a long name says more than its start: "...project/run7/mol.xyz". */
-static void print_name(const char *name, int width)
-{
-    const int size = (int)strlen(name);
-    char shown[64];
-    if (size <= width)
-        snprintf(shown, sizeof shown, "%s", name);
-    else
-        snprintf(shown, sizeof shown, "...%s", name + size - width + 3);
-    for (char *p = shown; *p; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = '?';
-    }
-    cli_printf("%-*s", width, shown);
-}
-
 static const char *formula_of(const energy_record *r, char *text, size_t size)
 {
     if (aimnet_formula(r->system.numbers, r->system.n_atoms, text, size) != AIMNET_OK)
@@ -47,12 +31,12 @@ static const char *formula_of(const energy_record *r, char *text, size_t size)
 static void header(const energy_context *c)
 {
     cli_printf("%-*s %6s  %-12s %6s %6s %4s %*s%s\n", c->file_width, "file", "frame", "formula", "atoms",
-               "charge", "mult", 17 + decimals(c) - 6, "energy/eV", c->is_ensemble ? "    std/eV" : "");
+               "charge", "mult", 16 + decimals(c) - 6, "energy/eV", c->is_ensemble ? "   std/eV" : "");
 }
 
 void energy_table_start(energy_context *c, const char *const *files, int n_files)
 {
-    const int limit = c->is_ensemble || decimals(c) > 6 ? 14 : 23;
+    const int limit = c->is_ensemble ? 14 : decimals(c) > 6 ? 20 : 23;
     int width = 4;
     for (int i = 0; i < n_files; i++) {
         const int size = strlen(files[i]) > 99 ? 99 : (int)strlen(files[i]);
@@ -69,16 +53,16 @@ void energy_table_start(energy_context *c, const char *const *files, int n_files
 static void row(const energy_context *c, const energy_record *r)
 {
     char formula[2048];
-    print_name(r->item->file, c->file_width);
-    cli_printf(" %6lld  ", (long long)r->item->index);
+    const int used = cli_put_name(r->item->file, c->file_width);
+    cli_printf("%*s %6lld  ", c->file_width - used, "", (long long)r->item->index);
     if (r->error) {
         cli_puts("failed\n");
         return;
     }
     cli_printf("%-12s %6d %6g %4g %*.*f", formula_of(r, formula, sizeof formula), r->system.n_atoms,
-               r->system.charge, r->system.mult, 17 + decimals(c) - 6, decimals(c), r->result.energy);
+               r->system.charge, r->system.mult, 16 + decimals(c) - 6, decimals(c), r->result.energy);
     if (c->is_ensemble)
-        cli_printf(" %9.6f", r->result.energy_std);
+        cli_printf(" %8.6f", r->result.energy_std);
     cli_puts("\n");
 }
 
@@ -134,19 +118,24 @@ static void tensors(const aimnet_result *r)
     }
 }
 
+static int force_width(const aimnet_result *r)
+{
+    return r->forces_std ? 11 : 12;
+}
+
 static void atom_header(const energy_context *c, const aimnet_result *r)
 {
     cli_puts("\n    atom   ");
     if (r->charges)
         cli_printf("%10s", "charge/e");
     if (r->charges_std)
-        cli_printf("%9s", "std");
+        cli_printf("%8s", "std");
     if (r->spin_charges)
-        cli_printf("%10s", "spin/e");
+        cli_printf("%9s", "spin/e");
     if (c->options->forces)
-        cli_printf("%12s%12s%12s", "Fx eV/A", "Fy eV/A", "Fz eV/A");
+        cli_printf("%*s%*s%*s", force_width(r), "Fx eV/A", force_width(r), "Fy eV/A", force_width(r), "Fz eV/A");
     if (r->forces_std)
-        cli_printf("%9s", "|std|");
+        cli_printf("%8s", "|std|");
     cli_puts("\n");
 }
 
@@ -163,13 +152,13 @@ static void atoms(const energy_context *c, const energy_record *r)
         if (result->charges)
             cli_printf("%10.5f", rounded(result->charges[i], 1e-5));
         if (result->charges_std)
-            cli_printf("%9.5f", result->charges_std[i]);
+            cli_printf("%8.5f", result->charges_std[i]);
         if (result->spin_charges)
-            cli_printf("%10.5f", rounded(result->spin_charges[i], 1e-5));
+            cli_printf("%9.5f", rounded(result->spin_charges[i], 1e-5));
         if (f) {
             const double norm = norm3(f + 3 * i);
             for (int d = 0; d < 3; d++)
-                cli_printf("%12.6f", rounded(f[3 * i + d], 1e-6));
+                cli_printf("%*.6f", force_width(result), rounded(f[3 * i + d], 1e-6));
             sum += norm * norm;
             if (norm > largest) {
                 largest = norm;
@@ -177,7 +166,7 @@ static void atoms(const energy_context *c, const energy_record *r)
             }
         }
         if (result->forces_std)
-            cli_printf("%9.5f", norm3(result->forces_std + 3 * i));
+            cli_printf("%8.5f", norm3(result->forces_std + 3 * i));
         cli_puts("\n");
     }
     if (f)
@@ -210,7 +199,7 @@ static void block(energy_context *c, const energy_record *r)
     if (c->header_done)
         cli_puts("\n");
     c->header_done = 1;
-    print_name(r->item->file, (int)strlen(r->item->file) < 60 ? (int)strlen(r->item->file) : 60);
+    cli_put_name(r->item->file, 36);
     cli_printf(", frame %lld", (long long)r->item->index);
     if (r->error) {
         cli_puts(": failed\n");

@@ -88,23 +88,38 @@ static void fill_options(const cli_engine_options *o, cli_engine *e)
     a->batch_atoms = o->batch_atoms.value;
 }
 
+static void note_if(cli_engine *e, int given, const char *option, const char *why)
+{
+    char text[200];
+    if (!given)
+        return;
+    snprintf(text, sizeof text, "%s has no effect: %s", option, why);
+    note(e, text);
+}
+
 /* Options that change nothing, now that the calculator has said what it adds. */
 static void note_options_without_effect(const cli_engine_options *o, cli_engine *e)
 {
+    static const char no_coulomb[] = "no Coulomb energy is added to this model";
+    static const char no_cutoff[] = "no Coulomb method with a cutoff is in use";
+    static const char no_dispersion[] = "no dispersion energy is added to this model";
     const int has_coulomb = aimnet_calc_has_external_coulomb(e->calc);
     const int has_dispersion = aimnet_calc_has_external_dftd3(e->calc);
-    const int dsf = aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_DSF;
-    if (o->coulomb.given && o->coulomb.value == 0 && !has_coulomb) /* dsf: the library says so */
-        note(e, "--coulomb has no effect: no Coulomb energy is added to this model");
-    if ((o->coulomb_cutoff.given || o->dsf_alpha.given) && !(has_coulomb && dsf))
-        note(e, "--coulomb-cutoff and --dsf-alpha have no effect without --coulomb dsf");
-    if (o->lr_cutoff.given && !(has_coulomb && dsf))
-        note(e, has_dispersion ? "--lr-cutoff changes the dispersion cutoff only: no Coulomb method with a "
-                                 "cutoff is in use"
-                               : "--lr-cutoff has no effect: nothing with a cutoff is added to this model");
-    if ((o->d3_cutoff.given || o->d3_smoothing.given) && !has_dispersion)
-        note(e, "--d3-cutoff and --d3-smoothing have no effect: no dispersion energy is added to this "
-                "model");
+    const int dsf = has_coulomb && aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_DSF;
+    if (!has_coulomb && o->coulomb.value == 0) /* otherwise the library says so */
+        note_if(e, o->coulomb.given, "--coulomb", no_coulomb);
+    if (!dsf) {
+        note_if(e, o->coulomb_cutoff.given, "--coulomb-cutoff", no_cutoff);
+        note_if(e, o->dsf_alpha.given, "--dsf-alpha", no_cutoff);
+    }
+    if (!dsf && has_dispersion)
+        note_if(e, o->lr_cutoff.given, "--lr-cutoff on Coulomb", no_cutoff);
+    if (!dsf && !has_dispersion)
+        note_if(e, o->lr_cutoff.given, "--lr-cutoff", "nothing with a cutoff is in use");
+    if (!has_dispersion) {
+        note_if(e, o->d3_cutoff.given, "--d3-cutoff", no_dispersion);
+        note_if(e, o->d3_smoothing.given, "--d3-smoothing", no_dispersion);
+    }
 }
 
 static void warn_lines(const char *lines)

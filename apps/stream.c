@@ -11,6 +11,17 @@
 
 #include "console.h"
 
+const char *cli_format_name(const cli_int *format)
+{
+    static const char *const names[] = {"xyz", "sdf", "pdb"};
+    return format->given ? names[format->value] : NULL;
+}
+
+void cli_place_message(char message[CLI_MESSAGE_SIZE], const cli_item *item, const char *what)
+{
+    snprintf(message, CLI_MESSAGE_SIZE, "%s:%lld: %s", item->file, (long long)item->frame.line, what);
+}
+
 static int set_error(cli_item *item, const char *file, int64_t index, const char *message)
 {
     const size_t size = strlen(message) + 1;

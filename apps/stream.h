@@ -5,6 +5,12 @@
 #define CLI_STREAM_H
 
 #include "aimnet_io.h"
+#include "args.h"
+
+/* The option --format of every command that reads structures. */
+#define CLI_FORMATS      "xyz|sdf|pdb"
+#define CLI_FORMATS_HELP "format of the input: xyz, sdf or pdb (default: recognised by content and name)"
+const char *cli_format_name(const cli_int *format); /* NULL if not given */
 
 typedef struct cli_item {
     aimnet_frame frame;       /* reused from item to item */
@@ -12,6 +18,10 @@ typedef struct cli_item {
     int64_t index;            /* of the frame in its file */
     char *error;              /* "FILE:LINE: ..." if it could not be read, else NULL */
 } cli_item;
+
+enum { CLI_MESSAGE_SIZE = 2048 };
+/* "FILE:LINE: what", with the line on which the structure starts. */
+void cli_place_message(char message[CLI_MESSAGE_SIZE], const cli_item *item, const char *what);
 
 typedef struct cli_stream {
     const char *const *files;
