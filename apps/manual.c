@@ -19,10 +19,12 @@ typedef struct section {
 static const section common[] = {
     {"Input files",
      "Structures are read from XYZ, extended XYZ, SDF/mol and PDB files, recognised by content and name; '-' is standard "
-     "input. A file may hold any number of frames and may be larger than memory. Total charge and multiplicity come from the "
+     "input; gzip-compressed files are read as they are. A file may hold any number of frames and may be larger than memory. Total charge and multiplicity come from the "
      "file (charge=-1 mult=2 on the comment line of an XYZ file, M CHG lines in SDF), else they are 0 and 1; --charge and --mult "
      "override the file.\n"
-     "A structure that cannot be read or computed is reported, and all others are still computed."},
+     "A structure that cannot be read or computed is reported, and all others are still computed.\n"
+     "A program that feeds structures through a pipe gets an answer as soon as nothing more is waiting in the pipe. A structure is "
+     "complete with the empty line after it (XYZ), with $$$$ (SDF) or END (PDB)."},
     {"JSON Lines",
      "With --json every structure is one line, one JSON object, in input order, with all digits that a double needs and with only the "
      "keys that were asked for. aimnet energy: file, frame (from 0), natoms, formula (Hill order), charge, mult, model (a list for an "
@@ -30,6 +32,9 @@ static const section common[] = {
      "model_outputs, energy_std, forces_std, charges_std, warnings. A structure that fails gives file, frame and error. Arrays "
      "are nested lists: [natoms][3] for forces, [3][3] for stress. What is not a number is null. Units are eV, Angstrom and e.\n"
      "aimnet neighbors: file, frame, cutoff, pairs as [i, j, [Sx, Sy, Sz], distance]."},
+    {"Environment",
+     "AIM_ISA=base, avx2 or avx512 keeps the program from using a wider instruction set than this; by default it takes the widest "
+     "that the processor has."},
     {"Exit status",
      "0: fine. 1: a structure, a model or a file failed. 2: wrong usage. 3: not converged. 130: interrupted; finished "
      "results are printed, a file given with -o is left as it was."},

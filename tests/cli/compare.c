@@ -176,6 +176,11 @@ static int compare_near(char *expected, char *actual)
 
 static const char *skip_value(const char *s, int depth);
 
+static const char *skip_blanks(const char *s)
+{
+    return s ? s + strspn(s, " \t\r") : NULL;
+}
+
 static const char *skip_string(const char *s)
 {
     for (s++; *s != '"'; s++) {
@@ -220,16 +225,17 @@ static const char *skip_number(const char *s)
 
 static const char *skip_container(const char *s, char end, int depth)
 {
-    s++;
+    s = skip_blanks(s + 1);
     if (*s == end)
         return s + 1;
     for (;;) {
+        s = skip_blanks(s);
         if (end == '}') {
-            s = *s == '"' ? skip_string(s) : NULL;
+            s = skip_blanks(*s == '"' ? skip_string(s) : NULL);
             if (s == NULL || *s++ != ':')
                 return NULL;
         }
-        s = skip_value(s, depth + 1);
+        s = skip_blanks(skip_value(skip_blanks(s), depth + 1));
         if (s == NULL)
             return NULL;
         if (*s == end)

@@ -1,0 +1,3 @@
+# Version, build, instruction set, threads and default model.
+"$AIMNET" info
+"$AIMNET" info --json >json && "$COMPARE" json json && grep -c '"default_model"' json
