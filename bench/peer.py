@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The peer of the benchmark: PyPI `aimnet` on the CPU, and the random-weight model of full size that both sides load.
+"""The peer of the benchmark: PyPI `aimnet` on the CPU.
 
-    peer.py model OUT.pt                         write the model (fixed seed)
     peer.py time MODEL.pt SECONDS NAME=FILE...   energy and forces of each file's frames in one call
     peer.py gemm                                 float32 rate of a large matrix product (torch, its own BLAS)
 
@@ -9,42 +8,11 @@ Lines of `time`: peer NAME structures atoms runs minimum median (seconds). Threa
 """
 import gzip
 import os
-import pathlib
 import statistics
 import sys
 import time
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
-
-
-def write_model(path):
-    """aimnet2_dftd3_wb97m.yaml as the exporter would write it: short-range Coulomb inside, full Coulomb and D3 outside."""
-    import aimnet
-    import torch
-    import yaml
-    from aimnet.config import build_module
-    config = yaml.safe_load((pathlib.Path(aimnet.__file__).parent / "models/aimnet2_dftd3_wb97m.yaml").read_text())
-    outputs = config["kwargs"]["outputs"]
-    d3 = outputs.pop("dftd3")["kwargs"]
-    outputs.pop("lrcoulomb")
-    outputs["srcoulomb"] = {"class": "aimnet.modules.SRCoulomb",
-                            "kwargs": {"rc": 4.6, "key_in": "charges", "key_out": "energy", "envelope": "exp"}}
-    text = yaml.dump(config, sort_keys=False)
-    torch.manual_seed(20260101)
-    model = build_module(config)
-    species = [1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 33, 34, 35, 53]
-    with torch.no_grad():
-        model.outputs.atomic_shift.double()
-        for z in range(1, 64):
-            model.outputs.atomic_shift.shifts.weight[z] = -30.0 * z
-            if z not in species:
-                model.afv.weight[z] = float("nan")
-    torch.save({
-        "format_version": 2, "model_yaml": text, "cutoff": 5.0, "needs_coulomb": True, "needs_dispersion": True,
-        "coulomb_mode": "sr_embedded", "coulomb_sr_rc": 4.6, "coulomb_sr_envelope": "exp",
-        "d3_params": {"s6": 1.0, "s8": d3["s8"], "a1": d3["a1"], "a2": d3["a2"]},
-        "has_embedded_lr": True, "has_embedded_d3ts": False, "implemented_species": species, "state_dict": model.state_dict(),
-    }, path)
 
 
 def read_frames(path):
@@ -103,9 +71,7 @@ def gemm():
 
 if __name__ == "__main__":
     command = sys.argv[1] if len(sys.argv) > 1 else ""
-    if command == "model" and len(sys.argv) == 3:
-        write_model(sys.argv[2])
-    elif command == "time" and len(sys.argv) > 4:
+    if command == "time" and len(sys.argv) > 4:
         measure(sys.argv[2], float(sys.argv[3]), sys.argv[4:])
     elif command == "gemm":
         gemm()

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* support.c - see support.h. */
+#include "full_size.h"
 #include "support.h"
 
 #include <math.h>
@@ -124,6 +125,14 @@ aimnet_model *model_open(const char *path)
 {
     char full[512];
     aimnet_model *model = NULL;
+    if (path && strcmp(path, "full_size") == 0) {
+        size_t size = 0;
+        unsigned char *data = full_size_model(AIM_SOURCE_DIR "/tests/golden", &size);
+        if (!data || aimnet_model_load_memory(data, size, path, NULL, &model))
+            fail_msg("%s", aimnet_last_error());
+        free(data);
+        return model;
+    }
     if (path && strcmp(path, "default") != 0) {
         snprintf(full, sizeof full, "%s/%s", AIM_SOURCE_DIR, path);
         path = full;

@@ -43,7 +43,7 @@ void evaluate_ok(aimnet_calc *calc, const molecule *const *mols, int n, evaluati
 /* 1 if energy, terms, forces, charges, dipole, quadrupole (and spin charges) have the same bits. */
 int same_bits(const evaluation *a, const evaluation *b);
 
-/* NULL or "default": the model linked into the library; otherwise a path relative to the repository. */
+/* NULL or "default": the model linked into the library; "full_size": that of full_size.h; otherwise a path relative to the repository. */
 aimnet_model *model_open(const char *path);
 aimnet_calc *calc_open(aimnet_model *model, const aimnet_options *options);
 

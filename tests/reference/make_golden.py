@@ -7,7 +7,8 @@ process repeats everything in float32: its largest deviations are the `noise` of
 Usage: python make_golden.py [CASE ...]        (all cases without arguments; see requirements.txt)
 
 File format: lines of words, '#' starts a comment.
-  model PATH                      relative to the repository; `default` is the model built into the library
+  model PATH                      relative to the repository; `default` is the model built into the library, `full_size` that of
+                                  make_full_size.py
   option KEY VALUE...             a field of aimnet_options; d3_params has four values
   structure NAME N CHARGE MULT    tests/golden/molecules/NAME.xyz, then
   noise E F Q                     |float32 - float64| of the reference: energy (eV), largest force (eV/A) and charge (e)
@@ -24,13 +25,14 @@ import subprocess
 import sys
 import tempfile
 
+import make_full_size
 import model_cases
 import truth
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOLECULES = ROOT / "tests/golden/molecules"
 CASES = ROOT / "tests/golden/cases"
-DEFAULT = "data/default.pt"
+PATHS = {"default": ROOT / "data/default.pt"}
 
 SMALL = ["hydrogen", "hydrogen_stretched", "water", "hydroxide", "ammonium", "acetate", "carbonate", "bromoform", "trimethyl_phosphate",
          "dimethyl_selenide", "phenylboronic_acid", "water_4", "caffeine"]
@@ -60,12 +62,13 @@ def default_cases():
         "d3_s6": {"d3_params": (0.64, 0.9147, 0.0, 4.7009)},
     }.items():
         yield "default_" + name, {"options": opt, "structures": LONG}
+    yield "full_size", {"model": "full_size", "structures": ["oxygen_atom", *SMALL, "iodobenzene", "lone_pair_far", "water_42", "taxol"]}
 
 
 def all_cases():
     cases = {}
     for name, case in default_cases():
-        cases[name] = {"model": DEFAULT, "options": {}, "batch": True, **case}
+        cases[name] = {"model": "default", "options": {}, "batch": True, **case}
     for name, case in model_cases.cases(ROOT, SMALL, LONG).items():
         cases[name] = {"options": {}, "batch": True, **case}
     return cases
@@ -84,13 +87,20 @@ def read_molecule(entry):
     return (name, np.array([atomic_numbers[r[0]] for r in rows]), np.array([[float(w) for w in r[1:4]] for r in rows]), charge, mult)
 
 
+def model_path(model):
+    if model == "full_size" and model not in PATHS:
+        PATHS[model] = pathlib.Path(tempfile.mkdtemp()) / "full_size.pt"
+        PATHS[model].write_bytes(make_full_size.build())
+    return PATHS.get(model, ROOT / model)
+
+
 def run_cases(names, cases):
     """{case: [results of each molecule]} in the dtype of this process."""
     import numpy as np
     out = {}
     for name in names:
         case = cases[name]
-        ref = truth.Reference(ROOT / case["model"], case["options"], case.get("import_paths"))
+        ref = truth.Reference(model_path(case["model"]), case["options"], case.get("import_paths"))
         mols = [read_molecule(e) for e in case["structures"]]
         keys = case.get("extra", ())
         single = [ref.eval([m[1:]], keys)[0] for m in mols]
@@ -129,7 +139,7 @@ def words(values):
 def write_case(name, case, results, noise):
     import numpy as np
     lines = ["# Reference data in float64, written by tests/reference/make_golden.py; the format is described there.",
-             "model " + ("default" if case["model"] == DEFAULT else case["model"])]
+             "model " + case["model"]]
     for k, v in case["options"].items():
         lines.append(f"option {k} " + (v if isinstance(v, str) else words(v)))
     for i, (entry, r) in enumerate(zip(case["structures"], results)):

@@ -2,7 +2,7 @@
 """Golden cases of the small random models in tests/golden/models (written by make_models.py).
 
 Structures on which a random network is so ill-conditioned that the reference itself misses half of the single-precision tolerances in
-float32 are left out (caffeine with nse_flat, tetracontane with all)."""
+float32 are left out (saturated hydrocarbons with most, caffeine with two of them)."""
 
 IMPORTS = ["aimnet.modules.core.SRRep", "aimnet.modules.LRCoulomb", "aimnet.modules.DFTD3"]
 ELEMENTS = ["hydrogen_fluoride", "sulfur_hexafluoride", "thiophene", "carbon_tetrachloride", "tetramethylsilane", "trimethylarsine", "iodobenzene"]
@@ -46,7 +46,7 @@ def cases(root, small, long):
         out["model_" + name] = {
             "model": f"tests/golden/models/{model}.pt",
             "options": options,
-            "structures": ["water", "lone_pair_far", "caffeine" if model != "base" else "alanine_dipeptide", "cholesterol", "water_42"],
+            "structures": ["water", "lone_pair_far", *(["iodobenzene"] if model == "base" else ["caffeine", "cholesterol"]), "water_42"],
             "extra": EXTRA.get(model, []),
             "import_paths": IMPORTS,
         }
