@@ -148,7 +148,9 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
     default: {
         aim_term_io far = aim_calc_term_io(c, range->d3, energy, live);
         const aim_d3_params p = {.s6 = o->s6, .s8 = o->s8, .a1 = o->a1, .a2 = o->a2, .cutoff = o->cutoff, .smoothing = o->smoothing};
-        return aim_term_d3(&far, c->d3_table, &p);
+        const aim_d3_data *d = o->d3; /* an embedded module brings its own tables */
+        const aim_d3_table table = {d->n_elements, d->n_refs, d->rcov, d->r4r2, d->first, d->cn, d->c6, c->d3_table->weight_floor};
+        return aim_term_d3(&far, &table, &p);
     }
     }
 }
