@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* term_kernels.h - the hot loops of the terms: one atom against the row of its neighbours, double precision, one set per instruction set.
  *
- * A row is a structure of arrays, padded to whole vectors with id -1. Lane k of a vector takes the row's elements k, k + width, ...; the lanes are
+ * A row is a structure of arrays, padded to whole vectors. Lane k of a vector takes the row's elements k, k + width, ...; the lanes are
  * added at the end as a balanced tree. So a sum depends on the row alone: not on threads, batch, or where the arrays lie.
  * With f = -E'(d)/d and r = r_j - r_i, every kernel returns sum f r (the gradient on i) and sum f r r (for the strain). */
 #ifndef AIM_BACKEND_TERM_KERNELS_H
 #define AIM_BACKEND_TERM_KERNELS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "point/coulomb.h"
@@ -17,8 +18,9 @@ enum { AIM_D3_MAX_REF = 7,      /* references per element (5 in the shipped tabl
 
 typedef struct aim_row {
     const double *x, *y, *z;    /* [n] positions */
-    const int64_t *id;          /* [n] identity of the neighbour, -1: padding */
-    const double *prop[AIM_ROW_PROPS]; /* [n] what the kernel needs of each neighbour; 0 in padding */
+    const int64_t *id;          /* [n] identity of the neighbour */
+    const int64_t *real;        /* [n] -1: a neighbour, 0: padding (finite positions, properties 0) */
+    const double *prop[AIM_ROW_PROPS]; /* [n] what the kernel needs of each neighbour */
     double origin[3];           /* position of the atom (zero if x, y, z are relative to it) */
     int64_t self;               /* id to leave out */
     int n;                      /* multiple of the kernels' width */
@@ -64,6 +66,21 @@ typedef struct aim_d3_range {
     double cut2;                /* pairs count when d^2 < cut2, bohr^2 */
 } aim_d3_range;
 
+/* Phases exp(2 pi i m f) of every atom for m = -M .. M on each axis; the m = 0 entries stand at zero[axis]. Rows end in padding of 8. */
+typedef struct aim_ewald_phases {
+    int32_t n_atoms;
+    const double *q;            /* [n] */
+    const double *re, *im;      /* [n][stride] */
+    size_t stride;
+    int zero[3];
+} aim_ewald_phases;
+
+/* Wave vectors (m1, m2, lo .. lo + n - 1); their values stand at start (a multiple of 8) in per-vector arrays. */
+typedef struct aim_ewald_rod {
+    int m1, m2, lo, n;
+    int64_t start;
+} aim_ewald_rod;
+
 typedef struct aim_term_kernels {
     const char *isa;
     int width;                  /* lanes of a vector */
@@ -82,6 +99,11 @@ typedef struct aim_term_kernels {
     /* prop = c6, alpha, 1/alpha, sqrt(r4r2); of atom i in `own` in the same order. e = sum C6 damping switch;
      * s = d/d(c6_i, alpha_i) of it. */
     void (*d3ts)(const aim_row *row, const double own[4], double s8, double a1, double a2, const aim_d3_range *range, aim_row_sum *sum);
+    /* S = sum_i q_i exp(i k r_i) of a rod's wave vectors; re and im have room for n rounded up to 8. */
+    void (*ewald_structure)(const aim_ewald_phases *phases, const aim_ewald_rod *rod, double *re, double *im);
+    /* With z = conj(F_k) exp(i k r): sums over all rods of Re z, m1 Im z, m2 Im z, m3 Im z. F is zero in the padding. */
+    void (*ewald_potential)(const aim_ewald_phases *phases, const aim_ewald_rod *rods, int64_t n_rods, const double *fre, const double *fim,
+                            int32_t atom, double sum[4]);
 } aim_term_kernels;
 
 /* isa: 0 base, 1 avx2, 2 avx512; larger numbers than this build has give the best there is. */

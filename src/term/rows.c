@@ -84,11 +84,13 @@ void aim_rows_layout(aim_rows *r, aim_arena *a)
         const size_t workers = (size_t)aim_team_size(r->io->team);
         r->scratch = aim_take(a, "rows.scratch", workers * (3 + (size_t)r->n_props) * cap, sizeof *r->scratch);
         r->scratch_id = aim_take(a, "rows.scratch_id", workers * cap, sizeof *r->scratch_id);
+        r->scratch_real = aim_take(a, "rows.scratch_real", workers * cap, sizeof *r->scratch_real);
     } else {
         r->x = aim_take(a, "rows.x", slots, sizeof *r->x);
         r->y = aim_take(a, "rows.y", slots, sizeof *r->y);
         r->z = aim_take(a, "rows.z", slots, sizeof *r->z);
         r->id = aim_take(a, "rows.id", slots, sizeof *r->id);
+        r->real = aim_take(a, "rows.real", slots, sizeof *r->real);
     }
 }
 
@@ -116,6 +118,7 @@ static void fill_positions(aim_rows *r, int32_t s, int64_t begin, int64_t end)
     memset(r->y + begin, 0, size);
     memset(r->z + begin, 0, size);
     memset(r->id + begin, -1, size);
+    memset(r->real + begin, 0, size);
     for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {
         const int64_t k = r->slot[i];
         const double *xi = b->coord + 3 * (size_t)i;
@@ -123,6 +126,7 @@ static void fill_positions(aim_rows *r, int32_t s, int64_t begin, int64_t end)
         r->y[k] = (xi[1] - origin[1]) * r->unit;
         r->z[k] = (xi[2] - origin[2]) * r->unit;
         r->id[k] = k - begin;
+        r->real[k] = -1;
     }
 }
 
@@ -192,6 +196,7 @@ static int row_of_all(const aim_rows *r, int32_t i, const double *const *propert
     row->y = r->y + begin;
     row->z = r->z + begin;
     row->id = r->id + begin;
+    row->real = r->real + begin;
     for (int k = 0; k < n_props; k++)
         row->prop[k] = property[k] + begin;
     row->origin[0] = r->x[me];
@@ -226,10 +231,10 @@ static int plan_row(const aim_rows *r, int32_t i, int n_groups, int next[AIM_ROW
     return n;
 }
 
-static void clear_row_end(double *const *column, int n_columns, int64_t *id, int begin, int end)
+static void clear_row_end(double *const *column, int n_columns, int64_t *id, int64_t *real, int begin, int end)
 {
     for (int k = begin; k < end; k++) {
-        id[k] = -1;
+        id[k] = real[k] = 0;
         for (int c = 0; c < n_columns; c++)
             column[c][k] = 0.0;
     }
@@ -247,6 +252,7 @@ static int row_of_list(const aim_rows *r, int32_t i, int worker, const double *c
     for (int c = 0; c < 3 + n_props; c++)
         column[c] = r->scratch + ((size_t)worker * (3 + (size_t)r->n_props) + (size_t)c) * (size_t)r->capacity;
     int64_t *id = r->scratch_id + (size_t)worker * (size_t)r->capacity;
+    int64_t *real = r->scratch_real + (size_t)worker * (size_t)r->capacity;
     for (int64_t p = l->row[i]; p < l->row[i + 1]; p++) {
         const int32_t j = l->j[p];
         const int k = next[r->local_group[j]]++;
@@ -257,17 +263,19 @@ static int row_of_list(const aim_rows *r, int32_t i, int worker, const double *c
         for (int c = 0; c < n_props; c++)
             column[3 + c][k] = property[c][r->slot[j]];
         id[k] = 0;
+        real[k] = -1;
     }
     for (int t = 0; t < n_spans; t++)
-        clear_row_end(column, 3 + n_props, id, next[span[t].group], span[t].end);
+        clear_row_end(column, 3 + n_props, id, real, next[span[t].group], span[t].end);
     row->x = column[0];
     row->y = column[1];
     row->z = column[2];
     row->id = id;
+    row->real = real;
     for (int c = 0; c < n_props; c++)
         row->prop[c] = column[3 + c];
     row->origin[0] = row->origin[1] = row->origin[2] = 0.0;
-    row->self = -2;
+    row->self = -1;
     row->n = n_spans ? span[n_spans - 1].end : 0;
     return n_spans;
 }

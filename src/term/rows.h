@@ -39,9 +39,9 @@ typedef struct aim_rows {
     int32_t *local_group;      /* [n_atoms] group of the atom within its system */
     int64_t *slot;             /* [n_atoms] -1: not active */
     double *x, *y, *z;         /* [n_slots] relative to the system's first atom (all pairs only) */
-    int64_t *id;               /* [n_slots] slot within the system, -1 padding (all pairs only) */
+    int64_t *id, *real;        /* [n_slots] slot within the system; -1, or 0 for padding (all pairs only) */
     double *scratch;           /* [workers][3 + n_props][capacity] (lists only) */
-    int64_t *scratch_id;       /* [workers][capacity] (lists only) */
+    int64_t *scratch_id, *scratch_real; /* [workers][capacity] (lists only) */
     double *e;                 /* [n_atoms] eV */
     double *w;                 /* [n_atoms][6] strain derivative, NULL unless wanted */
 } aim_rows;

@@ -5,7 +5,7 @@ path) and, for D3 without window, by simple-dftd3.
     python make_terms.py            (packages: requirements.txt; molecules: tests/golden/molecules)
 
 organic.txt   molecules with random charges and dispersion parameters
-elements.txt  random clusters that together hold every element 1 .. 94, dense and loose, so that all coordination numbers occur
+elements.txt  random clusters that together hold every element 1 .. 94 (and twice 1 .. 86), dense and loose, so that all coordination numbers occur
 A file is a sequence of
     system NAME N / N lines: Z x y z q c6 alpha repa repb r4r2
     term KIND PARAMETERS... / energy E / grad, N lines / gq, N lines (coulomb) or gdisp, N lines of two (d3ts)
@@ -35,7 +35,7 @@ MOLECULES = ["water", "ammonium", "benzene", "caffeine", "aspirin", "glycine_zwi
              "iodobenzene", "triphenylphosphine", "tetramethylsilane", "phenylboronic_acid"]
 WB97M = {"s6": 1.0, "s8": 0.3908, "a1": 0.566, "a2": 3.128}
 PBE = {"s6": 1.0, "s8": 0.7875, "a1": 0.4289, "a2": 4.4407}
-N_DFTD3 = 88  # later elements have other references in simple-dftd3
+N_DFTD3 = 88  # later elements have other references in simple-dftd3; 87 and 88 other values
 
 
 def molecule(name):
@@ -78,11 +78,11 @@ def systems_organic(rng):
 
 def systems_elements(rng):
     out = []
-    for k, closeness in enumerate([0.85, 1.0, 1.3]):
-        order = rng.permutation(np.arange(1, 95))
-        for c in range(0, 94, 10):
+    for k, (last, closeness) in enumerate([(94, 0.85), (86, 1.0), (86, 1.3)]):
+        order = rng.permutation(np.arange(1, last + 1))
+        for c in range(0, last, 10):
             part = order[c : c + 10]
-            numbers = np.concatenate([part, rng.choice([1, 6, 7, 8], 12 - min(len(part), 10))])
+            numbers = np.concatenate([part, rng.choice([1, 6, 7, 8], 12 - len(part))])
             out.append((f"cluster{k}_{c // 10}", numbers, cluster(rng, numbers, closeness)))
     return out
 

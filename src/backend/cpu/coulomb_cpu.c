@@ -10,10 +10,10 @@ AIM_INLINE void simple_row(const aim_row *row, aim_row_sum *sum, int strain)
     pair_sum s = {0};
     for (int k = 0; k < row->n; k += VL) {
         const pair p = pair_load(row, k);
-        const vreal inv = vset(1.0) / vsqrt(p.d2);
+        const vreal inv = vrsqrt(p.d2);
         const vreal v = vkeep(p.valid, vload(row->prop[0] + k) * inv);
         s.e += v;
-        pair_add(&s, &p, v * inv * inv, strain);
+        pair_add(&s, &p, vkeep(p.valid, v * inv * inv), strain);
     }
     pair_finish(&s, strain, sum);
 }
@@ -29,12 +29,12 @@ AIM_INLINE void dsf_row(const aim_row *row, const aim_dsf *dsf, aim_row_sum *sum
     const vreal alpha = vset(dsf->alpha), rc = vset(dsf->rc), slope = vset(dsf->slope), gauss = vset(dsf->gauss);
     for (int k = 0; k < row->n; k += VL) {
         const pair p = pair_load(row, k);
-        const vreal d = vsqrt(p.d2), inv = vset(1.0) / d, x = alpha * d;
-        const vint in = p.valid & (d < rc);
-        const vreal q = vkeep(in, vload(row->prop[0] + k)), xc = vmin(x, vset(26.0)), e = vexp_pair(-(xc * xc));
+        const vreal inv = vrsqrt(p.d2), d = p.d2 * inv, x = alpha * d;
+        const vint in = p.valid & ~(d >= rc); /* NaN stays in */
+        const vreal q = vload(row->prop[0] + k), xc = vmin(x, vset(26.0)), e = vexp_short(-(xc * xc));
         const vreal c = verfc(xc, e) * inv;
-        s.e += q * (c - vset(dsf->shift) + (d - rc) * slope);
-        pair_add(&s, &p, q * ((c + gauss * e) * inv - slope) * inv, strain);
+        s.e += vkeep(in, q * (c - vset(dsf->shift) + (d - rc) * slope));
+        pair_add(&s, &p, vkeep(in, q * ((c + gauss * e) * inv - slope) * inv), strain);
     }
     pair_finish(&s, strain, sum);
 }
@@ -50,12 +50,12 @@ AIM_INLINE void envelope_at(vreal d2, vreal d, vreal inv, double rc, aim_envelop
     const vreal one = vset(1.0), inv_rc = vset(1.0 / rc);
     if (envelope == AIM_ENVELOPE_EXP) {
         const vreal u = one - d2 * inv_rc * inv_rc;
-        const vint in = u > vset(1.0 / 700.0);
+        const vint in = ~(u <= vset(1.0 / 700.0)); /* NaN stays in */
         const vreal iu = one / vselect(in, u, one);
         *fc = vkeep(in, vexp_pair(one - iu));
         *slope = *fc * vset(2.0) * inv_rc * inv_rc * iu * iu;
     } else if (envelope == AIM_ENVELOPE_COSINE) {
-        const vint in = d < vset(rc);
+        const vint in = ~(d >= vset(rc));
         vreal c, s;
         vcossinpi(vkeep(in, d * inv_rc), &c, &s);
         *fc = vkeep(in, vset(0.5) + vset(0.5) * c);
@@ -71,12 +71,12 @@ AIM_INLINE void sr_row(const aim_row *row, double rc, aim_envelope envelope, aim
     pair_sum s = {0};
     for (int k = 0; k < row->n; k += VL) {
         const pair p = pair_load(row, k);
-        const vreal d = vsqrt(p.d2), inv = vset(1.0) / d;
+        const vreal inv = vrsqrt(p.d2), d = p.d2 * inv;
         vreal fc, slope;
         envelope_at(p.d2, d, inv, rc, envelope, &fc, &slope);
-        const vreal v = vkeep(p.valid, vload(row->prop[0] + k) * inv);
-        s.e += v * fc;
-        pair_add(&s, &p, v * (fc * inv * inv + slope), strain);
+        const vreal v = vload(row->prop[0] + k) * inv;
+        s.e += vkeep(p.valid, v * fc);
+        pair_add(&s, &p, vkeep(p.valid, v * (fc * inv * inv + slope)), strain);
     }
     pair_finish(&s, strain, sum);
 }
@@ -96,13 +96,12 @@ AIM_INLINE void srrep_row(const aim_row *row, double repa, double rc, aim_envelo
     pair_sum s = {0};
     for (int k = 0; k < row->n; k += VL) {
         const pair p = pair_load(row, k);
-        const vreal d = vsqrt(p.d2), inv = vset(1.0) / d, alpha = vset(repa) * vload(row->prop[0] + k);
+        const vreal inv = vrsqrt(p.d2), d = p.d2 * inv, alpha = vset(repa) * vload(row->prop[0] + k);
         vreal fc, slope;
         envelope_at(p.d2, d, inv, rc, envelope, &fc, &slope);
-        const vreal root = vsqrt(d);
-        const vreal v = vkeep(p.valid, vload(row->prop[1] + k) * vexp_pair(-(alpha * d * root)) * inv);
-        s.e += v * fc;
-        pair_add(&s, &p, v * ((inv + vset(1.5) * alpha * root) * inv * fc + slope), strain);
+        const vreal root = d * vrsqrt(d), v = vload(row->prop[1] + k) * vexp_pair(-(alpha * d * root)) * inv;
+        s.e += vkeep(p.valid, v * fc);
+        pair_add(&s, &p, vkeep(p.valid, v * ((inv + vset(1.5) * alpha * root) * inv * fc + slope)), strain);
     }
     pair_finish(&s, strain, sum);
 }

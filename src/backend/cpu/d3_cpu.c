@@ -5,14 +5,14 @@
  * C6 = sum_b w_b(j) G_b with G_b = sum_a w_a(i) c6[a][b] prepared per atom and element, so a pair costs one multiply-add per reference of the
  * neighbour and one for the derivative to the own coordination number; the derivative to the neighbour's is gathered when its turn comes.
  * Reference pairs with a dropped weight are subtracted from numerator and normalisation where they are dropped (aim_d3_drop).
- * No square root is needed for the damping; one division serves 1/A, 1/B and 1/d. */
+ * No square root is needed for the damping; one division serves both denominators and 1/d. */
 #include "backend/cpu/term_cpu.h"
 
 /* exp(-16 (rcov/d - 1)) and 1/d of one vector */
 AIM_INLINE vreal count_exp(vreal d2, double rcov, vreal *inv)
 {
-    *inv = vset(1.0) / vsqrt(d2);
-    return vexp_pair(vset(AIM_D3_K1) - vset(AIM_D3_K1 * rcov) * *inv);
+    *inv = vrsqrt(d2);
+    return vexp_short(vset(AIM_D3_K1) - vset(AIM_D3_K1 * rcov) * *inv);
 }
 
 double AIM_CPU_NAMED(aim_d3_count)(const aim_row *row, const aim_d3_span *span, int n_spans)
@@ -37,8 +37,8 @@ AIM_INLINE void count_grad_rows(const aim_row *row, const aim_d3_span *span, int
             const pair p = pair_load(row, k);
             vreal inv;
             const vreal e = count_exp(p.d2, s->rcov, &inv), count = vset(1.0) / (vset(1.0) + e);
-            const vreal cc = vkeep(p.valid, vset(c) + vload(row->prop[0] + k));
-            pair_add(&t, &p, cc * slope * (inv * inv * inv) * (e * count * count), strain);
+            const vreal cc = (vset(c) + vload(row->prop[0] + k)) * slope;
+            pair_add(&t, &p, vkeep(p.valid, cc * (inv * inv * inv) * (count - count * count)), strain);
         }
     }
     pair_finish(&t, strain, sum);
@@ -54,11 +54,11 @@ AIM_INLINE void damped(const pair *p, vreal s6, vreal c8, vreal r06, vreal r08, 
 {
     const vreal d2 = p->d2, d4 = d2 * d2, d6 = d4 * d2;
     const vreal a = d6 + r06, b = d4 * d4 + r08;
-    const vint in = p->valid & (d2 < vset(range->cut2));
+    const vint in = p->valid & ~(d2 >= vset(range->cut2)); /* NaN stays in */
     vreal damp, slope;
     if (range->inv_width > 0.0) {
-        const vreal d = vsqrt(d2), one = vset(1.0), inv = one / (a * b * d), bd = b * d;
-        const vreal ia = bd * inv, ib = a * d * inv, id = a * b * inv;
+        const vreal d = vsqrt(d2), one = vset(1.0), ab = a * b, inv = one / (ab * d), dinv = d * inv;
+        const vreal ia = b * dinv, ib = a * dinv, id = ab * inv;
         damp = s6 * ia + c8 * ib;
         slope = vset(6.0) * s6 * d4 * ia * ia + vset(8.0) * c8 * d6 * ib * ib;
         const vreal t = vmin(vmax((d - vset(range->on)) * vset(range->inv_width), vset(0.0)), one), u = one - t;
@@ -91,27 +91,43 @@ AIM_INLINE void drop_weights(const aim_row *row, const aim_d3_block *block, int 
     *dc6 = (dnum - *c6 * dden) * inv;
 }
 
+/* One block; n_ref > 0 is a constant of the caller, 0 takes it from the block, with dropped pairs. */
+AIM_INLINE void energy_block(const aim_row *row, const aim_d3_block *s, const aim_d3_range *range, int n_ref, pair_sum *t, int strain)
+{
+    const vreal s6 = vset(range->s6), c8 = vset(s->c8), r06 = vset(s->r06), r08 = vset(s->r08);
+    const double *w[AIM_D3_MAX_REF];
+    for (int b = 0; b < (n_ref ? n_ref : s->n_ref); b++)
+        w[b] = row->prop[s->ref[b]];
+    for (int k = s->begin; k < s->end; k += VL) {
+        const pair p = pair_load(row, k);
+        vreal c6 = {0}, dc6 = {0}, v, f;
+        for (int b = 0; b < (n_ref ? n_ref : s->n_ref); b++) {
+            const vreal wb = vload(w[b] + k);
+            c6 += wb * vset(s->g[b]);
+            dc6 += wb * vset(s->dg[b]);
+        }
+        if (n_ref == 0)
+            drop_weights(row, s, k, &c6, &dc6);
+        damped(&p, s6, c8, r06, r08, range, &v, &f);
+        t->e += c6 * v;
+        t->s0 += dc6 * v;
+        pair_add(t, &p, c6 * f, strain);
+    }
+}
+
 AIM_INLINE void energy_rows(const aim_row *row, const aim_d3_block *block, int n_blocks, const aim_d3_range *range, aim_row_sum *sum,
                             int strain)
 {
     pair_sum t = {0};
     for (const aim_d3_block *s = block; s < block + n_blocks; s++) {
-        const vreal s6 = vset(range->s6), c8 = vset(s->c8), r06 = vset(s->r06), r08 = vset(s->r08);
-        for (int k = s->begin; k < s->end; k += VL) {
-            const pair p = pair_load(row, k);
-            vreal c6 = {0}, dc6 = {0}, v, f;
-            for (int b = 0; b < s->n_ref; b++) {
-                const vreal w = vload(row->prop[s->ref[b]] + k);
-                c6 += w * vset(s->g[b]);
-                dc6 += w * vset(s->dg[b]);
-            }
-            if (s->n_drop)
-                drop_weights(row, s, k, &c6, &dc6);
-            damped(&p, s6, c8, r06, r08, range, &v, &f);
-            t.e += c6 * v;
-            t.s0 += dc6 * v;
-            pair_add(&t, &p, c6 * f, strain);
-        }
+        if (s->n_drop == 0 && s->n_ref == 1)
+            energy_block(row, s, range, 1, &t, strain);
+        else if (s->n_drop == 0 && s->n_ref == 2)
+            energy_block(row, s, range, 2, &t, strain);
+        else if (s->n_drop == 0 && s->n_ref == 3)
+            energy_block(row, s, range, 3, &t, strain);
+        else
+            energy_block(row, s, range, 0, &t, strain);
     }
     pair_finish(&t, strain, sum);
 }
@@ -129,8 +145,8 @@ AIM_INLINE void d3ts_row(const aim_row *row, const double own[4], double s8, dou
     const vreal s6 = vset(range->s6), ci = vset(own[0]), ai = vset(own[1]), iai = vset(own[2]), root = vset(own[3]);
     for (int k = 0; k < row->n; k += VL) {
         const pair p = pair_load(row, k);
-        const vreal cj = vload(row->prop[0] + k), aj = vselect(p.valid, vload(row->prop[1] + k), vset(1.0));
-        const vreal iaj = vselect(p.valid, vload(row->prop[2] + k), vset(1.0)), rr = root * vload(row->prop[3] + k);
+        const vreal cj = vload(row->prop[0] + k), aj = vload(row->prop[1] + k);
+        const vreal iaj = vload(row->prop[2] + k), rr = root * vload(row->prop[3] + k);
         /* q = 3 r4r2_i r4r2_j = 3 rr^2; r0 = a1 sqrt(q) + a2 */
         const vreal q = vset(3.0) * rr * rr, r0 = vset(a1 * 1.73205080756887729353) * rr + vset(a2);
         const vreal r2 = r0 * r0, r4 = r2 * r2;

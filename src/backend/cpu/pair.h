@@ -9,7 +9,7 @@
 
 typedef struct pair {
     vreal x, y, z; /* r_j - r_i */
-    vreal d2;      /* 1 where not valid */
+    vreal d2;      /* 0 for the atom itself, finite in padding: results are masked, not operands */
     vint valid;
 } pair;
 
@@ -25,9 +25,9 @@ AIM_INLINE pair pair_load(const aim_row *row, int k)
     p.x = vload(row->x + k) - vset(row->origin[0]);
     p.y = vload(row->y + k) - vset(row->origin[1]);
     p.z = vload(row->z + k) - vset(row->origin[2]);
-    const vint id = *(const vint_u *)(row->id + k);
-    p.valid = (id != row->self) & (id >= 0);
-    p.d2 = vselect(p.valid, p.x * p.x + p.y * p.y + p.z * p.z, vset(1.0));
+    const vint id = *(const vint_u *)(row->id + k), real = *(const vint_u *)(row->real + k);
+    p.valid = real & ~(id == row->self);
+    p.d2 = p.x * p.x + p.y * p.y + p.z * p.z;
     return p;
 }
 

@@ -2,8 +2,9 @@
 /* pair_vmath.h - vector functions of the pair loops, double precision: square root, exponential, erfc, and sin/cos of pi t.
  *
  * exp: x = n ln2 + r in two-part arithmetic; n is taken from the low bits of x/ln2 + 1.5 2^52, which needs no conversion instruction (AVX2 has
- * none for 64-bit integers); e^r = 1 + r + r^2 q(r) with q of degree 9 interpolated at Chebyshev nodes on |r| <= 0.34658, truncation 1.6e-17.
- * Arguments below -700 give e^-700 = 1e-304; above 700 are the caller's mistake. Relative error 2e-16 (tests/unit/test_terms.c).
+ * none for 64-bit integers); e^r = 1 + r + r^2 q(r) with q of degree 9 interpolated at Chebyshev nodes on |r| <= 0.34658, truncation 1.6e-17,
+ * evaluated by halves because the loops are bound by the length of their dependency chains.
+ * Arguments below -700 give e^-700 = 1e-304; above 700 are the caller's mistake. Relative error 2e-16 (tests/unit/test_point.c).
  * erfc uses the fit of vmath.h: erfc(x) = 2 normal_tail(x sqrt2). */
 #ifndef AIM_BACKEND_CPU_PAIR_VMATH_H
 #define AIM_BACKEND_CPU_PAIR_VMATH_H
@@ -34,27 +35,64 @@ typedef int64_t vint_u __attribute__((vector_size(AIM_VBYTES), aligned(sizeof(in
 
 /* a where mask, else 0 */
 AIM_INLINE vreal vkeep(vint mask, vreal a) { return (vreal)((vint)a & mask); }
-AIM_INLINE vreal vmax(vreal a, vreal b) { return vselect(a > b, a, b); }
-AIM_INLINE vreal vmin(vreal a, vreal b) { return vselect(a < b, a, b); }
-
-AIM_INLINE vreal vexp_pair(vreal x)
+/* x, but at least (at most) the bound; NaN stays NaN */
+AIM_INLINE vreal vmax(vreal x, vreal bound)
 {
-    static const double c[] = {2.510037761960637103634e-8,   2.762007820380639333501e-7,   0.000002755726847655369617539,
-                               0.00002480152131748408400636, 0.0001984126986304296231165, 0.001388888891719986210558,
-                               0.008333333333330063965614,   0.04166666666662415561081,   0.1666666666666666745209,
-                               0.5000000000000001021279,     1.0,                         1.0};
-    x = vmax(x, vset(-700.0));
-    const vreal magic = vset(EXP_MAGIC), shifted = x * vset(1.4426950408889634) + magic;
-    const vreal n = shifted - magic;
-    const vreal r = (x - n * vset(LN2_HI)) - n * vset(LN2_LO);
-    vreal p = vset(c[0]);
-    for (int k = 1; k < (int)(sizeof c / sizeof *c); k++)
-        p = p * r + vset(c[k]);
+#if defined(__AVX512F__)
+    return (vreal)_mm512_max_pd((__m512d)bound, (__m512d)x);
+#elif defined(__AVX__)
+    return (vreal)_mm256_max_pd((__m256d)bound, (__m256d)x);
+#elif defined(__SSE2__)
+    return (vreal)_mm_max_pd((__m128d)bound, (__m128d)x);
+#else
+    return vselect(x < bound, bound, x);
+#endif
+}
+AIM_INLINE vreal vmin(vreal x, vreal bound) { return -vmax(-x, -bound); }
+
+/* 1/sqrt(x). The hardware's square root and division: fewer operations in flight than an estimate with Newton steps, which was slower. */
+AIM_INLINE vreal vrsqrt(vreal x) { return vset(1.0) / vsqrt(x); }
+
+/* 2^n e^r, where n is in the low bits of `shifted` */
+AIM_INLINE vreal exp_assemble(vreal shifted, vreal r)
+{
+    const vreal r2 = r * r, r4 = r2 * r2;
+    const vreal a = vset(0.5000000000000001021279) + vset(0.1666666666666666745209) * r;
+    const vreal b = vset(0.04166666666662415561081) + vset(0.008333333333330063965614) * r;
+    const vreal c = vset(0.001388888891719986210558) + vset(0.0001984126986304296231165) * r;
+    const vreal d = vset(0.00002480152131748408400636) + vset(0.000002755726847655369617539) * r;
+    const vreal e = vset(2.762007820380639333501e-7) + vset(2.510037761960637103634e-8) * r;
+    const vreal q = (a + b * r2) + r4 * ((c + d * r2) + r4 * e);
+    const vreal p = vset(1.0) + (r + r2 * q);
     return (vreal)((vint)p + ((vint)shifted << EXP_MANTISSA));
 }
 
-/* erfc(x) for x >= 0, given e = exp(-x^2) */
-AIM_INLINE vreal verfc(vreal x, vreal e) { return vset(2.0) * vnormal_tail(x * vset(1.41421356237309504880), e); }
+AIM_INLINE vreal vexp_pair(vreal x)
+{
+    x = vmax(x, vset(-700.0));
+    const vreal magic = vset(EXP_MAGIC), shifted = x * vset(1.4426950408889634) + magic, n = shifted - magic;
+    return exp_assemble(shifted, (x - n * vset(LN2_HI)) - n * vset(LN2_LO));
+}
+
+/* The same with ln2 in one part: the relative error grows as 1.2e-16 |x| (3e-17 |x| with fused multiply-add). */
+AIM_INLINE vreal vexp_short(vreal x)
+{
+    x = vmax(x, vset(-700.0));
+    const vreal magic = vset(EXP_MAGIC), shifted = x * vset(1.4426950408889634) + magic, n = shifted - magic;
+    return exp_assemble(shifted, x - n * vset(0.69314718055994530942));
+}
+
+/* erfc(x) for x >= 0, given e = exp(-x^2): the fit of vmath.h as four polynomials in t^4. */
+AIM_INLINE vreal verfc(vreal x, vreal e)
+{
+    enum { N = sizeof TAIL_W / sizeof *TAIL_W };
+    const vreal t = vset(1.0) / (vset(1.0) + vset(TAIL_P * 1.41421356237309504880) * x), t2 = t * t, t4 = t2 * t2;
+    vreal part[4] = {{0}, {0}, {0}, {0}}; /* part[j]: powers j, j + 4, ... */
+#pragma GCC unroll 32
+    for (int power = N - 1; power >= 0; power--)
+        part[power % 4] = part[power % 4] * t4 + vset(TAIL_W[N - 1 - power]);
+    return e * ((part[0] + part[1] * t) + t2 * (part[2] + part[3] * t));
+}
 
 /* cos and sin of pi t, 0 <= t <= 1: -sin and cos of pi (t - 1/2), Taylor series to 1e-17 */
 AIM_INLINE void vcossinpi(vreal t, vreal *c, vreal *s)
