@@ -29,6 +29,7 @@ typedef struct aim_member {
 typedef struct aim_range_plan {
     aimnet_coulomb method;
     double coulomb_cutoff, dsf_alpha; /* DSF */
+    double ewald_accuracy;            /* Ewald */
     int converted;                    /* `simple` became DSF because the system is periodic */
     const aim_pairs *coulomb, *d3;    /* NULL: all pairs */
 } aim_range_plan;

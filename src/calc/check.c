@@ -165,9 +165,22 @@ static aim_status check_charge(const aim_calc *c, const aimnet_system *s, char *
     return AIMNET_OK;
 }
 
+/* Ewald sums know crystals only. */
+static aim_status check_method(const aim_calc *c, const aimnet_system *s)
+{
+    int external = 0;
+    for (int m = 0; m < c->n_members; m++)
+        external |= c->member[m].coulomb;
+    if (external && c->options.coulomb == AIMNET_COULOMB_EWALD && !(s->cell && s->pbc[0] && s->pbc[1] && s->pbc[2]))
+        return AIM_FAIL(AIMNET_ERR_SYSTEM, "Ewald summation needs a system that is periodic along all three axes: use DSF for slabs, wires and molecules");
+    return AIMNET_OK;
+}
+
 static aim_status check_cell(const aim_calc *c, const aimnet_system *s, const aimnet_result *r)
 {
     const int periodic = s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
+    const int needs_volume = r->stress || c->options.coulomb == AIMNET_COULOMB_EWALD;
+    AIM_TRY(check_method(c, s));
     if (r->stress && !periodic)
         return AIM_FAIL(AIMNET_ERR_SYSTEM, "stress needs a periodic cell: give Lattice and pbc");
     if (!periodic)
@@ -181,7 +194,7 @@ static aim_status check_cell(const aim_calc *c, const aimnet_system *s, const ai
             return AIM_FAIL(AIMNET_ERR_SYSTEM, "cell vector %c is zero, but %s", "abc"[v], s->pbc[v] ? "its axis is periodic" : "stress needs three");
         scale *= length > 0 ? length : 1.0;
     }
-    if (r->stress && fabs(aim_det3(s->cell)) < 1e-9 * scale)
+    if (needs_volume && fabs(aim_det3(s->cell)) < 1e-9 * scale)
         return AIM_FAIL(AIMNET_ERR_SYSTEM, "the cell is singular: its vectors lie in a plane");
     for (int m = 0; m < c->n_members; m++)
         for (int o = 0; o < c->member[m].model->n_outputs; o++)

@@ -19,8 +19,9 @@ aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const doub
     case AIMNET_COULOMB_DSF:
         return aim_term_coulomb_dsf(&io, range->coulomb_cutoff, range->dsf_alpha);
     case AIMNET_COULOMB_EWALD:
+        return aim_term_coulomb_ewald(&io, range->ewald_accuracy);
     case AIMNET_COULOMB_PME:
         break;
     }
-    return AIM_FAIL(AIMNET_ERR_UNSUPPORTED, "Ewald and PME are not part of this version: use DSF");
+    return AIM_FAIL(AIMNET_ERR_UNSUPPORTED, "PME is not part of this version: use Ewald or DSF");
 }

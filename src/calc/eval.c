@@ -15,6 +15,15 @@ typedef struct wishes {
     int grad, strain;
 } wishes;
 
+/* The longest real-space cutoff that a system of the batch wants. */
+static double ewald_cutoff(const aim_batch *b, double accuracy)
+{
+    double longest = 0;
+    for (int32_t s = 0; s < b->n_systems; s++)
+        longest = fmax(longest, aim_ewald_choose(b->cell + 9 * (size_t)s, b->offset[s + 1] - b->offset[s], accuracy).real_cutoff);
+    return longest;
+}
+
 /* Coulomb and D3 lists of the current batch (PRODUCT, Ranges). */
 static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_plan *range)
 {
@@ -31,7 +40,11 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
             embedded_cutoff = out->dsf_rc;
         }
     }
-    *range = (aim_range_plan){.method = o->coulomb, .coulomb_cutoff = o->coulomb_cutoff, .dsf_alpha = o->dsf_alpha};
+    *range = (aim_range_plan){.method = o->coulomb, .coulomb_cutoff = o->coulomb_cutoff, .dsf_alpha = o->dsf_alpha,
+                              .ewald_accuracy = o->ewald_accuracy > 0 ? o->ewald_accuracy : 1e-8};
+    const int ewald = coulomb && o->coulomb == AIMNET_COULOMB_EWALD;
+    if (ewald)
+        range->coulomb_cutoff = ewald_cutoff(b, range->ewald_accuracy);
     if (periodic && simple) {
         *range = (aim_range_plan){.method = AIMNET_COULOMB_DSF, .coulomb_cutoff = 15.0, .dsf_alpha = 0.2, .converted = 1};
         simple = 0;
@@ -41,7 +54,7 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
     const double q_cutoff = coulomb ? range->coulomb_cutoff : embedded_cutoff, d_cutoff = o->d3_cutoff;
     const int both = q_cutoff > 0 && dispersion;
     const double largest = fmax(q_cutoff, d_cutoff);
-    const int shared = both && largest / fmin(q_cutoff, d_cutoff) <= 1.2;
+    const int shared = both && !ewald && largest / fmin(q_cutoff, d_cutoff) <= 1.2;
     if (q_cutoff > 0) {
         AIM_TRY(aim_nlist_build(c->nlist, b, shared ? largest : q_cutoff, o->nb_threshold, 0, c->team, &c->pairs_coulomb));
         range->coulomb = &c->pairs_coulomb;

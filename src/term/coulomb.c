@@ -6,12 +6,14 @@
  * k_e q_i^2 self to every atom. Calls: calc for external modules, and the model's outputs SRCoulomb and LRCoulomb. */
 #include "point/coulomb.h"
 #include "term/rows.h"
+#include "term/screened.h"
 
 typedef struct coulomb {
     aim_rows rows;
     const double *q;           /* [n_slots] */
     double k;                  /* factor * k_e */
     const aim_dsf *dsf;        /* not NULL: damped shifted force */
+    double ewald_accuracy;     /* > 0: real-space and self part of Ewald sums, parameters of each system */
     double sr_rc;              /* > 0: short range */
     aim_envelope envelope;
 } coulomb;
@@ -23,17 +25,23 @@ static void coulomb_atom(void *ctx, int32_t i, int worker)
     aim_row row;
     aim_row_sum sum;
     aim_rows_span span[1];
+    const aim_dsf *dsf = c->dsf;
+    aim_dsf own;
+    if (c->ewald_accuracy > 0.0) {
+        own = aim_ewald_screening(io->batch, io->batch->system[i], c->ewald_accuracy);
+        dsf = &own;
+    }
     aim_rows_get(&c->rows, i, worker, &c->q, 1, &row, span);
-    if (c->dsf)
-        c->rows.kernels->coulomb_dsf(&row, c->dsf, &sum);
+    if (dsf)
+        c->rows.kernels->coulomb_dsf(&row, dsf, &sum);
     else if (c->sr_rc > 0.0)
         c->rows.kernels->coulomb_sr(&row, c->sr_rc, c->envelope, &sum);
     else
         c->rows.kernels->coulomb_simple(&row, &sum);
     const double kq = c->k * io->q[i];
     double phi = sum.e;
-    if (c->dsf) {
-        phi += 2.0 * c->dsf->self * io->q[i];
+    if (dsf) {
+        phi += 2.0 * dsf->self * io->q[i];
         sum.e = phi;
     }
     if (io->gq)
@@ -87,5 +95,11 @@ aim_status aim_term_coulomb_dsf(aim_term_io *io, double rc, double alpha)
         return AIM_FAIL(AIMNET_ERR_ARG, "the damping of the DSF Coulomb energy is %g: it must not be negative", alpha);
     const aim_dsf dsf = aim_dsf_make(rc, alpha);
     coulomb c = {.k = AIM_COULOMB_K, .dsf = &dsf};
+    return evaluate(&c, io);
+}
+
+aim_status aim_term_coulomb_screened(aim_term_io *io, double accuracy)
+{
+    coulomb c = {.k = AIM_COULOMB_K, .ewald_accuracy = accuracy};
     return evaluate(&c, io);
 }

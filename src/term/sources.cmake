@@ -5,5 +5,6 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/d3_expand.c
     ${CMAKE_CURRENT_LIST_DIR}/d3_table.c
     ${CMAKE_CURRENT_LIST_DIR}/d3ts.c
+    ${CMAKE_CURRENT_LIST_DIR}/ewald.c
     ${CMAKE_CURRENT_LIST_DIR}/rows.c
     ${CMAKE_CURRENT_LIST_DIR}/srrep.c)

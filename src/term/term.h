@@ -36,6 +36,14 @@ AIM_NODISCARD aim_status aim_term_coulomb_simple(aim_term_io *io, double factor)
 AIM_NODISCARD aim_status aim_term_coulomb_sr(aim_term_io *io, double rc, aim_envelope envelope, double factor);
 /* Damped shifted force with self term; pairs with d < rc. io->pairs NULL: all pairs. */
 AIM_NODISCARD aim_status aim_term_coulomb_dsf(aim_term_io *io, double rc, double alpha);
+/* Ewald sum with tin-foil boundary and neutralising background, systems periodic in three axes only. io->pairs reaches at least as far
+ * as every system's real-space cutoff. Parameters are each system's own (aim_ewald_choose), whatever else is in the batch. */
+AIM_NODISCARD aim_status aim_term_coulomb_ewald(aim_term_io *io, double accuracy);
+typedef struct aim_ewald_params {
+    double alpha, real_cutoff, k_cutoff; /* 1/A, A, 1/A */
+} aim_ewald_params;
+/* Splitting that balances both sums for a relative accuracy 0 < accuracy < 1. */
+aim_ewald_params aim_ewald_choose(const double cell[9], int32_t n_atoms, double accuracy);
 /* GFN1 repulsion: sum_{i != j} exp(-a_ij d^1.5) Z_ij / d * fc(d), the 1/2 of the double sum being part of Z_ij as in the reference; per-atom
  * energies too when e_atom is not NULL ([n_atoms], +=). params: [n_params][2] repa, repb of the file's embedding, whose products are a_ij, Z_ij. */
 AIM_NODISCARD aim_status aim_term_srrep(aim_term_io *io, const double *params, int n_params, double rc, aim_envelope envelope,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cpu.h - the kernels of one instruction set and precision: kernel_<name>_<isa>_f32|_f64, collected in table_cpu.c. */
+/* cpu.h - the kernels of one instruction set and precision: aim_kernel_<name>_<isa>_f32|_f64, collected in table_cpu.c. */
 #ifndef AIM_BACKEND_CPU_CPU_H
 #define AIM_BACKEND_CPU_CPU_H
 
@@ -8,7 +8,7 @@
 
 enum { AIM_PANEL = 2 * VL }; /* output columns that one tile of the matrix kernel covers */
 
-#define AIM_KERNEL_FN(name) AIM_CPU_NAMED(kernel_##name)
+#define AIM_KERNEL_FN(name) AIM_CPU_NAMED(aim_kernel_##name)
 
 #define KERNEL(name, args) void AIM_KERNEL_FN(name)(const args *, int64_t first, int64_t last);
 #include "backend/kernels.def"

@@ -15,5 +15,8 @@ void AIM_CPU_NAMED(aim_d3_energy)(const aim_row *row, const aim_d3_block *block,
 void AIM_CPU_NAMED(aim_d3_count_grad)(const aim_row *row, const aim_d3_span *span, int n_spans, double c, aim_row_sum *sum);
 void AIM_CPU_NAMED(aim_d3ts)(const aim_row *row, const double own[4], double s8, double a1, double a2, const aim_d3_range *range,
                              aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_ewald_structure)(const aim_ewald_phases *phases, const aim_ewald_rod *rod, double *re, double *im);
+void AIM_CPU_NAMED(aim_ewald_potential)(const aim_ewald_phases *phases, const aim_ewald_rod *rods, int64_t n_rods, const double *fre,
+                                        const double *fim, int32_t atom, double sum[4]);
 
 #endif

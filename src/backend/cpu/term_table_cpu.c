@@ -17,4 +17,6 @@ const aim_term_kernels AIM_CPU_NAMED(aim_term_kernels) = {
     .d3_energy = AIM_CPU_NAMED(aim_d3_energy),
     .d3_count_grad = AIM_CPU_NAMED(aim_d3_count_grad),
     .d3ts = AIM_CPU_NAMED(aim_d3ts),
+    .ewald_structure = AIM_CPU_NAMED(aim_ewald_structure),
+    .ewald_potential = AIM_CPU_NAMED(aim_ewald_potential),
 };

@@ -9,7 +9,7 @@
 
 #include "backend/kernels.h"
 
-#define AIM_REF_FN(name) AIM_NAMED(kernel_##name##_ref)
+#define AIM_REF_FN(name) AIM_NAMED(aim_kernel_##name##_ref)
 
 #define KERNEL(name, args) void AIM_REF_FN(name)(const args *, int64_t first, int64_t last);
 #include "backend/kernels.def"
