@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* io_api.c - the public functions of aimnet_io.h: argument checks, then the readers and writers of src/io. */
+/* io_api.c - the public functions of aimnet_io.h: argument checks, then the readers and writers of
+ * src/io. */
 #include "aimnet_io.h"
 
 #include "data/element.h"
@@ -12,7 +13,8 @@ aimnet_status aimnet_reader_open(const char *path, const char *format, aimnet_re
         return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_reader_open: reader is NULL");
     *reader = NULL;
     if (!path)
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_reader_open: path is NULL; \"-\" is standard input");
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "aimnet_reader_open: path is NULL; \"-\" is standard input");
     const aim_alloc alloc = aim_alloc_default();
     return aim_reader_open(&alloc, path, format, reader);
 }
@@ -24,7 +26,8 @@ aimnet_status aimnet_reader_open_memory(const void *bytes, size_t size, const ch
         return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_reader_open_memory: reader is NULL");
     *reader = NULL;
     if (!bytes && size > 0)
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_reader_open_memory: bytes is NULL, but size is %zu", size);
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_reader_open_memory: bytes is NULL, but size is %zu",
+                        size);
     const aim_alloc alloc = aim_alloc_default();
     return aim_reader_open_memory(&alloc, bytes, size, name ? name : "(memory)", format, reader);
 }
@@ -32,7 +35,8 @@ aimnet_status aimnet_reader_open_memory(const void *bytes, size_t size, const ch
 aimnet_status aimnet_reader_next(aimnet_reader *reader, aimnet_frame *frame)
 {
     if (!reader || !frame)
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_reader_next: %s is NULL", reader ? "frame" : "reader");
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_reader_next: %s is NULL",
+                        reader ? "frame" : "reader");
     return aim_reader_next(reader, frame);
 }
 
@@ -82,7 +86,8 @@ aimnet_status aimnet_writer_open(const char *path, aimnet_writer **writer)
         return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_writer_open: writer is NULL");
     *writer = NULL;
     if (!path)
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_writer_open: path is NULL; \"-\" is standard output");
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "aimnet_writer_open: path is NULL; \"-\" is standard output");
     const aim_alloc alloc = aim_alloc_default();
     return aim_writer_open(&alloc, path, writer);
 }
@@ -91,9 +96,11 @@ aimnet_status aimnet_writer_frame(aimnet_writer *writer, const aimnet_frame *fra
                                   const aimnet_result *result)
 {
     if (!writer || !frame)
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_writer_frame: %s is NULL", writer ? "frame" : "writer");
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_writer_frame: %s is NULL",
+                        writer ? "frame" : "writer");
     if (frame->n_atoms < 0 || (frame->n_atoms > 0 && (!frame->numbers || !frame->coord)))
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_writer_frame: %d atoms without numbers or coordinates",
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "aimnet_writer_frame: %d atoms without numbers or coordinates",
                         (int)frame->n_atoms);
     return aim_writer_frame(writer, frame, result);
 }
@@ -124,8 +131,9 @@ double aimnet_element_mass(int number)
 aimnet_status aimnet_formula(const int32_t *numbers, int32_t n_atoms, char *text, size_t capacity)
 {
     if (!text || n_atoms < 0 || (!numbers && n_atoms > 0))
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_formula: %s", !text ? "text is NULL"
-                                                              : n_atoms < 0 ? "n_atoms is negative"
-                                                                            : "numbers is NULL");
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_formula: %s",
+                        !text         ? "text is NULL"
+                        : n_atoms < 0 ? "n_atoms is negative"
+                                      : "numbers is NULL");
     return aim_formula(numbers, n_atoms, text, capacity);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* element.c - the periodic table as three small tables made from elements.def.
  *
- * Reading a symbol is one look-up in a table over (first letter, second letter or none): structure files are read at the speed
- * of their bytes. Formulas follow Hill (J. Am. Chem. Soc. 22 (1900) 478): carbon, hydrogen, then the others by
- * alphabet; everything by alphabet when there is no carbon. Used by the structure readers and writers and by the public API. */
+ * Reading a symbol is one look-up in a table over (first letter, second letter or none): structure
+ * files are read at the speed of their bytes. Formulas follow Hill (J. Am. Chem. Soc. 22 (1900)
+ * 478): carbon, hydrogen, then the others by alphabet; everything by alphabet when there is no
+ * carbon. Used by the structure readers and writers and by the public API. */
 #include "data/element.h"
 
 #include <stdio.h>
@@ -102,16 +103,19 @@ aim_status aim_formula(const int32_t *numbers, int32_t n_atoms, char *text, size
     int32_t count[AIM_ELEMENT_LAST + 1] = {0};
     size_t size = 0;
     if (capacity == 0)
-        return AIM_FAIL(AIMNET_ERR_ARG, "formula: the buffer has no room for even the terminating NUL");
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "formula: the buffer has no room for even the terminating NUL");
     text[0] = '\0';
     for (int32_t i = 0; i < n_atoms; i++) {
         if (numbers[i] < 0 || numbers[i] > AIM_ELEMENT_LAST)
-            return AIM_FAIL(AIMNET_ERR_ARG, "formula: atom %d has atomic number %d, expected 0 to %d",
-                            (int)i, (int)numbers[i], AIM_ELEMENT_LAST);
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "formula: atom %d has atomic number %d, expected 0 to %d", (int)i,
+                            (int)numbers[i], AIM_ELEMENT_LAST);
         count[numbers[i]]++;
     }
     const int has_carbon = count[6] > 0;
-    for (int z = next_in_formula(count, 0, has_carbon); z; z = next_in_formula(count, z, has_carbon)) {
+    for (int z = next_in_formula(count, 0, has_carbon); z;
+         z = next_in_formula(count, z, has_carbon)) {
         char part[16];
         const int n = count[z] > 1 ? snprintf(part, sizeof part, "%s%d", symbols[z], (int)count[z])
                                    : snprintf(part, sizeof part, "%s", symbols[z]);

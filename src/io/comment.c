@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* comment.c - the grammar of extended XYZ comment lines, as ASE 3.29 reads them.
  *
- * White space separates entries; the first '=' of an entry ends its key, and blanks around it are allowed; further ones belong to the
- * value. Quotes ("..." or '...') and brackets ({...} or [...]) protect what they enclose and vanish; a backslash takes the
- * next character literally, everywhere. An entry without '=' is a flag. Since every text is some list of entries, free text of other programs is
- * harmless. Two deliberate differences: an empty quoted value is a value (ASE joins it with the next entry), and a line that
- * starts with '=' is free text (ASE fails). Used by xyz_read.c and xyz_write.c. */
+ * White space separates entries; the first '=' of an entry ends its key, and blanks around it are
+ * allowed; further ones belong to the value. Quotes ("..." or '...') and brackets ({...} or [...])
+ * protect what they enclose and vanish; a backslash takes the next character literally, everywhere.
+ * An entry without '=' is a flag. Since every text is some list of entries, free text of other
+ * programs is harmless. Two deliberate differences: an empty quoted value is a value (ASE joins it
+ * with the next entry), and a line that starts with '=' is free text (ASE fails). Used by
+ * xyz_read.c and xyz_write.c. */
 #include "io/comment.h"
 
 #include <math.h>

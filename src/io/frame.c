@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* frame.c - the memory of a frame: arrays that are kept from one structure of a stream to the next.
  *
- * A file says how many atoms follow before it gives them; a hostile one says two billion. The declared number is trusted only
- * when that many lines can still come. Otherwise the arrays double as atoms are really read, so that memory is at
- * most a small multiple of the bytes read. */
+ * A file says how many atoms follow before it gives them; a hostile one says two billion. The
+ * declared number is trusted only when that many lines can still come. Otherwise the arrays double
+ * as atoms are really read, so that memory is at most a small multiple of the bytes read. */
 #include "io/frame.h"
 
 #include <stdarg.h>
@@ -70,17 +70,19 @@ static aim_status set_capacity(aimnet_frame *f, int32_t capacity)
     return AIMNET_OK;
 }
 
-aim_status aim_frame_reserve(aimnet_frame *f, const aim_lines *lines, int64_t n_atoms, int min_bytes)
+aim_status aim_frame_reserve(aimnet_frame *f, const aim_lines *lines, int64_t n_atoms,
+                             int min_bytes)
 {
     const int64_t remaining = aim_lines_remaining(lines);
     if (n_atoms > INT32_MAX)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "%lld atoms; expected at most %d", (long long)n_atoms,
                         INT32_MAX);
     if (remaining >= 0 && n_atoms > 0 && n_atoms > (remaining + 1) / min_bytes)
-        return AIM_FAIL(AIMNET_ERR_FORMAT,
-                        "%lld atoms are announced, but only %lld bytes follow: the file is cut off or "
-                        "the number is wrong",
-                        (long long)n_atoms, (long long)remaining);
+        return AIM_FAIL(
+            AIMNET_ERR_FORMAT,
+            "%lld atoms are announced, but only %lld bytes follow: the file is cut off or "
+            "the number is wrong",
+            (long long)n_atoms, (long long)remaining);
     if (remaining < 0 && n_atoms > FIRST_ATOMS)
         n_atoms = FIRST_ATOMS;
     return set_capacity(f, n_atoms > 0 ? (int32_t)n_atoms : 1);

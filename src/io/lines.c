@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* lines.c - a sliding window over a source, cut into lines.
  *
- * The window holds the last line, whatever follows the mark, and what was read ahead; it grows only for long lines, so a file of any
- * size is read in constant memory. A byte of white space stands after every line, also after the last one of a file without
- * a final newline: scanners may look at text[size]. A UTF-8 byte order mark at the start is skipped. Used by the readers. */
+ * The window holds the last line, whatever follows the mark, and what was read ahead; it grows only
+ * for long lines, so a file of any size is read in constant memory. A byte of white space stands
+ * after every line, also after the last one of a file without a final newline: scanners may look at
+ * text[size]. A UTF-8 byte order mark at the start is skipped. Used by the readers. */
 #include "io/lines.h"
 
 #include <string.h>
 
 enum {
-    WINDOW = 1 << 18,    /* first size, bytes */
-    SLACK = 4096,        /* of the window of a small file */
-    PEEK_LINES = 4,      /* an SDF file shows itself on line 4 */
+    WINDOW = 1 << 18, /* first size, bytes */
+    SLACK = 4096,     /* of the window of a small file */
+    PEEK_LINES = 4,   /* an SDF file shows itself on line 4 */
     PEEK_BYTES = 1 << 16,
 };
 
@@ -34,7 +35,8 @@ static aim_status make_room(aim_lines *l)
     const int small = l->source.size >= 0 && l->source.size < WINDOW / 2;
     const size_t first = small ? (size_t)(2 * l->source.size + SLACK) : WINDOW;
     const size_t capacity = l->capacity ? 2 * l->capacity : first;
-    AIM_TRY(aim_grow(&l->source.alloc, l->end, capacity, 1, "a line of a structure file", &l->data));
+    AIM_TRY(
+        aim_grow(&l->source.alloc, l->end, capacity, 1, "a line of a structure file", &l->data));
     l->capacity = capacity;
     return AIMNET_OK;
 }
@@ -56,8 +58,10 @@ static aim_status skip_byte_order_mark(aim_lines *l)
     const unsigned char *head = (const unsigned char *)l->data;
     if (l->end >= 3 && head[0] == 0xEF && head[1] == 0xBB && head[2] == 0xBF)
         l->pos = l->last = 3;
-    if (l->end >= 2 && ((head[0] == 0xFF && head[1] == 0xFE) || (head[0] == 0xFE && head[1] == 0xFF)))
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "%s: UTF-16 text; expected UTF-8 or ASCII: save it as UTF-8",
+    if (l->end >= 2 &&
+        ((head[0] == 0xFF && head[1] == 0xFE) || (head[0] == 0xFE && head[1] == 0xFF)))
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "%s: UTF-16 text; expected UTF-8 or ASCII: save it as UTF-8",
                         l->source.name);
     return AIMNET_OK;
 }
@@ -65,7 +69,8 @@ static aim_status skip_byte_order_mark(aim_lines *l)
 static size_t count_lines(const aim_lines *l)
 {
     size_t n = 0;
-    for (const char *p = l->data; (p = memchr(p, '\n', l->end - (size_t)(p - l->data))) != NULL; p++)
+    for (const char *p = l->data; (p = memchr(p, '\n', l->end - (size_t)(p - l->data))) != NULL;
+         p++)
         n++;
     return n;
 }

@@ -24,17 +24,19 @@ typedef struct aim_lines {
     size_t last;     /* where the last line began */
     size_t mark;     /* bytes from here on are kept; SIZE_MAX: no mark */
     int64_t number, mark_number;
-    int at_end;      /* the source has no more bytes */
+    int at_end; /* the source has no more bytes */
     int can_unread;
 } aim_lines;
 
-/* source must be open. Reads the first bytes: at least the lines needed to recognise a format, or all there are. */
+/* source must be open. Reads the first bytes: at least the lines needed to recognise a format, or
+ * all there are. */
 AIM_NODISCARD aim_status aim_lines_start(aim_lines *l);
 /* The next line; valid until the next call. */
 AIM_NODISCARD aim_status aim_lines_next(aim_lines *l, aim_line *line);
 /* The last line will be read again. No effect after a line that was too long. */
 void aim_lines_unread(aim_lines *l);
-/* Remembers the place after the last line; rewind goes back to it once (0 if that is no longer possible). */
+/* Remembers the place after the last line; rewind goes back to it once (0 if that is no longer
+ * possible). */
 void aim_lines_mark(aim_lines *l);
 int aim_lines_rewind(aim_lines *l);
 /* Bytes not yet read, or -1 if that is unknown (pipe, compressed). */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* outfile.c - output by temporary file, fsync and rename.
  *
- * The temporary file stands beside the target (the same file system, so that rename is atomic) and takes the target's permissions if
- * that exists. A crash leaves the old file, or the new one, never half of it; the directory is synchronised, too. Pipes, devices
- * and standard output are written directly. Used by xyz_write.c. */
-#define _XOPEN_SOURCE 700
+ * The temporary file stands beside the target (the same file system, so that rename is atomic) and
+ * takes the target's permissions if that exists. A crash leaves the old file, or the new one, never
+ * half of it; the directory is synchronised, too. Pipes, devices and standard output are written
+ * directly. Used by xyz_write.c. */
+#define _XOPEN_SOURCE     700
 #define _FILE_OFFSET_BITS 64
 #include "io/outfile.h"
 

@@ -7,8 +7,9 @@
 
 typedef struct aim_outfile {
     aim_alloc alloc;
-    char *path;      /* as given, for messages */
-    char *target;    /* where it will be (symbolic links followed); NULL when written directly (a pipe, a device) */
+    char *path;   /* as given, for messages */
+    char *target; /* where it will be (symbolic links followed); NULL when written directly (a pipe,
+                     a device) */
     char *temporary;
     int fd;
     int owns_fd;
@@ -16,7 +17,8 @@ typedef struct aim_outfile {
 
 AIM_NODISCARD aim_status aim_outfile_open(aim_outfile *o, const aim_alloc *alloc, const char *path);
 AIM_NODISCARD aim_status aim_outfile_write(aim_outfile *o, const void *bytes, size_t size);
-/* Puts the file into place. After a failure the target is what it was before. Call close afterwards in any case. */
+/* Puts the file into place. After a failure the target is what it was before. Call close afterwards
+ * in any case. */
 AIM_NODISCARD aim_status aim_outfile_commit(aim_outfile *o);
 /* Discards what was not committed. */
 void aim_outfile_close(aim_outfile *o);

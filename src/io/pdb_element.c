@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* pdb_element.c - which element a PDB atom is when the file does not say it in columns 77-78.
  *
- * The name in columns 13-16 begins with the element, right-justified in columns 13-14: " CA " is a carbon (alpha), "CA  " calcium.
- * Many programs do not keep to that. So: in residues of proteins, nucleic acids and water the first letter counts; a name equal to
- * its residue's is an ion (ZN in ZN); a lower-case second letter belongs to the element; four letters from column 13 that
- * begin with H are a hydrogen; and a two-letter reading that competes with a one-letter one ("CD1": cadmium or carbon?)
- * is refused unless chemistry knows only one (CL, BR, ...): an error is better than a wrong element. Called by pdb_read.c. */
+ * The name in columns 13-16 begins with the element, right-justified in columns 13-14: " CA " is a
+ * carbon (alpha), "CA  " calcium. Many programs do not keep to that. So: in residues of proteins,
+ * nucleic acids and water the first letter counts; a name equal to its residue's is an ion (ZN in
+ * ZN); a lower-case second letter belongs to the element; four letters from column 13 that begin
+ * with H are a hydrogen; and a two-letter reading that competes with a one-letter one ("CD1":
+ * cadmium or carbon?) is refused unless chemistry knows only one (CL, BR, ...): an error is better
+ * than a wrong element. Called by pdb_read.c. */
 #include "io/pdb_element.h"
 
 #include <string.h>

@@ -6,7 +6,8 @@
 #include "base/status.h"
 #include "io/scan.h"
 
-/* From columns 77-78, or from the atom's name if they are empty. FORMAT if that is unknown or ambiguous. */
+/* From columns 77-78, or from the atom's name if they are empty. FORMAT if that is unknown or
+ * ambiguous. */
 AIM_NODISCARD aim_status aim_pdb_element(aim_span line, int *number);
 
 #endif

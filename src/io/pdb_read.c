@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* pdb_read.c - PDB files: ATOM and HETATM records, one structure per MODEL (or per END, as trajectories write it).
+/* pdb_read.c - PDB files: ATOM and HETATM records, one structure per MODEL (or per END, as
+ * trajectories write it).
  *
- * Columns as in version 3.3 of the wwPDB format. CRYST1 gives a cell (a along x, b in the xy plane), which holds for all models, unless it is
- * the placeholder 1 1 1 90 90 90 (or all zero); symmetry is not applied, which earns a warning for groups other than P 1. Of
- * alternative locations the first in each residue is kept. The total charge is the sum of the formal charges in columns 79-80
- * if any atom has one ("1+", "2-"); files of proteins seldom give all of them, so --charge or the caller decides. Serial
- * numbers are not used. A bad model is skipped up to its ENDMDL or END. Registered in readers.def. */
+ * Columns as in version 3.3 of the wwPDB format. CRYST1 gives a cell (a along x, b in the xy
+ * plane), which holds for all models, unless it is the placeholder 1 1 1 90 90 90 (or all zero);
+ * symmetry is not applied, which earns a warning for groups other than P 1. Of alternative
+ * locations the first in each residue is kept. The total charge is the sum of the formal charges in
+ * columns 79-80 if any atom has one ("1+", "2-"); files of proteins seldom give all of them, so
+ * --charge or the caller decides. Serial numbers are not used. A bad model is skipped up to its
+ * ENDMDL or END. Registered in readers.def. */
 #include "io/reader.h"
 
 #include <math.h>
@@ -20,13 +23,13 @@ enum { RECORD_NAME = 6, RESIDUE_ID = 6, LAST_COORDINATE = 54 };
 
 typedef struct model {
     aimnet_frame *frame;
-    int numbered;            /* there was a MODEL record: it must end with ENDMDL */
-    char residue[RESIDUE_ID];/* columns 22-27: chain, number, insertion */
-    char location;           /* alternative location kept in this residue, 0: none seen yet */
-    int64_t dropped;         /* atoms at other locations */
+    int numbered;             /* there was a MODEL record: it must end with ENDMDL */
+    char residue[RESIDUE_ID]; /* columns 22-27: chain, number, insertion */
+    char location;            /* alternative location kept in this residue, 0: none seen yet */
+    int64_t dropped;          /* atoms at other locations */
     int64_t charge;
     int has_charge;
-    int bad_charges;         /* fields in columns 79-80 that are no charge */
+    int bad_charges; /* fields in columns 79-80 that are no charge */
 } model;
 
 static aim_span span_of(const aim_line *line)
@@ -52,7 +55,7 @@ static int cell_vectors(const double p[6], double cell[9])
     const double ca = cosine(p[3]), cb = cosine(p[4]), cc = cosine(p[5]);
     const double sc = sqrt(1.0 - cc * cc), y = (ca - cb * cc) / sc;
     const double z2 = 1.0 - cb * cb - y * y;
-    const double vectors[9] = {p[0], 0.0,       0.0,      p[1] * cc, p[1] * sc,
+    const double vectors[9] = {p[0], 0.0,       0.0,      p[1] * cc,      p[1] * sc,
                                0.0,  p[2] * cb, p[2] * y, p[2] * sqrt(z2)};
     memcpy(cell, vectors, sizeof vectors);
     return p[0] > 0.0 && p[1] > 0.0 && p[2] > 0.0 && sc > 1e-6 && z2 > 1e-12;
@@ -74,16 +77,19 @@ static aim_status read_crystal(aimnet_reader *r, aim_span line)
     for (int i = 0; i < 6; i++) {
         const aim_span field = aim_span_columns(line, from[i], size[i]);
         if (!aim_scan_double(field, &p[i]) || !isfinite(p[i]))
-            return AIM_FAIL(AIMNET_ERR_FORMAT, "CRYST1: expected a number in columns %zu-%zu, found %s",
-                            from[i] + 1, from[i] + size[i], aim_span_quote(field, quoted));
+            return AIM_FAIL(AIMNET_ERR_FORMAT,
+                            "CRYST1: expected a number in columns %zu-%zu, found %s", from[i] + 1,
+                            from[i] + size[i], aim_span_quote(field, quoted));
     }
     if (is_placeholder(p))
         return AIMNET_OK;
     if (!cell_vectors(p, r->crystal))
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "CRYST1: lengths %g %g %g and angles %g %g %g make no cell", p[0], p[1],
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "CRYST1: lengths %g %g %g and angles %g %g %g make no cell", p[0], p[1],
                         p[2], p[3], p[4], p[5]);
     const aim_span group = aim_span_columns(line, 55, 11);
-    r->crystal_symmetric = group.size > 0 && !aim_span_equal(group, "P 1") && !aim_span_equal(group, "P1");
+    r->crystal_symmetric =
+        group.size > 0 && !aim_span_equal(group, "P 1") && !aim_span_equal(group, "P1");
     r->has_crystal = 1;
     return AIMNET_OK;
 }
@@ -97,7 +103,8 @@ static void add_charge(model *m, aim_span field)
     if (field.size == 0 || aim_span_equal(field, "0"))
         return;
     const int digit_first = field.size == 2 && t[0] >= '0' && t[0] <= '9';
-    const char sign = field.size == 2 ? t[digit_first] : ' ', digit = field.size == 2 ? t[!digit_first] : ' ';
+    const char sign = field.size == 2 ? t[digit_first] : ' ',
+               digit = field.size == 2 ? t[!digit_first] : ' ';
     if ((sign != '+' && sign != '-') || digit < '0' || digit > '9') {
         m->bad_charges++;
         return;
@@ -134,7 +141,8 @@ static aim_status read_atom(model *m, aim_span line)
         return AIMNET_OK;
     }
     if (line.size < LAST_COORDINATE)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "the record ends in column %zu; expected coordinates in columns 31-54",
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "the record ends in column %zu; expected coordinates in columns 31-54",
                         line.size);
     for (size_t d = 0; d < 3; d++)
         field[d] = aim_span_columns(line, 30 + 8 * d, 8);
@@ -159,13 +167,16 @@ static aim_status finish(aimnet_reader *r, const model *m)
     if (r->text.size > 0)
         AIM_TRY(aim_frame_title(f, (aim_span){r->text.data, r->text.size}));
     if (r->has_crystal && r->crystal_symmetric)
-        AIM_TRY(aim_frame_warn(f, "CRYST1 names a space group other than P 1; its symmetry is not applied: "
-                                  "only the atoms of the file are in the cell"));
+        AIM_TRY(aim_frame_warn(
+            f, "CRYST1 names a space group other than P 1; its symmetry is not applied: "
+               "only the atoms of the file are in the cell"));
     if (m->dropped > 0)
-        AIM_TRY(aim_frame_warn(f, "%lld atom(s) at alternative locations were left out", (long long)m->dropped));
+        AIM_TRY(aim_frame_warn(f, "%lld atom(s) at alternative locations were left out",
+                               (long long)m->dropped));
     if (m->bad_charges > 0)
-        AIM_TRY(aim_frame_warn(f, "%d field(s) in columns 79-80 are no charges like 1+ and were ignored",
-                               m->bad_charges));
+        AIM_TRY(aim_frame_warn(
+            f, "%d field(s) in columns 79-80 are no charges like 1+ and were ignored",
+            m->bad_charges));
     return AIMNET_OK;
 }
 
@@ -227,9 +238,9 @@ static aim_status skip_model(aimnet_reader *r)
 int aim_pdb_detect(aim_span head)
 {
     static const char *const records[] = {
-        "HEADER", "OBSLTE", "TITLE",  "SPLIT",  "CAVEAT", "COMPND", "SOURCE", "KEYWDS", "EXPDTA",
-        "NUMMDL", "MDLTYP", "AUTHOR", "REVDAT", "JRNL",   "REMARK", "DBREF",  "SEQRES", "CRYST1",
-        "ORIGX1", "SCALE1", "MODEL",  "ATOM",   "HETATM",
+        "HEADER", "OBSLTE", "TITLE",  "SPLIT",  "CAVEAT", "COMPND", "SOURCE", "KEYWDS",
+        "EXPDTA", "NUMMDL", "MDLTYP", "AUTHOR", "REVDAT", "JRNL",   "REMARK", "DBREF",
+        "SEQRES", "CRYST1", "ORIGX1", "SCALE1", "MODEL",  "ATOM",   "HETATM",
     };
     while (head.size > 0 && aim_is_space(head.text[0])) {
         head.text++;
@@ -267,7 +278,8 @@ aim_status aim_pdb_next(aimnet_reader *r, aimnet_frame *f)
     if (!ended && f->n_atoms == 0 && !m.numbered)
         return AIMNET_ERR_END;
     if (!ended && m.numbered)
-        return AIM_READER_FAIL(r, line.number, "the file ends inside a MODEL after %d atom(s); expected ENDMDL",
+        return AIM_READER_FAIL(r, line.number,
+                               "the file ends inside a MODEL after %d atom(s); expected ENDMDL",
                                (int)f->n_atoms);
     if (f->n_atoms == 0)
         return AIM_READER_FAIL(r, line.number, "a MODEL without ATOM or HETATM records");

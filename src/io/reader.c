@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* reader.c - opens structure files, recognises their format, and hands out their structures one by one.
+/* reader.c - opens structure files, recognises their format, and hands out their structures one by
+ * one.
  *
- * The content decides about the format first, the name only when the content does not show it (a damaged first line). The formats
- * are listed in readers.def. A bad structure does not end the stream: the format's reader looks for the beginning of the next
- * one, and what it cannot be sure of it skips. Called by the public API (api/io_api.c). */
+ * The content decides about the format first, the name only when the content does not show it (a
+ * damaged first line). The formats are listed in readers.def. A bad structure does not end the
+ * stream: the format's reader looks for the beginning of the next one, and what it cannot be sure
+ * of it skips. Called by the public API (api/io_api.c). */
 #include "io/reader.h"
 
 #include <math.h>
@@ -61,7 +63,8 @@ static aim_status find_type(aimnet_reader *r, const char *format)
     if (format) {
         r->type = type_by_format(format);
         return r->type ? AIMNET_OK
-                       : AIM_FAIL(AIMNET_ERR_ARG, "structure format \"%s\" is unknown; expected xyz, sdf or pdb",
+                       : AIM_FAIL(AIMNET_ERR_ARG,
+                                  "structure format \"%s\" is unknown; expected xyz, sdf or pdb",
                                   format);
     }
     for (int i = 0; i < N_TYPES && !r->type; i++)
@@ -73,11 +76,13 @@ static aim_status find_type(aimnet_reader *r, const char *format)
     if (r->type)
         return AIMNET_OK;
     if (aim_span_trim(head).size == 0)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "%s: the file is empty; expected XYZ, SDF or PDB", r->name);
-    return AIM_FAIL(AIMNET_ERR_FORMAT,
-                    "%s: not recognised as a structure file; expected XYZ (first line: number of atoms), "
-                    "SDF or PDB",
-                    r->name);
+        return AIM_FAIL(AIMNET_ERR_FORMAT, "%s: the file is empty; expected XYZ, SDF or PDB",
+                        r->name);
+    return AIM_FAIL(
+        AIMNET_ERR_FORMAT,
+        "%s: not recognised as a structure file; expected XYZ (first line: number of atoms), "
+        "SDF or PDB",
+        r->name);
 }
 
 static aim_status open_reader(aimnet_reader *r, const char *path, const void *bytes, size_t size,

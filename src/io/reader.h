@@ -7,9 +7,10 @@
 #include "io/comment.h"
 #include "io/frame.h"
 
-/* A reader's `next` either fills the frame (OK), or reports the end (END, nothing else written), or fails: FORMAT for a bad
- * structure, with the message "NAME:LINE: ...". After FORMAT or MEMORY reader->lost is set, and the following call first looks for
- * the beginning of another structure. Any other failure ends the stream. */
+/* A reader's `next` either fills the frame (OK), or reports the end (END, nothing else written), or
+ * fails: FORMAT for a bad structure, with the message "NAME:LINE: ...". After FORMAT or MEMORY
+ * reader->lost is set, and the following call first looks for the beginning of another structure.
+ * Any other failure ends the stream. */
 typedef struct aim_reader_type {
     const char *name, *suffixes, *about;
     int (*detect)(aim_span head);
@@ -30,7 +31,7 @@ struct aimnet_reader {
     int record_ended;    /* SDF: its $$$$ was read */
     aim_string text;     /* SDF: a line continued over several; PDB: title of all models */
     int title_final;     /* PDB: it is a TITLE record's */
-    int has_crystal;     /* PDB: the last CRYST1 record gave a cell, which holds for all models ... */
+    int has_crystal; /* PDB: the last CRYST1 record gave a cell, which holds for all models ... */
     int crystal_symmetric; /* ... and a space group other than P 1 */
     double crystal[9];
 };
@@ -44,13 +45,15 @@ AIM_NODISCARD aim_status aim_reader_open_memory(const aim_alloc *alloc, const vo
 AIM_NODISCARD aim_status aim_reader_next(aimnet_reader *reader, aimnet_frame *frame);
 void aim_reader_close(aimnet_reader *reader);
 
-/* The next line; a line that is too long or a NUL byte in it is a FORMAT error. line->text is NULL at the end. */
+/* The next line; a line that is too long or a NUL byte in it is a FORMAT error. line->text is NULL
+ * at the end. */
 AIM_NODISCARD aim_status aim_reader_line(aimnet_reader *reader, aim_line *line);
 /* Fails with "NAME:LINE: ..." */
 #define AIM_READER_FAIL(reader, number, ...)                                                       \
     aim_reader_place((reader), (number), AIM_FAIL(AIMNET_ERR_FORMAT, __VA_ARGS__))
 /* Puts "NAME:LINE: " in front of the current message. */
-AIM_NODISCARD aim_status aim_reader_place(const aimnet_reader *reader, int64_t line, aim_status status);
+AIM_NODISCARD aim_status aim_reader_place(const aimnet_reader *reader, int64_t line,
+                                          aim_status status);
 /* AIM_TRY that adds the place. */
 #define AIM_TRY_AT(reader, number, call)                                                           \
     do {                                                                                           \

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* scan.c - decimal numbers at the speed of the file, and small text helpers of the readers.
  *
- * A decimal of up to 19 digits is an integer m times 10^k. For m <= 2^53 and |k| <= 22 one multiplication or division of exact
- * doubles rounds correctly (Clinger 1990, doi:10.1145/93542.93557). For larger m (all 16 to 19 digits of a double printed in full) and
- * negative k the quotient is formed as q0 + q1 with the exact remainder from fma, and is accepted when rounding q0 + q1 (1 -+
- * 2^-40) gives the same double both ways (Ziv's test, doi:10.1145/114697.116813); q1 itself is good to 2^-50. Everything
- * else goes to aim_parse_double. So every result is the correctly rounded one. */
+ * A decimal of up to 19 digits is an integer m times 10^k. For m <= 2^53 and |k| <= 22 one
+ * multiplication or division of exact doubles rounds correctly (Clinger 1990,
+ * doi:10.1145/93542.93557). For larger m (all 16 to 19 digits of a double printed in full) and
+ * negative k the quotient is formed as q0 + q1 with the exact remainder from fma, and is accepted
+ * when rounding q0 + q1 (1 -+ 2^-40) gives the same double both ways (Ziv's test,
+ * doi:10.1145/114697.116813); q1 itself is good to 2^-50. Everything else goes to aim_parse_double.
+ * So every result is the correctly rounded one. */
 #include "io/scan.h"
 
 #include <float.h>
@@ -99,7 +101,8 @@ static int scale(uint64_t m, int64_t k, double *value)
     return k < 0 && divide_large(m, (int)-k, value);
 }
 
-/* [+-]digits[.digits][e[+-]digits] of few digits; 0: leave it to the general parser, which also finds the errors. */
+/* [+-]digits[.digits][e[+-]digits] of few digits; 0: leave it to the general parser, which also
+ * finds the errors. */
 static int scan_short(const char *p, const char *end, double *value)
 {
     const int negative = p < end && *p == '-';

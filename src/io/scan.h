@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* scan.h - tokens and numbers of a line. White space is blank, tab, CR, VT and FF. Nothing here needs a NUL. */
+/* scan.h - tokens and numbers of a line. White space is blank, tab, CR, VT and FF. Nothing here
+ * needs a NUL. */
 #ifndef AIM_IO_SCAN_H
 #define AIM_IO_SCAN_H
 
@@ -31,13 +32,15 @@ static inline aim_span aim_scan_token(aim_span *rest)
 
 /* Without white space at both ends. */
 aim_span aim_span_trim(aim_span s);
-/* Bytes [from, from + size) of a line as far as it has them, trimmed: a field of a fixed-column format. */
+/* Bytes [from, from + size) of a line as far as it has them, trimmed: a field of a fixed-column
+ * format. */
 aim_span aim_span_columns(aim_span line, size_t from, size_t size);
 int aim_span_equal(aim_span s, const char *text);
 int aim_span_equal_nocase(aim_span s, const char *text);
 int aim_span_starts(aim_span s, const char *prefix);
 
-/* The whole span as a number: 1, or 0 if it is not one. Correctly rounded; the same syntax as aim_parse_double. */
+/* The whole span as a number: 1, or 0 if it is not one. Correctly rounded; the same syntax as
+ * aim_parse_double. */
 int aim_scan_double(aim_span s, double *value);
 int aim_scan_int(aim_span s, int64_t *value);
 

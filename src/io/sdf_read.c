@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* sdf_read.c - MDL molfiles and SD files: V2000, V3000, and the older files without a version.
  *
- * The formats are those of BIOVIA's "CTfile formats" (2020). Total charge: the sum of the formal charges, from M  CHG lines (or CHG= in
- * V3000); the charge column of the atom block counts only in records without any M  CHG or M  RAD line, as the format says.
- * Multiplicity: unpaired electrons + 1, with a doublet centre (M  RAD value 2, or charge code 4) counted as one and a triplet
- * centre as two, all parallel; two or more centres get a warning, because their coupling is not in the file. A drawing (2D flag,
- * all z = 0) is read with a warning. After a bad record reading goes on behind the next $$$$. Registered in readers.def;
- * the V3000 table is read by sdf_v3000.c. */
+ * The formats are those of BIOVIA's "CTfile formats" (2020). Total charge: the sum of the formal
+ * charges, from M  CHG lines (or CHG= in V3000); the charge column of the atom block counts only in
+ * records without any M  CHG or M  RAD line, as the format says. Multiplicity: unpaired electrons +
+ * 1, with a doublet centre (M  RAD value 2, or charge code 4) counted as one and a triplet centre
+ * as two, all parallel; two or more centres get a warning, because their coupling is not in the
+ * file. A drawing (2D flag, all z = 0) is read with a warning. After a bad record reading goes on
+ * behind the next $$$$. Registered in readers.def; the V3000 table is read by sdf_v3000.c. */
 #include "io/sdf.h"
 
 #include <string.h>
@@ -37,7 +38,8 @@ aim_status aim_sdf_add_radical(aim_sdf_totals *sum, aim_span value)
     char quoted[AIM_QUOTE_SIZE];
     int64_t kind;
     if (!aim_scan_int(value, &kind) || kind < 0 || kind > 3)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "radical %s; expected 0 to 3", aim_span_quote(value, quoted));
+        return AIM_FAIL(AIMNET_ERR_FORMAT, "radical %s; expected 0 to 3",
+                        aim_span_quote(value, quoted));
     sum->n_radicals += kind > 0;
     sum->unpaired += kind > 1 ? kind - 1 : 0;
     return AIMNET_OK;
@@ -47,9 +49,10 @@ aim_status aim_sdf_symbol(aim_span symbol, int *number)
 {
     char quoted[AIM_QUOTE_SIZE];
     *number = aim_element_from_symbol(symbol.text, symbol.size);
-    return *number ? AIMNET_OK
-                   : AIM_FAIL(AIMNET_ERR_FORMAT, "expected an element symbol from H to Og, found %s",
-                              aim_span_quote(symbol, quoted));
+    return *number
+               ? AIMNET_OK
+               : AIM_FAIL(AIMNET_ERR_FORMAT, "expected an element symbol from H to Og, found %s",
+                          aim_span_quote(symbol, quoted));
 }
 
 aim_status aim_sdf_line(aimnet_reader *r, aim_line *line)
@@ -77,14 +80,16 @@ typedef struct atom_fields {
     aim_span x[3], symbol, charge;
 } atom_fields;
 
-/* The field holds a number as F10.4 writes it: then columns are what separates fields, not blanks. */
+/* The field holds a number as F10.4 writes it: then columns are what separates fields, not blanks.
+ */
 static int is_f10_4(aim_span line, size_t from)
 {
     return line.size >= from + 10 && line.text[from + 5] == '.' && line.text[from + 9] >= '0' &&
            line.text[from + 9] <= '9';
 }
 
-/* By columns if the numbers are written as the format says, else by blanks, else by columns after all. */
+/* By columns if the numbers are written as the format says, else by blanks, else by columns after
+ * all. */
 static atom_fields split_atom(aim_span line)
 {
     atom_fields f;
@@ -136,7 +141,8 @@ static aim_status read_atom(aimnet_frame *f, aim_span line, aim_sdf_totals *sum)
     return aim_frame_push(f, number, x);
 }
 
-static aim_status read_atoms(aimnet_reader *r, aimnet_frame *f, int64_t n_atoms, aim_sdf_totals *sum)
+static aim_status read_atoms(aimnet_reader *r, aimnet_frame *f, int64_t n_atoms,
+                             aim_sdf_totals *sum)
 {
     aim_line line;
     for (int64_t i = 0; i < n_atoms; i++) {
@@ -170,9 +176,9 @@ static aim_status read_property(const aimnet_frame *f, aim_span line, int is_cha
     for (int64_t i = 0; i < count; i++) {
         const aim_span a = aim_scan_token(&rest), value = aim_scan_token(&rest);
         if (!aim_scan_int(a, &atom) || atom < 1 || atom > f->n_atoms)
-            return AIM_FAIL(AIMNET_ERR_FORMAT, "entry %lld of %lld: expected an atom from 1 to %d, found %s",
-                            (long long)i + 1, (long long)count, (int)f->n_atoms,
-                            aim_span_quote(a, quoted));
+            return AIM_FAIL(
+                AIMNET_ERR_FORMAT, "entry %lld of %lld: expected an atom from 1 to %d, found %s",
+                (long long)i + 1, (long long)count, (int)f->n_atoms, aim_span_quote(a, quoted));
         aim_sdf_totals one = {0};
         AIM_TRY(is_charge ? aim_sdf_add_charge(&one, value) : aim_sdf_add_radical(&one, value));
         if (is_charge) {
@@ -208,10 +214,11 @@ static aim_status read_rest(aimnet_reader *r, const aimnet_frame *f, int64_t n_b
         const aim_span text = span_of(&line);
         const int end = aim_span_starts(text, "M  END");
         if (!line.text || (end && i < n_bonds))
-            return AIM_READER_FAIL(r, line.number,
-                                   "the record ends %lld line(s) behind the atoms; expected %lld bond(s) "
-                                   "and \"M  END\"",
-                                   (long long)i, (long long)n_bonds);
+            return AIM_READER_FAIL(
+                r, line.number,
+                "the record ends %lld line(s) behind the atoms; expected %lld bond(s) "
+                "and \"M  END\"",
+                (long long)i, (long long)n_bonds);
         if (end)
             return AIMNET_OK;
         const int charge = aim_span_starts(text, "M  CHG");
@@ -225,7 +232,8 @@ static aim_status read_counts(aim_span line, int64_t *n_atoms, int64_t *n_bonds)
 {
     char quoted[AIM_QUOTE_SIZE];
     const aim_span atoms = aim_span_columns(line, 0, 3), bonds = aim_span_columns(line, 3, 3);
-    if (aim_scan_int(atoms, n_atoms) && *n_atoms >= 0 && aim_scan_int(bonds, n_bonds) && *n_bonds >= 0)
+    if (aim_scan_int(atoms, n_atoms) && *n_atoms >= 0 && aim_scan_int(bonds, n_bonds) &&
+        *n_bonds >= 0)
         return AIMNET_OK;
     return AIM_FAIL(AIMNET_ERR_FORMAT,
                     "expected the numbers of atoms and bonds in columns 1-3 and 4-6, found %s",
@@ -277,7 +285,8 @@ static aim_status finish(aimnet_frame *f, int drawing, const aim_sdf_totals *sum
     return AIMNET_OK;
 }
 
-/* line: the first that is not blank; `at`: which line of the record it is (1 title, 2 program, 3 comment, 4 counts). */
+/* line: the first that is not blank; `at`: which line of the record it is (1 title, 2 program, 3
+ * comment, 4 counts). */
 static aim_status read_record(aimnet_reader *r, aimnet_frame *f, aim_line *line, int at)
 {
     aim_sdf_totals sum = {0};
@@ -291,10 +300,11 @@ static aim_status read_record(aimnet_reader *r, aimnet_frame *f, aim_line *line,
             break;
         AIM_TRY(aim_sdf_line(r, line));
         if (!line->text)
-            return AIM_READER_FAIL(r, line->number,
-                                   "the record ends on its line %d; expected three header lines and the "
-                                   "counts line",
-                                   at);
+            return AIM_READER_FAIL(
+                r, line->number,
+                "the record ends on its line %d; expected three header lines and the "
+                "counts line",
+                at);
     }
     AIM_TRY(read_table(r, f, line, &sum));
     return finish(f, drawing, &sum);
@@ -346,7 +356,8 @@ aim_status aim_sdf_next(aimnet_reader *r, aimnet_frame *f)
         r->record_ended = 1;
     AIM_TRY(aim_frame_begin(f, &r->alloc, r->n_frames, line.number - blank));
     if (r->record_ended || blank >= COUNTS_LINE)
-        return AIM_READER_FAIL(r, line.number, "expected three header lines and the counts line, found %s",
+        return AIM_READER_FAIL(r, line.number,
+                               "expected three header lines and the counts line, found %s",
                                r->record_ended ? "the end of the record" : "more blank lines");
     return read_record(r, f, &line, blank + 1);
 }

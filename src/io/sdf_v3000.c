@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* sdf_v3000.c - the atom table of V3000 molfiles.
  *
- * Every line begins with "M  V30 "; a '-' at its end continues it on the next one. Of all blocks only COUNTS and ATOM matter here:
- * index, symbol, x, y, z, a number for reactions, and then keywords, of which CHG and RAD count. Called by sdf_read.c. */
+ * Every line begins with "M  V30 "; a '-' at its end continues it on the next one. Of all blocks
+ * only COUNTS and ATOM matter here: index, symbol, x, y, z, a number for reactions, and then
+ * keywords, of which CHG and RAD count. Called by sdf_read.c. */
 #include "io/sdf.h"
 
 static aim_span span_of(const aim_line *line)
@@ -60,7 +61,8 @@ static aim_status read_atom(aimnet_frame *f, aim_span text, aim_sdf_totals *sum)
 }
 
 /* Reads up to the statement that begins with `keyword`. */
-static aim_status find_statement(aimnet_reader *r, const char *keyword, aim_span *statement, int64_t *number)
+static aim_status find_statement(aimnet_reader *r, const char *keyword, aim_span *statement,
+                                 int64_t *number)
 {
     do {
         AIM_TRY(next_statement(r, statement, number));
@@ -87,8 +89,8 @@ aim_status aim_sdf_v3000(aimnet_reader *r, aimnet_frame *f, aim_sdf_totals *sum)
     for (int64_t i = 0; i < n_atoms; i++) {
         AIM_TRY(next_statement(r, &statement, &number));
         if (!statement.text || aim_span_starts(statement, "END ATOM"))
-            return AIM_READER_FAIL(r, number, "the table ends after %lld of %lld atoms", (long long)i,
-                                   (long long)n_atoms);
+            return AIM_READER_FAIL(r, number, "the table ends after %lld of %lld atoms",
+                                   (long long)i, (long long)n_atoms);
         AIM_TRY_AT(r, number, read_atom(f, statement, sum));
     }
     if (n_atoms > 0) {

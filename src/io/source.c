@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* source.c - the bytes of a structure file.
  *
- * Plain bytes go straight into the caller's buffer by read(2): a pipe delivers what has arrived, so frames of a running program
- * are seen as they come. The first bytes decide about compression: gzip (one or several members, as bgzip writes) is inflated by
- * zlib with the owner's allocator; zstd, xz and bzip2 are recognised to be refused by name. Structure files do not compress
- * 200-fold: more than that beyond 64 MiB is taken for a decompression bomb. Used by lines.c only. */
-#define _POSIX_C_SOURCE 200809L
+ * Plain bytes go straight into the caller's buffer by read(2): a pipe delivers what has arrived, so
+ * frames of a running program are seen as they come. The first bytes decide about compression: gzip
+ * (one or several members, as bgzip writes) is inflated by zlib with the owner's allocator; zstd,
+ * xz and bzip2 are recognised to be refused by name. Structure files do not compress 200-fold: more
+ * than that beyond 64 MiB is taken for a decompression bomb. Used by lines.c only. */
+#define _POSIX_C_SOURCE   200809L
 #define _FILE_OFFSET_BITS 64
 #include "io/source.h"
 
@@ -181,9 +182,11 @@ static aim_status detect_compression(aim_source *s)
         {{'P', 'K', 3, 4}, 4, "ZIP", "unzip"},
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-        if (s->memory_size >= refused[i].size && !memcmp(s->memory, refused[i].magic, refused[i].size))
-            return AIM_FAIL(AIMNET_ERR_FORMAT, "%s: %s-compressed; expected plain text or gzip: run %s first",
-                            s->name, refused[i].name, refused[i].tool);
+        if (s->memory_size >= refused[i].size &&
+            !memcmp(s->memory, refused[i].magic, refused[i].size))
+            return AIM_FAIL(AIMNET_ERR_FORMAT,
+                            "%s: %s-compressed; expected plain text or gzip: run %s first", s->name,
+                            refused[i].name, refused[i].tool);
     if (s->memory_size >= 2 && s->memory[0] == 0x1F && s->memory[1] == 0x8B)
         return start_zip(s);
     return AIMNET_OK;
@@ -216,7 +219,8 @@ static aim_status open_fd(aim_source *s, const char *path)
     return AIMNET_OK;
 }
 
-aim_status aim_source_open(aim_source *s, const aim_alloc *alloc, const char *path, const char *name)
+aim_status aim_source_open(aim_source *s, const aim_alloc *alloc, const char *path,
+                           const char *name)
 {
     *s = (aim_source){.alloc = *alloc, .name = name, .fd = -1, .size = -1};
     aim_status status = open_fd(s, path);

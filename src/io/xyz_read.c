@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* xyz_read.c - XYZ and extended XYZ: number of atoms, comment, one line per atom, frame after frame.
+/* xyz_read.c - XYZ and extended XYZ: number of atoms, comment, one line per atom, frame after
+ * frame.
  *
- * Extended XYZ has key=value pairs in the comment (comment.c): Properties names the columns, Lattice holds the cell vectors a b c, pbc
- * the periodic axes (default: all three with a Lattice), charge or total_charge, mult or multiplicity or spin (all 2S+1) in any
- * case. In free text such keys count only with a plain integer behind '='. Lines VEC1..VEC3 after the atoms are cell vectors, too.
+ * Extended XYZ has key=value pairs in the comment (comment.c): Properties names the columns,
+ * Lattice holds the cell vectors a b c, pbc the periodic axes (default: all three with a Lattice),
+ * charge or total_charge, mult or multiplicity or spin (all 2S+1) in any case. In free text such
+ * keys count only with a plain integer behind '='. Lines VEC1..VEC3 after the atoms are cell
+ * vectors, too.
  *
- * A frame is accepted only when what follows it does not look like one more atom. After a bad frame the reader counts the announced lines and
- * goes on if a number of atoms stands there; otherwise it looks for a line with nothing but an integer, followed by a line
- * that is no atom and one that is. So no atom is ever given to another frame. Registered in readers.def. */
+ * A frame is accepted only when what follows it does not look like one more atom. After a bad frame
+ * the reader counts the announced lines and goes on if a number of atoms stands there; otherwise it
+ * looks for a line with nothing but an integer, followed by a line that is no atom and one that is.
+ * So no atom is ever given to another frame. Registered in readers.def. */
 #include "io/reader.h"
 
 #include <math.h>
@@ -46,7 +50,8 @@ static const char *read_atom(const layout *want, aim_span line, atom *a)
     for (int column = 0; column < want->columns; column++) {
         const aim_span token = aim_scan_token(&line);
         if (token.size == 0)
-            return want->columns == 4 ? "expected an element and x y z" : "expected more columns (see Properties)";
+            return want->columns == 4 ? "expected an element and x y z"
+                                      : "expected more columns (see Properties)";
         if (column > last && column > want->number)
             continue;
         if (column == want->species && want->number < 0) {
@@ -113,10 +118,11 @@ static aim_status add_property(layout *out, aim_span name, aim_span type, aim_sp
     if (aim_span_equal(name, "species") || aim_span_equal(name, "symbols")) {
         slot = &out->species;
         if (type.text[0] != 'S')
-            return AIM_FAIL(AIMNET_ERR_FORMAT,
-                            "Properties: species of type %c may be type numbers of a program; expected "
-                            "species:S:1, or Z:I:1 for atomic numbers",
-                            type.text[0]);
+            return AIM_FAIL(
+                AIMNET_ERR_FORMAT,
+                "Properties: species of type %c may be type numbers of a program; expected "
+                "species:S:1, or Z:I:1 for atomic numbers",
+                type.text[0]);
     } else if (aim_span_equal(name, "Z") || aim_span_equal(name, "numbers")) {
         slot = &out->number;
     } else if (aim_span_equal(name, "pos") || aim_span_equal(name, "positions")) {
@@ -140,7 +146,8 @@ static aim_status read_properties(aim_span value, layout *out)
         AIM_TRY(add_property(out, name, type, next_field(&value)));
     }
     if (out->pos < 0 || (out->species < 0 && out->number < 0))
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "Properties has no %s; expected for example species:S:1:pos:R:3",
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "Properties has no %s; expected for example species:S:1:pos:R:3",
                         out->pos < 0 ? "pos" : "species (or Z)");
     return AIMNET_OK;
 }
@@ -189,8 +196,8 @@ static aim_status read_pbc(const aim_comment *c, aimnet_frame *f)
     aim_span_quote(p->value, quoted);
     if (!c->extended)
         return aim_frame_warn(f, "pbc=%s in the comment is no periodicity and was ignored", quoted);
-    return AIM_FAIL(AIMNET_ERR_FORMAT, "pbc=%s; expected three of T or F, for example pbc=\"T T F\"",
-                    quoted);
+    return AIM_FAIL(AIMNET_ERR_FORMAT,
+                    "pbc=%s; expected three of T or F, for example pbc=\"T T F\"", quoted);
 }
 
 /* A number given under one of two names; at most one value. In free text only an integer counts. */
@@ -216,8 +223,8 @@ static aim_status read_total(const aim_comment *c, aimnet_frame *f, const char *
             continue;
         }
         if (*has && x != *value)
-            return AIM_FAIL(AIMNET_ERR_FORMAT, "%s is given twice, as %g and %g; expected one value",
-                            name, *value, x);
+            return AIM_FAIL(AIMNET_ERR_FORMAT,
+                            "%s is given twice, as %g and %g; expected one value", name, *value, x);
         *has = 1;
         *value = x;
     }
@@ -262,7 +269,8 @@ static aim_status read_vector(aimnet_frame *f, aim_span line, int *is_vector)
 {
     aim_span rest = line, field[3];
     const aim_span name = aim_scan_token(&rest);
-    *is_vector = name.size == 4 && aim_span_starts(name, "VEC") && name.text[3] >= '1' && name.text[3] <= '3';
+    *is_vector = name.size == 4 && aim_span_starts(name, "VEC") && name.text[3] >= '1' &&
+                 name.text[3] <= '3';
     if (!*is_vector)
         return AIMNET_OK;
     const int i = name.text[3] - '1';
@@ -305,16 +313,18 @@ static aim_status check_end(aimnet_reader *r, aimnet_frame *f, const layout *col
     } while (is_vector);
     aim_lines_unread(&r->lines);
     if (is_like_atom(columns, span_of(&line)))
-        return AIM_READER_FAIL(r, line.number,
-                               "one more atom; expected the end of the structure, since line %lld announces "
-                               "%d atom(s)",
-                               (long long)f->line, (int)f->n_atoms);
+        return AIM_READER_FAIL(
+            r, line.number,
+            "one more atom; expected the end of the structure, since line %lld announces "
+            "%d atom(s)",
+            (long long)f->line, (int)f->n_atoms);
     return AIMNET_OK;
 }
 
 /* ---------------------------------------------------------------- frames */
 
-/* Whether the next two lines are a comment and an atom. The comment must not look like an atom itself. */
+/* Whether the next two lines are a comment and an atom. The comment must not look like an atom
+ * itself. */
 static aim_status try_beginning(aimnet_reader *r, int *good)
 {
     aim_line line;
@@ -332,7 +342,8 @@ static aim_status try_beginning(aimnet_reader *r, int *good)
     return AIMNET_OK;
 }
 
-/* Whether a frame begins with the last line, which is an integer; *header is that line, read again. */
+/* Whether a frame begins with the last line, which is an integer; *header is that line, read again.
+ */
 static aim_status try_frame(aimnet_reader *r, aim_line *header, int *good)
 {
     aim_lines_unread(&r->lines);
@@ -440,9 +451,10 @@ static aim_status read_atoms(aimnet_reader *r, aimnet_frame *f, int32_t n_atoms,
         AIM_TRY(aim_frame_warn(f, "the last line has no end and fewer digits than the one before: "
                                   "the file may be cut off"));
     if (repeats && other)
-        return AIM_READER_FAIL(r, comment_line + 1,
-                               "the second column repeats the atomic numbers; expected element x y z: "
-                               "remove that column");
+        return AIM_READER_FAIL(
+            r, comment_line + 1,
+            "the second column repeats the atomic numbers; expected element x y z: "
+            "remove that column");
     return AIMNET_OK;
 }
 
@@ -452,7 +464,8 @@ static aim_status read_frame(aimnet_reader *r, aimnet_frame *f, int64_t n_atoms)
     layout columns;
     AIM_TRY(aim_reader_line(r, &line));
     if (!line.text)
-        return AIM_READER_FAIL(r, line.number, "the file ends here; expected a comment line and %lld atom(s)",
+        return AIM_READER_FAIL(r, line.number,
+                               "the file ends here; expected a comment line and %lld atom(s)",
                                (long long)n_atoms);
     const int64_t comment_line = line.number;
     AIM_TRY_AT(r, f->line, aim_frame_reserve(f, &r->lines, n_atoms, MIN_ATOM_BYTES));
@@ -462,8 +475,8 @@ static aim_status read_frame(aimnet_reader *r, aimnet_frame *f, int64_t n_atoms)
     AIM_TRY(check_end(r, f, &columns));
     if (!f->has_cell && (f->pbc[0] || f->pbc[1] || f->pbc[2])) {
         if (r->comment.extended)
-            return AIM_READER_FAIL(r, comment_line,
-                                   "pbc without Lattice; expected Lattice=\"...\" or pbc=\"F F F\"");
+            return AIM_READER_FAIL(
+                r, comment_line, "pbc without Lattice; expected Lattice=\"...\" or pbc=\"F F F\"");
         f->pbc[0] = f->pbc[1] = f->pbc[2] = 0;
         return aim_frame_warn(f, "pbc without Lattice was ignored");
     }
@@ -495,6 +508,7 @@ aim_status aim_xyz_next(aimnet_reader *r, aimnet_frame *f)
     if (!is_count(span_of(&line), &n_atoms))
         return bad_header(r, &line);
     if (n_atoms < 0)
-        return AIM_READER_FAIL(r, line.number, "%lld atoms; expected a number from 0 on", (long long)n_atoms);
+        return AIM_READER_FAIL(r, line.number, "%lld atoms; expected a number from 0 on",
+                               (long long)n_atoms);
     return read_frame(r, f, n_atoms);
 }

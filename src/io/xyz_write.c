@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* xyz_write.c - extended XYZ that ASE, OVITO and this library read back bit by bit.
  *
- * The comment line begins with what is known here (Lattice, Properties, energy, charge, mult, dipole, stress, pbc) and goes on with what the
- * input's comment said: the other key=value pairs of extended XYZ, or free text as title="...". Results of another program in
- * the input (energy, stress, ...) are left out once there are results of ours, and no key comes twice. Numbers have all digits
- * that a double needs. Control characters become blanks and stray bytes '?', because Python's text mode would stumble over
- * them; an empty value is written as " " (ASE joins "" with what follows). Output goes through outfile.c. */
+ * The comment line begins with what is known here (Lattice, Properties, energy, charge, mult,
+ * dipole, stress, pbc) and goes on with what the input's comment said: the other key=value pairs of
+ * extended XYZ, or free text as title="...". Results of another program in the input (energy,
+ * stress, ...) are left out once there are results of ours, and no key comes twice. Numbers have
+ * all digits that a double needs. Control characters become blanks and stray bytes '?', because
+ * Python's text mode would stumble over them; an empty value is written as " " (ASE joins "" with
+ * what follows). Output goes through outfile.c. */
 #include "io/xyz_write.h"
 
 #include <math.h>
@@ -54,7 +56,12 @@ static aim_status put_numbers(aimnet_writer *w, const double *x, int n)
 static size_t utf8_length(aim_span s)
 {
     const unsigned char *c = (const unsigned char *)s.text;
-    const size_t n = c[0] < 0x80 ? 1 : c[0] < 0xC2 ? 0 : c[0] < 0xE0 ? 2 : c[0] < 0xF0 ? 3 : c[0] < 0xF5 ? 4 : 0;
+    const size_t n = c[0] < 0x80   ? 1
+                     : c[0] < 0xC2 ? 0
+                     : c[0] < 0xE0 ? 2
+                     : c[0] < 0xF0 ? 3
+                     : c[0] < 0xF5 ? 4
+                                   : 0;
     if (n == 0 || n > s.size)
         return 0;
     for (size_t i = 1; i < n; i++)
@@ -109,7 +116,8 @@ static int is_one_of(aim_span key, const char *const *names, size_t n)
 /* Whether pair i of the input's comment is written again. */
 static int is_kept(const aim_comment *c, size_t i, int has_results)
 {
-    static const char *const ours[] = {"Lattice", "Properties", "pbc", "charge", "total_charge", "mult", "multiplicity"};
+    static const char *const ours[] = {"Lattice",      "Properties", "pbc",         "charge",
+                                       "total_charge", "mult",       "multiplicity"};
     static const char *const results[] = {"energy", "free_energy", "dipole", "stress", "virial"};
     const aim_span key = c->pairs[i].key;
     if (key.size == 0 || is_one_of(key, ours, sizeof ours / sizeof *ours) ||
@@ -118,8 +126,9 @@ static int is_kept(const aim_comment *c, size_t i, int has_results)
     for (size_t k = 0; k < c->n_pairs && c->n_pairs <= MAX_UNIQUE; k++) {
         if (k > i && aim_span_equal(key, c->pairs[k].key.text))
             return 0; /* the last one counts */
-        if (aim_span_equal_nocase(key, "spin") && (aim_span_equal_nocase(c->pairs[k].key, "mult") ||
-                                                   aim_span_equal_nocase(c->pairs[k].key, "multiplicity")))
+        if (aim_span_equal_nocase(key, "spin") &&
+            (aim_span_equal_nocase(c->pairs[k].key, "mult") ||
+             aim_span_equal_nocase(c->pairs[k].key, "multiplicity")))
             return 1; /* it did not give the multiplicity */
     }
     return !aim_span_equal_nocase(key, "spin");
@@ -195,16 +204,18 @@ static aim_status put_comment(aimnet_writer *w, const aimnet_frame *f, const aim
 
 /* ---------------------------------------------------------------- atoms */
 
-static aim_status put_atom(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result, size_t i)
+static aim_status put_atom(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result,
+                           size_t i)
 {
     const int good = result && result->status == AIMNET_OK;
     const char *symbol = aim_element_symbol(f->numbers[i]);
     const double *x = f->coord + 3 * i;
     if (!symbol)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%s: atom %zu has atomic number %d; expected 1 to %d", w->file.path, i,
-                        (int)f->numbers[i], AIM_ELEMENT_LAST);
+        return AIM_FAIL(AIMNET_ERR_ARG, "%s: atom %zu has atomic number %d; expected 1 to %d",
+                        w->file.path, i, (int)f->numbers[i], AIM_ELEMENT_LAST);
     if (!isfinite(x[0]) || !isfinite(x[1]) || !isfinite(x[2]))
-        return AIM_FAIL(AIMNET_ERR_ARG, "%s: atom %zu has a coordinate that is not finite: it cannot be written",
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%s: atom %zu has a coordinate that is not finite: it cannot be written",
                         w->file.path, i);
     AIM_TRY(put(w, symbol));
     AIM_TRY(put(w, symbol[1] ? " " : "  "));
@@ -274,7 +285,8 @@ aim_status aim_writer_close(aimnet_writer *w, int commit)
     const aim_alloc alloc = w->alloc;
     aim_status status = AIMNET_OK;
     if (commit && w->failed)
-        status = AIM_FAIL(w->failed, "%s: not written, because writing failed before", w->file.path);
+        status =
+            AIM_FAIL(w->failed, "%s: not written, because writing failed before", w->file.path);
     else if (commit)
         status = flush(w);
     if (commit && status == AIMNET_OK)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* fuzz_structure.c - the structure readers and the writer on arbitrary bytes.
  *
- * The first byte chooses the format (detected, xyz, sdf, pdb) and whether it comes from memory of known size or, by way of the
- * comment parser alone, as one comment line. Whatever is read must be consistent (finite numbers, elements of the table, sizes
- * that fit), must survive being written as extended XYZ, and must be read back bit by bit. Memory is bounded by the input. */
+ * The first byte chooses the format (detected, xyz, sdf, pdb) and whether it comes from memory of
+ * known size or, by way of the comment parser alone, as one comment line. Whatever is read must be
+ * consistent (finite numbers, elements of the table, sizes that fit), must survive being written as
+ * extended XYZ, and must be read back bit by bit. Memory is bounded by the input. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <stdint.h>
@@ -60,7 +61,8 @@ static void check_frame(const aimnet_frame *f)
     for (int k = 0; k < 9; k++)
         demand(isfinite(f->cell[k]), "finite cell");
     demand(f->has_cell || (!f->pbc[0] && !f->pbc[1] && !f->pbc[2]), "periodic axes need a cell");
-    demand(isfinite(f->charge) && f->mult >= 1.0 && f->mult == floor(f->mult), "charge and multiplicity");
+    demand(isfinite(f->charge) && f->mult >= 1.0 && f->mult == floor(f->mult),
+           "charge and multiplicity");
     demand(f->title && !strchr(f->title, '\n') && f->warnings, "title and warnings");
 }
 
@@ -69,8 +71,10 @@ static void check_same(const aimnet_frame *a, const aimnet_frame *b)
     const size_t n = (size_t)a->n_atoms;
     demand(a->n_atoms == b->n_atoms, "atoms survive");
     demand(n == 0 || !memcmp(a->numbers, b->numbers, n * sizeof *a->numbers), "numbers survive");
-    demand(n == 0 || !memcmp(a->coord, b->coord, 3 * n * sizeof *a->coord), "coordinates survive bit by bit");
-    demand(a->has_cell == b->has_cell && !memcmp(a->cell, b->cell, sizeof a->cell), "the cell survives");
+    demand(n == 0 || !memcmp(a->coord, b->coord, 3 * n * sizeof *a->coord),
+           "coordinates survive bit by bit");
+    demand(a->has_cell == b->has_cell && !memcmp(a->cell, b->cell, sizeof a->cell),
+           "the cell survives");
     demand(!memcmp(a->pbc, b->pbc, sizeof a->pbc), "pbc survives");
     demand(a->charge == b->charge && a->mult == b->mult, "charge and multiplicity survive");
 }
@@ -138,12 +142,14 @@ static void run_comment(const aim_alloc *alloc, const uint8_t *data, size_t size
     aim_comment c = {0};
     double x[9];
     int flags[3];
-    char *line = malloc(size + 1); /* exactly as large as the text and the one readable byte behind it */
+    char *line =
+        malloc(size + 1); /* exactly as large as the text and the one readable byte behind it */
     demand(line != NULL, "memory");
     if (size > 0)
         memcpy(line, data, size);
     line[size] = '\n';
-    demand(aim_comment_parse(&c, alloc, (aim_span){line, size}) == AIMNET_OK, "any text is a comment");
+    demand(aim_comment_parse(&c, alloc, (aim_span){line, size}) == AIMNET_OK,
+           "any text is a comment");
     for (size_t i = 0; i < c.n_pairs; i++) {
         demand(c.pairs[i].key.text[c.pairs[i].key.size] == '\0', "keys end in NUL");
         demand(c.pairs[i].value.text[c.pairs[i].value.size] == '\0', "values end in NUL");

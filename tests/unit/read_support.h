@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* read_support.h - helpers of the tests of structure files: read text, expect a frame or a message. */
+/* read_support.h - helpers of the tests of structure files: read text, expect a frame or a message.
+ */
 #ifndef AIM_TESTS_READ_SUPPORT_H
 #define AIM_TESTS_READ_SUPPORT_H
 
@@ -31,12 +32,14 @@ static inline void expect_ok(aimnet_reader *reader, aimnet_frame *frame, int n_a
 }
 
 /* The next structure is refused, and the message begins with "t:LINE: " and has the words. */
-static inline void expect_refused(aimnet_reader *reader, aimnet_frame *frame, int line, const char *words)
+static inline void expect_refused(aimnet_reader *reader, aimnet_frame *frame, int line,
+                                  const char *words)
 {
     char place[32];
     snprintf(place, sizeof place, "t:%d: ", line);
     assert_int_equal(aimnet_reader_next(reader, frame), AIMNET_ERR_FORMAT);
-    if (strncmp(aimnet_last_error(), place, strlen(place)) != 0 || !strstr(aimnet_last_error(), words))
+    if (strncmp(aimnet_last_error(), place, strlen(place)) != 0 ||
+        !strstr(aimnet_last_error(), words))
         fail_msg("expected \"%s...%s...\", found \"%s\"", place, words, aimnet_last_error());
 }
 

@@ -47,8 +47,9 @@ static void exactly_120_of_all_short_letter_words_are_symbols(void **state)
 static void numbers_as_text_are_elements_and_other_words_are_not(void **state)
 {
     (void)state;
-    static const char *const unknown[] = {"",   "0",  "119", "1000", "00000001", "-1", "6.0", "X", "Xx", "C1", "1C",
-                                          " C", "C ", "Cl2", "\xc3\xa9", "C\n", "1e0", "Q",   "R#"};
+    static const char *const unknown[] = {"",         "0",   "119", "1000", "00000001", "-1", "6.0",
+                                          "X",        "Xx",  "C1",  "1C",   " C",       "C ", "Cl2",
+                                          "\xc3\xa9", "C\n", "1e0", "Q",    "R#"};
     assert_int_equal(aimnet_element_number("6"), 6);
     assert_int_equal(aimnet_element_number("06"), 6);
     assert_int_equal(aimnet_element_number("118"), 118);
@@ -73,7 +74,8 @@ static void weights_are_those_of_the_commission(void **state)
     assert_true(aimnet_element_mass(43) == 97.90721);
     for (int z = 1; z <= 118; z++)
         assert_true(aimnet_element_mass(z) >= 1.0 && aimnet_element_mass(z) < 300.0);
-    assert_true(aimnet_element_mass(0) == 0.0 && aimnet_element_mass(119) == 0.0 && aimnet_element_mass(-1) == 0.0);
+    assert_true(aimnet_element_mass(0) == 0.0 && aimnet_element_mass(119) == 0.0 &&
+                aimnet_element_mass(-1) == 0.0);
     assert_null(aimnet_element_symbol(0));
     assert_null(aimnet_element_symbol(119));
 }

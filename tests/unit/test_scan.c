@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_scan.c - numbers of structure files are the correctly rounded ones, whatever way they take through scan.c. */
+/* test_scan.c - numbers of structure files are the correctly rounded ones, whatever way they take
+ * through scan.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +27,8 @@ static void expect_like_strtod(const char *text)
     char *end;
     const double expected = strtod(text, &end);
     assert_true(*end == '\0');
-    if (!aim_scan_double((aim_span){text, strlen(text)}, &value) || memcmp(&value, &expected, sizeof value) != 0)
+    if (!aim_scan_double((aim_span){text, strlen(text)}, &value) ||
+        memcmp(&value, &expected, sizeof value) != 0)
         fail_msg("%s is read as %.17g, expected %.17g", text, value, expected);
 }
 
@@ -59,17 +61,20 @@ static void integers_of_nineteen_digits_over_powers_of_ten_are_rounded_correctly
     }
 }
 
-/* m / 10^k that lies on or next to the middle of two doubles: the case that Ziv's test must pass on. */
+/* m / 10^k that lies on or next to the middle of two doubles: the case that Ziv's test must pass
+ * on. */
 static void halfway_cases_are_rounded_to_even(void **state)
 {
     (void)state;
     char text[64];
     for (uint64_t i = 0; i < 2000; i++) {
-        const uint64_t odd = (UINT64_C(1) << 54) + 4 * i + 2; /* needs 54 bits and a zero: between two doubles */
+        const uint64_t odd =
+            (UINT64_C(1) << 54) + 4 * i + 2; /* needs 54 bits and a zero: between two doubles */
         for (int shift = -1; shift <= 1; shift++) {
             snprintf(text, sizeof text, "%llu.0", (unsigned long long)(odd + (uint64_t)shift));
             expect_like_strtod(text);
-            snprintf(text, sizeof text, "%llu.%s", (unsigned long long)(odd / 2), i % 2 ? "5" : "0");
+            snprintf(text, sizeof text, "%llu.%s", (unsigned long long)(odd / 2),
+                     i % 2 ? "5" : "0");
             expect_like_strtod(text);
         }
     }
@@ -84,8 +89,9 @@ static void halfway_cases_are_rounded_to_even(void **state)
 static void what_is_no_number_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",    "+",    "-",    ".",   "e5",  "1e",    "1e+",  "1.2.3", "0x10", "1 ",
-                                      " 1",  "--1",  "1-2",  "1,5", "1f",  "1e5x",  "12a",  "*",     "1e5.0"};
+    static const char *const bad[] = {"",      "+",    "-",   ".",  "e5",   "1e",  "1e+",
+                                      "1.2.3", "0x10", "1 ",  " 1", "--1",  "1-2", "1,5",
+                                      "1f",    "1e5x", "12a", "*",  "1e5.0"};
     double x;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (aim_scan_double((aim_span){bad[i], strlen(bad[i])}, &x))
@@ -96,7 +102,8 @@ static void what_is_no_number_is_refused(void **state)
     assert_true(aim_scan_double((aim_span){"+5.", 3}, &x) && x == 5.0);
     assert_true(aim_scan_double((aim_span){"1e400", 5}, &x) && isinf(x));
     assert_true(aim_scan_double((aim_span){"1e-400", 6}, &x) && x == 0.0);
-    assert_true(aim_scan_double((aim_span){"12345", 3}, &x) && x == 123.0); /* not beyond the span */
+    assert_true(aim_scan_double((aim_span){"12345", 3}, &x) &&
+                x == 123.0); /* not beyond the span */
 }
 
 static void columns_and_tokens_stay_inside_the_line(void **state)

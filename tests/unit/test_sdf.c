@@ -7,11 +7,15 @@
 #define ATOM_C "    0.0000    0.0000    0.0000 C   0  0\n"
 #define ATOM_O "    1.2000    0.0000    0.0000 O   0  0\n"
 #define BOND   "  1  2  2  0\n"
-#define RECORD "carbon monoxide\n  program\ncomment\n  2  1  0  0  0               999 V2000\n" ATOM_C ATOM_O BOND
+#define RECORD                                                                                     \
+    "carbon monoxide\n  program\ncomment\n  2  1  0  0  0               999 V2000\n" ATOM_C ATOM_O \
+        BOND
 
-static const char v3000[] = "ion\n\n\n  0  0  0     0  0            999 V3000\nM  V30 BEGIN CTAB\nM  V30 COUNTS 2 1 0 0 0\n"
-                            "M  V30 BEGIN ATOM\nM  V30 10 O 0 0 0 0 CHG=-1 RAD=2\nM  V30 7 H 0.97 0 -\nM  V30 0 0 MASS=2\n"
-                            "M  V30 END ATOM\nM  V30 BEGIN BOND\nM  V30 1 1 10 7\nM  V30 END BOND\nM  V30 END CTAB\nM  END\n";
+static const char v3000[] =
+    "ion\n\n\n  0  0  0     0  0            999 V3000\nM  V30 BEGIN CTAB\nM  V30 COUNTS 2 1 0 0 0\n"
+    "M  V30 BEGIN ATOM\nM  V30 10 O 0 0 0 0 CHG=-1 RAD=2\nM  V30 7 H 0.97 0 -\nM  V30 0 0 MASS=2\n"
+    "M  V30 END ATOM\nM  V30 BEGIN BOND\nM  V30 1 1 10 7\nM  V30 END BOND\nM  V30 END CTAB\nM  "
+    "END\n";
 
 static void title_charge_and_defaults_are_those_of_the_record(void **state)
 {
@@ -42,7 +46,10 @@ static void a_drawing_is_read_with_a_warning(void **state)
 {
     (void)state;
     aimnet_frame f = {0};
-    read_one("x\n     RDKit          2D\n\n  2  1  0  0  0               999 V2000\n" ATOM_C ATOM_O BOND "M  END\n", NULL, &f, 2);
+    read_one(
+        "x\n     RDKit          2D\n\n  2  1  0  0  0               999 V2000\n" ATOM_C ATOM_O BOND
+        "M  END\n",
+        NULL, &f, 2);
     assert_non_null(strstr(f.warnings, "drawing"));
     aimnet_frame_free(&f);
 }
@@ -63,8 +70,10 @@ static void headers_of_blank_lines_are_headers(void **state)
 {
     (void)state;
     aimnet_frame f = {0};
-    aimnet_reader *r = read_text("\n\n\n  1  0  0  0  0               999 V2000\n" ATOM_C "M  END\n$$$$\n"
-                                 "\n prog\n\n  1  0  0  0  0               999 V2000\n" ATOM_O "M  END\n$$$$\n\n\n\n\n\n\n", NULL);
+    aimnet_reader *r = read_text(
+        "\n\n\n  1  0  0  0  0               999 V2000\n" ATOM_C "M  END\n$$$$\n"
+        "\n prog\n\n  1  0  0  0  0               999 V2000\n" ATOM_O "M  END\n$$$$\n\n\n\n\n\n\n",
+        NULL);
     expect_ok(r, &f, 1);
     assert_string_equal(f.title, "");
     assert_int_equal(f.line, 1);
@@ -77,8 +86,9 @@ static void a_bad_record_costs_itself_only(void **state)
 {
     (void)state;
     aimnet_frame f = {0};
-    aimnet_reader *r = read_text(RECORD "$$$$\n" RECORD "M  END\n$$$$\nshort\n$$$$\n" RECORD "M  CHG  1   1\nM  END\n$$$$\n"
-                                 RECORD "M  END\n$$$$\n", "sdf");
+    aimnet_reader *r = read_text(RECORD "$$$$\n" RECORD "M  END\n$$$$\nshort\n$$$$\n" RECORD
+                                        "M  CHG  1   1\nM  END\n$$$$\n" RECORD "M  END\n$$$$\n",
+                                 "sdf");
     expect_refused(r, &f, 8, "M  END");
     expect_ok(r, &f, 2);
     expect_refused(r, &f, 19, "counts line");
@@ -91,18 +101,25 @@ static void a_bad_record_costs_itself_only(void **state)
 static void malformed_lines_are_named(void **state)
 {
     (void)state;
-    refuse_one("a\nb\nc\n  1  0 V2000\n    0.0000    0.0000    0.0000 Xx  0  0\nM  END\n", "sdf", 5, "element");
-    refuse_one("a\nb\nc\n  1  0 V2000\n    0.0000    0.0000           C   0  0\nM  END\n", "sdf", 5, "z coordinate");
-    refuse_one("a\nb\nc\n  1  0 V2000\n    0.0000    0.0000    0.0000 C   0  9\nM  END\n", "sdf", 5, "0 to 7");
+    refuse_one("a\nb\nc\n  1  0 V2000\n    0.0000    0.0000    0.0000 Xx  0  0\nM  END\n", "sdf", 5,
+               "element");
+    refuse_one("a\nb\nc\n  1  0 V2000\n    0.0000    0.0000           C   0  0\nM  END\n", "sdf", 5,
+               "z coordinate");
+    refuse_one("a\nb\nc\n  1  0 V2000\n    0.0000    0.0000    0.0000 C   0  9\nM  END\n", "sdf", 5,
+               "0 to 7");
     refuse_one("a\nb\nc\n -1  0 V2000\nM  END\n", "sdf", 4, "numbers of atoms");
     refuse_one("a\nb\nc\n999  0 V2000\n" ATOM_C, "sdf", 4, "announced");
     refuse_one(RECORD "M  CHG  x\nM  END\n", "sdf", 8, "entries");
     refuse_one(RECORD "M  CHG  1   1  99\nM  END\n", "sdf", 8, "formal charge");
     refuse_one("a\nb\nc\n  0  0 V3000\nM  V30 COUNTS x\nM  END\n", "sdf", 5, "number of atoms");
     refuse_one("a\nb\nc\n  0  0 V3000\nM  V30 COUNTS 1\nM  END\n", "sdf", 6, "BEGIN ATOM");
-    refuse_one("a\nb\nc\n  0  0 V3000\nM  V30 COUNTS 1\nM  V30 BEGIN ATOM\nwhat\nM  END\n", "sdf", 7, "M  V30");
-    refuse_one("a\nb\nc\n  0  0 V3000\nM  V30 COUNTS 999999999\nM  V30 BEGIN ATOM\nM  END\n", "sdf", 5, "announced");
-    refuse_one("a\nb\nc\n  0  0 V3000\nM  V30 COUNTS 1\nM  V30 BEGIN ATOM\nM  V30 1 C 0 0 0 0 CHG=x\nM  END\n", "sdf", 7, "charge");
+    refuse_one("a\nb\nc\n  0  0 V3000\nM  V30 COUNTS 1\nM  V30 BEGIN ATOM\nwhat\nM  END\n", "sdf",
+               7, "M  V30");
+    refuse_one("a\nb\nc\n  0  0 V3000\nM  V30 COUNTS 999999999\nM  V30 BEGIN ATOM\nM  END\n", "sdf",
+               5, "announced");
+    refuse_one("a\nb\nc\n  0  0 V3000\nM  V30 COUNTS 1\nM  V30 BEGIN ATOM\nM  V30 1 C 0 0 0 0 "
+               "CHG=x\nM  END\n",
+               "sdf", 7, "charge");
 }
 
 static void a_file_cut_anywhere_never_gives_a_wrong_structure(void **state)
@@ -115,7 +132,8 @@ static void a_file_cut_anywhere_never_gives_a_wrong_structure(void **state)
             aimnet_frame f = {0};
             int good = 0;
             assert_int_equal(aimnet_reader_open_memory(files[k], cut, "t", "sdf", &r), AIMNET_OK);
-            for (aimnet_status status; (status = aimnet_reader_next(r, &f)) != AIMNET_ERR_END; good += status == AIMNET_OK)
+            for (aimnet_status status; (status = aimnet_reader_next(r, &f)) != AIMNET_ERR_END;
+                 good += status == AIMNET_OK)
                 assert_true(status == AIMNET_ERR_FORMAT || f.n_atoms == 2);
             assert_true(good <= 1 && (!good || strstr(files[k], "M  END") + 6 <= files[k] + cut));
             aimnet_frame_free(&f);
@@ -143,7 +161,10 @@ static void every_allocation_may_fail(void **state)
 {
     (void)state;
     char text[2048];
-    snprintf(text, sizeof text, RECORD "M  RAD  2   1   2   2   2\nM  END\n$$$$\nbad\n$$$$\n%s$$$$\n" RECORD "M  END\n", v3000);
+    snprintf(text, sizeof text,
+             RECORD "M  RAD  2   1   2   2   2\nM  END\n$$$$\nbad\n$$$$\n%s$$$$\n" RECORD
+                    "M  END\n",
+             v3000);
     assert_true(fail_alloc_sweep(read_everything, text) > 5);
 }
 

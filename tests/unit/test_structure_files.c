@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* test_structure_files.c - every file of tests/golden/structures against what ASE and RDKit read in it.
+/* test_structure_files.c - every file of tests/golden/structures against what ASE and RDKit read in
+ * it.
  *
- * The .expected files come from tests/reference/make_structures.py, which describes their format. Coordinates must agree bit by
- * bit; cells made from lengths and angles to 1e-12 of the cell. Each file is read from its path and from memory. */
+ * The .expected files come from tests/reference/make_structures.py, which describes their format.
+ * Coordinates must agree bit by bit; cells made from lengths and angles to 1e-12 of the cell. Each
+ * file is read from its path and from memory. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +37,8 @@ static void *read_whole(const char *path, size_t *size)
     return bytes;
 }
 
-/* The next word of the expectation, NULL at its end; # begins a comment up to the end of the line. */
+/* The next word of the expectation, NULL at its end; # begins a comment up to the end of the line.
+ */
 static char *word(char **rest)
 {
     char *p = *rest;
@@ -60,7 +63,8 @@ static double number(char **rest)
     return strtod(text, NULL);
 }
 
-static void expect_number(double value, double expected, double tolerance, const char *name, const char *what)
+static void expect_number(double value, double expected, double tolerance, const char *name,
+                          const char *what)
 {
     if (!(fabs(value - expected) <= tolerance))
         fail_msg("%s: %s is %.17g, expected %.17g", name, what, value, expected);
@@ -77,7 +81,8 @@ static void expect_frame(const aimnet_frame *f, char **rest, const char *name, i
     for (int d = 0; d < 3; d++)
         assert_int_equal(f->pbc[d], (int)number(rest));
     for (int k = 0; k < 9 && f->has_cell; k++)
-        expect_number(f->cell[k], number(rest), is_pdb ? 1e-11 : 0.0, name, "an element of the cell");
+        expect_number(f->cell[k], number(rest), is_pdb ? 1e-11 : 0.0, name,
+                      "an element of the cell");
     for (int i = 0; i < n_atoms; i++) {
         assert_int_equal(f->numbers[i], (int)number(rest));
         for (int d = 0; d < 3; d++)
@@ -138,8 +143,9 @@ static void check_case(const char *file, int from_memory)
     snprintf(expected_path, sizeof expected_path, "%s.expected", path);
     char *expected = read_whole(expected_path, &expected_size);
     void *bytes = read_whole(path, &size);
-    const aimnet_status status = from_memory ? aimnet_reader_open_memory(bytes, size, path, NULL, &reader)
-                                             : aimnet_reader_open(path, NULL, &reader);
+    const aimnet_status status = from_memory
+                                     ? aimnet_reader_open_memory(bytes, size, path, NULL, &reader)
+                                     : aimnet_reader_open(path, NULL, &reader);
     if (strncmp(expected, "refused", 7) == 0) {
         assert_int_equal(status, AIMNET_ERR_FORMAT);
         assert_null(reader);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_xyz.c - XYZ and extended XYZ: the rules that the golden files do not show, streams, resynchronisation, failing memory. */
+/* test_xyz.c - XYZ and extended XYZ: the rules that the golden files do not show, streams,
+ * resynchronisation, failing memory. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <unistd.h>
@@ -37,12 +38,14 @@ static void a_frame_gives_a_system_that_borrows_it(void **state)
 {
     (void)state;
     aimnet_frame f = {0};
-    read_one("3\nLattice=\"9 0 0 0 9 0 0 0 9\" pbc=\"T F T\" charge=-1 mult=2\n" WATER, "xyz", &f, 3);
+    read_one("3\nLattice=\"9 0 0 0 9 0 0 0 9\" pbc=\"T F T\" charge=-1 mult=2\n" WATER, "xyz", &f,
+             3);
     aimnet_system s = aimnet_frame_system(&f);
     assert_ptr_equal(s.numbers, f.numbers);
     assert_ptr_equal(s.coord, f.coord);
     assert_ptr_equal(s.cell, f.cell);
-    assert_true(s.n_atoms == 3 && s.pbc[0] == 1 && s.pbc[1] == 0 && s.pbc[2] == 1 && s.charge == -1.0 && s.mult == 2.0);
+    assert_true(s.n_atoms == 3 && s.pbc[0] == 1 && s.pbc[1] == 0 && s.pbc[2] == 1 &&
+                s.charge == -1.0 && s.mult == 2.0);
     f.pbc[0] = f.pbc[2] = 0;
     s = aimnet_frame_system(&f);
     assert_null(s.cell); /* a Lattice without periodic axes is no cell */
@@ -57,10 +60,11 @@ static void expect_totals(const char *comment, double charge, double mult, int w
     aimnet_frame f = {0};
     snprintf(text, sizeof text, "1\n%s\nO 0 0 0\n", comment);
     read_one(text, "xyz", &f, 1);
-    if (f.has_charge != (charge != 99) || f.has_mult != (mult != 99) || (f.has_charge && f.charge != charge) ||
-        (f.has_mult && f.mult != mult) || (f.warnings[0] != '\0') != warned)
-        fail_msg("\"%s\": charge %d %g, mult %d %g, warnings \"%s\"", comment, f.has_charge, f.charge, f.has_mult, f.mult,
-                 f.warnings);
+    if (f.has_charge != (charge != 99) || f.has_mult != (mult != 99) ||
+        (f.has_charge && f.charge != charge) || (f.has_mult && f.mult != mult) ||
+        (f.warnings[0] != '\0') != warned)
+        fail_msg("\"%s\": charge %d %g, mult %d %g, warnings \"%s\"", comment, f.has_charge,
+                 f.charge, f.has_mult, f.mult, f.warnings);
     aimnet_frame_free(&f);
 }
 
@@ -143,7 +147,8 @@ static void a_cut_last_number_is_suspected_when_it_is_shorter(void **state)
     aimnet_frame_free(&f);
 }
 
-/* Whatever is lost, no frame ever gets another frame's atoms. Frame k of a file has k atoms, all at x = k. */
+/* Whatever is lost, no frame ever gets another frame's atoms. Frame k of a file has k atoms, all at
+ * x = k. */
 static void put_frame(char *text, int k, int announced, int damaged_line)
 {
     char line[64];
@@ -214,7 +219,8 @@ static void every_structure_that_is_skipped_over_was_reported(void **state)
 {
     (void)state;
     aimnet_frame f = {0};
-    aimnet_reader *r = read_text("1\na\nXx 0 0 0\n\n1\nb\nXx 0 0 0\n>\n2\nc\nH 0 0 0\nXx 0 0 0\n1\nd\nHe 0 0 0\n", "xyz");
+    aimnet_reader *r = read_text(
+        "1\na\nXx 0 0 0\n\n1\nb\nXx 0 0 0\n>\n2\nc\nH 0 0 0\nXx 0 0 0\n1\nd\nHe 0 0 0\n", "xyz");
     expect_refused(r, &f, 3, "element");
     expect_refused(r, &f, 7, "element");
     assert_int_equal(f.index, 1);
@@ -383,17 +389,22 @@ static void formats_are_found_by_content_then_by_name(void **state)
     (void)state;
     aimnet_reader *r;
     static const char text[] = "three\nwater\n" WATER;
-    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a.txt", NULL, &r), AIMNET_ERR_FORMAT);
+    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a.txt", NULL, &r),
+                     AIMNET_ERR_FORMAT);
     assert_null(r);
-    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a.XYZ.gz", NULL, &r), AIMNET_OK);
+    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a.XYZ.gz", NULL, &r),
+                     AIMNET_OK);
     assert_string_equal(aimnet_reader_format(r), "xyz");
     aimnet_reader_close(r);
-    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a.xyz", "pdb", &r), AIMNET_OK);
+    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a.xyz", "pdb", &r),
+                     AIMNET_OK);
     assert_string_equal(aimnet_reader_format(r), "pdb");
     aimnet_reader_close(r);
-    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a", "extxyz", &r), AIMNET_OK);
+    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a", "extxyz", &r),
+                     AIMNET_OK);
     aimnet_reader_close(r);
-    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a", "cif", &r), AIMNET_ERR_ARG);
+    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a", "cif", &r),
+                     AIMNET_ERR_ARG);
     assert_int_equal(aimnet_reader_open_memory("", 0, "a", NULL, &r), AIMNET_ERR_FORMAT);
     assert_non_null(strstr(aimnet_last_error(), "empty"));
     assert_int_equal(aimnet_reader_open("/nonexistent/file.xyz", NULL, &r), AIMNET_ERR_FILE);
@@ -422,9 +433,10 @@ static aimnet_status read_everything(const aimnet_allocator *hooks, void *ctx)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    static char text[] = "3\nLattice=\"9 0 0 0 9 0 0 0 9\" " HEAD " charge=1 spin=2 mult=3\n" WATER
-                         "2\nbroken\nH 0 0 0\nXx 0 0 0\nlost\n3\nprose with charge=no number and a longer line "
-                         "than the one before, so that everything has to grow once more to hold it\n" WATER;
+    static char text[] =
+        "3\nLattice=\"9 0 0 0 9 0 0 0 9\" " HEAD " charge=1 spin=2 mult=3\n" WATER
+        "2\nbroken\nH 0 0 0\nXx 0 0 0\nlost\n3\nprose with charge=no number and a longer line "
+        "than the one before, so that everything has to grow once more to hold it\n" WATER;
     assert_true(fail_alloc_sweep(read_everything, text) > 5);
 }
 
@@ -438,7 +450,8 @@ static void after_a_failed_allocation_the_next_frame_can_be_read(void **state)
         aimnet_frame f = {0};
         int good = 0, failed = 0;
         fail_alloc_init(&hooks, n, 0);
-        if (aim_reader_open_memory(&hooks.hooks, text, sizeof text - 1, "t", "xyz", &r) != AIMNET_OK)
+        if (aim_reader_open_memory(&hooks.hooks, text, sizeof text - 1, "t", "xyz", &r) !=
+            AIMNET_OK)
             continue;
         for (aimnet_status s; (s = aim_reader_next(r, &f)) != AIMNET_ERR_END;) {
             good += s == AIMNET_OK;

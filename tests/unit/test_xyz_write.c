@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* test_xyz_write.c - extended XYZ as it is written: read back bit by bit, by this library and by ASE.
+/* test_xyz_write.c - extended XYZ as it is written: read back bit by bit, by this library and by
+ * ASE.
  *
- * tests/golden/written/results.extxyz is what this test must produce to the byte; results.ase is what ASE 3.29 read in it
- * (tests/reference/read_written.py), in the format that the script describes. */
+ * tests/golden/written/results.extxyz is what this test must produce to the byte; results.ase is
+ * what ASE 3.29 read in it (tests/reference/read_written.py), in the format that the script
+ * describes. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +28,10 @@ typedef struct results {
 
 static const char *const comments[] = {
     "free text: \"quoted\", {brackets}, back\\slash, k=v",
-    "Lattice=\"8 0 0 0 9 0 0.5 0 10\" pbc=\"T F T\" Properties=species:S:1:pos:R:3 name=water energy=-1.5 charge=1 mult=2 flag array=\"1 2 3\"",
-    "Lattice=\"8 0 0 0 9 0 0 0 10\" pbc=\"F F F\" note={a \"b\" c=d} empty='' Stress=5 stress=\"1 2 3 4 5 6 7 8 9\" spin=3 path=C:\\\\dir",
+    "Lattice=\"8 0 0 0 9 0 0.5 0 10\" pbc=\"T F T\" Properties=species:S:1:pos:R:3 name=water "
+    "energy=-1.5 charge=1 mult=2 flag array=\"1 2 3\"",
+    "Lattice=\"8 0 0 0 9 0 0 0 10\" pbc=\"F F F\" note={a \"b\" c=d} empty='' Stress=5 stress=\"1 "
+    "2 3 4 5 6 7 8 9\" spin=3 path=C:\\\\dir",
     "",
     "a=1 a=2 total_charge=-2 mult=1 spin=3 comment=\"tab\there\"",
 };
@@ -54,7 +58,10 @@ static void fill(results *r, int k)
 static void read_comment(const char *comment, aimnet_frame *f)
 {
     char text[1024];
-    snprintf(text, sizeof text, "3\n%s\nO 0.1 -0.30000000000000004 0.11779\nH 0 0.755453 1e-300\nCl 12345.678901234567 -0.0 3\n", comment);
+    snprintf(text, sizeof text,
+             "3\n%s\nO 0.1 -0.30000000000000004 0.11779\nH 0 0.755453 1e-300\nCl "
+             "12345.678901234567 -0.0 3\n",
+             comment);
     read_one(text, "xyz", f, N);
 }
 
@@ -88,7 +95,8 @@ static void the_file_is_the_golden_one_to_the_byte(void **state)
 {
     (void)state;
     write_all(AIM_TEST_TMP "/results.extxyz");
-    char *written = read_whole(AIM_TEST_TMP "/results.extxyz"), *golden = read_whole(GOLDEN ".extxyz");
+    char *written = read_whole(AIM_TEST_TMP "/results.extxyz"),
+         *golden = read_whole(GOLDEN ".extxyz");
     assert_string_equal(written, golden);
     free(written);
     free(golden);
@@ -119,7 +127,8 @@ static void ase_reads_every_number_as_it_was(void **state)
         aimnet_frame f = {0};
         fill(&r, k);
         read_comment(comments[k], &f);
-        const double numbers[N] = {f.numbers[0], f.numbers[1], f.numbers[2]}, pbc[3] = {f.pbc[0], f.pbc[1], f.pbc[2]};
+        const double numbers[N] = {f.numbers[0], f.numbers[1], f.numbers[2]},
+                     pbc[3] = {f.pbc[0], f.pbc[1], f.pbc[2]};
         const double *s = r.stress, voigt[6] = {s[0], s[4], s[8], s[5], s[2], s[1]};
         expect_line(&rest, "numbers", numbers, N);
         expect_line(&rest, "positions", f.coord, 3 * N);
@@ -165,7 +174,8 @@ static void what_the_input_said_is_kept_once(void **state)
         {"spin=2 charge=1", "charge=1 mult=2 pbc=\"F F F\""},
         {"a=1 b=2 a=3", "charge=0 mult=1 pbc=\"F F F\" b=2 a=3"},
         {"  two  blanks  ", "charge=0 mult=1 pbc=\"F F F\" title=\"two  blanks\""},
-        {"\xe6\xb0\xb4 \xff\x01 \xc3\xa9", "charge=0 mult=1 pbc=\"F F F\" title=\"\xe6\xb0\xb4 ?  \xc3\xa9\""},
+        {"\xe6\xb0\xb4 \xff\x01 \xc3\xa9",
+         "charge=0 mult=1 pbc=\"F F F\" title=\"\xe6\xb0\xb4 ?  \xc3\xa9\""},
         {"e=''", "charge=0 mult=1 pbc=\"F F F\" e=\" \""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
