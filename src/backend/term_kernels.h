@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* term_kernels.h - the hot loops of the terms: one atom against the row of its neighbours, double precision, one set per instruction set.
+/* term_kernels.h - the hot loops of the terms: one atom against the row of its neighbours, double
+ * precision, one set per instruction set.
  *
- * A row is a structure of arrays, padded to whole vectors. Lane k of a vector takes the row's elements k, k + width, ...; the lanes are
- * added at the end as a balanced tree. So a sum depends on the row alone: not on threads, batch, or where the arrays lie.
- * With f = -E'(d)/d and r = r_j - r_i, every kernel returns sum f r (the gradient on i) and sum f r r (for the strain). */
+ * A row is a structure of arrays, padded to whole vectors. Lane k of a vector takes the row's
+ * elements k, k + width, ...; the lanes are added at the end as a balanced tree. So a sum depends
+ * on the row alone: not on threads, batch, or where the arrays lie. With f = -E'(d)/d and r = r_j -
+ * r_i, every kernel returns sum f r (the gradient on i) and sum f r r (for the strain). */
 #ifndef AIM_BACKEND_TERM_KERNELS_H
 #define AIM_BACKEND_TERM_KERNELS_H
 
@@ -13,69 +15,74 @@
 #include "point/coulomb.h"
 #include "point/envelope.h"
 
-enum { AIM_D3_MAX_REF = 7,      /* references per element (5 in the shipped table) */
-       AIM_ROW_PROPS = 2 * AIM_D3_MAX_REF };
+enum {
+    AIM_D3_MAX_REF = 7, /* references per element (5 in the shipped table) */
+    AIM_ROW_PROPS = 2 * AIM_D3_MAX_REF
+};
 
 typedef struct aim_row {
-    const double *x, *y, *z;    /* [n] positions */
-    const int64_t *id;          /* [n] identity of the neighbour */
-    const int64_t *real;        /* [n] -1: a neighbour, 0: padding (finite positions, properties 0) */
+    const double *x, *y, *z; /* [n] positions */
+    const int64_t *id;       /* [n] identity of the neighbour */
+    const int64_t *real;     /* [n] -1: a neighbour, 0: padding (finite positions, properties 0) */
     const double *prop[AIM_ROW_PROPS]; /* [n] what the kernel needs of each neighbour */
-    double origin[3];           /* position of the atom (zero if x, y, z are relative to it) */
-    int64_t self;               /* id to leave out */
-    int n;                      /* multiple of the kernels' width */
-    int strain;                 /* 1: w is wanted */
+    double origin[3]; /* position of the atom (zero if x, y, z are relative to it) */
+    int64_t self;     /* id to leave out */
+    int n;            /* multiple of the kernels' width */
+    int strain;       /* 1: w is wanted */
 } aim_row;
 
 typedef struct aim_row_sum {
-    double e;                   /* sum of the kernel's energy expression */
-    double g[3];                /* sum f r */
-    double w[6];                /* sum f r r: xx yy zz xy xz yz; untouched unless row->strain */
-    double s[2];                /* further sums, see the kernel */
+    double e;    /* sum of the kernel's energy expression */
+    double g[3]; /* sum f r */
+    double w[6]; /* sum f r r: xx yy zz xy xz yz; untouched unless row->strain */
+    double s[2]; /* further sums, see the kernel */
 } aim_row_sum;
 
 /* part of a row whose neighbours are of one element, begin and end in whole vectors */
 typedef struct aim_d3_span {
     int begin, end;
-    double rcov;                /* bohr, of both atoms */
+    double rcov; /* bohr, of both atoms */
 } aim_d3_span;
 
-/* Reference pair (a of atom i, b of the neighbour) whose weight is dropped for those neighbours where exponent + s_b < floor */
+/* Reference pair (a of atom i, b of the neighbour) whose weight is dropped for those neighbours
+ * where exponent + s_b < floor */
 typedef struct aim_d3_drop {
-    int w_prop, s_prop;         /* the neighbour's weight and exponent of b */
-    double limit;               /* floor - exponent of a */
-    double w, dw;               /* weight of a, d/dCN_i */
+    int w_prop, s_prop; /* the neighbour's weight and exponent of b */
+    double limit;       /* floor - exponent of a */
+    double w, dw;       /* weight of a, d/dCN_i */
     double c6;
 } aim_d3_drop;
 
 /* interaction of atom i with the neighbours begin .. end - 1 */
 typedef struct aim_d3_block {
     int begin, end;
-    int n_ref;                  /* references of the neighbours' element that matter */
-    int ref[AIM_D3_MAX_REF];    /* their property index */
-    double g[AIM_D3_MAX_REF];   /* sum_a w_a c6[a][ref] of atom i, hartree bohr^6 */
-    double dg[AIM_D3_MAX_REF];  /* d/dCN_i of it */
-    double c8, r06, r08;        /* s8 3 r4r2 r4r2, powers of the damping radius */
+    int n_ref;                 /* references of the neighbours' element that matter */
+    int ref[AIM_D3_MAX_REF];   /* their property index */
+    double g[AIM_D3_MAX_REF];  /* sum_a w_a c6[a][ref] of atom i, hartree bohr^6 */
+    double dg[AIM_D3_MAX_REF]; /* d/dCN_i of it */
+    double c8, r06, r08;       /* s8 3 r4r2 r4r2, powers of the damping radius */
     int n_drop;
     aim_d3_drop drop[AIM_D3_MAX_REF * AIM_D3_MAX_REF];
 } aim_d3_block;
 
 typedef struct aim_d3_range {
     double s6;
-    double on, inv_width;       /* start of the switch and 1/width, bohr; inv_width 0: none */
-    double cut2;                /* pairs count when d^2 < cut2, bohr^2 */
+    double on, inv_width; /* start of the switch and 1/width, bohr; inv_width 0: none */
+    double cut2;          /* pairs count when d^2 < cut2, bohr^2 */
 } aim_d3_range;
 
-/* Phases exp(2 pi i m f) of every atom for m = -M .. M on each axis; the m = 0 entries stand at zero[axis]. Rows end in padding of 8. */
+/* Phases exp(2 pi i m f) of every atom for m = -M .. M on each axis; the m = 0 entries stand at
+ * zero[axis]. Rows end in padding of 8. */
 typedef struct aim_ewald_phases {
     int32_t n_atoms;
-    const double *q;            /* [n] */
-    const double *re, *im;      /* [n][stride] */
+    const double *q;       /* [n] */
+    const double *re, *im; /* [n][stride] */
     size_t stride;
     int zero[3];
 } aim_ewald_phases;
 
-/* Wave vectors (m1, m2, lo .. lo + n - 1); their values stand at start (a multiple of 8) in per-vector arrays. */
+/* Wave vectors (m1, m2, lo .. lo + n - 1); their values stand at start (a multiple of 8) in
+ * per-vector arrays. */
 typedef struct aim_ewald_rod {
     int m1, m2, lo, n;
     int64_t start;
@@ -83,27 +90,36 @@ typedef struct aim_ewald_rod {
 
 typedef struct aim_term_kernels {
     const char *isa;
-    int width;                  /* lanes of a vector */
+    int width; /* lanes of a vector */
     /* prop[0] = q. e = sum q_j f(d): the potential; the factor q_i k_e is the caller's. */
     void (*coulomb_simple)(const aim_row *row, aim_row_sum *sum);
     void (*coulomb_dsf)(const aim_row *row, const aim_dsf *dsf, aim_row_sum *sum);
     void (*coulomb_sr)(const aim_row *row, double rc, aim_envelope envelope, aim_row_sum *sum);
     /* prop[0], prop[1] = repa, repb. e = sum repb_j exp(-repa_i repa_j d^1.5) fc / d. */
-    void (*srrep)(const aim_row *row, double repa, double rc, aim_envelope envelope, aim_row_sum *sum);
+    void (*srrep)(const aim_row *row, double repa, double rc, aim_envelope envelope,
+                  aim_row_sum *sum);
     /* bohr: sum of the counting function */
     double (*d3_count)(const aim_row *row, const aim_d3_span *span, int n_spans);
-    /* prop: weights and, for aim_d3_drop, their exponents. e = sum C6 damping switch; s[0] = d/dCN_i of it. */
-    void (*d3_energy)(const aim_row *row, const aim_d3_block *block, int n_blocks, const aim_d3_range *range, aim_row_sum *sum);
+    /* prop: weights and, for aim_d3_drop, their exponents. e = sum C6 damping switch; s[0] =
+     * d/dCN_i of it. */
+    void (*d3_energy)(const aim_row *row, const aim_d3_block *block, int n_blocks,
+                      const aim_d3_range *range, aim_row_sum *sum);
     /* prop[0] = dE/dCN_j, c = dE/dCN_i: g and w of sum (c + c_j) count(d) */
-    void (*d3_count_grad)(const aim_row *row, const aim_d3_span *span, int n_spans, double c, aim_row_sum *sum);
-    /* prop = c6, alpha, 1/alpha, sqrt(r4r2); of atom i in `own` in the same order. e = sum C6 damping switch;
-     * s = d/d(c6_i, alpha_i) of it. */
-    void (*d3ts)(const aim_row *row, const double own[4], double s8, double a1, double a2, const aim_d3_range *range, aim_row_sum *sum);
-    /* S = sum_i q_i exp(i k r_i) of a rod's wave vectors; re and im have room for n rounded up to 8. */
-    void (*ewald_structure)(const aim_ewald_phases *phases, const aim_ewald_rod *rod, double *re, double *im);
-    /* With z = conj(F_k) exp(i k r): sums over all rods of Re z, m1 Im z, m2 Im z, m3 Im z. F is zero in the padding. */
-    void (*ewald_potential)(const aim_ewald_phases *phases, const aim_ewald_rod *rods, int64_t n_rods, const double *fre, const double *fim,
-                            int32_t atom, double sum[4]);
+    void (*d3_count_grad)(const aim_row *row, const aim_d3_span *span, int n_spans, double c,
+                          aim_row_sum *sum);
+    /* prop = c6, alpha, 1/alpha, sqrt(r4r2); of atom i in `own` in the same order. e = sum C6
+     * damping switch; s = d/d(c6_i, alpha_i) of it. */
+    void (*d3ts)(const aim_row *row, const double own[4], double s8, double a1, double a2,
+                 const aim_d3_range *range, aim_row_sum *sum);
+    /* S = sum_i q_i exp(i k r_i) of a rod's wave vectors; re and im have room for n rounded up
+     * to 8. */
+    void (*ewald_structure)(const aim_ewald_phases *phases, const aim_ewald_rod *rod, double *re,
+                            double *im);
+    /* With z = conj(F_k) exp(i k r): sums over all rods of Re z, m1 Im z, m2 Im z, m3 Im z. F is
+     * zero in the padding. */
+    void (*ewald_potential)(const aim_ewald_phases *phases, const aim_ewald_rod *rods,
+                            int64_t n_rods, const double *fre, const double *fim, int32_t atom,
+                            double sum[4]);
 } aim_term_kernels;
 
 /* isa: 0 base, 1 avx2, 2 avx512; larger numbers than this build has give the best there is. */

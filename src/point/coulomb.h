@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* coulomb.h - pair functions of electrostatics per unit charges, 1/Angstrom (multiply by k_e q_i q_j for eV). d, rc in Angstrom.
+/* coulomb.h - pair functions of electrostatics per unit charges, 1/Angstrom (multiply by k_e q_i
+ * q_j for eV). d, rc in Angstrom.
  *
  * simple  1/d
- * dsf     erfc(a d)/d - erfc(a rc)/rc + (d - rc) slope, slope = erfc(a rc)/rc^2 + 2 a/sqrt(pi) exp(-a^2 rc^2)/rc: damped and shifted so
- *         that value and force vanish at rc; 0 from rc on (C. J. Fennell, J. D. Gezelter, J. Chem. Phys. 124, 234104 (2006),
- *         doi:10.1063/1.2206581). Each charge also has the self term q^2 aim_dsf_self. */
+ * dsf     erfc(a d)/d - erfc(a rc)/rc + (d - rc) slope, slope = erfc(a rc)/rc^2 + 2 a/sqrt(pi)
+ * exp(-a^2 rc^2)/rc: damped and shifted so that value and force vanish at rc; 0 from rc on (C. J.
+ * Fennell, J. D. Gezelter, J. Chem. Phys. 124, 234104 (2006), doi:10.1063/1.2206581). Each charge
+ * also has the self term q^2 aim_dsf_self. */
 #ifndef AIM_POINT_COULOMB_H
 #define AIM_POINT_COULOMB_H
 

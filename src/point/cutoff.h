@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* cutoff.h - envelopes fc(d) that are 1 at contact and 0 from rc on. d and rc in Angstrom.
  *
- * exp     exp(1 - 1/(1 - (d/rc)^2)), the C-infinity bump function (reference: ops.exp_cutoff). Its clamp of d/rc at 1 - 1e-6 never shows in
- *         double precision: the exponential underflows from d/rc = 0.9993 on, so it is plainly 0 where 1/(1 - (d/rc)^2) > 700.
- * cosine  (1 + cos(pi d / rc)) / 2 (reference: ops.cosine_cutoff); its clamp at d = 1e-6 A changes the value by less than 1e-13.
- * s5      quintic switch 1 - t^3 (10 - 15 t + 6 t^2), t = (d - on)/(off - on): 1 below `on`, 0 above `off`, C^2 at both. With off <= on
- *         it is the step d < off. */
+ * exp     exp(1 - 1/(1 - (d/rc)^2)), the C-infinity bump function (reference: ops.exp_cutoff). Its
+ * clamp of d/rc at 1 - 1e-6 never shows in double precision: the exponential underflows from d/rc =
+ * 0.9993 on, so it is plainly 0 where 1/(1 - (d/rc)^2) > 700. cosine  (1 + cos(pi d / rc)) / 2
+ * (reference: ops.cosine_cutoff); its clamp at d = 1e-6 A changes the value by less than 1e-13. s5
+ * quintic switch 1 - t^3 (10 - 15 t + 6 t^2), t = (d - on)/(off - on): 1 below `on`, 0 above `off`,
+ * C^2 at both. With off <= on it is the step d < off. */
 #ifndef AIM_POINT_CUTOFF_H
 #define AIM_POINT_CUTOFF_H
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* d3_damping.h - the distance functions of DFT-D3 with rational (Becke-Johnson) damping. Distances in bohr, energies in hartree.
+/* d3_damping.h - the distance functions of DFT-D3 with rational (Becke-Johnson) damping. Distances
+ * in bohr, energies in hartree.
  *
- * count    fractional coordination 1/(1 + exp(-16 (rcov/d - 1))), rcov = sum of the scaled covalent radii
- * damping  s6/(d^6 + r0^6) + s8 q/(d^8 + r0^8), q = 3 r4r2_i r4r2_j, r0 = a1 sqrt(q) + a2; a pair's energy is -C6 times it
- * weight   exponent -4 (CN - CN_ref)^2 of a reference's Gaussian weight
- * S. Grimme, J. Antony, S. Ehrlich, H. Krieg, J. Chem. Phys. 132, 154104 (2010), doi:10.1063/1.3382344;
- * S. Grimme, S. Ehrlich, L. Goerigk, J. Comput. Chem. 32, 1456 (2011), doi:10.1002/jcc.21759. */
+ * count    fractional coordination 1/(1 + exp(-16 (rcov/d - 1))), rcov = sum of the scaled covalent
+ * radii damping  s6/(d^6 + r0^6) + s8 q/(d^8 + r0^8), q = 3 r4r2_i r4r2_j, r0 = a1 sqrt(q) + a2; a
+ * pair's energy is -C6 times it weight   exponent -4 (CN - CN_ref)^2 of a reference's Gaussian
+ * weight S. Grimme, J. Antony, S. Ehrlich, H. Krieg, J. Chem. Phys. 132, 154104 (2010),
+ * doi:10.1063/1.3382344; S. Grimme, S. Ehrlich, L. Goerigk, J. Comput. Chem. 32, 1456 (2011),
+ * doi:10.1002/jcc.21759. */
 #ifndef AIM_POINT_D3_DAMPING_H
 #define AIM_POINT_D3_DAMPING_H
 
@@ -23,11 +25,20 @@ AIM_HD aim_deriv aim_d3_count(double d, double rcov)
     return aim_deriv_inverse(e);
 }
 
-AIM_HD double aim_d3_exponent(double cn, double cn_ref) { return -AIM_D3_K3 * (cn - cn_ref) * (cn - cn_ref); }
+AIM_HD double aim_d3_exponent(double cn, double cn_ref)
+{
+    return -AIM_D3_K3 * (cn - cn_ref) * (cn - cn_ref);
+}
 
 /* 3 r4r2_i r4r2_j and the damping radius */
-AIM_HD double aim_d3_c8_ratio(double r4r2_i, double r4r2_j) { return 3.0 * r4r2_i * r4r2_j; }
-AIM_HD double aim_d3_radius(double c8_ratio, double a1, double a2) { return a1 * sqrt(c8_ratio) + a2; }
+AIM_HD double aim_d3_c8_ratio(double r4r2_i, double r4r2_j)
+{
+    return 3.0 * r4r2_i * r4r2_j;
+}
+AIM_HD double aim_d3_radius(double c8_ratio, double a1, double a2)
+{
+    return a1 * sqrt(c8_ratio) + a2;
+}
 
 AIM_HD aim_deriv aim_d3_damping(double d, double s6, double s8, double c8_ratio, double r0)
 {

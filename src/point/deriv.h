@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* deriv.h - a scalar function's value with its first and second derivative, the currency of the headers in this folder.
+/* deriv.h - a scalar function's value with its first and second derivative, the currency of the
+ * headers in this folder.
  *
- * They are the formulas' one readable form: compiled by C and CUDA compilers alike, used directly where a scalar is wanted and by the tests
- * as the specification of the vectorised loops. AIM_HD marks functions that also exist on the device. */
+ * They are the formulas' one readable form: compiled by C and CUDA compilers alike, used directly
+ * where a scalar is wanted and by the tests as the specification of the vectorised loops. AIM_HD
+ * marks functions that also exist on the device. */
 #ifndef AIM_POINT_DERIV_H
 #define AIM_POINT_DERIV_H
 

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* coulomb.c - electrostatics of point charges: plain, short-range with an envelope, and damped shifted force.
+/* coulomb.c - electrostatics of point charges: plain, short-range with an envelope, and damped
+ * shifted force.
  *
  *     E = k_e/2 sum_{i != j} q_i q_j f(d_ij)      (docs/math/coulomb.md)
- * The kernels return the potential phi_i = sum_j q_j f(d_ij), so that E = 1/2 sum k_e q_i phi_i and dE/dq_i = k_e phi_i. DSF adds
- * k_e q_i^2 self to every atom. Calls: calc for external modules, and the model's outputs SRCoulomb and LRCoulomb. */
+ * The kernels return the potential phi_i = sum_j q_j f(d_ij), so that E = 1/2 sum k_e q_i phi_i and
+ * dE/dq_i = k_e phi_i. DSF adds k_e q_i^2 self to every atom. Calls: calc for external modules, and
+ * the model's outputs SRCoulomb and LRCoulomb. */
 #include "point/coulomb.h"
 #include "term/rows.h"
 #include "term/screened.h"
 
 typedef struct coulomb {
     aim_rows rows;
-    const double *q;           /* [n_slots] */
-    double k;                  /* factor * k_e */
-    const aim_dsf *dsf;        /* not NULL: damped shifted force */
-    double ewald_accuracy;     /* > 0: real-space and self part of Ewald sums, parameters of each system */
-    double sr_rc;              /* > 0: short range */
+    const double *q;    /* [n_slots] */
+    double k;           /* factor * k_e */
+    const aim_dsf *dsf; /* not NULL: damped shifted force */
+    double
+        ewald_accuracy; /* > 0: real-space and self part of Ewald sums, parameters of each system */
+    double sr_rc;       /* > 0: short range */
     aim_envelope envelope;
 } coulomb;
 
@@ -82,7 +85,9 @@ aim_status aim_term_coulomb_simple(aim_term_io *io, double factor)
 aim_status aim_term_coulomb_sr(aim_term_io *io, double rc, aim_envelope envelope, double factor)
 {
     if (!(rc > 0.0 && isfinite(rc)))
-        return AIM_FAIL(AIMNET_ERR_ARG, "the cutoff of the short-range Coulomb energy is %g: it must be a positive length", rc);
+        return AIM_FAIL(
+            AIMNET_ERR_ARG,
+            "the cutoff of the short-range Coulomb energy is %g: it must be a positive length", rc);
     coulomb c = {.k = factor * AIM_COULOMB_K, .sr_rc = rc, .envelope = envelope};
     return evaluate(&c, io);
 }
@@ -90,9 +95,13 @@ aim_status aim_term_coulomb_sr(aim_term_io *io, double rc, aim_envelope envelope
 aim_status aim_term_coulomb_dsf(aim_term_io *io, double rc, double alpha)
 {
     if (!(rc > 0.0 && isfinite(rc)))
-        return AIM_FAIL(AIMNET_ERR_ARG, "the cutoff of the DSF Coulomb energy is %g: it must be a positive length", rc);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "the cutoff of the DSF Coulomb energy is %g: it must be a positive length",
+                        rc);
     if (!(alpha >= 0.0 && isfinite(alpha)))
-        return AIM_FAIL(AIMNET_ERR_ARG, "the damping of the DSF Coulomb energy is %g: it must not be negative", alpha);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "the damping of the DSF Coulomb energy is %g: it must not be negative",
+                        alpha);
     const aim_dsf dsf = aim_dsf_make(rc, alpha);
     coulomb c = {.k = AIM_COULOMB_K, .dsf = &dsf};
     return evaluate(&c, io);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* d3.c - DFT-D3 with rational damping, two-body   (docs/math/d3.md). Bohr and hartree inside.
  *
- *     CN_i = sum_j 1/(1 + exp(-16 (rcov_ij/d - 1)))            C6_ij = sum_ab W_ab c6_ab / sum_ab W_ab,   W_ab = exp(s_a + s_b)
- *     E = -1/2 sum_{i != j} C6_ij (s6/(d^6 + r0^6) + s8 q/(d^8 + r0^8)) S(d)
- * with s_a = -4 (CN_i - CN_a)^2 minus its largest value, and W_ab = 0 where s_a + s_b < weight_floor. Three sweeps over all rows: coordination
- * numbers and normalised weights; energy, pair forces and dE/dCN; forces through the coordination numbers.
+ *     CN_i = sum_j 1/(1 + exp(-16 (rcov_ij/d - 1)))            C6_ij = sum_ab W_ab c6_ab / sum_ab
+ * W_ab,   W_ab = exp(s_a + s_b) E = -1/2 sum_{i != j} C6_ij (s6/(d^6 + r0^6) + s8 q/(d^8 + r0^8))
+ * S(d) with s_a = -4 (CN_i - CN_a)^2 minus its largest value, and W_ab = 0 where s_a + s_b <
+ * weight_floor. Three sweeps over all rows: coordination numbers and normalised weights; energy,
+ * pair forces and dE/dCN; forces through the coordination numbers.
  *
- * Per atom the weights w_a = exp(s_a)/sum exp(s) make C6 bilinear where no pair of references is dropped. Pairs with s_a + s_b below the floor
- * although both single exponents are above it are found per atom and element from the smallest exponent that occurs (`lowest`), and only
- * those carry a test into the kernel (aim_d3_drop). */
+ * Per atom the weights w_a = exp(s_a)/sum exp(s) make C6 bilinear where no pair of references is
+ * dropped. Pairs with s_a + s_b below the floor although both single exponents are above it are
+ * found per atom and element from the smallest exponent that occurs (`lowest`), and only those
+ * carry a test into the kernel (aim_d3_drop). */
 #include <math.h>
 
 #include "point/d3_damping.h"
@@ -21,16 +23,20 @@ typedef struct d3 {
     const aim_d3_table *table;
     const aim_d3_params *params;
     aim_d3_range range;
-    int max_ref;               /* references of the elements in the batch */
-    double *w[AIM_D3_MAX_REF]; /* [n_slots] normalised weights, 0 where dropped ... */
-    double *s[AIM_D3_MAX_REF]; /* ... their exponents ... */
+    int max_ref;                /* references of the elements in the batch */
+    double *w[AIM_D3_MAX_REF];  /* [n_slots] normalised weights, 0 where dropped ... */
+    double *s[AIM_D3_MAX_REF];  /* ... their exponents ... */
     double *dw[AIM_D3_MAX_REF]; /* ... and d/dCN of the weights */
-    double *c;                 /* [n_slots] dE/dCN */
-    double *lowest;            /* [n_groups][max_ref] smallest exponent >= floor in the group; INFINITY: reference without weight */
-    aim_d3_block *block;       /* [workers][max_groups] */
+    double *c;                  /* [n_slots] dE/dCN */
+    double *lowest;      /* [n_groups][max_ref] smallest exponent >= floor in the group; INFINITY:
+                            reference without weight */
+    aim_d3_block *block; /* [workers][max_groups] */
 } d3;
 
-static int n_refs(const aim_d3_table *t, int z) { return t->first[z + 1] - t->first[z]; }
+static int n_refs(const aim_d3_table *t, int z)
+{
+    return t->first[z + 1] - t->first[z];
+}
 
 static void set_weights(const d3 *c, int z, int64_t slot, double cn)
 {
@@ -57,15 +63,17 @@ static void set_weights(const d3 *c, int z, int64_t slot, double cn)
     }
 }
 
-static int get_row(const d3 *c, int32_t i, int worker, const double *const *property, int n_props, aim_row *row,
-                   aim_rows_span *span, aim_d3_span *d3_span)
+static int get_row(const d3 *c, int32_t i, int worker, const double *const *property, int n_props,
+                   aim_row *row, aim_rows_span *span, aim_d3_span *d3_span)
 {
     const aim_rows *r = &c->rows;
     const int n = aim_rows_get(r, i, worker, property, n_props, row, span);
     const aim_rows_group *g = r->group + r->first[r->io->batch->system[i]];
     const double own = c->table->rcov[r->io->batch->numbers[i]];
     for (int k = 0; k < n; k++)
-        d3_span[k] = (aim_d3_span){.begin = span[k].begin, .end = span[k].end, .rcov = own + c->table->rcov[g[span[k].group].key]};
+        d3_span[k] = (aim_d3_span){.begin = span[k].begin,
+                                   .end = span[k].end,
+                                   .rcov = own + c->table->rcov[g[span[k].group].key]};
     return n;
 }
 
@@ -76,7 +84,8 @@ static void count_atom(void *ctx, int32_t i, int worker)
     aim_rows_span span[AIM_ROWS_KEYS];
     aim_d3_span d3_span[AIM_ROWS_KEYS];
     const int n = get_row(c, i, worker, NULL, 0, &row, span, d3_span);
-    set_weights(c, c->rows.io->batch->numbers[i], c->rows.slot[i], c->rows.kernels->d3_count(&row, d3_span, n));
+    set_weights(c, c->rows.io->batch->numbers[i], c->rows.slot[i],
+                c->rows.kernels->d3_count(&row, d3_span, n));
 }
 
 static void find_lowest(const d3 *c)
@@ -98,7 +107,8 @@ static void make_block(const d3 *c, int32_t i, const aim_rows_span *span, aim_d3
 {
     const aim_rows *r = &c->rows;
     const aim_d3_table *t = c->table;
-    const int zi = r->io->batch->numbers[i], group = r->first[r->io->batch->system[i]] + span->group, zj = r->group[group].key;
+    const int zi = r->io->batch->numbers[i],
+              group = r->first[r->io->batch->system[i]] + span->group, zj = r->group[group].key;
     const int64_t me = r->slot[i];
     const double *lowest = c->lowest + (size_t)group * (size_t)c->max_ref;
     block->begin = span->begin;
@@ -109,20 +119,27 @@ static void make_block(const d3 *c, int32_t i, const aim_rows_span *span, aim_d3
             continue;
         double g = 0.0, dg = 0.0;
         for (int a = 0; a < n_refs(t, zi); a++) {
-            const double s = c->s[a][me], c6 = t->c6[(size_t)(t->first[zi] + a) * (size_t)t->n_refs + (size_t)(t->first[zj] + b)];
+            const double s = c->s[a][me],
+                         c6 = t->c6[(size_t)(t->first[zi] + a) * (size_t)t->n_refs +
+                                    (size_t)(t->first[zj] + b)];
             if (s < t->weight_floor)
                 continue;
             g += c->w[a][me] * c6;
             dg += c->dw[a][me] * c6;
             if (s + lowest[b] < t->weight_floor)
-                block->drop[block->n_drop++] = (aim_d3_drop){.w_prop = b, .s_prop = c->max_ref + b, .limit = t->weight_floor - s,
-                                                             .w = c->w[a][me], .dw = c->dw[a][me], .c6 = c6};
+                block->drop[block->n_drop++] = (aim_d3_drop){.w_prop = b,
+                                                             .s_prop = c->max_ref + b,
+                                                             .limit = t->weight_floor - s,
+                                                             .w = c->w[a][me],
+                                                             .dw = c->dw[a][me],
+                                                             .c6 = c6};
         }
         block->ref[block->n_ref] = b;
         block->g[block->n_ref] = g;
         block->dg[block->n_ref++] = dg;
     }
-    const double ratio = aim_d3_c8_ratio(t->r4r2[zi], t->r4r2[zj]), r0 = aim_d3_radius(ratio, c->params->a1, c->params->a2);
+    const double ratio = aim_d3_c8_ratio(t->r4r2[zi], t->r4r2[zj]),
+                 r0 = aim_d3_radius(ratio, c->params->a1, c->params->a2);
     const double r2 = r0 * r0, r4 = r2 * r2;
     block->c8 = c->params->s8 * ratio;
     block->r06 = r4 * r2;
@@ -165,16 +182,21 @@ static void count_grad_atom(void *ctx, int32_t i, int worker)
     aim_rows_add(r, i, &sum, 0.0, AIM_HARTREE * AIM_BOHR_INV, -0.5 * AIM_HARTREE);
 }
 
-static aim_status check_elements(d3 *c, const aim_batch *b)
+static aim_status check_elements(d3 *c, const aim_term_io *io)
 {
+    const aim_batch *b = io->batch;
     for (int32_t i = 0; i < b->n_atoms; i++) {
+        if (!aim_rows_active(io, b->system[i]))
+            continue;
         const int z = b->numbers[i];
         if (z < 1 || z >= c->table->n_elements || n_refs(c->table, z) == 0)
-            return AIM_FAIL(AIMNET_ERR_ARG, "atom %d has the atomic number %d: D3 has reference data for 1 to %d", (int)i, z,
-                            c->table->n_elements - 1);
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "atom %d has the atomic number %d: D3 has reference data for 1 to %d",
+                            (int)i, z, c->table->n_elements - 1);
         if (n_refs(c->table, z) > AIM_D3_MAX_REF)
-            return AIM_FAIL(AIMNET_ERR_ARG, "element %d has %d D3 references: at most %d are supported", z, n_refs(c->table, z),
-                            (int)AIM_D3_MAX_REF);
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "element %d has %d D3 references: at most %d are supported", z,
+                            n_refs(c->table, z), (int)AIM_D3_MAX_REF);
         if (n_refs(c->table, z) > c->max_ref)
             c->max_ref = n_refs(c->table, z);
     }
@@ -190,17 +212,20 @@ static void layout(d3 *c, aim_arena *a)
         c->dw[k] = aim_rows_property(&c->rows, a, "d3.dw");
     }
     c->c = aim_rows_property(&c->rows, a, "d3.c");
-    c->lowest = aim_take(a, "d3.lowest", (size_t)c->rows.n_groups * (size_t)c->max_ref, sizeof *c->lowest);
-    c->block = aim_take(a, "d3.block", (size_t)aim_team_size(c->rows.io->team) * (size_t)c->rows.max_groups, sizeof *c->block);
+    c->lowest =
+        aim_take(a, "d3.lowest", (size_t)c->rows.n_groups * (size_t)c->max_ref, sizeof *c->lowest);
+    c->block = aim_take(a, "d3.block",
+                        (size_t)aim_team_size(c->rows.io->team) * (size_t)c->rows.max_groups,
+                        sizeof *c->block);
 }
 
 aim_status aim_term_d3(aim_term_io *io, const aim_d3_table *table, const aim_d3_params *params)
 {
     d3 c = {.table = table, .params = params};
     AIM_TRY(aim_d3_range_make(params, &c.range));
-    AIM_TRY(check_elements(&c, io->batch));
-    if (io->batch->n_atoms == 0)
-        return AIMNET_OK;
+    AIM_TRY(check_elements(&c, io));
+    if (c.max_ref == 0)
+        return AIMNET_OK; /* no active atoms */
     AIM_TRY(aim_rows_plan(&c.rows, io, 1, 2 * c.max_ref, AIM_BOHR_INV));
     aim_arena measure = {0};
     layout(&c, &measure);

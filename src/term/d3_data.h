@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* d3_data.h - the compact form of the shipped D3 data (d3_table.c, generated) that aim_d3_table_create expands. */
+/* d3_data.h - the compact form of the shipped D3 data (d3_table.c, generated) that
+ * aim_d3_table_create expands. */
 #ifndef AIM_TERM_D3_DATA_H
 #define AIM_TERM_D3_DATA_H
 
@@ -7,8 +8,9 @@
 
 enum { AIM_D3_ELEMENTS = 95, AIM_D3_REFS = 254 };
 
-/* C6 of references r and 0 .. r as one string per r: integers in units of 1e-4 hartree bohr^6, each of four digits to the base 89, highest
- * first, or of five after the mark '~'. Digits are the characters from '#' to '}' without '?' and the backslash. */
+/* C6 of references r and 0 .. r as one string per r: integers in units of 1e-4 hartree bohr^6, each
+ * of four digits to the base 89, highest first, or of five after the mark '~'. Digits are the
+ * characters from '#' to '}' without '?' and the backslash. */
 enum { AIM_D3_BASE = 89 };
 
 extern const unsigned char aim_d3_n_refs[AIM_D3_ELEMENTS]; /* references of each element */

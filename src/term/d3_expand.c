@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* d3_expand.c - the shipped D3 table from its compact form: one block with all arrays, about 520 kB.
+/* d3_expand.c - the shipped D3 table from its compact form: one block with all arrays, about 520
+ * kB.
  *
- * Values are the float32 numbers of the reference: a C6 is the float nearest to the stored multiple of 1e-4. */
+ * Values are the float32 numbers of the reference: a C6 is the float nearest to the stored multiple
+ * of 1e-4. */
 #include "term/d3_data.h"
 #include "term/term.h"
 
@@ -12,7 +14,10 @@ typedef struct table_block {
     int32_t first[AIM_D3_ELEMENTS + 1];
 } table_block;
 
-static int digit(char c) { return c - '#' - (c > '?') - (c > '\\'); }
+static int digit(char c)
+{
+    return c - '#' - (c > '?') - (c > '\\');
+}
 
 static const char *decode(const char *text, double *value)
 {
@@ -46,10 +51,19 @@ aim_status aim_d3_table_create(const aim_alloc *alloc, aim_d3_table **table)
             b->c6[r * AIM_D3_REFS + q] = b->c6[q * AIM_D3_REFS + r] = c6;
         }
     }
-    b->table = (aim_d3_table){.n_elements = AIM_D3_ELEMENTS, .n_refs = AIM_D3_REFS, .rcov = b->rcov, .r4r2 = b->r4r2,
-                              .first = b->first, .cn = b->cn, .c6 = b->c6, .weight_floor = -12.0};
+    b->table = (aim_d3_table){.n_elements = AIM_D3_ELEMENTS,
+                              .n_refs = AIM_D3_REFS,
+                              .rcov = b->rcov,
+                              .r4r2 = b->r4r2,
+                              .first = b->first,
+                              .cn = b->cn,
+                              .c6 = b->c6,
+                              .weight_floor = -12.0};
     *table = &b->table;
     return AIMNET_OK;
 }
 
-void aim_d3_table_free(aim_d3_table *table, const aim_alloc *alloc) { aim_free(alloc, table); }
+void aim_d3_table_free(aim_d3_table *table, const aim_alloc *alloc)
+{
+    aim_free(alloc, table);
+}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* rows.c - slots, rows and sums of the pair terms (see rows.h).
  *
- * Slots and groups come from a counting sort per system. Tasks are runs of CHUNK consecutive atoms; each atom is written by one task, and the sums
- * over a system run serially over its atoms, so nothing depends on the team. Small inputs are not handed to the team at all. */
+ * Slots and groups come from a counting sort per system. Tasks are runs of CHUNK consecutive atoms;
+ * each atom is written by one task, and the sums over a system run serially over its atoms, so
+ * nothing depends on the team. Small inputs are not handed to the team at all. */
 #include "term/rows.h"
 
 #include <string.h>
@@ -11,11 +12,15 @@
 
 enum { CHUNK = 8, SERIAL_PAIRS = 1500 };
 
-static int64_t round_up(int64_t n, int width) { return (n + width - 1) / width * width; }
+static int64_t round_up(int64_t n, int width)
+{
+    return (n + width - 1) / width * width;
+}
 
-static int is_active(const aim_rows *r, int32_t s) { return !r->io->active || r->io->active[s]; }
-
-static int key_of(const aim_rows *r, int32_t atom) { return r->by_number ? r->io->batch->numbers[atom] : 0; }
+static int key_of(const aim_rows *r, int32_t atom)
+{
+    return r->by_number ? r->io->batch->numbers[atom] : 0;
+}
 
 static void histogram(const aim_rows *r, int32_t s, int32_t count[AIM_ROWS_KEYS])
 {
@@ -31,8 +36,10 @@ static aim_status plan_system(aim_rows *r, int32_t s, int64_t *longest)
     const int32_t n = b->offset[s + 1] - b->offset[s];
     for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
         if (key_of(r, i) < 0 || key_of(r, i) >= AIM_ROWS_KEYS)
-            return AIM_FAIL(AIMNET_ERR_ARG, "atom %d of system %d has the atomic number %d: the long-range terms know 1 to %d",
-                            (int)(i - b->offset[s]), (int)s, (int)b->numbers[i], AIM_ROWS_KEYS - 1);
+            return AIM_FAIL(
+                AIMNET_ERR_ARG,
+                "atom %d of system %d has the atomic number %d: the long-range terms know 1 to %d",
+                (int)(i - b->offset[s]), (int)s, (int)b->numbers[i], AIM_ROWS_KEYS - 1);
     int32_t count[AIM_ROWS_KEYS];
     histogram(r, s, count);
     int groups = 0;
@@ -62,18 +69,21 @@ aim_status aim_rows_plan(aim_rows *r, aim_term_io *io, int by_number, int n_prop
     r->kernels = io->kernels ? io->kernels : aim_term_kernels_select(aim_cpu_isa());
     int64_t longest = 0;
     for (int32_t s = 0; s < io->batch->n_systems; s++)
-        if (is_active(r, s))
+        if (aim_rows_active(r->io, s))
             AIM_TRY(plan_system(r, s, &longest));
     const int64_t padding = (int64_t)r->max_groups * r->kernels->width;
     if (longest > INT32_MAX - padding)
-        return AIM_FAIL(AIMNET_ERR_UNSUPPORTED, "an atom has %lld neighbours: reduce the long-range cutoff", (long long)longest);
+        return AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
+                        "an atom has %lld neighbours: reduce the long-range cutoff",
+                        (long long)longest);
     r->capacity = longest + padding;
     return AIMNET_OK;
 }
 
 void aim_rows_layout(aim_rows *r, aim_arena *a)
 {
-    const size_t n = (size_t)r->io->batch->n_atoms, slots = (size_t)r->n_slots, cap = (size_t)r->capacity;
+    const size_t n = (size_t)r->io->batch->n_atoms, slots = (size_t)r->n_slots,
+                 cap = (size_t)r->capacity;
     r->first = aim_take(a, "rows.first", (size_t)r->io->batch->n_systems + 1, sizeof *r->first);
     r->group = aim_take(a, "rows.group", (size_t)r->n_groups, sizeof *r->group);
     r->local_group = aim_take(a, "rows.local_group", n, sizeof *r->local_group);
@@ -82,7 +92,8 @@ void aim_rows_layout(aim_rows *r, aim_arena *a)
     r->w = r->io->strain ? aim_take(a, "rows.w", 6 * n, sizeof *r->w) : NULL;
     if (r->io->pairs) {
         const size_t workers = (size_t)aim_team_size(r->io->team);
-        r->scratch = aim_take(a, "rows.scratch", workers * (3 + (size_t)r->n_props) * cap, sizeof *r->scratch);
+        r->scratch = aim_take(a, "rows.scratch", workers * (3 + (size_t)r->n_props) * cap,
+                              sizeof *r->scratch);
         r->scratch_id = aim_take(a, "rows.scratch_id", workers * cap, sizeof *r->scratch_id);
         r->scratch_real = aim_take(a, "rows.scratch_real", workers * cap, sizeof *r->scratch_real);
     } else {
@@ -95,7 +106,8 @@ void aim_rows_layout(aim_rows *r, aim_arena *a)
 }
 
 /* Groups of a system, and for each key its group (local) and first slot. */
-static void fill_groups(aim_rows *r, int32_t s, int64_t *slots, int32_t local[AIM_ROWS_KEYS], int64_t next[AIM_ROWS_KEYS])
+static void fill_groups(aim_rows *r, int32_t s, int64_t *slots, int32_t local[AIM_ROWS_KEYS],
+                        int64_t next[AIM_ROWS_KEYS])
 {
     int32_t count[AIM_ROWS_KEYS], n = r->first[s];
     histogram(r, s, count);
@@ -142,7 +154,7 @@ void aim_rows_fill(aim_rows *r)
         int32_t local[AIM_ROWS_KEYS];
         int64_t next[AIM_ROWS_KEYS];
         const int64_t begin = slots;
-        const int active = is_active(r, s);
+        const int active = aim_rows_active(r->io, s);
         r->first[s + 1] = r->first[s];
         if (active)
             fill_groups(r, s, &slots, local, next);
@@ -173,7 +185,8 @@ typedef struct loop {
 static void chunk_task(void *ctx, int64_t task, int worker)
 {
     const loop *l = ctx;
-    const int64_t n = l->rows->io->batch->n_atoms, begin = task * CHUNK, end = begin + CHUNK < n ? begin + CHUNK : n;
+    const int64_t n = l->rows->io->batch->n_atoms, begin = task * CHUNK,
+                  end = begin + CHUNK < n ? begin + CHUNK : n;
     for (int64_t i = begin; i < end; i++)
         if (l->rows->slot[i] >= 0)
             l->fn(l->ctx, (int32_t)i, worker);
@@ -186,7 +199,8 @@ void aim_rows_for(const aim_rows *r, aim_rows_fn fn, void *ctx)
     aim_parallel_for(team, ((int64_t)r->io->batch->n_atoms + CHUNK - 1) / CHUNK, chunk_task, &l);
 }
 
-static int row_of_all(const aim_rows *r, int32_t i, const double *const *property, int n_props, aim_row *row, aim_rows_span *span)
+static int row_of_all(const aim_rows *r, int32_t i, const double *const *property, int n_props,
+                      aim_row *row, aim_rows_span *span)
 {
     const int32_t s = r->io->batch->system[i];
     const aim_rows_group *g = r->group + r->first[s];
@@ -212,8 +226,10 @@ static int row_of_all(const aim_rows *r, int32_t i, const double *const *propert
     return n_groups;
 }
 
-/* Where each group of the row goes: spans of the groups that occur, and the next free element of each. */
-static int plan_row(const aim_rows *r, int32_t i, int n_groups, int next[AIM_ROWS_KEYS], aim_rows_span *span)
+/* Where each group of the row goes: spans of the groups that occur, and the next free element of
+ * each. */
+static int plan_row(const aim_rows *r, int32_t i, int n_groups, int next[AIM_ROWS_KEYS],
+                    aim_rows_span *span)
 {
     const aim_pairs *l = r->io->pairs;
     int count[AIM_ROWS_KEYS] = {0}, n = 0, end = 0;
@@ -225,13 +241,15 @@ static int plan_row(const aim_rows *r, int32_t i, int n_groups, int next[AIM_ROW
     for (int g = 0; g < n_groups; g++)
         if (count[g]) {
             next[g] = end;
-            span[n] = (aim_rows_span){.begin = end, .end = end + (int)round_up(count[g], r->kernels->width), .group = g};
+            span[n] = (aim_rows_span){
+                .begin = end, .end = end + (int)round_up(count[g], r->kernels->width), .group = g};
             end = span[n++].end;
         }
     return n;
 }
 
-static void clear_row_end(double *const *column, int n_columns, int64_t *id, int64_t *real, int begin, int end)
+static void clear_row_end(double *const *column, int n_columns, int64_t *id, int64_t *real,
+                          int begin, int end)
 {
     for (int k = begin; k < end; k++) {
         id[k] = real[k] = 0;
@@ -240,8 +258,8 @@ static void clear_row_end(double *const *column, int n_columns, int64_t *id, int
     }
 }
 
-static int row_of_list(const aim_rows *r, int32_t i, int worker, const double *const *property, int n_props, aim_row *row,
-                       aim_rows_span *span)
+static int row_of_list(const aim_rows *r, int32_t i, int worker, const double *const *property,
+                       int n_props, aim_row *row, aim_rows_span *span)
 {
     const aim_batch *b = r->io->batch;
     const aim_pairs *l = r->io->pairs;
@@ -250,7 +268,8 @@ static int row_of_list(const aim_rows *r, int32_t i, int worker, const double *c
     const int n_spans = plan_row(r, i, r->first[s + 1] - r->first[s], next, span);
     double *column[3 + AIM_ROW_PROPS];
     for (int c = 0; c < 3 + n_props; c++)
-        column[c] = r->scratch + ((size_t)worker * (3 + (size_t)r->n_props) + (size_t)c) * (size_t)r->capacity;
+        column[c] = r->scratch +
+                    ((size_t)worker * (3 + (size_t)r->n_props) + (size_t)c) * (size_t)r->capacity;
     int64_t *id = r->scratch_id + (size_t)worker * (size_t)r->capacity;
     int64_t *real = r->scratch_real + (size_t)worker * (size_t)r->capacity;
     for (int64_t p = l->row[i]; p < l->row[i + 1]; p++) {
@@ -280,14 +299,16 @@ static int row_of_list(const aim_rows *r, int32_t i, int worker, const double *c
     return n_spans;
 }
 
-int aim_rows_get(const aim_rows *r, int32_t i, int worker, const double *const *property, int n_props, aim_row *row, aim_rows_span *span)
+int aim_rows_get(const aim_rows *r, int32_t i, int worker, const double *const *property,
+                 int n_props, aim_row *row, aim_rows_span *span)
 {
     row->strain = r->w != NULL;
     return r->io->pairs ? row_of_list(r, i, worker, property, n_props, row, span)
                         : row_of_all(r, i, property, n_props, row, span);
 }
 
-void aim_rows_add(const aim_rows *r, int32_t i, const aim_row_sum *sum, double fe, double fg, double fw)
+void aim_rows_add(const aim_rows *r, int32_t i, const aim_row_sum *sum, double fe, double fg,
+                  double fw)
 {
     r->e[i] += fe * sum->e;
     if (r->io->grad)
@@ -303,7 +324,7 @@ void aim_rows_reduce(const aim_rows *r)
     static const int place[9] = {0, 3, 4, 3, 1, 5, 4, 5, 2}; /* of [a][b] in xx yy zz xy xz yz */
     const aim_batch *b = r->io->batch;
     for (int32_t s = 0; s < b->n_systems; s++) {
-        if (!is_active(r, s))
+        if (!aim_rows_active(r->io, s))
             continue;
         double e = 0.0, w[6] = {0};
         for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {

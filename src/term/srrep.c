@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* srrep.c - short-range repulsion of GFN1 type: E = sum_{i != j} b_i b_j exp(-a_i a_j d^1.5) fc(d) / d   (docs/math/srrep.md).
+/* srrep.c - short-range repulsion of GFN1 type: E = sum_{i != j} b_i b_j exp(-a_i a_j d^1.5) fc(d)
+ * / d   (docs/math/srrep.md).
  *
- * a (Angstrom^-0.75) and b (sqrt(eV Angstrom)) are the columns of the model's embedding; the factor 1/2 of a double sum is inside b. */
+ * a (Angstrom^-0.75) and b (sqrt(eV Angstrom)) are the columns of the model's embedding; the factor
+ * 1/2 of a double sum is inside b. */
 #include "term/rows.h"
 
 typedef struct srrep {
@@ -34,15 +36,21 @@ static void layout(srrep *c, aim_arena *a, double *property[2])
 static aim_status check(const aim_term_io *io, int n_params, double rc, aim_envelope envelope)
 {
     if (envelope != AIM_ENVELOPE_NONE && !(rc > 0.0 && isfinite(rc)))
-        return AIM_FAIL(AIMNET_ERR_ARG, "the cutoff of the short-range repulsion is %g: it must be a positive length", rc);
-    for (int32_t i = 0; i < io->batch->n_atoms; i++)
-        if (io->batch->numbers[i] < 0 || io->batch->numbers[i] >= n_params)
-            return AIM_FAIL(AIMNET_ERR_ARG, "atom %d has the atomic number %d: the short-range repulsion has parameters up to %d",
-                            (int)i, (int)io->batch->numbers[i], n_params - 1);
+        return AIM_FAIL(
+            AIMNET_ERR_ARG,
+            "the cutoff of the short-range repulsion is %g: it must be a positive length", rc);
+    const aim_batch *b = io->batch;
+    for (int32_t i = 0; i < b->n_atoms; i++)
+        if (aim_rows_active(io, b->system[i]) && (b->numbers[i] < 0 || b->numbers[i] >= n_params))
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "atom %d has the atomic number %d: the short-range repulsion has "
+                            "parameters up to %d",
+                            (int)i, (int)b->numbers[i], n_params - 1);
     return AIMNET_OK;
 }
 
-aim_status aim_term_srrep(aim_term_io *io, const double *params, int n_params, double rc, aim_envelope envelope, double *e_atom)
+aim_status aim_term_srrep(aim_term_io *io, const double *params, int n_params, double rc,
+                          aim_envelope envelope, double *e_atom)
 {
     AIM_TRY(check(io, n_params, rc, envelope));
     srrep c = {.rc = rc, .envelope = envelope};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* term_fixture.h - what the tests of the terms share: structures, batches of them, brute-force pair lists, evaluation into fresh buffers, and
- * finite differences. A structure may be given as a pair list or as all pairs; the list of a perturbed structure keeps its pairs. */
+/* term_fixture.h - what the tests of the terms share: structures, batches of them, brute-force pair
+ * lists, evaluation into fresh buffers, and finite differences. A structure may be given as a pair
+ * list or as all pairs; the list of a perturbed structure keeps its pairs. */
 #ifndef TERM_FIXTURE_H
 #define TERM_FIXTURE_H
 
@@ -60,7 +61,8 @@ static inline double random_unit(uint64_t *state)
 }
 
 /* Random positions at least `closest` apart in a box that fits; elements from the given list. */
-static inline structure random_structure(uint64_t seed, int n, double closest, const int *elements, int n_elements)
+static inline structure random_structure(uint64_t seed, int n, double closest, const int *elements,
+                                         int n_elements)
 {
     structure s = {.n = n};
     uint64_t state = seed * 977 + 5;
@@ -74,7 +76,8 @@ static inline structure random_structure(uint64_t seed, int n, double closest, c
         for (int d = 0; d < 3; d++)
             s.x[3 * i + d] = edge * random_unit(&state);
         for (int j = 0; j < i; j++)
-            clash |= hypot(hypot(s.x[3 * i] - s.x[3 * j], s.x[3 * i + 1] - s.x[3 * j + 1]), s.x[3 * i + 2] - s.x[3 * j + 2]) < closest;
+            clash |= hypot(hypot(s.x[3 * i] - s.x[3 * j], s.x[3 * i + 1] - s.x[3 * j + 1]),
+                           s.x[3 * i + 2] - s.x[3 * j + 2]) < closest;
         if (clash)
             continue;
         s.numbers[i] = elements[(int)(random_unit(&state) * n_elements)];
@@ -129,15 +132,26 @@ static inline fixture fixture_make(const structure *const *list, int n_systems)
         f.offset[s + 1] = k;
         f.mult[s] = 1.0;
     }
-    f.batch = (aim_batch){.n_atoms = n, .n_systems = n_systems, .offset = f.offset, .system = f.system, .numbers = f.numbers,
-                          .coord = f.coord, .cell = f.cell, .pbc = f.pbc, .charge = f.charge, .mult = f.mult, .origin = f.origin};
+    f.batch = (aim_batch){.n_atoms = n,
+                          .n_systems = n_systems,
+                          .offset = f.offset,
+                          .system = f.system,
+                          .numbers = f.numbers,
+                          .coord = f.coord,
+                          .cell = f.cell,
+                          .pbc = f.pbc,
+                          .charge = f.charge,
+                          .mult = f.mult,
+                          .origin = f.origin};
     return f;
 }
 
 static inline void fixture_free(fixture *f)
 {
-    void *const owned[] = {f->coord, f->q, f->disp, f->cell, f->charge, f->mult, f->offset, f->system, f->numbers, f->origin, f->pbc,
-                           f->energy, f->grad, f->strain, f->gq, f->gdisp, f->e_atom, f->pairs.row, f->pairs.j, f->pairs.shift};
+    void *const owned[] = {f->coord, f->q,      f->disp,      f->cell,    f->charge,
+                           f->mult,  f->offset, f->system,    f->numbers, f->origin,
+                           f->pbc,   f->energy, f->grad,      f->strain,  f->gq,
+                           f->gdisp, f->e_atom, f->pairs.row, f->pairs.j, f->pairs.shift};
     for (size_t k = 0; k < sizeof owned / sizeof *owned; k++)
         free(owned[k]);
     aim_arena_free(&f->scratch, &f->alloc);
@@ -183,9 +197,18 @@ static inline void fixture_pairs(fixture *f, double cutoff)
 
 static inline aim_term_io fixture_io(fixture *f)
 {
-    return (aim_term_io){.batch = &f->batch, .pairs = f->use_pairs ? &f->pairs : NULL, .team = f->team, .alloc = &f->alloc,
-                         .scratch = &f->scratch, .active = f->active, .q = f->q, .energy = f->energy, .grad = f->grad,
-                         .strain = f->strain, .gq = f->gq, .kernels = f->kernels};
+    return (aim_term_io){.batch = &f->batch,
+                         .pairs = f->use_pairs ? &f->pairs : NULL,
+                         .team = f->team,
+                         .alloc = &f->alloc,
+                         .scratch = &f->scratch,
+                         .active = f->active,
+                         .q = f->q,
+                         .energy = f->energy,
+                         .grad = f->grad,
+                         .strain = f->strain,
+                         .gq = f->gq,
+                         .kernels = f->kernels};
 }
 
 static inline void fixture_clear(fixture *f)
@@ -233,7 +256,8 @@ static inline double slope(fixture *f, term_fn term, const void *params, double 
     return (e[0] - 8.0 * e[1] + 8.0 * e[2] - e[3]) / (12.0 * h);
 }
 
-static inline double strain_slope(fixture *f, term_fn term, const void *params, int a, int b, double h)
+static inline double strain_slope(fixture *f, term_fn term, const void *params, int a, int b,
+                                  double h)
 {
     const size_t n = 3 * (size_t)f->batch.n_atoms;
     double *coord = must(malloc((n + 1) * sizeof *coord)), cell[9], e[4];
@@ -242,7 +266,8 @@ static inline double strain_slope(fixture *f, term_fn term, const void *params, 
     memcpy(cell, f->cell, sizeof cell);
     for (int k = 0; k < 4; k++) {
         for (size_t i = 0; i < n / 3; i++)
-            f->coord[3 * i + (size_t)b] = coord[3 * i + (size_t)b] + step[k] * h * coord[3 * i + (size_t)a];
+            f->coord[3 * i + (size_t)b] =
+                coord[3 * i + (size_t)b] + step[k] * h * coord[3 * i + (size_t)a];
         for (int i = 0; i < 3; i++)
             f->cell[3 * i + b] = cell[3 * i + b] + step[k] * h * cell[3 * i + a];
         e[k] = energy_of(f, term, params);
@@ -262,13 +287,16 @@ static inline double largest(const double *x, int n)
 }
 
 /* |x - y| <= tolerance * max(1, scale) */
-static inline void assert_close(double x, double y, double scale, double tolerance, const char *what, int k)
+static inline void assert_close(double x, double y, double scale, double tolerance,
+                                const char *what, int k)
 {
     if (!(fabs(x - y) <= tolerance * fmax(1.0, scale)))
         fail_msg("%s[%d]: %.17g instead of %.17g, off by %g", what, k, x, y, x - y);
 }
 
-#define FD_TOLERANCE 1e-8 /* five points, h = 1e-3: truncation and rounding stay below 1e-9 of the largest derivative */
+#define FD_TOLERANCE                                                                               \
+    1e-8 /* five points, h = 1e-3: truncation and rounding stay below 1e-9 of the largest          \
+            derivative */
 
 /* Gradient and strain of a fixture of one system against finite differences of its energy. */
 static inline void check_slopes(fixture *f, term_fn term, const void *params)
@@ -280,21 +308,26 @@ static inline void check_slopes(fixture *f, term_fn term, const void *params)
     memcpy(strain, f->strain, sizeof strain);
     const double scale = largest(grad, n), strain_scale = largest(strain, 9);
     for (int k = 0; k < n; k++)
-        assert_close(grad[k], slope(f, term, params, f->coord + k, 1e-3), scale, FD_TOLERANCE, "grad", k);
+        assert_close(grad[k], slope(f, term, params, f->coord + k, 1e-3), scale, FD_TOLERANCE,
+                     "grad", k);
     for (int k = 0; k < 9; k++)
-        assert_close(strain[k], strain_slope(f, term, params, k / 3, k % 3, 2e-4), strain_scale, FD_TOLERANCE, "strain", k);
+        assert_close(strain[k], strain_slope(f, term, params, k / 3, k % 3, 2e-4), strain_scale,
+                     FD_TOLERANCE, "strain", k);
     free(grad);
 }
 
-/* The same bits for one and three threads, alone and anywhere in a batch, for every kernel set that this processor runs. */
-static inline void check_invariance(term_fn term, const void *params, const structure *const *list, int n_systems, double pair_cutoff)
+/* The same bits for one and three threads, alone and anywhere in a batch, for every kernel set that
+ * this processor runs. */
+static inline void check_invariance(term_fn term, const void *params, const structure *const *list,
+                                    int n_systems, double pair_cutoff)
 {
     for (int isa = 0; isa <= aim_cpu_isa(); isa++) {
         fixture all = fixture_make(list, n_systems), threaded = fixture_make(list, n_systems);
         const structure *turned[MAX_SYSTEMS];
         for (int s = 0; s < n_systems; s++)
             turned[s] = list[n_systems - 1 - s];
-        fixture reversed = fixture_make(turned, n_systems), *const batches[3] = {&all, &threaded, &reversed};
+        fixture reversed = fixture_make(turned, n_systems), *const batches[3] = {&all, &threaded,
+                                                                                 &reversed};
         assert_int_equal(aim_team_create(&threaded.alloc, 3, &threaded.team), AIMNET_OK);
         for (int k = 0; k < 3; k++) {
             batches[k]->kernels = aim_term_kernels_select(isa);
@@ -328,7 +361,8 @@ static inline void check_invariance(term_fn term, const void *params, const stru
 }
 
 /* Every kernel set agrees with the base set to rounding. */
-static inline void check_kernels_agree(term_fn term, const void *params, const structure *s, double pair_cutoff)
+static inline void check_kernels_agree(term_fn term, const void *params, const structure *s,
+                                       double pair_cutoff)
 {
     fixture base = fixture_make(&s, 1);
     base.kernels = aim_term_kernels_select(AIM_ISA_BASE);
@@ -386,7 +420,8 @@ static inline void failing_free(void *user, void *block)
     free(block);
 }
 
-/* Allocation n = 1, 2, ... fails: MEMORY and no leak; and a second call of the same size allocates nothing. */
+/* Allocation n = 1, 2, ... fails: MEMORY and no leak; and a second call of the same size allocates
+ * nothing. */
 static inline void check_allocation(term_fn term, const void *params, const structure *s)
 {
     for (int n = 1;; n++) {
@@ -412,7 +447,8 @@ static inline void check_allocation(term_fn term, const void *params, const stru
 }
 
 /* Only the active systems of a batch are touched. */
-static inline void check_active(term_fn term, const void *params, const structure *const *list, int n_systems)
+static inline void check_active(term_fn term, const void *params, const structure *const *list,
+                                int n_systems)
 {
     int32_t active[MAX_SYSTEMS];
     for (int s = 0; s < n_systems; s++)

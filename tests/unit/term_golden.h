@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* term_golden.h - reads the files of tests/golden/terms (format: tests/reference/make_terms.py) and hands every case to a function. */
+/* term_golden.h - reads the files of tests/golden/terms (format: tests/reference/make_terms.py) and
+ * hands every case to a function. */
 #ifndef TERM_GOLDEN_H
 #define TERM_GOLDEN_H
 
@@ -98,7 +99,8 @@ static inline int line_numbers(const char *line, double *v, int n)
 /* Tolerances against the reference in double precision (PRODUCT: Exactness) */
 #define GOLDEN_ENERGY_PER_ATOM 1e-9 /* eV */
 #define GOLDEN_FORCE           1e-8 /* eV/A */
-#define GOLDEN_RELATIVE        1e-12 /* of the largest derivative: contacts of the random clusters have forces of 1e4 eV/A */
+#define GOLDEN_RELATIVE                                                                            \
+    1e-12 /* of the largest derivative: contacts of the random clusters have forces of 1e4 eV/A */
 
 static inline void check_golden(const golden_case *c, term_fn term, const void *params)
 {
@@ -109,16 +111,21 @@ static inline void check_golden(const golden_case *c, term_fn term, const void *
             fixture_pairs(&f, 1e3);
         evaluate(&f, term, params);
         if (!(fabs(f.energy[0] - c->energy) <= GOLDEN_ENERGY_PER_ATOM * c->s.n))
-            fail_msg("%s, %s: energy %.15g instead of %.15g", c->system, c->line, f.energy[0], c->energy);
+            fail_msg("%s, %s: energy %.15g instead of %.15g", c->system, c->line, f.energy[0],
+                     c->energy);
         const double limit = fmax(GOLDEN_FORCE, GOLDEN_RELATIVE * largest(c->grad, 3 * c->s.n));
         for (int k = 0; k < 3 * c->s.n; k++)
             if (!(fabs(f.grad[k] - c->grad[k]) <= limit))
-                fail_msg("%s, %s: grad[%d] %.15g instead of %.15g", c->system, c->line, k, f.grad[k], c->grad[k]);
-        const int n_extra = c->extra_name[0] ? (strcmp(c->extra_name, "gdisp") == 0 ? 2 : 1) * c->s.n : 0;
-        const double *extra = strcmp(c->extra_name, "gdisp") == 0 ? f.gdisp : f.gq, scale = largest(c->extra, n_extra);
+                fail_msg("%s, %s: grad[%d] %.15g instead of %.15g", c->system, c->line, k,
+                         f.grad[k], c->grad[k]);
+        const int n_extra =
+            c->extra_name[0] ? (strcmp(c->extra_name, "gdisp") == 0 ? 2 : 1) * c->s.n : 0;
+        const double *extra = strcmp(c->extra_name, "gdisp") == 0 ? f.gdisp : f.gq,
+                     scale = largest(c->extra, n_extra);
         for (int k = 0; k < n_extra; k++)
             if (!(fabs(extra[k] - c->extra[k]) <= fmax(GOLDEN_FORCE, GOLDEN_RELATIVE * scale)))
-                fail_msg("%s, %s: %s[%d] %.15g instead of %.15g", c->system, c->line, c->extra_name, k, extra[k], c->extra[k]);
+                fail_msg("%s, %s: %s[%d] %.15g instead of %.15g", c->system, c->line, c->extra_name,
+                         k, extra[k], c->extra[k]);
         fixture_free(&f);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_coulomb.c - electrostatics of point charges: against scalar formulas, finite differences and the Python reference. */
+/* test_coulomb.c - electrostatics of point charges: against scalar formulas, finite differences and
+ * the Python reference. */
 #include "term_golden.h"
 
 #include "point/coulomb.h"
@@ -21,14 +22,18 @@ static aim_status coulomb(aim_term_io *io, fixture *f, const void *p)
 }
 
 static const params kinds[] = {
-    {'s', 1.0, 0.0, 0.0, AIM_ENVELOPE_NONE}, {'s', -0.4, 0.0, 0.0, AIM_ENVELOPE_NONE},
-    {'d', 1.0, 15.0, 0.2, AIM_ENVELOPE_NONE}, {'d', 1.0, 4.0, 0.35, AIM_ENVELOPE_NONE}, {'d', 1.0, 4.0, 0.0, AIM_ENVELOPE_NONE},
-    {'e', -1.0, 4.6, 0.0, AIM_ENVELOPE_EXP}, {'e', 1.0, 3.0, 0.0, AIM_ENVELOPE_COSINE}, {'e', 1.0, 3.0, 0.0, AIM_ENVELOPE_NONE},
+    {'s', 1.0, 0.0, 0.0, AIM_ENVELOPE_NONE},   {'s', -0.4, 0.0, 0.0, AIM_ENVELOPE_NONE},
+    {'d', 1.0, 15.0, 0.2, AIM_ENVELOPE_NONE},  {'d', 1.0, 4.0, 0.35, AIM_ENVELOPE_NONE},
+    {'d', 1.0, 4.0, 0.0, AIM_ENVELOPE_NONE},   {'e', -1.0, 4.6, 0.0, AIM_ENVELOPE_EXP},
+    {'e', 1.0, 3.0, 0.0, AIM_ENVELOPE_COSINE}, {'e', 1.0, 3.0, 0.0, AIM_ENVELOPE_NONE},
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 static const int organic[] = {1, 6, 7, 8};
 
-static structure cluster(uint64_t seed, int n) { return random_structure(seed, n, 1.4, organic, 4); }
+static structure cluster(uint64_t seed, int n)
+{
+    return random_structure(seed, n, 1.4, organic, 4);
+}
 
 static double scalar_energy(const params *p, const structure *s)
 {
@@ -37,10 +42,13 @@ static double scalar_energy(const params *p, const structure *s)
     for (int i = 0; i < s->n; i++) {
         for (int j = 0; j < i; j++) {
             const double *a = s->x + 3 * i, *b = s->x + 3 * j;
-            const double d = sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) + (a[2] - b[2]) * (a[2] - b[2]));
-            const aim_deriv f = p->kind == 'd'   ? aim_coulomb_dsf(d, &dsf)
-                                : p->kind == 'e' ? aim_deriv_mul(aim_coulomb_simple(d), aim_cutoff_envelope(d, p->rc, p->envelope))
-                                                 : aim_coulomb_simple(d);
+            const double d = sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) +
+                                  (a[2] - b[2]) * (a[2] - b[2]));
+            const aim_deriv f = p->kind == 'd' ? aim_coulomb_dsf(d, &dsf)
+                                : p->kind == 'e'
+                                    ? aim_deriv_mul(aim_coulomb_simple(d),
+                                                    aim_cutoff_envelope(d, p->rc, p->envelope))
+                                    : aim_coulomb_simple(d);
             e += p->factor * AIM_COULOMB_K * s->q[i] * s->q[j] * f.v;
         }
         if (p->kind == 'd')
@@ -65,7 +73,11 @@ static void energies_follow_the_scalar_formulas(void **state)
 static void two_unit_charges_repel_by_ke_over_d(void **state)
 {
     (void)state;
-    const structure s = {.n = 2, .numbers = {1, 1}, .x = {1.0, 2.0, 3.0, 1.0, 2.0, 5.0}, .q = {1.0, 1.0}}, *list = &s;
+    const structure s = {.n = 2,
+                         .numbers = {1, 1},
+                         .x = {1.0, 2.0, 3.0, 1.0, 2.0, 5.0},
+                         .q = {1.0, 1.0}},
+                    *list = &s;
     fixture f = fixture_make(&list, 1);
     evaluate(&f, coulomb, kinds);
     assert_close(f.energy[0], 14.399645 / 2.0, 1.0, 1e-6, "energy", 0);
@@ -76,7 +88,8 @@ static void two_unit_charges_repel_by_ke_over_d(void **state)
     fixture_free(&f);
 }
 
-/* The seed keeps all pairs away from the cutoffs 3 and 4, where DSF and the cosine have a kink in the second derivative. */
+/* The seed keeps all pairs away from the cutoffs 3 and 4, where DSF and the cosine have a kink in
+ * the second derivative. */
 static void gradient_and_strain_are_slopes_of_the_energy(void **state)
 {
     (void)state;
@@ -101,7 +114,8 @@ static void charge_gradient_is_the_slope_of_the_energy(void **state)
         evaluate(&f, coulomb, kinds + k);
         memcpy(gq, f.gq, sizeof gq);
         for (int i = 0; i < s.n; i++)
-            assert_close(gq[i], slope(&f, coulomb, kinds + k, f.q + i, 1e-2), largest(gq, 10), 1e-11, "gq", i);
+            assert_close(gq[i], slope(&f, coulomb, kinds + k, f.q + i, 1e-2), largest(gq, 10),
+                         1e-11, "gq", i);
         fixture_free(&f);
     }
 }
@@ -119,7 +133,8 @@ static void strain_of_a_crystal_is_the_slope_of_its_energy(void **state)
 {
     (void)state;
     const structure s = crystal(), *list = &s;
-    const params p[] = {{'d', 1.0, 6.0, 0.2, AIM_ENVELOPE_NONE}, {'e', 1.0, 4.6, 0.0, AIM_ENVELOPE_EXP}};
+    const params p[] = {{'d', 1.0, 6.0, 0.2, AIM_ENVELOPE_NONE},
+                        {'e', 1.0, 4.6, 0.0, AIM_ENVELOPE_EXP}};
     for (int k = 0; k < 2; k++) {
         fixture f = fixture_make(&list, 1);
         fixture_pairs(&f, 6.2);
@@ -148,7 +163,8 @@ static void forces_sum_to_zero(void **state)
 static void results_do_not_depend_on_batch_order_or_threads(void **state)
 {
     (void)state;
-    const structure a = cluster(1, 70), b = cluster(2, 1), c = cluster(3, 17), d = cluster(4, 64), x = crystal();
+    const structure a = cluster(1, 70), b = cluster(2, 1), c = cluster(3, 17), d = cluster(4, 64),
+                    x = crystal();
     const structure *molecules[] = {&a, &b, &c, &d}, *mixed[] = {&a, &x, &b, &c};
     for (int k = 0; k < N_KINDS; k++) {
         check_invariance(coulomb, kinds + k, molecules, 4, 0.0);
@@ -186,8 +202,10 @@ static void impossible_parameters_are_refused(void **state)
 {
     (void)state;
     const structure s = cluster(1, 3), *list = &s;
-    const params wrong[] = {{'d', 1.0, 0.0, 0.2, AIM_ENVELOPE_NONE}, {'d', 1.0, NAN, 0.2, AIM_ENVELOPE_NONE},
-                            {'d', 1.0, 9.0, -1.0, AIM_ENVELOPE_NONE}, {'e', 1.0, -2.0, 0.0, AIM_ENVELOPE_EXP}};
+    const params wrong[] = {{'d', 1.0, 0.0, 0.2, AIM_ENVELOPE_NONE},
+                            {'d', 1.0, NAN, 0.2, AIM_ENVELOPE_NONE},
+                            {'d', 1.0, 9.0, -1.0, AIM_ENVELOPE_NONE},
+                            {'e', 1.0, -2.0, 0.0, AIM_ENVELOPE_EXP}};
     for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
         fixture f = fixture_make(&list, 1);
         aim_term_io io = fixture_io(&f);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_d3ts.c - dispersion with predicted C6 and polarisabilities: scalar formula, finite differences, the Python reference. */
+/* test_d3ts.c - dispersion with predicted C6 and polarisabilities: scalar formula, finite
+ * differences, the Python reference. */
 #include "term_golden.h"
 
 #include "point/cutoff.h"
@@ -55,9 +56,11 @@ static void energies_follow_the_scalar_formula(void **state)
         for (int i = 0; i < s.n; i++)
             for (int j = 0; j < i; j++) {
                 const double *a = s.x + 3 * i, *b = s.x + 3 * j;
-                const double d = AIM_BOHR_INV * sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) +
+                const double d = AIM_BOHR_INV * sqrt((a[0] - b[0]) * (a[0] - b[0]) +
+                                                     (a[1] - b[1]) * (a[1] - b[1]) +
                                                      (a[2] - b[2]) * (a[2] - b[2]));
-                const double q = aim_d3_c8_ratio(1.5 + 0.4 * s.numbers[i], 1.5 + 0.4 * s.numbers[j]);
+                const double q =
+                    aim_d3_c8_ratio(1.5 + 0.4 * s.numbers[i], 1.5 + 0.4 * s.numbers[j]);
                 const double off = p->cutoff * AIM_BOHR_INV;
                 e -= AIM_HARTREE * combined(s.disp + 2 * i, s.disp + 2 * j) *
                      aim_d3_damping(d, p->s6, p->s8, q, aim_d3_radius(q, p->a1, p->a2)).v *
@@ -83,7 +86,8 @@ static void all_gradients_are_slopes_of_the_energy(void **state)
             memcpy(gdisp, f.gdisp, sizeof gdisp);
             for (int i = 0; i < 2 * s.n; i++)
                 if (i < 2 || i > 5) /* the clamped atoms are compared with the reference */
-                    assert_close(gdisp[i], slope(&f, d3ts, kinds + k, f.disp + i, 1e-3), largest(gdisp, 2 * s.n), FD_TOLERANCE, "gdisp", i);
+                    assert_close(gdisp[i], slope(&f, d3ts, kinds + k, f.disp + i, 1e-3),
+                                 largest(gdisp, 2 * s.n), FD_TOLERANCE, "gdisp", i);
             fixture_free(&f);
         }
 }
@@ -114,7 +118,8 @@ static void elements_without_parameters_and_bad_ranges_are_refused(void **state)
     const structure s = cluster(1, 3), *list = &s;
     fixture f = fixture_make(&list, 1);
     aim_term_io io = fixture_io(&f);
-    const params wrong[] = {{{1.0, 1.0, 0.4, 4.0, 0.0, 0.2}, NULL}, {{1.0, 1.0, 0.4, 4.0, 15.0, 1.5}, NULL},
+    const params wrong[] = {{{1.0, 1.0, 0.4, 4.0, 0.0, 0.2}, NULL},
+                            {{1.0, 1.0, 0.4, 4.0, 15.0, 1.5}, NULL},
                             {{1.0, 1.0, 0.4, 4.0, NAN, 0.2}, NULL}};
     for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
         assert_int_equal(d3ts(&io, &f, wrong + k), AIMNET_ERR_ARG);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_srrep.c - the short-range repulsion: against its scalar formula, finite differences and the Python reference. */
+/* test_srrep.c - the short-range repulsion: against its scalar formula, finite differences and the
+ * Python reference. */
 #include "term_golden.h"
 
 #include "point/cutoff.h"
@@ -8,7 +9,8 @@
 typedef struct params {
     double rc;
     aim_envelope envelope;
-    const structure *table; /* element i + 1 has the parameters of its atom i; NULL: those of `organic` */
+    const structure
+        *table; /* element i + 1 has the parameters of its atom i; NULL: those of `organic` */
 } params;
 
 static const int organic[] = {1, 2, 3, 4, 5};
@@ -28,10 +30,15 @@ static aim_status srrep(aim_term_io *io, fixture *f, const void *p)
     return aim_term_srrep(io, table, 120, c->rc, c->envelope, f->e_atom);
 }
 
-static const params kinds[] = {{5.0, AIM_ENVELOPE_EXP, NULL}, {3.5, AIM_ENVELOPE_COSINE, NULL}, {0.0, AIM_ENVELOPE_NONE, NULL}};
+static const params kinds[] = {{5.0, AIM_ENVELOPE_EXP, NULL},
+                               {3.5, AIM_ENVELOPE_COSINE, NULL},
+                               {0.0, AIM_ENVELOPE_NONE, NULL}};
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
-static structure cluster(uint64_t seed, int n) { return random_structure(seed, n, 1.1, organic, 5); }
+static structure cluster(uint64_t seed, int n)
+{
+    return random_structure(seed, n, 1.1, organic, 5);
+}
 
 static void energies_follow_the_scalar_formula(void **state)
 {
@@ -45,10 +52,13 @@ static void energies_follow_the_scalar_formula(void **state)
             sum += f.e_atom[i];
             for (int j = 0; j < s.n; j++) {
                 const double *a = s.x + 3 * i, *b = s.x + 3 * j;
-                const double d = sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) + (a[2] - b[2]) * (a[2] - b[2]));
+                const double d =
+                    sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) +
+                         (a[2] - b[2]) * (a[2] - b[2]));
                 const int zi = s.numbers[i], zj = s.numbers[j];
                 if (i != j)
-                    e += (4.0 + zi) * (4.0 + zj) * aim_cutoff_envelope(d, kinds[k].rc, kinds[k].envelope).v *
+                    e += (4.0 + zi) * (4.0 + zj) *
+                         aim_cutoff_envelope(d, kinds[k].rc, kinds[k].envelope).v *
                          aim_repulsion_gfn1(d, (0.9 + 0.1 * zi) * (0.9 + 0.1 * zj)).v;
             }
         }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* coulomb_cpu.c - pair loops of electrostatics and repulsion: an atom against its row, vectors along the row.
+/* coulomb_cpu.c - pair loops of electrostatics and repulsion: an atom against its row, vectors
+ * along the row.
  *
- * Each loop needs the pair energy per charge, v, and f = -v'(d)/d; formulas in src/point/coulomb.h, cutoff.h and repulsion.h.
- * Envelopes are zero from rc on; the exponential one from d/rc = 0.9993, where it underflows. */
+ * Each loop needs the pair energy per charge, v, and f = -v'(d)/d; formulas in src/point/coulomb.h,
+ * cutoff.h and repulsion.h. Envelopes are zero from rc on; the exponential one from d/rc = 0.9993,
+ * where it underflows. */
 #include "backend/cpu/term_cpu.h"
 
 AIM_INLINE void simple_row(const aim_row *row, aim_row_sum *sum, int strain)
@@ -26,12 +28,14 @@ void AIM_CPU_NAMED(aim_coulomb_simple)(const aim_row *row, aim_row_sum *sum)
 AIM_INLINE void dsf_row(const aim_row *row, const aim_dsf *dsf, aim_row_sum *sum, int strain)
 {
     pair_sum s = {0};
-    const vreal alpha = vset(dsf->alpha), rc = vset(dsf->rc), slope = vset(dsf->slope), gauss = vset(dsf->gauss);
+    const vreal alpha = vset(dsf->alpha), rc = vset(dsf->rc), slope = vset(dsf->slope),
+                gauss = vset(dsf->gauss);
     for (int k = 0; k < row->n; k += VL) {
         const pair p = pair_load(row, k);
         const vreal inv = vrsqrt(p.d2), d = p.d2 * inv, x = alpha * d;
         const vint in = p.valid & ~(d >= rc); /* NaN stays in */
-        const vreal q = vload(row->prop[0] + k), xc = vmin(x, vset(26.0)), e = vexp_short(-(xc * xc));
+        const vreal q = vload(row->prop[0] + k), xc = vmin(x, vset(26.0)),
+                    e = vexp_short(-(xc * xc));
         const vreal c = verfc(xc, e) * inv;
         s.e += vkeep(in, q * (c - vset(dsf->shift) + (d - rc) * slope));
         pair_add(&s, &p, vkeep(in, q * ((c + gauss * e) * inv - slope) * inv), strain);
@@ -45,7 +49,8 @@ void AIM_CPU_NAMED(aim_coulomb_dsf)(const aim_row *row, const aim_dsf *dsf, aim_
 }
 
 /* fc and -fc'/d; 0 where d >= rc */
-AIM_INLINE void envelope_at(vreal d2, vreal d, vreal inv, double rc, aim_envelope envelope, vreal *fc, vreal *slope)
+AIM_INLINE void envelope_at(vreal d2, vreal d, vreal inv, double rc, aim_envelope envelope,
+                            vreal *fc, vreal *slope)
 {
     const vreal one = vset(1.0), inv_rc = vset(1.0 / rc);
     if (envelope == AIM_ENVELOPE_EXP) {
@@ -66,7 +71,8 @@ AIM_INLINE void envelope_at(vreal d2, vreal d, vreal inv, double rc, aim_envelop
     }
 }
 
-AIM_INLINE void sr_row(const aim_row *row, double rc, aim_envelope envelope, aim_row_sum *sum, int strain)
+AIM_INLINE void sr_row(const aim_row *row, double rc, aim_envelope envelope, aim_row_sum *sum,
+                       int strain)
 {
     pair_sum s = {0};
     for (int k = 0; k < row->n; k += VL) {
@@ -81,7 +87,8 @@ AIM_INLINE void sr_row(const aim_row *row, double rc, aim_envelope envelope, aim
     pair_finish(&s, strain, sum);
 }
 
-void AIM_CPU_NAMED(aim_coulomb_sr)(const aim_row *row, double rc, aim_envelope envelope, aim_row_sum *sum)
+void AIM_CPU_NAMED(aim_coulomb_sr)(const aim_row *row, double rc, aim_envelope envelope,
+                                   aim_row_sum *sum)
 {
     if (envelope == AIM_ENVELOPE_EXP)
         PAIR_STRAIN_SPLIT(row, sr_row, rc, AIM_ENVELOPE_EXP, sum);
@@ -91,22 +98,27 @@ void AIM_CPU_NAMED(aim_coulomb_sr)(const aim_row *row, double rc, aim_envelope e
         PAIR_STRAIN_SPLIT(row, sr_row, rc, AIM_ENVELOPE_NONE, sum);
 }
 
-AIM_INLINE void srrep_row(const aim_row *row, double repa, double rc, aim_envelope envelope, aim_row_sum *sum, int strain)
+AIM_INLINE void srrep_row(const aim_row *row, double repa, double rc, aim_envelope envelope,
+                          aim_row_sum *sum, int strain)
 {
     pair_sum s = {0};
     for (int k = 0; k < row->n; k += VL) {
         const pair p = pair_load(row, k);
-        const vreal inv = vrsqrt(p.d2), d = p.d2 * inv, alpha = vset(repa) * vload(row->prop[0] + k);
+        const vreal inv = vrsqrt(p.d2), d = p.d2 * inv,
+                    alpha = vset(repa) * vload(row->prop[0] + k);
         vreal fc, slope;
         envelope_at(p.d2, d, inv, rc, envelope, &fc, &slope);
-        const vreal root = d * vrsqrt(d), v = vload(row->prop[1] + k) * vexp_pair(-(alpha * d * root)) * inv;
+        const vreal root = d * vrsqrt(d),
+                    v = vload(row->prop[1] + k) * vexp_pair(-(alpha * d * root)) * inv;
         s.e += vkeep(p.valid, v * fc);
-        pair_add(&s, &p, vkeep(p.valid, v * ((inv + vset(1.5) * alpha * root) * inv * fc + slope)), strain);
+        pair_add(&s, &p, vkeep(p.valid, v * ((inv + vset(1.5) * alpha * root) * inv * fc + slope)),
+                 strain);
     }
     pair_finish(&s, strain, sum);
 }
 
-void AIM_CPU_NAMED(aim_srrep)(const aim_row *row, double repa, double rc, aim_envelope envelope, aim_row_sum *sum)
+void AIM_CPU_NAMED(aim_srrep)(const aim_row *row, double repa, double rc, aim_envelope envelope,
+                              aim_row_sum *sum)
 {
     if (envelope == AIM_ENVELOPE_EXP)
         PAIR_STRAIN_SPLIT(row, srrep_row, repa, rc, AIM_ENVELOPE_EXP, sum);

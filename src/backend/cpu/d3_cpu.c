@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* d3_cpu.c - pair loops of DFT-D3(BJ) and D3TS: an atom against its row, vectors along the row. Bohr and hartree.
+/* d3_cpu.c - pair loops of DFT-D3(BJ) and D3TS: an atom against its row, vectors along the row.
+ * Bohr and hartree.
  *
- * Formulas in src/point/d3_damping.h and cutoff.h. The C6 of a pair is bilinear in the two atoms' normalised reference weights,
- * C6 = sum_b w_b(j) G_b with G_b = sum_a w_a(i) c6[a][b] prepared per atom and element, so a pair costs one multiply-add per reference of the
- * neighbour and one for the derivative to the own coordination number; the derivative to the neighbour's is gathered when its turn comes.
- * Reference pairs with a dropped weight are subtracted from numerator and normalisation where they are dropped (aim_d3_drop).
- * No square root is needed for the damping; one division serves both denominators and 1/d. */
+ * Formulas in src/point/d3_damping.h and cutoff.h. The C6 of a pair is bilinear in the two atoms'
+ * normalised reference weights, C6 = sum_b w_b(j) G_b with G_b = sum_a w_a(i) c6[a][b] prepared per
+ * atom and element, so a pair costs one multiply-add per reference of the neighbour and one for the
+ * derivative to the own coordination number; the derivative to the neighbour's is gathered when its
+ * turn comes. Reference pairs with a dropped weight are subtracted from numerator and normalisation
+ * where they are dropped (aim_d3_drop). No square root is needed for the damping; one division
+ * serves both denominators and 1/d. */
 #include "backend/cpu/term_cpu.h"
 
 /* exp(-16 (rcov/d - 1)) and 1/d of one vector */
@@ -28,7 +31,8 @@ double AIM_CPU_NAMED(aim_d3_count)(const aim_row *row, const aim_d3_span *span, 
     return vsum(sum);
 }
 
-AIM_INLINE void count_grad_rows(const aim_row *row, const aim_d3_span *span, int n_spans, double c, aim_row_sum *sum, int strain)
+AIM_INLINE void count_grad_rows(const aim_row *row, const aim_d3_span *span, int n_spans, double c,
+                                aim_row_sum *sum, int strain)
 {
     pair_sum t = {0};
     for (const aim_d3_span *s = span; s < span + n_spans; s++) {
@@ -38,30 +42,35 @@ AIM_INLINE void count_grad_rows(const aim_row *row, const aim_d3_span *span, int
             vreal inv;
             const vreal e = count_exp(p.d2, s->rcov, &inv), count = vset(1.0) / (vset(1.0) + e);
             const vreal cc = (vset(c) + vload(row->prop[0] + k)) * slope;
-            pair_add(&t, &p, vkeep(p.valid, cc * (inv * inv * inv) * (count - count * count)), strain);
+            pair_add(&t, &p, vkeep(p.valid, cc * (inv * inv * inv) * (count - count * count)),
+                     strain);
         }
     }
     pair_finish(&t, strain, sum);
 }
 
-void AIM_CPU_NAMED(aim_d3_count_grad)(const aim_row *row, const aim_d3_span *span, int n_spans, double c, aim_row_sum *sum)
+void AIM_CPU_NAMED(aim_d3_count_grad)(const aim_row *row, const aim_d3_span *span, int n_spans,
+                                      double c, aim_row_sum *sum)
 {
     PAIR_STRAIN_SPLIT(row, count_grad_rows, span, n_spans, c, sum);
 }
 
 /* damping times switch, and -d/dd of it divided by d; 0 beyond the range */
-AIM_INLINE void damped(const pair *p, vreal s6, vreal c8, vreal r06, vreal r08, const aim_d3_range *range, vreal *v, vreal *f)
+AIM_INLINE void damped(const pair *p, vreal s6, vreal c8, vreal r06, vreal r08,
+                       const aim_d3_range *range, vreal *v, vreal *f)
 {
     const vreal d2 = p->d2, d4 = d2 * d2, d6 = d4 * d2;
     const vreal a = d6 + r06, b = d4 * d4 + r08;
     const vint in = p->valid & ~(d2 >= vset(range->cut2)); /* NaN stays in */
     vreal damp, slope;
     if (range->inv_width > 0.0) {
-        const vreal d = vsqrt(d2), one = vset(1.0), ab = a * b, inv = one / (ab * d), dinv = d * inv;
+        const vreal d = vsqrt(d2), one = vset(1.0), ab = a * b, inv = one / (ab * d),
+                    dinv = d * inv;
         const vreal ia = b * dinv, ib = a * dinv, id = ab * inv;
         damp = s6 * ia + c8 * ib;
         slope = vset(6.0) * s6 * d4 * ia * ia + vset(8.0) * c8 * d6 * ib * ib;
-        const vreal t = vmin(vmax((d - vset(range->on)) * vset(range->inv_width), vset(0.0)), one), u = one - t;
+        const vreal t = vmin(vmax((d - vset(range->on)) * vset(range->inv_width), vset(0.0)), one),
+                    u = one - t;
         const vreal sw = one - t * t * t * (vset(10.0) + t * (vset(6.0) * t - vset(15.0)));
         slope = slope * sw + damp * (vset(30.0 * range->inv_width) * (t * t) * (u * u)) * id;
         damp *= sw;
@@ -75,12 +84,14 @@ AIM_INLINE void damped(const pair *p, vreal s6, vreal c8, vreal r06, vreal r08, 
 }
 
 /* C6 and dC6/dCN_i after subtraction of the dropped reference pairs */
-AIM_INLINE void drop_weights(const aim_row *row, const aim_d3_block *block, int k, vreal *c6, vreal *dc6)
+AIM_INLINE void drop_weights(const aim_row *row, const aim_d3_block *block, int k, vreal *c6,
+                             vreal *dc6)
 {
     vreal num = *c6, dnum = *dc6, den = vset(1.0), dden = vset(0.0);
     for (const aim_d3_drop *t = block->drop; t < block->drop + block->n_drop; t++) {
         const vint dropped = vload(row->prop[t->s_prop] + k) < vset(t->limit);
-        const vreal w = vkeep(dropped, vload(row->prop[t->w_prop] + k)), x = w * vset(t->w), dx = w * vset(t->dw);
+        const vreal w = vkeep(dropped, vload(row->prop[t->w_prop] + k)), x = w * vset(t->w),
+                    dx = w * vset(t->dw);
         num -= x * vset(t->c6);
         dnum -= dx * vset(t->c6);
         den -= x;
@@ -91,8 +102,9 @@ AIM_INLINE void drop_weights(const aim_row *row, const aim_d3_block *block, int 
     *dc6 = (dnum - *c6 * dden) * inv;
 }
 
-/* One block; n_ref > 0 is a constant of the caller, 0 takes it from the block, with dropped pairs. */
-AIM_INLINE void energy_block(const aim_row *row, const aim_d3_block *s, const aim_d3_range *range, int n_ref, pair_sum *t, int strain)
+/* One block; n_ref > 0 is a constant of the caller, 0 reads it and the dropped pairs. */
+AIM_INLINE void energy_block(const aim_row *row, const aim_d3_block *s, const aim_d3_range *range,
+                             int n_ref, pair_sum *t, int strain)
 {
     const vreal s6 = vset(range->s6), c8 = vset(s->c8), r06 = vset(s->r06), r08 = vset(s->r08);
     const double *w[AIM_D3_MAX_REF];
@@ -115,8 +127,8 @@ AIM_INLINE void energy_block(const aim_row *row, const aim_d3_block *s, const ai
     }
 }
 
-AIM_INLINE void energy_rows(const aim_row *row, const aim_d3_block *block, int n_blocks, const aim_d3_range *range, aim_row_sum *sum,
-                            int strain)
+AIM_INLINE void energy_rows(const aim_row *row, const aim_d3_block *block, int n_blocks,
+                            const aim_d3_range *range, aim_row_sum *sum, int strain)
 {
     pair_sum t = {0};
     for (const aim_d3_block *s = block; s < block + n_blocks; s++) {
@@ -132,17 +144,18 @@ AIM_INLINE void energy_rows(const aim_row *row, const aim_d3_block *block, int n
     pair_finish(&t, strain, sum);
 }
 
-void AIM_CPU_NAMED(aim_d3_energy)(const aim_row *row, const aim_d3_block *block, int n_blocks, const aim_d3_range *range,
-                                  aim_row_sum *sum)
+void AIM_CPU_NAMED(aim_d3_energy)(const aim_row *row, const aim_d3_block *block, int n_blocks,
+                                  const aim_d3_range *range, aim_row_sum *sum)
 {
     PAIR_STRAIN_SPLIT(row, energy_rows, block, n_blocks, range, sum);
 }
 
-AIM_INLINE void d3ts_row(const aim_row *row, const double own[4], double s8, double a1, double a2, const aim_d3_range *range,
-                         aim_row_sum *sum, int strain)
+AIM_INLINE void d3ts_row(const aim_row *row, const double own[4], double s8, double a1, double a2,
+                         const aim_d3_range *range, aim_row_sum *sum, int strain)
 {
     pair_sum t = {0};
-    const vreal s6 = vset(range->s6), ci = vset(own[0]), ai = vset(own[1]), iai = vset(own[2]), root = vset(own[3]);
+    const vreal s6 = vset(range->s6), ci = vset(own[0]), ai = vset(own[1]), iai = vset(own[2]),
+                root = vset(own[3]);
     for (int k = 0; k < row->n; k += VL) {
         const pair p = pair_load(row, k);
         const vreal cj = vload(row->prop[0] + k), aj = vload(row->prop[1] + k);
@@ -156,7 +169,8 @@ AIM_INLINE void d3ts_row(const aim_row *row, const double own[4], double s8, dou
         const vint free = raw >= floor;
         const vreal inv = vset(1.0) / vselect(free, raw, floor), c6 = vset(2.0) * ci * cj * inv;
         t.e += c6 * v;
-        /* d/dC6_i = 2 cj/D (1 - fi/D), d/dalpha_i = 2 ci cj/D^2 (fi - fj)/alpha_i; with the clamp D is a constant */
+        /* d/dC6_i = 2 cj/D (1 - fi/D), d/dalpha_i = 2 ci cj/D^2 (fi - fj)/alpha_i; with the clamp D
+         * is a constant */
         t.s0 += v * vset(2.0) * cj * inv * (vset(1.0) - vkeep(free, fi * inv));
         t.s1 += vkeep(free, v * c6 * inv * (fi - fj) * iai);
         pair_add(&t, &p, c6 * f, strain);
@@ -164,8 +178,8 @@ AIM_INLINE void d3ts_row(const aim_row *row, const double own[4], double s8, dou
     pair_finish(&t, strain, sum);
 }
 
-void AIM_CPU_NAMED(aim_d3ts)(const aim_row *row, const double own[4], double s8, double a1, double a2, const aim_d3_range *range,
-                             aim_row_sum *sum)
+void AIM_CPU_NAMED(aim_d3ts)(const aim_row *row, const double own[4], double s8, double a1,
+                             double a2, const aim_d3_range *range, aim_row_sum *sum)
 {
     PAIR_STRAIN_SPLIT(row, d3ts_row, own, s8, a1, a2, range, sum);
 }

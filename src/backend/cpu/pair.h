@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pair.h - what the pair kernels of the terms share: vectors of distances, masks, and the sums over a row. */
+/* pair.h - what the pair kernels of the terms share: vectors of distances, masks, and the sums over
+ * a row. */
 #ifndef AIM_BACKEND_CPU_PAIR_H
 #define AIM_BACKEND_CPU_PAIR_H
 
@@ -69,7 +70,8 @@ AIM_INLINE void pair_finish(const pair_sum *s, int strain, aim_row_sum *sum)
     }
 }
 
-/* Calls body(row, ..., strain) with a constant last argument, so that the loop without strain carries none of its sums. */
+/* Calls body(row, ..., strain) with a constant last argument, so that the loop without strain
+ * carries none of its sums. */
 #define PAIR_STRAIN_SPLIT(row, body, ...)                                                          \
     do {                                                                                           \
         if ((row)->strain)                                                                         \

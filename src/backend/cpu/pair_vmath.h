@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* pair_vmath.h - vector functions of the pair loops, double precision: square root, exponential, erfc, and sin/cos of pi t.
+/* pair_vmath.h - vector functions of the pair loops, double precision: square root, exponential,
+ * erfc, and sin/cos of pi t.
  *
- * exp: x = n ln2 + r in two-part arithmetic; n is taken from the low bits of x/ln2 + 1.5 2^52, which needs no conversion instruction (AVX2 has
- * none for 64-bit integers); e^r = 1 + r + r^2 q(r) with q of degree 9 interpolated at Chebyshev nodes on |r| <= 0.34658, truncation 1.6e-17,
+ * exp: x = n ln2 + r in two-part arithmetic; n is taken from the low bits of x/ln2 + 1.5 2^52,
+ * which needs no conversion instruction (AVX2 has none for 64-bit integers); e^r = 1 + r + r^2 q(r)
+ * with q of degree 9 interpolated at Chebyshev nodes on |r| <= 0.34658, truncation 1.6e-17,
  * evaluated by halves because the loops are bound by the length of their dependency chains.
- * Arguments below -700 give e^-700 = 1e-304; above 700 are the caller's mistake. Relative error 2e-16 (tests/unit/test_point.c).
- * erfc uses the fit of vmath.h: erfc(x) = 2 normal_tail(x sqrt2). */
+ * Arguments below -700 give e^-700 = 1e-304; above 700 are the caller's mistake. Relative error
+ * 2e-16 (tests/unit/test_point.c). erfc uses the fit of vmath.h: erfc(x) = 2 normal_tail(x sqrt2).
+ */
 #ifndef AIM_BACKEND_CPU_PAIR_VMATH_H
 #define AIM_BACKEND_CPU_PAIR_VMATH_H
 
@@ -31,10 +34,14 @@ AIM_INLINE vreal vsqrt(vreal x)
 #endif
 }
 
-typedef int64_t vint_u __attribute__((vector_size(AIM_VBYTES), aligned(sizeof(int64_t)), may_alias));
+typedef int64_t vint_u
+    __attribute__((vector_size(AIM_VBYTES), aligned(sizeof(int64_t)), may_alias));
 
 /* a where mask, else 0 */
-AIM_INLINE vreal vkeep(vint mask, vreal a) { return (vreal)((vint)a & mask); }
+AIM_INLINE vreal vkeep(vint mask, vreal a)
+{
+    return (vreal)((vint)a & mask);
+}
 /* x, but at least (at most) the bound; NaN stays NaN */
 AIM_INLINE vreal vmax(vreal x, vreal bound)
 {
@@ -48,10 +55,17 @@ AIM_INLINE vreal vmax(vreal x, vreal bound)
     return vselect(x < bound, bound, x);
 #endif
 }
-AIM_INLINE vreal vmin(vreal x, vreal bound) { return -vmax(-x, -bound); }
+AIM_INLINE vreal vmin(vreal x, vreal bound)
+{
+    return -vmax(-x, -bound);
+}
 
-/* 1/sqrt(x). The hardware's square root and division: fewer operations in flight than an estimate with Newton steps, which was slower. */
-AIM_INLINE vreal vrsqrt(vreal x) { return vset(1.0) / vsqrt(x); }
+/* 1/sqrt(x). The hardware's square root and division: fewer operations in flight than an estimate
+ * with Newton steps, which was slower. */
+AIM_INLINE vreal vrsqrt(vreal x)
+{
+    return vset(1.0) / vsqrt(x);
+}
 
 /* 2^n e^r, where n is in the low bits of `shifted` */
 AIM_INLINE vreal exp_assemble(vreal shifted, vreal r)
@@ -70,15 +84,18 @@ AIM_INLINE vreal exp_assemble(vreal shifted, vreal r)
 AIM_INLINE vreal vexp_pair(vreal x)
 {
     x = vmax(x, vset(-700.0));
-    const vreal magic = vset(EXP_MAGIC), shifted = x * vset(1.4426950408889634) + magic, n = shifted - magic;
+    const vreal magic = vset(EXP_MAGIC), shifted = x * vset(1.4426950408889634) + magic,
+                n = shifted - magic;
     return exp_assemble(shifted, (x - n * vset(LN2_HI)) - n * vset(LN2_LO));
 }
 
-/* The same with ln2 in one part: the relative error grows as 1.2e-16 |x| (3e-17 |x| with fused multiply-add). */
+/* The same with ln2 in one part: the relative error grows as 1.2e-16 |x| (3e-17 |x| with fused
+ * multiply-add). */
 AIM_INLINE vreal vexp_short(vreal x)
 {
     x = vmax(x, vset(-700.0));
-    const vreal magic = vset(EXP_MAGIC), shifted = x * vset(1.4426950408889634) + magic, n = shifted - magic;
+    const vreal magic = vset(EXP_MAGIC), shifted = x * vset(1.4426950408889634) + magic,
+                n = shifted - magic;
     return exp_assemble(shifted, x - n * vset(0.69314718055994530942));
 }
 
@@ -86,7 +103,8 @@ AIM_INLINE vreal vexp_short(vreal x)
 AIM_INLINE vreal verfc(vreal x, vreal e)
 {
     enum { N = sizeof TAIL_W / sizeof *TAIL_W };
-    const vreal t = vset(1.0) / (vset(1.0) + vset(TAIL_P * 1.41421356237309504880) * x), t2 = t * t, t4 = t2 * t2;
+    const vreal t = vset(1.0) / (vset(1.0) + vset(TAIL_P * 1.41421356237309504880) * x), t2 = t * t,
+                t4 = t2 * t2;
     vreal part[4] = {{0}, {0}, {0}, {0}}; /* part[j]: powers j, j + 4, ... */
 #pragma GCC unroll 32
     for (int power = N - 1; power >= 0; power--)
@@ -97,12 +115,29 @@ AIM_INLINE vreal verfc(vreal x, vreal e)
 /* cos and sin of pi t, 0 <= t <= 1: -sin and cos of pi (t - 1/2), Taylor series to 1e-17 */
 AIM_INLINE void vcossinpi(vreal t, vreal *c, vreal *s)
 {
-    static const double sine[] = {1.0 / 51090942171709440000.0, -1.0 / 121645100408832000.0, 1.0 / 355687428096000.0,
-                                  -1.0 / 1307674368000.0, 1.0 / 6227020800.0, -1.0 / 39916800.0, 1.0 / 362880.0,
-                                  -1.0 / 5040.0, 1.0 / 120.0, -1.0 / 6.0, 1.0};
-    static const double cosine[] = {-1.0 / 1124000727777607680000.0, 1.0 / 2432902008176640000.0, -1.0 / 6402373705728000.0,
-                                    1.0 / 20922789888000.0, -1.0 / 87178291200.0, 1.0 / 479001600.0, -1.0 / 3628800.0,
-                                    1.0 / 40320.0, -1.0 / 720.0, 1.0 / 24.0, -0.5, 1.0};
+    static const double sine[] = {1.0 / 51090942171709440000.0,
+                                  -1.0 / 121645100408832000.0,
+                                  1.0 / 355687428096000.0,
+                                  -1.0 / 1307674368000.0,
+                                  1.0 / 6227020800.0,
+                                  -1.0 / 39916800.0,
+                                  1.0 / 362880.0,
+                                  -1.0 / 5040.0,
+                                  1.0 / 120.0,
+                                  -1.0 / 6.0,
+                                  1.0};
+    static const double cosine[] = {-1.0 / 1124000727777607680000.0,
+                                    1.0 / 2432902008176640000.0,
+                                    -1.0 / 6402373705728000.0,
+                                    1.0 / 20922789888000.0,
+                                    -1.0 / 87178291200.0,
+                                    1.0 / 479001600.0,
+                                    -1.0 / 3628800.0,
+                                    1.0 / 40320.0,
+                                    -1.0 / 720.0,
+                                    1.0 / 24.0,
+                                    -0.5,
+                                    1.0};
     const vreal u = (t - vset(0.5)) * vset(3.14159265358979323846), u2 = u * u;
     vreal a = vset(sine[0]), b = vset(cosine[0]);
     for (int k = 1; k < (int)(sizeof sine / sizeof *sine); k++)

@@ -7,16 +7,21 @@
 
 void AIM_CPU_NAMED(aim_coulomb_simple)(const aim_row *row, aim_row_sum *sum);
 void AIM_CPU_NAMED(aim_coulomb_dsf)(const aim_row *row, const aim_dsf *dsf, aim_row_sum *sum);
-void AIM_CPU_NAMED(aim_coulomb_sr)(const aim_row *row, double rc, aim_envelope envelope, aim_row_sum *sum);
-void AIM_CPU_NAMED(aim_srrep)(const aim_row *row, double repa, double rc, aim_envelope envelope, aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_coulomb_sr)(const aim_row *row, double rc, aim_envelope envelope,
+                                   aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_srrep)(const aim_row *row, double repa, double rc, aim_envelope envelope,
+                              aim_row_sum *sum);
 double AIM_CPU_NAMED(aim_d3_count)(const aim_row *row, const aim_d3_span *span, int n_spans);
-void AIM_CPU_NAMED(aim_d3_energy)(const aim_row *row, const aim_d3_block *block, int n_blocks, const aim_d3_range *range,
-                                  aim_row_sum *sum);
-void AIM_CPU_NAMED(aim_d3_count_grad)(const aim_row *row, const aim_d3_span *span, int n_spans, double c, aim_row_sum *sum);
-void AIM_CPU_NAMED(aim_d3ts)(const aim_row *row, const double own[4], double s8, double a1, double a2, const aim_d3_range *range,
-                             aim_row_sum *sum);
-void AIM_CPU_NAMED(aim_ewald_structure)(const aim_ewald_phases *phases, const aim_ewald_rod *rod, double *re, double *im);
-void AIM_CPU_NAMED(aim_ewald_potential)(const aim_ewald_phases *phases, const aim_ewald_rod *rods, int64_t n_rods, const double *fre,
-                                        const double *fim, int32_t atom, double sum[4]);
+void AIM_CPU_NAMED(aim_d3_energy)(const aim_row *row, const aim_d3_block *block, int n_blocks,
+                                  const aim_d3_range *range, aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_d3_count_grad)(const aim_row *row, const aim_d3_span *span, int n_spans,
+                                      double c, aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_d3ts)(const aim_row *row, const double own[4], double s8, double a1,
+                             double a2, const aim_d3_range *range, aim_row_sum *sum);
+void AIM_CPU_NAMED(aim_ewald_structure)(const aim_ewald_phases *phases, const aim_ewald_rod *rod,
+                                        double *re, double *im);
+void AIM_CPU_NAMED(aim_ewald_potential)(const aim_ewald_phases *phases, const aim_ewald_rod *rods,
+                                        int64_t n_rods, const double *fre, const double *fim,
+                                        int32_t atom, double sum[4]);
 
 #endif
