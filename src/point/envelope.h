@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* envelope.h - the names of the short-range envelopes, shared by model (which reads them) and term (which evaluates them). */
+/* envelope.h - the names of the short-range envelopes, shared by model (which reads them) and term
+ * (which evaluates them). */
 #ifndef AIM_POINT_ENVELOPE_H
 #define AIM_POINT_ENVELOPE_H
 
