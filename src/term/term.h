@@ -3,7 +3,6 @@
  * gives per-system energies and, where asked, their derivatives. Everything is double. The same
  * functions serve modules embedded in a model and external ones.
  *
- *
  * Contract of every aim_term function: outputs are accumulated (+=); a NULL output is not wanted.
  * An atom sums over its neighbours in vector lanes that the order in its system decides, a system
  * over its atoms in order: results do not depend on threads or batch (term/rows.h). Scratch memory
