@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* args.c - reads a command line by its tables (args.h): long and short options, strict numbers, choices, suggestions.
+/* args.c - reads a command line by its tables (args.h): long and short options, strict numbers,
+ * choices, suggestions.
  *
- * Every mistake is one line on standard error that names the option, the value found and what was expected, followed by where
- * to read more; the caller then exits with status 2. A word after an option that needs a value is that value even if it
- * starts with a dash (--charge -1), unless it is itself an option of the command. */
+ * Every mistake is one line on standard error that names the option, the value found and what was
+ * expected, followed by where to read more; the caller then exits with status 2. A word after an
+ * option that needs a value is that value even if it starts with a dash (--charge -1), unless it is
+ * itself an option of the command. */
 #include "args.h"
 
 #include <errno.h>
@@ -71,7 +73,8 @@ static cli_parse_result usage_error(const parser *p)
     return CLI_BAD_USAGE;
 }
 
-/* The option called `name` (of that length), or NULL; *base receives where its group's struct lies. */
+/* The option called `name` (of that length), or NULL; *base receives where its group's struct lies.
+ */
 static const cli_arg *find_long(const parser *p, const char *name, size_t size, size_t *base)
 {
     for (int g = 0; g < p->command->n_groups; g++) {
@@ -169,10 +172,11 @@ static int parse_int(const cli_arg *arg, const char *text, int64_t *value)
     if (errno == ERANGE ||
         (arg->min < arg->max && ((double)*value < arg->min || (double)*value > arg->max))) {
         if (isinf(arg->max) || arg->max > 1e15)
-            cli_error("--%s %s: expected a whole number of at least %.0f", arg->name, text, arg->min);
+            cli_error("--%s %s: expected a whole number of at least %.0f", arg->name, text,
+                      arg->min);
         else
-            cli_error("--%s %s: expected a whole number from %.0f to %.0f", arg->name, text, arg->min,
-                      arg->max);
+            cli_error("--%s %s: expected a whole number from %.0f to %.0f", arg->name, text,
+                      arg->min, arg->max);
         return 0;
     }
     return 1;
@@ -268,7 +272,7 @@ static cli_parse_result parse_long(parser *p, const char *name)
         return CLI_PARSED;
     }
     return take_value(p, arg, base, name[size] == '=' ? name + size + 1 : NULL) ? CLI_PARSED
-                                                                               : usage_error(p);
+                                                                                : usage_error(p);
 }
 
 static cli_parse_result parse_short(parser *p, const char *letters)
@@ -284,7 +288,7 @@ static cli_parse_result parse_short(parser *p, const char *letters)
         }
         if (arg->kind != CLI_FLAG)
             return take_value(p, arg, base, letters[1] ? letters + 1 : NULL) ? CLI_PARSED
-                                                                            : usage_error(p);
+                                                                             : usage_error(p);
         *(int *)(p->options + base + arg->offset) = 1;
     }
     return CLI_PARSED;

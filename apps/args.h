@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* args.h - options as tables. One table per command is the only place where an option exists: parsing, --help, the manual page,
- * the Markdown reference and shell completion are all generated from it.
+/* args.h - options as tables. One table per command is the only place where an option exists:
+ * parsing, --help, the manual page, the Markdown reference and shell completion are all generated
+ * from it.
  *
  *     static const cli_arg args[] = {
- *         {"cutoff", 'c', CLI_REAL, "R", "neighbours closer than R, Angstrom", .offset = offsetof(my_options, cutoff), ...},
+ *         {"cutoff", 'c', CLI_REAL, "R", "neighbours closer than R, Angstrom", .offset =
+ * offsetof(my_options, cutoff), ...},
  *     };
  *
- * Accepted: --name value, --name=value, -n value, -nvalue, several flags in one word (-qj); "--" ends the options; options and operands may
- * be mixed. Numbers are read strictly (the whole word, finite, decimal). The last of several equal options wins, except in lists. */
+ * Accepted: --name value, --name=value, -n value, -nvalue, several flags in one word (-qj); "--"
+ * ends the options; options and operands may be mixed. Numbers are read strictly (the whole word,
+ * finite, decimal). The last of several equal options wins, except in lists. */
 #ifndef CLI_ARGS_H
 #define CLI_ARGS_H
 
@@ -15,12 +18,12 @@
 #include <stdint.h>
 
 typedef enum cli_kind {
-    CLI_FLAG,   /* int: 1 when given */
-    CLI_INT,    /* cli_int */
-    CLI_REAL,   /* cli_real */
-    CLI_TEXT,   /* const char * */
-    CLI_LIST,   /* cli_list: may be given several times */
-    CLI_CHOICE  /* cli_int: index of the chosen word in `choices` */
+    CLI_FLAG,  /* int: 1 when given */
+    CLI_INT,   /* cli_int */
+    CLI_REAL,  /* cli_real */
+    CLI_TEXT,  /* const char * */
+    CLI_LIST,  /* cli_list: may be given several times */
+    CLI_CHOICE /* cli_int: index of the chosen word in `choices` */
 } cli_kind;
 
 enum { CLI_LIST_SIZE = 64 };
@@ -38,8 +41,8 @@ typedef struct cli_list {
 } cli_list;
 
 typedef struct cli_arg {
-    const char *name;    /* long name without the dashes */
-    char letter;         /* short name, or 0 */
+    const char *name; /* long name without the dashes */
+    char letter;      /* short name, or 0 */
     cli_kind kind;
     const char *meta;    /* name of the value in the help, for example "FILE"; NULL for flags */
     const char *help;    /* what it does, units and default included */
@@ -48,10 +51,12 @@ typedef struct cli_arg {
     const char *hint;    /* added to the message when a choice is not one of them */
     double min, max;     /* numbers: allowed range if min < max */
     int above_min;       /* min itself is not allowed */
-    const char *refused; /* not NULL: known, but not in this version; the reason. Not shown in any help */
+    const char
+        *refused; /* not NULL: known, but not in this version; the reason. Not shown in any help */
 } cli_arg;
 
-/* A titled part of a command's options; `base` is where its struct lies in the command's options. */
+/* A titled part of a command's options; `base` is where its struct lies in the command's options.
+ */
 typedef struct cli_group {
     const char *title;
     const cli_arg *args;
@@ -61,21 +66,21 @@ typedef struct cli_group {
 
 typedef struct cli_command {
     const char *name;
-    const char *summary;      /* one line, no full stop */
-    const char *operands;     /* "FILE..." or "" */
+    const char *summary;  /* one line, no full stop */
+    const char *operands; /* "FILE..." or "" */
     int min_operands, max_operands;
-    const char *description;  /* paragraphs separated by '\n' */
+    const char *description; /* paragraphs separated by '\n' */
     const cli_group *groups;
     int n_groups;
-    const char *examples;     /* lines "command line\tcomment\n" */
-    size_t options_size;      /* of the options struct, allocated zeroed by the caller of cli_parse */
+    const char *examples; /* lines "command line\tcomment\n" */
+    size_t options_size;  /* of the options struct, allocated zeroed by the caller of cli_parse */
     int (*run)(void *options, const char *const *operands, int n_operands);
 } cli_command;
 
 typedef enum cli_parse_result { CLI_PARSED, CLI_WANTS_HELP, CLI_BAD_USAGE } cli_parse_result;
 
-/* Parses argv[0..argc-1] (the words after the command) into `options`; the operands are gathered at the front of argv and
- * counted in *n_operands. Mistakes are printed. */
+/* Parses argv[0..argc-1] (the words after the command) into `options`; the operands are gathered at
+ * the front of argv and counted in *n_operands. Mistakes are printed. */
 cli_parse_result cli_parse(const cli_command *command, int argc, const char **argv, void *options,
                            int *n_operands);
 

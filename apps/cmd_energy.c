@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_energy.c - `aimnet energy [options] FILE...`: streams the structures of all files in batches through one calculator and prints
- * results in input order, as a table (energy_table.c) or JSON Lines (energy_json.c), and as extended XYZ with -o.
+/* cmd_energy.c - `aimnet energy [options] FILE...`: streams the structures of all files in batches
+ * through one calculator and prints results in input order, as a table (energy_table.c) or JSON
+ * Lines (energy_json.c), and as extended XYZ with -o.
  *
- * A structure that fails costs nothing but itself. An interrupt or a full disk ends the run between two batches; the file of -o
- * appears under its name only when everything was written. */
+ * A structure that fails costs nothing but itself. An interrupt or a full disk ends the run between
+ * two batches; the file of -o appears under its name only when everything was written. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,27 +20,56 @@ enum { BATCH_ATOMS = 4096, BATCH_ITEMS = 512 };
 #define AT(member) .offset = offsetof(energy_options, member)
 static const cli_arg quantity_args[] = {
     {.name = "forces", .letter = 'f', .kind = CLI_FLAG, AT(forces), .help = "forces, eV/A"},
-    {.name = "charges", .kind = CLI_FLAG, AT(charges),
+    {.name = "charges",
+     .kind = CLI_FLAG,
+     AT(charges),
      .help = "atomic charges, e; with spin charges where the model has them"},
-    {.name = "dipole", .kind = CLI_FLAG, AT(dipole),
+    {.name = "dipole",
+     .kind = CLI_FLAG,
+     AT(dipole),
      .help = "dipole moment, e A; origin as the model's Dipole output says, otherwise sum q r"},
-    {.name = "quadrupole", .kind = CLI_FLAG, AT(quadrupole),
+    {.name = "quadrupole",
+     .kind = CLI_FLAG,
+     AT(quadrupole),
      .help = "quadrupole moment, e A^2: xx, yy, zz without their mean, xy, yz, zx"},
-    {.name = "stress", .kind = CLI_FLAG, AT(stress),
+    {.name = "stress",
+     .kind = CLI_FLAG,
+     AT(stress),
      .help = "stress (dE/dstrain)/V, eV/A^3, of structures with a cell"},
     {.name = "hessian", .kind = CLI_FLAG, .refused = "this version computes no Hessians yet"},
-    {.name = "terms", .kind = CLI_FLAG, AT(terms),
-     .help = "energy of the network (with what is embedded in the model), of Coulomb and of dispersion, eV"},
-    {.name = "outputs", .kind = CLI_FLAG, AT(outputs), .help = "all further outputs of the model, by name"},
+    {.name = "terms",
+     .kind = CLI_FLAG,
+     AT(terms),
+     .help = "energy of the network (with what is embedded in the model), of Coulomb and of "
+             "dispersion, eV"},
+    {.name = "outputs",
+     .kind = CLI_FLAG,
+     AT(outputs),
+     .help = "all further outputs of the model, by name"},
 };
 static const cli_arg io_args[] = {
-    {.name = "output", .letter = 'o', .kind = CLI_TEXT, .meta = "FILE", AT(output),
+    {.name = "output",
+     .letter = 'o',
+     .kind = CLI_TEXT,
+     .meta = "FILE",
+     AT(output),
      .help = "also write extended XYZ with the results asked for"},
-    {.name = "json", .letter = 'j', .kind = CLI_FLAG, AT(json),
+    {.name = "json",
+     .letter = 'j',
+     .kind = CLI_FLAG,
+     AT(json),
      .help = "JSON Lines: one object per structure"},
-    {.name = "format", .kind = CLI_CHOICE, .meta = "FORMAT", .choices = CLI_FORMATS, AT(format),
+    {.name = "format",
+     .kind = CLI_CHOICE,
+     .meta = "FORMAT",
+     .choices = CLI_FORMATS,
+     AT(format),
      .help = CLI_FORMATS_HELP},
-    {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, AT(quiet), .help = "no progress bar, no warnings"},
+    {.name = "quiet",
+     .letter = 'q',
+     .kind = CLI_FLAG,
+     AT(quiet),
+     .help = "no progress bar, no warnings"},
 };
 
 /* Buffers of one batch's results, cut from one block. */
@@ -95,8 +125,8 @@ static double *take(double **at, int wanted, size_t n)
     return block;
 }
 
-/* Gives every readable item of the batch a system and a result with the buffers that were asked for. Returns their number, or -1
- * when memory is short. */
+/* Gives every readable item of the batch a system and a result with the buffers that were asked
+ * for. Returns their number, or -1 when memory is short. */
 static int prepare(const energy_context *c, workspace *w, const cli_batch *batch)
 {
     const energy_options *o = c->options;
@@ -151,8 +181,8 @@ static void finish_record(energy_record *r, const aimnet_result *result)
         fail_record(r, "the energy is not a finite number: check the structure and the model");
 }
 
-int energy_output(energy_context *c, const energy_record *r, int index, const char **name, int *per_atom,
-                  int *width, const double **values)
+int energy_output(energy_context *c, const energy_record *r, int index, const char **name,
+                  int *per_atom, int *width, const double **values)
 {
     aimnet_calc *calc = c->engine->calc;
     if (aimnet_calc_output_info(calc, index, name, per_atom, width) != AIMNET_OK)
@@ -217,8 +247,8 @@ static int deliver(energy_context *c, energy_record *r, aimnet_writer *writer)
     return !cli_out_failed();
 }
 
-/* Evaluates records[0..n_records-1], n of which have systems. If the call as a whole fails (out of memory, for example) they are
- * tried one by one, so that a giant does not cost the others. */
+/* Evaluates records[0..n_records-1], n of which have systems. If the call as a whole fails (out of
+ * memory, for example) they are tried one by one, so that a giant does not cost the others. */
 static int evaluate(energy_context *c, workspace *w, int n_records, int n, aimnet_writer *writer)
 {
     const aimnet_status status =
@@ -339,17 +369,19 @@ const cli_command cli_command_energy = {
     .operands = "FILE...",
     .min_operands = 1,
     .max_operands = 1 << 30,
-    .description =
-        "Computes the energy of every structure in the files ('-' is standard input), and what else is asked for, and prints a "
-        "table or, with --json, one JSON object per structure. A structure that cannot be computed is reported; "
-        "the others are computed all the same.\n"
-        "Without --model the model that is built into the program is used.",
+    .description = "Computes the energy of every structure in the files ('-' is standard input), "
+                   "and what else is asked for, and prints a "
+                   "table or, with --json, one JSON object per structure. A structure that cannot "
+                   "be computed is reported; "
+                   "the others are computed all the same.\n"
+                   "Without --model the model that is built into the program is used.",
     .groups = groups,
     .n_groups = sizeof groups / sizeof groups[0],
-    .examples = "aimnet energy --forces --charges molecule.xyz\n"
-                "aimnet energy --json conformers.sdf | jq .energy\tenergies in eV, one per line\n"
-                "aimnet energy --charge -1 --forces -o forces.xyz trajectory.xyz\tforces as extended XYZ\n"
-                "aimnet energy -m a.pt -m b.pt molecules.xyz\tan ensemble: mean and standard deviation\n",
+    .examples =
+        "aimnet energy --forces --charges molecule.xyz\n"
+        "aimnet energy --json conformers.sdf | jq .energy\tenergies in eV, one per line\n"
+        "aimnet energy --charge -1 --forces -o forces.xyz trajectory.xyz\tforces as extended XYZ\n"
+        "aimnet energy -m a.pt -m b.pt molecules.xyz\tan ensemble: mean and standard deviation\n",
     .options_size = sizeof(energy_options),
     .run = run,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_help.c - `aimnet help [COMMAND]`, and everything else that is generated from the option tables: the manual page, the Markdown
- * reference (docs/cli.md and docs/man/aimnet.1 in the repository are its output) and shell completion. */
+/* cmd_help.c - `aimnet help [COMMAND]`, and everything else that is generated from the option
+ * tables: the manual page, the Markdown reference (docs/cli.md and docs/man/aimnet.1 in the
+ * repository are its output) and shell completion. */
 #include "commands.h"
 
 #include "console.h"
@@ -11,12 +12,20 @@ typedef struct help_options {
 } help_options;
 
 static const cli_arg args[] = {
-    {.name = "man", .kind = CLI_FLAG, .help = "the manual page aimnet(1), as roff",
+    {.name = "man",
+     .kind = CLI_FLAG,
+     .help = "the manual page aimnet(1), as roff",
      .offset = offsetof(help_options, man)},
-    {.name = "markdown", .kind = CLI_FLAG, .help = "the reference of all commands, as Markdown",
+    {.name = "markdown",
+     .kind = CLI_FLAG,
+     .help = "the reference of all commands, as Markdown",
      .offset = offsetof(help_options, markdown)},
-    {.name = "completion", .kind = CLI_CHOICE, .meta = "SHELL", .choices = "bash|zsh|fish",
-     .help = "completion script for bash, zsh or fish", .offset = offsetof(help_options, completion)},
+    {.name = "completion",
+     .kind = CLI_CHOICE,
+     .meta = "SHELL",
+     .choices = "bash|zsh|fish",
+     .help = "completion script for bash, zsh or fish",
+     .offset = offsetof(help_options, completion)},
 };
 
 static int run(void *options, const char *const *operands, int n_operands)
@@ -57,9 +66,10 @@ const cli_command cli_command_help = {
     .description = "Explains a command, or lists all of them.",
     .groups = groups,
     .n_groups = 1,
-    .examples = "aimnet help energy\n"
-                "source <(aimnet help --completion bash)\tcomplete commands and options in this shell\n"
-                "aimnet help --man | man -l -\tread the manual page\n",
+    .examples =
+        "aimnet help energy\n"
+        "source <(aimnet help --completion bash)\tcomplete commands and options in this shell\n"
+        "aimnet help --man | man -l -\tread the manual page\n",
     .options_size = sizeof(help_options),
     .run = run,
 };

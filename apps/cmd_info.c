@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_info.c - `aimnet info`: what this program is, what it found on this machine, and which model it uses when none is named. */
+/* cmd_info.c - `aimnet info`: what this program is, what it found on this machine, and which model
+ * it uses when none is named. */
 #include <stdio.h>
 
 #include "aimnet_io.h"
@@ -12,7 +13,10 @@ typedef struct info_options {
 } info_options;
 
 static const cli_arg args[] = {
-    {.name = "json", .letter = 'j', .kind = CLI_FLAG, .offset = offsetof(info_options, json),
+    {.name = "json",
+     .letter = 'j',
+     .kind = CLI_FLAG,
+     .offset = offsetof(info_options, json),
      .help = "the same as one JSON object"},
 };
 
@@ -112,7 +116,8 @@ const cli_command cli_command_info = {
     .operands = "",
     .min_operands = 0,
     .max_operands = 0,
-    .description = "Prints the version, how the program was built, the instruction set and the number of threads that it uses on "
+    .description = "Prints the version, how the program was built, the instruction set and the "
+                   "number of threads that it uses on "
                    "this machine, where models are looked for, and what the built-in model is.",
     .groups = groups,
     .n_groups = 1,

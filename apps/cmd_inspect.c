@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_inspect.c - `aimnet inspect MODEL`: what a model file contains, without computing anything. All words come from
- * aimnet_model_describe; control characters of the file never reach the terminal. */
+/* cmd_inspect.c - `aimnet inspect MODEL`: what a model file contains, without computing anything.
+ * All words come from aimnet_model_describe; control characters of the file never reach the
+ * terminal. */
 #include <string.h>
 
 #include "aimnet_model.h"
@@ -14,9 +15,15 @@ typedef struct inspect_options {
 #define AT(member) .offset = offsetof(inspect_options, member)
 static const cli_arg args[] = {
     {.name = "tensors", .kind = CLI_FLAG, AT(tensors), .help = "also a table of all tensors"},
-    {.name = "json", .letter = 'j', .kind = CLI_FLAG, AT(json),
+    {.name = "json",
+     .letter = 'j',
+     .kind = CLI_FLAG,
+     AT(json),
      .help = "everything, tensors included, as one JSON object"},
-    {.name = "yaml", .kind = CLI_FLAG, AT(yaml), .help = "only the architecture, in YAML as in the file"},
+    {.name = "yaml",
+     .kind = CLI_FLAG,
+     AT(yaml),
+     .help = "only the architecture, in YAML as in the file"},
 };
 
 static void print_safely(char *text)
@@ -68,8 +75,10 @@ const cli_command cli_command_inspect = {
     .operands = "MODEL",
     .min_operands = 1,
     .max_operands = 1,
-    .description = "Prints what a model file contains and what a calculator attaches to it: metadata, elements, architecture "
-                   "and, if asked for, tensors. MODEL is a file, or 'default' for the model that is built into the program.",
+    .description = "Prints what a model file contains and what a calculator attaches to it: "
+                   "metadata, elements, architecture "
+                   "and, if asked for, tensors. MODEL is a file, or 'default' for the model that "
+                   "is built into the program.",
     .groups = groups,
     .n_groups = 1,
     .examples = "aimnet inspect default\naimnet inspect --json model.pt | jq .metadata\n",

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_neighbors.c - `aimnet neighbors --cutoff R FILE...`: the full list of pairs of every structure, for people who debug models.
+/* cmd_neighbors.c - `aimnet neighbors --cutoff R FILE...`: the full list of pairs of every
+ * structure, for people who debug models.
  *
- * A pair [i, j, S, d] means d = |x_j + S cell - x_i| < R for the positions as given, i != j or S != 0, counted from 0, sorted by
- * (i, j, S); both (i, j, S) and (j, i, -S) are listed. */
+ * A pair [i, j, S, d] means d = |x_j + S cell - x_i| < R for the positions as given, i != j or S !=
+ * 0, counted from 0, sorted by (i, j, S); both (i, j, S) and (j, i, -S) are listed. */
 #include <math.h>
 #include <string.h>
 
@@ -22,14 +23,33 @@ typedef struct neighbors_options {
 
 #define AT(member) .offset = offsetof(neighbors_options, member)
 static const cli_arg args[] = {
-    {.name = "cutoff", .letter = 'r', .kind = CLI_REAL, .meta = "R", AT(cutoff), .max = INFINITY,
-     .above_min = 1, .help = "pairs closer than R, Angstrom (needed)"},
-    {.name = "json", .letter = 'j', .kind = CLI_FLAG, AT(json),
+    {.name = "cutoff",
+     .letter = 'r',
+     .kind = CLI_REAL,
+     .meta = "R",
+     AT(cutoff),
+     .max = INFINITY,
+     .above_min = 1,
+     .help = "pairs closer than R, Angstrom (needed)"},
+    {.name = "json",
+     .letter = 'j',
+     .kind = CLI_FLAG,
+     AT(json),
      .help = "JSON Lines: one object per structure"},
-    {.name = "format", .kind = CLI_CHOICE, .meta = "FORMAT", .choices = CLI_FORMATS, AT(format),
+    {.name = "format",
+     .kind = CLI_CHOICE,
+     .meta = "FORMAT",
+     .choices = CLI_FORMATS,
+     AT(format),
      .help = CLI_FORMATS_HELP},
-    {.name = "threads", .letter = 't', .kind = CLI_INT, .meta = "N", AT(threads), .min = 1,
-     .max = 4096, .help = "worker threads (default: one per processor); results do not depend on it"},
+    {.name = "threads",
+     .letter = 't',
+     .kind = CLI_INT,
+     .meta = "N",
+     AT(threads),
+     .min = 1,
+     .max = 4096,
+     .help = "worker threads (default: one per processor); results do not depend on it"},
     {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, AT(quiet), .help = "no progress bar"},
 };
 
@@ -85,7 +105,8 @@ static void json_pairs(const cli_item *item, const aimnet_atoms *atoms, const ai
     cli_json_end();
 }
 
-static void table_pairs(const cli_item *item, const aimnet_atoms *atoms, const aimnet_pairs *list, int first)
+static void table_pairs(const cli_item *item, const aimnet_atoms *atoms, const aimnet_pairs *list,
+                        int first)
 {
     const int32_t *z = item->frame.numbers;
     cli_puts(first ? "" : "\n");
@@ -119,13 +140,18 @@ static void failure(const neighbors_options *o, const cli_item *item, const char
 }
 
 /* One structure: returns 1 if it could be done. */
-static int list_structure(const neighbors_options *o, aimnet_nlist *nlist, const cli_item *item, int first)
+static int list_structure(const neighbors_options *o, aimnet_nlist *nlist, const cli_item *item,
+                          int first)
 {
     const aimnet_frame *f = &item->frame;
     const int32_t pbc[3] = {f->pbc[0], f->pbc[1], f->pbc[2]};
     const int periodic = f->has_cell && (pbc[0] || pbc[1] || pbc[2]);
-    const aimnet_atoms atoms = {.n_atoms = f->n_atoms, .coord = f->coord, .n_cells = periodic,
-                                .cell = f->cell, .n_pbc = periodic, .pbc = pbc};
+    const aimnet_atoms atoms = {.n_atoms = f->n_atoms,
+                                .coord = f->coord,
+                                .n_cells = periodic,
+                                .cell = f->cell,
+                                .n_pbc = periodic,
+                                .pbc = pbc};
     aimnet_pairs list;
     if (item->error) {
         failure(o, item, item->error);
@@ -208,10 +234,11 @@ const cli_command cli_command_neighbors = {
     .operands = "FILE...",
     .min_operands = 1,
     .max_operands = 1 << 30,
-    .description =
-        "Lists all ordered pairs (i, j, S) of atoms with |x_j + S cell - x_i| < R for the positions as given, where S are three "
-        "integers, 0 along directions that are not periodic. Atoms count from 0; pairs are sorted by i, j, S. This is the list "
-        "that models work on.",
+    .description = "Lists all ordered pairs (i, j, S) of atoms with |x_j + S cell - x_i| < R for "
+                   "the positions as given, where S are three "
+                   "integers, 0 along directions that are not periodic. Atoms count from 0; pairs "
+                   "are sorted by i, j, S. This is the list "
+                   "that models work on.",
     .groups = groups,
     .n_groups = 1,
     .examples = "aimnet neighbors --cutoff 5 molecule.xyz\n"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* complete.c - completion scripts for bash, zsh and fish from the tables of args.h: command names, option names, the words of choices,
- * file names everywhere else. */
+/* complete.c - completion scripts for bash, zsh and fish from the tables of args.h: command names,
+ * option names, the words of choices, file names everywhere else. */
 #include "commands.h"
 
 #include <string.h>
@@ -45,13 +45,16 @@ static void command_names(void)
 static void bash(void)
 {
     cli_puts("# bash completion of aimnet: source <(aimnet help --completion bash)\n"
-             "_aimnet()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=\n"
+             "_aimnet()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - "
+             "1]} words=\n"
              "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W '");
     command_names();
-    cli_puts(" --help --version' -- \"$cur\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n");
+    cli_puts(
+        " --help --version' -- \"$cur\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n");
     for (int i = 0; i < cli_command_count(); i++)
         bash_command(cli_command_at(i));
-    cli_puts("    esac\n    case $cur in\n    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n    *) ");
+    cli_puts("    esac\n    case $cur in\n    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) "
+             ";;\n    *) ");
     cli_puts("if [ \"${COMP_WORDS[1]}\" = help ]; then COMPREPLY=($(compgen -W '");
     command_names();
     cli_puts("' -- \"$cur\")); else COMPREPLY=($(compgen -f -- \"$cur\")); fi ;;\n    esac\n}\n"
@@ -114,7 +117,8 @@ static void zsh(void)
         cli_puts("'\n");
     }
     cli_puts("        )\n        _describe command commands\n        return\n    fi\n"
-             "    local command=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $command in\n");
+             "    local command=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $command "
+             "in\n");
     for (int i = 0; i < cli_command_count(); i++)
         zsh_command(cli_command_at(i));
     cli_puts("    esac\n}\ncompdef _aimnet aimnet\n");

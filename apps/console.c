@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* console.c - standard output, diagnostics, terminal and signals of the command (console.h).
  *
- * Standard output goes through one 64 kB buffer and unbuffered stdio, so that the errno of a failed write is known and
- * reported once. EPIPE is silent: `aimnet energy big.xyz | head` is not a mistake. */
+ * Standard output goes through one 64 kB buffer and unbuffered stdio, so that the errno of a failed
+ * write is known and reported once. EPIPE is silent: `aimnet energy big.xyz | head` is not a
+ * mistake. */
 #define _POSIX_C_SOURCE 200809L
 #include "console.h"
 
@@ -15,12 +16,13 @@
 
 #if defined(_WIN32)
 #include <io.h>
-#define isatty _isatty
+#define isatty        _isatty
 #define STDOUT_FILENO 1
 #define STDERR_FILENO 2
 #else
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
@@ -38,7 +40,8 @@ static volatile sig_atomic_t interrupted;
 void cli_console_start(void)
 {
 #if !defined(_WIN32)
-    /* A closed stream becomes one that fails in the same direction: reading from 0 and writing to 1 still give EBADF. */
+    /* A closed stream becomes one that fails in the same direction: reading from 0 and writing to 1
+     * still give EBADF. */
     const int mode[3] = {O_WRONLY, O_RDONLY, O_RDWR};
     for (int fd = 0; fd < 3; fd++) {
         if (fcntl(fd, F_GETFD) == -1 && errno == EBADF && open("/dev/null", mode[fd]) != fd)
@@ -178,12 +181,14 @@ int cli_stdout_is_terminal(void)
     return known;
 }
 
-int cli_stderr_is_terminal(void)
+int cli_wants_progress(void)
 {
-    static int known = -1;
-    if (known < 0)
-        known = isatty(STDERR_FILENO) ? 1 : 0;
-    return known;
+#if !defined(_WIN32)
+    struct stat info;
+    if (fstat(STDOUT_FILENO, &info) == 0 && S_ISFIFO(info.st_mode))
+        return 0;
+#endif
+    return isatty(STDERR_FILENO);
 }
 
 double cli_seconds(void)
@@ -202,7 +207,8 @@ static void on_signal(int number)
     (void)number;
     interrupted = 1;
 #if !defined(_WIN32)
-    close(STDIN_FILENO); /* a reader that waits for a pipe goes on waiting after a signal; now it fails */
+    close(STDIN_FILENO); /* a reader that waits for a pipe goes on waiting after a signal; now it
+                            fails */
 #endif
 }
 
@@ -217,7 +223,8 @@ void cli_catch_interrupts(void)
     sigemptyset(&action.sa_mask);
     const int numbers[2] = {SIGINT, SIGTERM};
     for (int i = 0; i < 2; i++) {
-        struct sigaction old; /* what the parent wants ignored stays ignored: `nohup`, or `&` in a script */
+        struct sigaction
+            old; /* what the parent wants ignored stays ignored: `nohup`, or `&` in a script */
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* energy_json.c - one structure of `aimnet energy --json`: the keys and their order are a stable contract (docs/cli.md). */
+/* energy_json.c - one structure of `aimnet energy --json`: the keys and their order are a stable
+ * contract (docs/cli.md). */
 #include <string.h>
 
 #include "energy.h"

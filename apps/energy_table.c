@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* energy_table.c - results of `aimnet energy` for people: one row per structure, or, when more than the energy was asked for, one
- * block per structure. Fits 80 columns; units stand in the headers; atoms and frames count from 0 as everywhere else. */
+/* energy_table.c - results of `aimnet energy` for people: one row per structure, or, when more than
+ * the energy was asked for, one block per structure. Fits 80 columns; units stand in the headers;
+ * atoms and frames count from 0 as everywhere else. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,8 +31,9 @@ static const char *formula_of(const energy_record *r, char *text, size_t size)
 
 static void header(const energy_context *c)
 {
-    cli_printf("%-*s %6s  %-12s %6s %6s %4s %*s%s\n", c->file_width, "file", "frame", "formula", "atoms",
-               "charge", "mult", 16 + decimals(c) - 6, "energy/eV", c->is_ensemble ? "   std/eV" : "");
+    cli_printf("%-*s %6s  %-12s %6s %6s %4s %*s%s\n", c->file_width, "file", "frame", "formula",
+               "atoms", "charge", "mult", 16 + decimals(c) - 6, "energy/eV",
+               c->is_ensemble ? "   std/eV" : "");
 }
 
 void energy_table_start(energy_context *c, const char *const *files, int n_files)
@@ -60,7 +62,8 @@ static void row(const energy_context *c, const energy_record *r)
         return;
     }
     cli_printf("%-12s %6d %6g %4g %*.*f", formula_of(r, formula, sizeof formula), r->system.n_atoms,
-               r->system.charge, r->system.mult, 16 + decimals(c) - 6, decimals(c), r->result.energy);
+               r->system.charge, r->system.mult, 16 + decimals(c) - 6, decimals(c),
+               r->result.energy);
     if (c->is_ensemble)
         cli_printf(" %8.6f", r->result.energy_std);
     cli_puts("\n");
@@ -133,7 +136,8 @@ static void atom_header(const energy_context *c, const aimnet_result *r)
     if (r->spin_charges)
         cli_printf("%9s", "spin/e");
     if (c->options->forces)
-        cli_printf("%*s%*s%*s", force_width(r), "Fx eV/A", force_width(r), "Fy eV/A", force_width(r), "Fz eV/A");
+        cli_printf("%*s%*s%*s", force_width(r), "Fx eV/A", force_width(r), "Fy eV/A",
+                   force_width(r), "Fz eV/A");
     if (r->forces_std)
         cli_printf("%8s", "|std|");
     cli_puts("\n");
@@ -187,7 +191,8 @@ static void further_outputs(energy_context *c, const energy_record *r)
         for (int k = 0; k < rows; k++) {
             cli_printf(per_atom ? "  %6d   " : "  ", k);
             for (int w = 0; w < width; w++)
-                cli_printf("%s%14.6f", w && w % 4 == 0 ? "\n           " : " ", values[k * width + w]);
+                cli_printf("%s%14.6f", w && w % 4 == 0 ? "\n           " : " ",
+                           values[k * width + w]);
             cli_puts("\n");
         }
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* engine.h - the options that all computing commands share, and the models and calculator that they describe. */
+/* engine.h - the options that all computing commands share, and the models and calculator that they
+ * describe. */
 #ifndef CLI_ENGINE_H
 #define CLI_ENGINE_H
 
@@ -22,15 +23,15 @@ extern const cli_arg cli_engine_args[CLI_N_ENGINE_ARGS];
 
 typedef struct cli_engine {
     aimnet_model *models[CLI_LIST_SIZE];
-    aimnet_model_info info;   /* of the first */
+    aimnet_model_info info; /* of the first */
     int n_models;
     aimnet_calc *calc;
-    aimnet_options options;   /* as used for the calculator */
-    char notes[512];          /* about options without effect, lines separated by '\n' */
+    aimnet_options options; /* as used for the calculator */
+    char notes[512];        /* about options without effect, lines separated by '\n' */
 } cli_engine;
 
-/* Loads the models and makes the calculator. Failures are printed; returns an exit status. cli_engine_close also takes what is half
- * built or zeroed. */
+/* Loads the models and makes the calculator. Failures are printed; returns an exit status.
+ * cli_engine_close also takes what is half built or zeroed. */
 int cli_engine_open(const cli_engine_options *options, cli_engine *engine);
 void cli_engine_close(cli_engine *engine);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* help.c - the command list and the help texts of a terminal, 80 columns wide, from the tables of args.h. */
+/* help.c - the command list and the help texts of a terminal, 80 columns wide, from the tables of
+ * args.h. */
 #include "commands.h"
 
 #include <stdio.h>
@@ -49,13 +50,15 @@ void cli_unknown_command(const char *name)
     if (closest)
         cli_error("unknown command '%s': did you mean '%s'?", name, closest->name);
     else if (strchr(name, '.') || strchr(name, '/'))
-        cli_error("unknown command '%s': for energies of a file say 'aimnet energy %s'", name, name);
+        cli_error("unknown command '%s': for energies of a file say 'aimnet energy %s'", name,
+                  name);
     else
         cli_error("unknown command '%s'", name);
     cli_note("'aimnet help' lists the commands");
 }
 
-/* Prints text (to the first '\n' or NUL) wrapped, starting at `column`, further lines indented by `indent`. */
+/* Prints text (to the first '\n' or NUL) wrapped, starting at `column`, further lines indented by
+ * `indent`. */
 static void wrap(const char *text, int column, int indent)
 {
     while (*text && *text != '\n') {
@@ -98,8 +101,7 @@ static void option(const cli_arg *arg)
         cli_printf("\n%*s", OPTION_COLUMN, "");
     else
         cli_printf("%*s", OPTION_COLUMN - n, "");
-    snprintf(text, sizeof text, "%s%s", arg->help,
-             arg->kind == CLI_LIST ? "; repeatable" : "");
+    snprintf(text, sizeof text, "%s%s", arg->help, arg->kind == CLI_LIST ? "; repeatable" : "");
     wrap(text, OPTION_COLUMN, OPTION_COLUMN);
 }
 

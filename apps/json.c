@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* json.c - the JSON emitter of the command (json.h). State is one bit: whether the next element needs a comma before it. */
+/* json.c - the JSON emitter of the command (json.h). State is one bit: whether the next element
+ * needs a comma before it. */
 #include "json.h"
 
 #include <inttypes.h>
@@ -62,13 +63,17 @@ void cli_json_text(const char *text)
     cli_json_text_part(text, strlen(text));
 }
 
-/* Length of the well-formed UTF-8 character at s (at most n bytes), or 0: no overlong forms, surrogates or values above 10FFFF. */
+/* Length of the well-formed UTF-8 character at s (at most n bytes), or 0: no overlong forms,
+ * surrogates or values above 10FFFF. */
 static size_t utf8_size(const unsigned char *s, size_t n)
 {
     const unsigned c = s[0];
     if (c < 0x80)
         return 1;
-    const size_t size = c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    const size_t size = c >= 0xc2 && c < 0xe0   ? 2
+                        : (c & 0xf0) == 0xe0    ? 3
+                        : c >= 0xf0 && c < 0xf5 ? 4
+                                                : 0;
     if (size == 0 || size > n)
         return 0;
     for (size_t i = 1; i < size; i++) {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* json.h - JSON to standard output: one object per line, commas handled here. Numbers are the shortest decimals that read back to the
- * same double; what is not finite becomes null; text that is not UTF-8 gets U+FFFD for each wrong byte. */
+/* json.h - JSON to standard output: one object per line, commas handled here. Numbers are the
+ * shortest decimals that read back to the same double; what is not finite becomes null; text that
+ * is not UTF-8 gets U+FFFD for each wrong byte. */
 #ifndef CLI_JSON_H
 #define CLI_JSON_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-void cli_json_open(void);   /* "{" */
-void cli_json_close(void);  /* "}" */
-void cli_json_end(void);    /* "}" and a newline */
+void cli_json_open(void);  /* "{" */
+void cli_json_close(void); /* "}" */
+void cli_json_end(void);   /* "}" and a newline */
 void cli_json_key(const char *key);
 void cli_json_open_list(void);
 void cli_json_close_list(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - `aimnet COMMAND [options] ...`: finds the command's table, parses its options, runs it, and makes sure that everything
- * it printed arrived. Nothing else happens before the arguments are parsed, so that help and mistakes cost milliseconds. */
+/* main.c - `aimnet COMMAND [options] ...`: finds the command's table, parses its options, runs it,
+ * and makes sure that everything it printed arrived. Nothing else happens before the arguments are
+ * parsed, so that help and mistakes cost milliseconds. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* manual.c - the manual page aimnet(1) and the Markdown reference of all commands, from the tables of args.h.
+/* manual.c - the manual page aimnet(1) and the Markdown reference of all commands, from the tables
+ * of args.h.
  *
- * The files docs/man/aimnet.1 and docs/cli.md are the output of `aimnet help --man` and `aimnet help --markdown`; a test compares them.
- * The parts that belong to no single command (input files, results, exit status) stand below, once for both forms. */
+ * The files docs/man/aimnet.1 and docs/cli.md are the output of `aimnet help --man` and `aimnet
+ * help --markdown`; a test compares them. The parts that belong to no single command (input files,
+ * results, exit status) stand below, once for both forms. */
 #include "commands.h"
 
 #include <ctype.h>
@@ -18,29 +20,38 @@ typedef struct section {
 
 static const section common[] = {
     {"Input files",
-     "Structures are read from XYZ, extended XYZ, SDF/mol and PDB files, recognised by content and name; '-' is standard "
-     "input; gzip-compressed files are read as they are. A file may hold any number of frames and may be larger than memory. Total charge and multiplicity come from the "
-     "file (charge=-1 mult=2 on the comment line of an XYZ file, M CHG lines in SDF), else they are 0 and 1; --charge and --mult "
+     "Structures are read from XYZ, extended XYZ, SDF/mol and PDB files, recognised by content and "
+     "name; '-' is standard "
+     "input; gzip-compressed files are read as they are. A file may hold any number of frames and "
+     "may be larger than memory. Total charge and multiplicity come from the "
+     "file (charge=-1 mult=2 on the comment line of an XYZ file, M CHG lines in SDF), else they "
+     "are 0 and 1; --charge and --mult "
      "override the file.\n"
      "A structure that cannot be read or computed is reported, and all others are still computed.\n"
-     "A program that feeds structures through a pipe gets an answer as soon as nothing more is waiting in the pipe. A structure is "
+     "A program that feeds structures through a pipe gets an answer as soon as nothing more is "
+     "waiting in the pipe. A structure is "
      "complete with the empty line after it (XYZ), with $$$$ (SDF) or END (PDB)."},
     {"JSON Lines",
-     "With --json every structure is one line, one JSON object, in input order, with all digits that a double needs and with only the "
-     "keys that were asked for. aimnet energy: file, frame (from 0), natoms, formula (Hill order), charge, mult, model (a list for an "
-     "ensemble), coulomb (method and parameters), energy, forces, charges, spin_charges, dipole, quadrupole, stress, terms, "
-     "model_outputs, energy_std, forces_std, charges_std, warnings. A structure that fails gives file, frame and error. Arrays "
-     "are nested lists: [natoms][3] for forces, [3][3] for stress. What is not a number is null. Units are eV, Angstrom and e.\n"
+     "With --json every structure is one line, one JSON object, in input order, with all digits "
+     "that a double needs and with only the "
+     "keys that were asked for. aimnet energy: file, frame (from 0), natoms, formula (Hill order), "
+     "charge, mult, model (a list for an "
+     "ensemble), coulomb (method and parameters), energy, forces, charges, spin_charges, dipole, "
+     "quadrupole, stress, terms, "
+     "model_outputs, energy_std, forces_std, charges_std, warnings. A structure that fails gives "
+     "file, frame and error. Arrays "
+     "are nested lists: [natoms][3] for forces, [3][3] for stress. What is not a number is null. "
+     "Units are eV, Angstrom and e.\n"
      "aimnet neighbors: file, frame, cutoff, pairs as [i, j, [Sx, Sy, Sz], distance]."},
-    {"Environment",
-     "AIM_ISA=base, avx2 or avx512 keeps the program from using a wider instruction set than this; by default it takes the widest "
-     "that the processor has."},
-    {"Exit status",
-     "0: fine. 1: a structure, a model or a file failed. 2: wrong usage. 3: not converged. 130: interrupted; finished "
-     "results are printed, a file given with -o is left as it was."},
-    {"Diagnostics",
-     "Messages go to standard error as 'aimnet: FILE:LINE: what is wrong and what was expected'. Standard output carries results "
-     "only."},
+    {"Environment", "AIM_ISA=base, avx2 or avx512 keeps the program from using a wider instruction "
+                    "set than this; by default it takes the widest "
+                    "that the processor has."},
+    {"Exit status", "0: fine. 1: a structure, a model or a file failed. 2: wrong usage. 3: not "
+                    "converged. 130: interrupted; finished "
+                    "results are printed, a file given with -o is left as it was."},
+    {"Diagnostics", "Messages go to standard error as 'aimnet: FILE:LINE: what is wrong and what "
+                    "was expected'. Standard output carries results "
+                    "only."},
 };
 enum { N_COMMON = sizeof common / sizeof common[0] };
 
@@ -144,11 +155,14 @@ void cli_manual_page(void)
 {
     cli_puts(".\\\" Generated by 'aimnet help --man'; do not edit.\n");
     cli_printf(".TH AIMNET 1 \"\" \"aimnet %s\" \"User Commands\"\n", aimnet_version());
-    cli_puts(".SH NAME\naimnet \\- energies, forces and charges from AIMNet2 neural\\-network potentials\n"
-             ".SH SYNOPSIS\n.B aimnet\n.I COMMAND\n[options] ...\n.br\n.B aimnet\n\\fB\\-\\-help\\fR | "
-             "\\fB\\-\\-version\\fR\n.SH DESCRIPTION\n"
-             "The program evaluates AIMNet2 models on molecules. A default model is built in; others are given as files "
-             "with \\fB\\-\\-model\\fR.\n.SH COMMANDS\n");
+    cli_puts(
+        ".SH NAME\naimnet \\- energies, forces and charges from AIMNet2 neural\\-network "
+        "potentials\n"
+        ".SH SYNOPSIS\n.B aimnet\n.I COMMAND\n[options] ...\n.br\n.B aimnet\n\\fB\\-\\-help\\fR | "
+        "\\fB\\-\\-version\\fR\n.SH DESCRIPTION\n"
+        "The program evaluates AIMNet2 models on molecules. A default model is built in; others "
+        "are given as files "
+        "with \\fB\\-\\-model\\fR.\n.SH COMMANDS\n");
     for (int i = 0; i < cli_command_count(); i++)
         roff_command(cli_command_at(i));
     for (int i = 0; i < N_COMMON; i++) {
@@ -215,9 +229,12 @@ static void markdown_command(const cli_command *c)
 
 void cli_manual_markdown(void)
 {
-    cli_puts("<!-- Generated by 'aimnet help --markdown'; do not edit. -->\n# Command reference\n\n");
-    cli_printf("`aimnet COMMAND [options] ...`, version %s. `aimnet help COMMAND` and `aimnet COMMAND --help` print the "
-               "same in a terminal, `aimnet help --completion bash|zsh|fish` prints a completion script.\n\n",
+    cli_puts(
+        "<!-- Generated by 'aimnet help --markdown'; do not edit. -->\n# Command reference\n\n");
+    cli_printf("`aimnet COMMAND [options] ...`, version %s. `aimnet help COMMAND` and `aimnet "
+               "COMMAND --help` print the "
+               "same in a terminal, `aimnet help --completion bash|zsh|fish` prints a completion "
+               "script.\n\n",
                aimnet_version());
     cli_puts("| command | |\n| --- | --- |\n");
     for (int i = 0; i < cli_command_count(); i++)

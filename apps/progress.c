@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* progress.c - the progress bar (progress.h): appears after half a second, at most ten times a second, one line, removed at the end. */
+/* progress.c - the progress bar (progress.h): appears after half a second, at most ten times a
+ * second, one line, removed at the end. */
 #include "progress.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@ enum { BAR = 30 };
 void cli_progress_start(cli_progress *p, int quiet)
 {
     memset(p, 0, sizeof *p);
-    p->enabled = !quiet && cli_stderr_is_terminal();
+    p->enabled = !quiet && cli_wants_progress();
     if (p->enabled)
         p->started = p->shown = cli_seconds();
 }
@@ -45,7 +46,8 @@ void cli_progress_update(cli_progress *p, double fraction, int64_t count, const 
         for (int i = 0; i < BAR; i++)
             bar[i] = i < filled ? '#' : '.';
         bar[BAR] = '\0';
-        format_time(time, sizeof time, fraction > 0.0 ? elapsed * (1.0 - fraction) / fraction : 0.0);
+        format_time(time, sizeof time,
+                    fraction > 0.0 ? elapsed * (1.0 - fraction) / fraction : 0.0);
         snprintf(line, sizeof line, "[%s] %3.0f %%  %lld %s, %s left", bar, 100.0 * fraction,
                  (long long)count, what, time);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* progress.h - a bar on the terminal for work that takes longer than a moment; nothing when standard error is not a terminal. */
+/* progress.h - a bar on the terminal for work that takes longer than a moment; nothing when
+ * standard error is not a terminal. */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* shortest.c - doubles to decimals for JSON (shortest.h). Forces of a batch are 10^4 to 10^6 numbers, and snprintf followed by strtod takes
- * a microsecond for each, so the usual magnitudes go another way.
+/* shortest.c - doubles to decimals for JSON (shortest.h). Forces of a batch are 10^4 to 10^6
+ * numbers, and snprintf followed by strtod takes a microsecond for each, so the usual magnitudes go
+ * another way.
  *
- * x = m 2^-s with m < 2^53. For 2e-6 <= |x| < 1e15 a k <= 22 exists with x 10^k in [10^16, 10^17) and m 10^k < 2^127, so 128-bit integers hold
- * it exactly. A decimal reads back to x if it lies strictly between x - ulp/2 and x + ulp/2, which at a power of two is taken as
- * ulp/4 below: (2m - 1) 10^k < 2 d 2^s < (2m + 1) 10^k. Candidates are x rounded to 15, 16 and 17 digits; the first inside is taken. */
+ * x = m 2^-s with m < 2^53. For 2e-6 <= |x| < 1e15 a k <= 22 exists with x 10^k in [10^16, 10^17)
+ * and m 10^k < 2^127, so 128-bit integers hold it exactly. A decimal reads back to x if it lies
+ * strictly between x - ulp/2 and x + ulp/2, which at a power of two is taken as ulp/4 below: (2m -
+ * 1) 10^k < 2 d 2^s < (2m + 1) 10^k. Candidates are x rounded to 15, 16 and 17 digits; the first
+ * inside is taken. */
 #include "shortest.h"
 
 #include <math.h>
@@ -30,11 +33,26 @@ __extension__ typedef unsigned __int128 wide;
 
 static wide power_of_ten(int k) /* 0 to 22 */
 {
-    static const uint64_t small[20] = {
-        1ull, 10ull, 100ull, 1000ull, 10000ull, 100000ull, 1000000ull, 10000000ull, 100000000ull,
-        1000000000ull, 10000000000ull, 100000000000ull, 1000000000000ull, 10000000000000ull,
-        100000000000000ull, 1000000000000000ull, 10000000000000000ull, 100000000000000000ull,
-        1000000000000000000ull, 10000000000000000000ull};
+    static const uint64_t small[20] = {1ull,
+                                       10ull,
+                                       100ull,
+                                       1000ull,
+                                       10000ull,
+                                       100000ull,
+                                       1000000ull,
+                                       10000000ull,
+                                       100000000ull,
+                                       1000000000ull,
+                                       10000000000ull,
+                                       100000000000ull,
+                                       1000000000000ull,
+                                       10000000000000ull,
+                                       100000000000000ull,
+                                       1000000000000000ull,
+                                       10000000000000000ull,
+                                       100000000000000000ull,
+                                       1000000000000000000ull,
+                                       10000000000000000000ull};
     return k < 20 ? (wide)small[k] : (wide)small[19] * small[k - 19];
 }
 
@@ -45,8 +63,9 @@ static uint64_t seventeen_digits(double x, int *k)
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
     const uint64_t m = (bits & 0xfffffffffffffull) | (uint64_t)1 << 52;
-    const int s = 1075 - (int)(bits >> 52), exponent = 52 - s; /* x = m 2^-s, s >= 3; 2^exponent <= x */
-    *k = 16 - (exponent * 1233 >> 12);                         /* 1233/4096 ~ log10(2): right or one too large */
+    const int s = 1075 - (int)(bits >> 52),
+              exponent = 52 - s;       /* x = m 2^-s, s >= 3; 2^exponent <= x */
+    *k = 16 - (exponent * 1233 >> 12); /* 1233/4096 ~ log10(2): right or one too large */
     wide scaled = (wide)m * power_of_ten(*k);
     if (scaled >> s >= power_of_ten(17))
         scaled = (wide)m * power_of_ten(--*k);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* stream.c - structures of many files, one after the other, and batches of them (stream.h).
  *
- * A frame that cannot be read costs that frame; a file that cannot be read on costs the rest of that file. Frames keep their arrays from
- * batch to batch, so memory is bounded by the largest batch, not by the files. */
+ * A frame that cannot be read costs that frame; a file that cannot be read on costs the rest of
+ * that file. Frames keep their arrays from batch to batch, so memory is bounded by the largest
+ * batch, not by the files. */
 #include "stream.h"
 
 #include <stdlib.h>
@@ -19,7 +20,8 @@ const char *cli_format_name(const cli_int *format)
 
 void cli_place_message(char message[CLI_MESSAGE_SIZE], const cli_item *item, const char *what)
 {
-    snprintf(message, CLI_MESSAGE_SIZE, "%s:%lld: %s", item->file, (long long)item->frame.line, what);
+    snprintf(message, CLI_MESSAGE_SIZE, "%s:%lld: %s", item->file, (long long)item->frame.line,
+             what);
 }
 
 static int set_error(cli_item *item, const char *file, int64_t index, const char *message)
@@ -112,7 +114,8 @@ static int reserve(cli_batch *b, int capacity)
     return 1;
 }
 
-/* Arrays of a structure larger than a batch are not kept: else every slot might end up with such. */
+/* Arrays of a structure larger than a batch are not kept: else every slot might end up with such.
+ */
 static void drop_large(cli_batch *b, int64_t max_atoms)
 {
     for (int i = 0; i < b->n; i++) {
@@ -126,7 +129,8 @@ static int64_t item_atoms(const cli_item *item)
     return item->error ? 0 : item->frame.n_atoms;
 }
 
-/* Another program feeds us through a pipe and is waiting for answers, perhaps: compute what is here. */
+/* Another program feeds us through a pipe and is waiting for answers, perhaps: compute what is
+ * here. */
 static int waits_for_input(const cli_stream *s)
 {
     return s->reader && strcmp(s->files[s->at], "-") == 0 && cli_stdin_is_idle();

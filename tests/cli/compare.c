@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* compare.c - checks what a command printed, for tests/cli/run.sh. Without dependencies, so that the tests need nothing but a shell.
+/* compare.c - checks what a command printed, for tests/cli/run.sh. Without dependencies, so that
+ * the tests need nothing but a shell.
  *
  *     compare exact EXPECTED ACTUAL     the same bytes
- *     compare glob EXPECTED ACTUAL      line by line; '*' stands for any text within a line, a line "..." for any number of lines
- *     compare near EXPECTED ACTUAL      the same words and numbers; numbers may differ by the tolerance that the first line of EXPECTED gives:
- *                                       "# absolute A relative R"; '*' stands for any run of non-blank characters; blanks separate only
- *     compare json FILE                 every line is one JSON value, strictly by RFC 8259 (no NaN, no trailing commas)
+ *     compare glob EXPECTED ACTUAL      line by line; '*' stands for any text within a line, a line
+ * "..." for any number of lines compare near EXPECTED ACTUAL      the same words and numbers;
+ * numbers may differ by the tolerance that the first line of EXPECTED gives:
+ *                                       "# absolute A relative R"; '*' stands for any run of
+ * non-blank characters; blanks separate only compare json FILE                 every line is one
+ * JSON value, strictly by RFC 8259 (no NaN, no trailing commas)
  *
  * Prints the first difference and exits with 1 if there is one. */
 #include <ctype.h>
@@ -113,7 +116,8 @@ static int compare_glob(char *expected, char *actual)
     int at = 0;
     if (glob_lines(el, ne, al, na, &at))
         return 1;
-    printf("expected line %d is not matched: %s\n", at + 1, at < ne ? el[at] : "(end of the output)");
+    printf("expected line %d is not matched: %s\n", at + 1,
+           at < ne ? el[at] : "(end of the output)");
     return 0;
 }
 
@@ -159,7 +163,8 @@ static int compare_near(char *expected, char *actual)
         if (we == NULL && wa == NULL)
             return 1;
         if (we == NULL || wa == NULL) {
-            printf("word %d: expected '%s', found '%s'\n", word, we ? e : "(end)", wa ? a : "(end)");
+            printf("word %d: expected '%s', found '%s'\n", word, we ? e : "(end)",
+                   wa ? a : "(end)");
             return 0;
         }
         if (is_number(e, &x) && is_number(a, &y)) {

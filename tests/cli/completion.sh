@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The scripts are accepted by their shells, where these are installed, and complete commands, options and choices.
 "$AIMNET" help --completion bash >bash.sh
 "$AIMNET" help --completion zsh >zsh.sh

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Several models: mean and standard deviation; identical members deviate by nothing, different ones do.
 cd "$MOLECULES" || exit 1
 run() { "$AIMNET" energy --json "$@" water.xyz | sed -E 's,-?[0-9]+[.][0-9]{5\,}(e-?[0-9]+)?,X,g'; }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Output that cannot be written is an error, in every command and every way of printing.
 [ -c /dev/full ] || exit 0
 for arguments in "energy $DATA/water.xyz" "energy --json $DATA/water.xyz" "help" "--version" "info" "inspect default" "help --man"; do

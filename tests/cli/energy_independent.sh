@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The same bits for every batch size, number of threads and order of files.
 cd "$MOLECULES" || exit 1
 set -- water.xyz caffeine.xyz acetate.xyz ibuprofen.xyz ammonium.xyz water_16.xyz methane.xyz

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # SIGINT: status 130, what was finished is printed, the file of -o keeps its old content, nothing else is left behind.
 echo old >out.xyz
 mkfifo in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Every output says which method and which parameters were used; options without effect are warnings.
 run() { "$AIMNET" energy --json "$@" 2>/dev/null | sed -E 's/.*("coulomb":\{[^}]*\}).*("warnings":.*)\}/\1 \2/'; }
 run "$DATA/water.xyz"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Everything that can be wrong with an input: one message with file and line, an error object in its place, all others computed.
 cp "$DATA"/* .
 mkdir folder

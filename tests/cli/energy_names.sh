@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Names with odd characters: JSON stays JSON, the terminal gets no control characters, files may begin with a dash.
 name=$(printf 'a"b\\\001\033[31m\377.xyz')
 cp "$DATA/water.xyz" "$name"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # -o writes extended XYZ that can be read again, only when everything is done, and never half of it.
 "$AIMNET" energy --json --forces --charges -o out.xyz "$DATA/bad_middle.xyz" >first 2>/dev/null
 echo "status $?"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A program that feeds structures through a pipe gets each answer before it sends the next.
 mkfifo in out
 "$AIMNET" energy --json - <in >out &

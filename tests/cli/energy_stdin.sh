@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # '-' is standard input, by content; a file and standard input mix; --format overrides.
 "$AIMNET" energy --json - <"$DATA/water.xyz" >a
 "$AIMNET" energy --json - <"$DATA/water.sdf" >b

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Every line of every table fits 80 columns.
 cd "$MOLECULES" || exit 1
 wide() {

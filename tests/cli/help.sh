@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Help of every command fits 80 columns and names every option once; commands that do not exist are absent.
 set -e
 for command in '' energy neighbors inspect info help; do

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What a model file contains, as text and as JSON.
 "$AIMNET" inspect default >text && head -n 3 text
 "$AIMNET" inspect --tensors default >tensors && grep -c 'afv' tensors

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The full list of pairs: sorted, zero-based, with shifts and distances for the positions as given; as table and as JSON.
 cp "$DATA/water.xyz" "$DATA/crystal.xyz" "$DATA/bad_middle.xyz" .
 "$AIMNET" neighbors --cutoff 5 --json water.xyz

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* peak.c - runs a command with its standard output thrown away and prints its largest resident memory in kilobytes. */
+/* peak.c - runs a command with its standard output thrown away and prints its largest resident
+ * memory in kilobytes. */
 #define _DEFAULT_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

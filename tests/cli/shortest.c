@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* shortest.c - the command's decimals read back to the same double, and are not longer than what printf and strtod find by trial. */
+/* shortest.c - the command's decimals read back to the same double, and are not longer than what
+ * printf and strtod find by trial. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>

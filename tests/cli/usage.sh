@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Mistakes in the arguments: one line that names the option, the value and what was expected; status 2; nothing on standard output.
 try() {
     "$AIMNET" "$@" 2>&1
