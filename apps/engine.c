@@ -14,9 +14,6 @@
 #include "json.h"
 
 #define AT(member) .offset = offsetof(cli_engine_options, member)
-#define NOT_YET_EWALD                                                                              \
-    "Ewald and PME sums are not part of this version; use --coulomb dsf, or simple without "       \
-    "periodicity"
 
 const cli_arg cli_engine_args[] = {
     {.name = "model",
@@ -71,9 +68,10 @@ const cli_arg cli_engine_args[] = {
      .kind = CLI_CHOICE,
      .meta = "METHOD",
      AT(coulomb),
-     .choices = "simple|dsf",
-     .hint = NOT_YET_EWALD,
-     .help = "long-range Coulomb: simple (all pairs; default) or dsf (damped and shifted)"},
+     .choices = "simple|dsf|ewald",
+     .hint = "PME sums are not part of this version; use ewald or dsf",
+     .help = "long-range Coulomb: simple (all pairs; default), dsf (damped and shifted) or ewald "
+             "(crystals)"},
     {.name = "coulomb-cutoff",
      .kind = CLI_REAL,
      .meta = "R",
@@ -87,7 +85,13 @@ const cli_arg cli_engine_args[] = {
      AT(dsf_alpha),
      .max = INFINITY,
      .help = "damping of dsf, 1/Angstrom (default 0.2)"},
-    {.name = "ewald-accuracy", .kind = CLI_REAL, .meta = "X", .refused = NOT_YET_EWALD},
+    {.name = "ewald-accuracy",
+     .kind = CLI_REAL,
+     .meta = "X",
+     AT(ewald_accuracy),
+     .max = 0.5,
+     .above_min = 1,
+     .help = "relative accuracy of ewald (default 1e-8)"},
     {.name = "d3-cutoff",
      .kind = CLI_REAL,
      .meta = "R",
@@ -137,7 +141,9 @@ static void fill_options(const cli_engine_options *o, cli_engine *e)
     a->device = o->device.given && o->device.value == 1 ? "auto" : "cpu";
     a->precision = o->precision.value == 1 ? AIMNET_DOUBLE : AIMNET_SINGLE;
     a->threads = (int)o->threads.value;
-    a->coulomb = o->coulomb.value == 1 ? AIMNET_COULOMB_DSF : AIMNET_COULOMB_SIMPLE;
+    a->coulomb = (aimnet_coulomb)o->coulomb.value; /* the choices stand in the order of the enum */
+    if (o->ewald_accuracy.given)
+        a->ewald_accuracy = o->ewald_accuracy.value;
     if (o->lr_cutoff.given)
         a->coulomb_cutoff = a->d3_cutoff = o->lr_cutoff.value;
     if (o->coulomb_cutoff.given)
@@ -173,7 +179,10 @@ static void note_options_without_effect(const cli_engine_options *o, cli_engine 
     static const char no_dispersion[] = "no dispersion energy is added to this model";
     const int has_coulomb = aimnet_calc_has_external_coulomb(e->calc);
     const int has_dispersion = aimnet_calc_has_external_dftd3(e->calc);
-    const int dsf = has_coulomb && aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_DSF;
+    const aimnet_coulomb method = aimnet_calc_coulomb_method(e->calc);
+    const int dsf = has_coulomb && method == AIMNET_COULOMB_DSF;
+    if (!has_coulomb || method != AIMNET_COULOMB_EWALD)
+        note_if(e, o->ewald_accuracy.given, "--ewald-accuracy", "no Ewald sum is in use");
     if (!has_coulomb && o->coulomb.value == 0) /* otherwise the library says so */
         note_if(e, o->coulomb.given, "--coulomb", no_coulomb);
     if (!dsf) {
@@ -247,6 +256,11 @@ static const char *model_name(const cli_engine *e, int i)
     return aimnet_model_get_info(e->models[i], &info) == AIMNET_OK ? info.name : "?";
 }
 
+static double ewald_accuracy(const cli_engine *e)
+{
+    return e->options.ewald_accuracy > 0 ? e->options.ewald_accuracy : 1e-8;
+}
+
 /* Prints ", text" or a new line before it when it no longer fits. */
 static void headline_part(const char *text, int *column)
 {
@@ -279,6 +293,8 @@ void cli_engine_headline(const cli_engine *e)
     if (coulomb && aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_DSF)
         snprintf(text, sizeof text, "Coulomb dsf within %g A (alpha %g/A)",
                  aimnet_calc_coulomb_cutoff(e->calc), e->options.dsf_alpha);
+    else if (coulomb && aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_EWALD)
+        snprintf(text, sizeof text, "Coulomb ewald (accuracy %g)", ewald_accuracy(e));
     else if (coulomb)
         snprintf(text, sizeof text, "Coulomb simple");
     else
@@ -324,6 +340,10 @@ void cli_engine_json_coulomb(const cli_engine *e, const aimnet_result *result)
         cli_json_real(chosen ? aimnet_calc_coulomb_cutoff(e->calc) : 15.0);
         cli_json_key("alpha");
         cli_json_real(chosen ? e->options.dsf_alpha : 0.2);
+    } else if (result->coulomb_method == AIMNET_COULOMB_EWALD) {
+        cli_json_text("ewald");
+        cli_json_key("accuracy");
+        cli_json_real(ewald_accuracy(e));
     } else {
         cli_json_text("simple");
     }

@@ -13,7 +13,7 @@ typedef struct cli_engine_options {
     cli_real charge;
     cli_int mult;
     cli_int coulomb;
-    cli_real coulomb_cutoff, dsf_alpha, d3_cutoff, d3_smoothing, lr_cutoff;
+    cli_real coulomb_cutoff, dsf_alpha, ewald_accuracy, d3_cutoff, d3_smoothing, lr_cutoff;
     int no_coulomb, no_dispersion, mixed_families;
     cli_int batch_atoms;
 } cli_engine_options;
