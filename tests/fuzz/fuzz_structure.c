@@ -19,7 +19,7 @@
 #include "io/reader.h"
 #include "io/xyz_write.h"
 
-enum { MAX_FRAMES = 64, MEMORY_FACTOR = 64, MEMORY_BASE = 1 << 20 };
+enum { MAX_FRAMES = 64, MEMORY_FACTOR = 64, PACKED_FACTOR = 8192, MEMORY_BASE = 1 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -163,10 +163,11 @@ static void run_comment(const aim_alloc *alloc, const uint8_t *data, size_t size
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const formats[] = {NULL, "xyz", "sdf", "pdb"};
-    budget b = {.limit = MEMORY_BASE + MEMORY_FACTOR * size};
-    const aim_alloc alloc = {limited_alloc, limited_free, &b};
     if (size == 0)
         return 0;
+    const int packed = size > 2 && data[1] == 0x1F && data[2] == 0x8B;
+    budget b = {.limit = MEMORY_BASE + (packed ? PACKED_FACTOR : MEMORY_FACTOR) * size};
+    const aim_alloc alloc = {limited_alloc, limited_free, &b};
     const int choice = data[0] % 5;
     if (choice == 4)
         run_comment(&alloc, data + 1, size - 1);
