@@ -102,14 +102,35 @@ static void find_lowest(const d3 *c)
     }
 }
 
+/* One reference of atom i whose weight is not dropped altogether. */
+typedef struct own_ref {
+    const double *c6; /* [n_refs] of the table */
+    double s, w, dw;
+} own_ref;
+
+static int own_refs(const d3 *c, int32_t i, own_ref own[AIM_D3_MAX_REF])
+{
+    const aim_d3_table *t = c->table;
+    const int z = c->rows.io->batch->numbers[i];
+    const int64_t me = c->rows.slot[i];
+    int n = 0;
+    for (int a = 0; a < n_refs(t, z); a++)
+        if (!(c->s[a][me] < t->weight_floor))
+            own[n++] = (own_ref){.c6 = t->c6 + (size_t)(t->first[z] + a) * (size_t)t->n_refs,
+                                 .s = c->s[a][me],
+                                 .w = c->w[a][me],
+                                 .dw = c->dw[a][me]};
+    return n;
+}
+
 /* What atom i contributes to its interaction with the neighbours of one group. */
-static void make_block(const d3 *c, int32_t i, const aim_rows_span *span, aim_d3_block *block)
+static void make_block(const d3 *c, int32_t i, const own_ref *own, int n_own,
+                       const aim_rows_span *span, aim_d3_block *block)
 {
     const aim_rows *r = &c->rows;
     const aim_d3_table *t = c->table;
     const int zi = r->io->batch->numbers[i],
               group = r->first[r->io->batch->system[i]] + span->group, zj = r->group[group].key;
-    const int64_t me = r->slot[i];
     const double *lowest = c->lowest + (size_t)group * (size_t)c->max_ref;
     block->begin = span->begin;
     block->end = span->end;
@@ -118,20 +139,16 @@ static void make_block(const d3 *c, int32_t i, const aim_rows_span *span, aim_d3
         if (lowest[b] == INFINITY)
             continue;
         double g = 0.0, dg = 0.0;
-        for (int a = 0; a < n_refs(t, zi); a++) {
-            const double s = c->s[a][me],
-                         c6 = t->c6[(size_t)(t->first[zi] + a) * (size_t)t->n_refs +
-                                    (size_t)(t->first[zj] + b)];
-            if (s < t->weight_floor)
-                continue;
-            g += c->w[a][me] * c6;
-            dg += c->dw[a][me] * c6;
-            if (s + lowest[b] < t->weight_floor)
+        for (const own_ref *a = own; a < own + n_own; a++) {
+            const double c6 = a->c6[t->first[zj] + b];
+            g += a->w * c6;
+            dg += a->dw * c6;
+            if (a->s + lowest[b] < t->weight_floor)
                 block->drop[block->n_drop++] = (aim_d3_drop){.w_prop = b,
                                                              .s_prop = c->max_ref + b,
-                                                             .limit = t->weight_floor - s,
-                                                             .w = c->w[a][me],
-                                                             .dw = c->dw[a][me],
+                                                             .limit = t->weight_floor - a->s,
+                                                             .w = a->w,
+                                                             .dw = a->dw,
                                                              .c6 = c6};
         }
         block->ref[block->n_ref] = b;
@@ -160,8 +177,10 @@ static void energy_atom(void *ctx, int32_t i, int worker)
     }
     const int n = aim_rows_get(r, i, worker, property, 2 * c->max_ref, &row, span);
     aim_d3_block *block = c->block + (size_t)worker * (size_t)r->max_groups;
+    own_ref own[AIM_D3_MAX_REF];
+    const int n_own = own_refs(c, i, own);
     for (int k = 0; k < n; k++)
-        make_block(c, i, span + k, block + k);
+        make_block(c, i, own, n_own, span + k, block + k);
     r->kernels->d3_energy(&row, block, n, &c->range, &sum);
     c->c[r->slot[i]] = -sum.s[0];
     aim_rows_add(r, i, &sum, -0.5 * AIM_HARTREE, -AIM_HARTREE * AIM_BOHR_INV, 0.5 * AIM_HARTREE);
