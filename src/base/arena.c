@@ -10,6 +10,7 @@
 #include "base/arena.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define AIM_ASAN 1
@@ -64,6 +65,14 @@ void *aim_take(aim_arena *a, const char *name, size_t count, size_t size)
         return NULL;
     ASAN_UNPOISON_MEMORY_REGION(a->base + start, count * size);
     return a->base + start;
+}
+
+void *aim_take0(aim_arena *a, const char *name, size_t count, size_t size)
+{
+    void *slot = aim_take(a, name, count, size);
+    if (slot)
+        memset(slot, 0, count * size);
+    return slot;
 }
 
 aim_status aim_arena_reserve(aim_arena *a, const aim_alloc *alloc, size_t bytes, const char *what)

@@ -27,6 +27,8 @@ typedef struct aim_arena {
 
 /* count * size bytes; the contents are not cleared. NULL while measuring or on overflow. */
 void *aim_take(aim_arena *a, const char *name, size_t count, size_t size);
+/* The same, cleared. */
+void *aim_take0(aim_arena *a, const char *name, size_t count, size_t size);
 /* Makes at least `bytes` available and empties the arena (used = 0). Keeps a larger block: no
  * allocation when it is big enough. */
 AIM_NODISCARD aim_status aim_arena_reserve(aim_arena *a, const aim_alloc *alloc, size_t bytes,

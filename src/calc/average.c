@@ -15,7 +15,7 @@ static void place(aim_average *a, aim_arena *arena, size_t n, size_t systems)
                 {&a->grad_m2, 3 * n},    {&a->q, n},               {&a->q_m2, n},                {&a->spin, n},
                 {&a->strain, 9 * systems}};
     for (size_t k = 0; k < sizeof list / sizeof *list; k++)
-        *list[k].array = aim_take(arena, "average", list[k].count, sizeof(double));
+        *list[k].array = aim_take0(arena, "average", list[k].count, sizeof(double));
 }
 
 size_t aim_average_bytes(size_t n_atoms, size_t n_systems)
@@ -31,7 +31,6 @@ aim_status aim_average_start(aim_average *a, const aim_alloc *alloc, const aim_b
     const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems, bytes = aim_average_bytes(n, systems);
     AIM_TRY(aim_arena_reserve(&a->arena, alloc, bytes, "results"));
     place(a, &a->arena, n, systems);
-    memset(a->arena.base, 0, bytes);
     return AIMNET_OK;
 }
 

@@ -4,7 +4,6 @@
  * Per batch and member: lists -> network forward -> outputs and external terms (which leave dE/dq) -> network backward -> average. Batches hold
  * either periodic or non-periodic structures, because `simple` Coulomb means different things for the two. */
 #include <math.h>
-#include <string.h>
 
 #include "calc/average.h"
 #include "calc/results.h"
@@ -111,7 +110,6 @@ static aim_status reserve(aim_calc *c, const aim_member *member, int want_grad)
     aim_values_layout(c, member->model, b, &measure, &c->values);
     AIM_TRY(aim_arena_reserve(&c->values.arena, &c->alloc, measure.used, "output values"));
     aim_values_layout(c, member->model, b, &c->values.arena, &c->values);
-    memset(c->values.arena.base, 0, c->values.arena.used);
     return AIMNET_OK;
 }
 

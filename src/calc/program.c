@@ -19,18 +19,18 @@ void aim_values_layout(const aim_calc *c, const aim_model *m, const aim_batch *b
     (void)c;
     const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
     for (int s = AIM_SLOT_FIRST_FREE; s < m->n_slots; s++) {
-        v->slot[s] = aim_take(arena, m->slot[s].key, slot_size(m, b, s), sizeof(double));
-        v->adjoint[s] = m->slot[s].kind == AIM_VALUE_ATOM ? aim_take(arena, "adjoint", slot_size(m, b, s), sizeof(double)) : NULL;
+        v->slot[s] = aim_take0(arena, m->slot[s].key, slot_size(m, b, s), sizeof(double));
+        v->adjoint[s] = m->slot[s].kind == AIM_VALUE_ATOM ? aim_take0(arena, "adjoint", slot_size(m, b, s), sizeof(double)) : NULL;
     }
-    v->q = aim_take(arena, "q", n, sizeof(double));
-    v->spin = aim_take(arena, "spin", n, sizeof(double));
-    v->gq = aim_take(arena, "gq", n, sizeof(double));
-    v->gspin = aim_take(arena, "gspin", n, sizeof(double));
-    v->grad = aim_take(arena, "grad", 3 * n, sizeof(double));
-    v->strain = aim_take(arena, "strain", 9 * systems, sizeof(double));
-    v->coulomb = aim_take(arena, "coulomb", systems, sizeof(double));
-    v->dispersion = aim_take(arena, "dispersion", systems, sizeof(double));
-    v->scrap = aim_take(arena, "scrap", systems, sizeof(double));
+    v->q = aim_take0(arena, "q", n, sizeof(double));
+    v->spin = aim_take0(arena, "spin", n, sizeof(double));
+    v->gq = aim_take0(arena, "gq", n, sizeof(double));
+    v->gspin = aim_take0(arena, "gspin", n, sizeof(double));
+    v->grad = aim_take0(arena, "grad", 3 * n, sizeof(double));
+    v->strain = aim_take0(arena, "strain", 9 * systems, sizeof(double));
+    v->coulomb = aim_take0(arena, "coulomb", systems, sizeof(double));
+    v->dispersion = aim_take0(arena, "dispersion", systems, sizeof(double));
+    v->scrap = aim_take0(arena, "scrap", systems, sizeof(double));
     v->slot[AIM_SLOT_CHARGES] = v->q;
     v->slot[AIM_SLOT_SPIN_CHARGES] = v->spin;
 }

@@ -102,6 +102,22 @@ static void taking_too_much_is_an_overflow_and_gives_null(void **state)
     aim_arena_free(&arena, &alloc);
 }
 
+static void a_cleared_slot_is_zero(void **state)
+{
+    (void)state;
+    fail_alloc f;
+    fail_alloc_init(&f, 0, 0);
+    aim_arena arena = {0};
+    assert_int_equal(aim_arena_reserve(&arena, &f.hooks, 1000, "test"), AIMNET_OK);
+    const unsigned char *x = aim_take0(&arena, "x", 100, 2);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(x[i], 0);
+    aim_arena_free(&arena, &f.hooks);
+    aim_arena measure = {0};
+    assert_null(aim_take0(&measure, "x", 100, 2));
+    fail_alloc_assert_clean(&f);
+}
+
 static void impossible_sizes_overflow_while_measuring(void **state)
 {
     (void)state;
@@ -162,6 +178,7 @@ int main(void)
         cmocka_unit_test(slots_are_aligned_and_do_not_overlap),
         cmocka_unit_test(a_reserve_that_fits_allocates_nothing),
         cmocka_unit_test(taking_too_much_is_an_overflow_and_gives_null),
+        cmocka_unit_test(a_cleared_slot_is_zero),
         cmocka_unit_test(impossible_sizes_overflow_while_measuring),
         cmocka_unit_test(a_refused_block_leaves_an_empty_arena),
         cmocka_unit_test(memory_outside_the_slots_is_poisoned_in_sanitizer_builds),
