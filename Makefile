@@ -61,7 +61,7 @@ valgrind: release
 	tools/valgrind.sh build/release
 
 bench: release
-	bench/run.sh build/release
+	bench/run build/release
 
 fuzz: | build
 	$(call build,fuzz)
