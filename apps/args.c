@@ -148,12 +148,12 @@ static int parse_real(const cli_arg *arg, const char *text, double *value)
     }
     const int low = *value < arg->min || (arg->above_min && *value <= arg->min);
     if (arg->min < arg->max && (low || *value > arg->max)) {
+        const char *relation = arg->above_min ? "above" : "of at least";
         if (isinf(arg->max))
-            cli_error("--%s %s: expected a number %s %g", arg->name, text,
-                      arg->above_min ? "above" : "of at least", arg->min);
+            cli_error("--%s %s: expected a number %s %g", arg->name, text, relation, arg->min);
         else
-            cli_error("--%s %s: expected a number from %g to %g%s", arg->name, text, arg->min,
-                      arg->max, arg->above_min ? " (without the first)" : "");
+            cli_error("--%s %s: expected a number %s %g and at most %g", arg->name, text, relation,
+                      arg->min, arg->max);
         return 0;
     }
     return 1;

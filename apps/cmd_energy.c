@@ -15,7 +15,8 @@
 #include "energy.h"
 #include "progress.h"
 
-enum { BATCH_ATOMS = 4096, BATCH_ITEMS = 512 };
+/* Atoms per batch: enough work for every thread; more would only take memory. */
+enum { ATOMS_PER_THREAD = 512, BATCH_MIN = 1024, BATCH_MAX = 16384, BATCH_ITEMS = 1024 };
 
 #define AT(member) .offset = offsetof(energy_options, member)
 static const cli_arg quantity_args[] = {
@@ -274,10 +275,19 @@ static int evaluate(energy_context *c, workspace *w, int n_records, int n, aimne
     return 1;
 }
 
+static int64_t batch_limit(const cli_engine_options *o)
+{
+    const int64_t threads = o->threads.given ? o->threads.value : aimnet_build().processors;
+    const int64_t atoms = ATOMS_PER_THREAD * threads;
+    if (o->batch_atoms.given)
+        return o->batch_atoms.value;
+    return atoms < BATCH_MIN ? BATCH_MIN : atoms > BATCH_MAX ? BATCH_MAX : atoms;
+}
+
 /* All batches; returns an exit status. */
 static int run_batches(energy_context *c, cli_stream *stream, aimnet_writer *writer)
 {
-    const cli_int limit = c->options->engine.batch_atoms;
+    const int64_t limit = batch_limit(&c->options->engine);
     cli_batch batch = {0};
     workspace w = {0};
     cli_progress progress;
@@ -285,7 +295,7 @@ static int run_batches(energy_context *c, cli_stream *stream, aimnet_writer *wri
     cli_progress_start(&progress, c->options->quiet);
     while (status == CLI_OK) {
         int n = -1;
-        if (cli_batch_read(&batch, stream, limit.given ? limit.value : BATCH_ATOMS, BATCH_ITEMS))
+        if (cli_batch_read(&batch, stream, limit, BATCH_ITEMS))
             n = prepare(c, &w, &batch);
         if (cli_interrupted()) {
             status = CLI_INTERRUPTED;

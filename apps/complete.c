@@ -121,7 +121,9 @@ static void zsh(void)
              "in\n");
     for (int i = 0; i < cli_command_count(); i++)
         zsh_command(cli_command_at(i));
-    cli_puts("    esac\n}\ncompdef _aimnet aimnet\n");
+    cli_puts("    esac\n}\n"
+             "if [ \"$funcstack[1]\" = _aimnet ]; then _aimnet \"$@\"; else compdef _aimnet "
+             "aimnet; fi\n");
 }
 
 static void fish_text(const char *text)

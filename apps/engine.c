@@ -49,8 +49,8 @@ const cli_arg cli_engine_args[] = {
      AT(batch_atoms),
      .min = 1,
      .max = 1e9,
-     .help = "most atoms evaluated together, at least one structure (default 4096); results do not "
-             "depend on it"},
+     .help = "most atoms evaluated together, at least one structure (default 512 per thread, from "
+             "1024 to 16384); results do not depend on it"},
     {.name = "charge",
      .letter = 'c',
      .kind = CLI_REAL,

@@ -7,3 +7,16 @@ foreach(name IN ITEMS args cmd_energy cmd_help cmd_info cmd_inspect cmd_neighbor
 endforeach()
 
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/../docs/man/aimnet.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+
+# Completion scripts are what the built command prints.
+if(NOT CMAKE_CROSSCOMPILING)
+    foreach(script IN ITEMS "bash|bash-completion/completions/aimnet" "zsh|zsh/site-functions/_aimnet"
+            "fish|fish/vendor_completions.d/aimnet.fish")
+        string(REGEX MATCH "^([a-z]+)[|](.*)/([^/]+)$" _ "${script}")
+        install(CODE "
+            set(folder \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/${CMAKE_MATCH_2}\")
+            file(MAKE_DIRECTORY \"\${folder}\")
+            execute_process(COMMAND \"$<TARGET_FILE:aimnet_command>\" help --completion ${CMAKE_MATCH_1}
+                            OUTPUT_FILE \"\${folder}/${CMAKE_MATCH_3}\")")
+    endforeach()
+endif()
