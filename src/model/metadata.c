@@ -71,7 +71,7 @@ static aim_status read_text(const aim_builder *b, const char *name, aim_slice *t
 
 static aim_status copy_text(const aim_builder *b, const char *name, char **copy)
 {
-    aim_slice text;
+    aim_slice text = {"", 0};
     AIM_TRY(read_text(b, name, &text));
     AIM_TRY(aim_new(&b->m->alloc, text.size + 1, 1, name, copy));
     memcpy(*copy, text.text, text.size);
@@ -83,7 +83,7 @@ static aim_status read_coulomb(aim_builder *b)
 {
     static const char *const modes[] = {"none", "sr_embedded",
                                         "full_embedded"}; /* in the order of aimnet_coulomb_mode */
-    aim_slice mode, envelope;
+    aim_slice mode = {"", 0}, envelope = {"", 0};
     aim_model *m = b->m;
     if (field(b, "coulomb_mode") == AIM_NO_REF &&
         aim_pickle_get(&b->pt.pickle, b->pt.metadata, "coulomb_mode") != AIM_NO_REF)

@@ -3,6 +3,8 @@
  * what is refused, by name and place. */
 #include "model_file.h"
 
+#include <stdio.h>
+
 #include "aimnet_model.h"
 #include "model/yaml.h"
 

@@ -4,6 +4,7 @@
 #include "model_file.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "aimnet_model.h"
 #include "model/model.h"

@@ -3,6 +3,7 @@
  * message or gives the very same model. And what inspection says, and failing allocations. */
 #include "model_file.h"
 
+#include <stdio.h>
 #include <jansson.h>
 
 #include "aimnet_model.h"

@@ -4,6 +4,7 @@
 #include "torch_writer.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "io/pickle.h"
 

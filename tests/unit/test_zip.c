@@ -3,6 +3,8 @@
  * write, and what must be refused. */
 #include "torch_writer.h"
 
+#include <stdio.h>
+
 #include "io/zip.h"
 
 static aim_alloc heap(void)
