@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* place.c - decides how every system is searched and puts its atoms in search order.
  *
- * All-pairs search (one cell): small systems, and those whose grid would have one cell. Everything else is sorted into a grid whose
- * cells are about as wide as the cutoff (narrower when dense), periodic directions being cut into whole cells of the frame
- * of lattice.h, the others from the lowest to the highest atom. A grid with more cells than atoms is hashed, so that memory and
+ * All-pairs search (one cell): molecules up to nb_threshold atoms, and wherever an estimate of the work finds it faster. Everything else is
+ * sorted into a grid whose cells are as wide as the cutoff, half or a third of it, periodic directions being cut into whole
+ * cells of the frame of lattice.h, the others from the lowest to the highest atom. A grid with more cells than atoms is hashed, so that memory and
  * time are O(atoms) for any shape: one molecule in a huge box, or two molecules a kilometre apart.
  *
  * Rounding. The positions as given decide (aim_exact_distance2), the search only proposes; so `slack` bounds by how much a
@@ -18,9 +18,12 @@
 
 static const double MAX_COORDINATE = 1e9; /* Angstrom; distances beyond keep fewer than 6 decimals */
 static const double MAX_SHIFT = 1 << 28;  /* cells between an atom and the origin: shifts fit in 32 bits */
-enum { ATOMS_PER_TASK = 2048, SMALL_PERIODIC = 24, MAX_CELLS_PER_AXIS = 1 << 20 };
-/* Cells are halved, then cut in three, where they would hold more atoms than this. */
-enum { DENSE = 40, VERY_DENSE = 400 };
+enum { ATOMS_PER_TASK = 2048, MAX_CELLS_PER_AXIS = 1 << 20 };
+
+/* Relative times of the search, measured: the distance of an atom to a candidate, sorting a candidate of a group, visiting an atom, and visiting a
+ * stretch of cells for a group. */
+static const double COST_FILTER = 1.0, COST_SORT = 16.0, COST_VISIT = 6.0, COST_STRETCH = 60.0;
+static const double PI = 3.14159265358979323846;
 
 typedef struct extent {
     double low[3], high[3], largest; /* Angstrom; largest |component| */
@@ -145,8 +148,51 @@ static void set_one_cell(aim_nlist_plan *p)
     p->n_cells = 1;
     for (int d = 0; d < 3; d++) {
         p->n[d] = 1;
+        p->low[d] = 0.0;
+        p->scale[d] = 1.0;
         p->reach[d] = p->lattice.periodic[d] ? (int32_t)ceil(p->range / p->lattice.height[d] + 1e-6) : 0;
     }
+}
+
+/* Expected time of a search with the cells of the plan, for atoms spread evenly over the volume. */
+static double cost_of(const aim_nlist_plan *p, const extent *e)
+{
+    const double r = p->range, n = p->count;
+    double visited = n, edge = 1.0, stretches = 1.0;
+    for (int d = 0; d < 3; d++) {
+        const double cells = p->n[d], seen = 2.0 * p->reach[d] + 1.0;
+        const double length = (e->high[d] - e->low[d]) * p->lattice.height[d];
+        visited *= p->lattice.periodic[d] ? seen / cells : fmin(seen, cells) / cells;
+        edge *= fmax(length, 1e-3 * r) / cells;
+        stretches *= d < 2 ? seen : 1.0 + floor(seen / cells);
+    }
+    const double volume = edge * (double)p->n_cells, density = n / volume;
+    edge = cbrt(edge);
+    const double groups = fmin(n, fmax((double)p->n_cells, ceil(n / AIM_GROUP_ATOMS)));
+    const double near = edge * edge * edge + 6.0 * edge * edge * r + 3.0 * PI * edge * r * r + 4.0 / 3.0 * PI * r * r * r;
+    const double candidates = fmin(visited, density * near);
+    return groups * (stretches * COST_STRETCH + visited * COST_VISIT + candidates * COST_SORT) + n * candidates * COST_FILTER;
+}
+
+/* The fastest of one cell and cells as wide as the range, half of it and a third of it. */
+static void choose_grid(aim_nlist_plan *p, const extent *e, aim_nlist_algorithm algorithm)
+{
+    set_one_cell(p);
+    double best = algorithm == AIM_CELL_LIST ? INFINITY : cost_of(p, e);
+    int parts = 0;
+    for (int k = 1; k <= 3; k++) {
+        set_grid(p, e, p->range / k);
+        const double cost = cost_of(p, e);
+        if (cost < best) {
+            best = cost;
+            parts = k;
+        }
+    }
+    if (parts > 0)
+        set_grid(p, e, p->range / parts);
+    p->grid = parts > 0 && (p->n_cells > 1 || algorithm == AIM_CELL_LIST);
+    if (!p->grid)
+        set_one_cell(p);
 }
 
 static void choose_buckets(aim_nlist_plan *p)
@@ -179,21 +225,14 @@ static aim_status plan_system(aim_nlist *n, int32_t s, int nb_threshold, aim_nli
         cutoff = fmin(cutoff, 8.0 * e.largest + 1.0);
     AIM_TRY(set_slack(p, cell, cutoff, &e, s));
     n->any_periodic |= p->lattice.any;
-    set_one_cell(p);
-    const int small = p->count <= (p->lattice.any ? SMALL_PERIODIC : nb_threshold);
-    if (algorithm == AIM_ALL_PAIRS || (algorithm == AIM_ANY && small))
-        return AIMNET_OK;
-    if (p->lattice.any)
-        fraction_extent(p, b->coord, &e);
-    set_grid(p, &e, p->range);
-    const double per_cell = (double)p->count / (double)p->n_cells;
-    if (per_cell > DENSE)
-        set_grid(p, &e, p->range / (per_cell > VERY_DENSE ? 3.0 : 2.0));
-    if (p->n_cells == 1 && algorithm == AIM_ANY) {
+    if (algorithm == AIM_ALL_PAIRS || (algorithm == AIM_ANY && !p->lattice.any && p->count <= nb_threshold)) {
         set_one_cell(p);
         return AIMNET_OK;
     }
-    p->grid = n->any_grid = 1;
+    if (p->lattice.any)
+        fraction_extent(p, b->coord, &e);
+    choose_grid(p, &e, algorithm);
+    n->any_grid |= p->grid;
     choose_buckets(p);
     return AIMNET_OK;
 }
