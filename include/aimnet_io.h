@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* aimnet_io.h - structure files: streams of frames in, frames with results out. Units and conventions as in aimnet.h.
+/* aimnet_io.h - structure files: streams of frames in, frames with results out. Units and
+ * conventions as in aimnet.h.
  *
- * Readers are streams: a file larger than memory is read frame by frame. A malformed frame is an error for that frame; where the
- * format lets the reader find the start of the next frame, reading goes on there. Files are untrusted: sizes are checked before use. */
+ * Readers are streams: a file larger than memory is read frame by frame. A malformed frame is an
+ * error for that frame; where the format lets the reader find the start of the next frame, reading
+ * goes on there. Files are untrusted: sizes are checked before use. */
 #ifndef AIMNET_IO_H
 #define AIMNET_IO_H
 
@@ -12,34 +14,39 @@
 extern "C" {
 #endif
 
-/* One structure as a file gave it. Everything belongs to the frame and lives until it is read into again or freed. */
+/* One structure as a file gave it. Everything belongs to the frame and lives until it is read into
+ * again or freed. */
 typedef struct aimnet_frame {
     int32_t n_atoms;
-    int32_t *numbers;          /* [n_atoms] 1..118 */
-    double *coord;             /* [n_atoms][3] Angstrom */
+    int32_t *numbers; /* [n_atoms] 1..118 */
+    double *coord;    /* [n_atoms][3] Angstrom */
     int has_cell;
-    double cell[9];            /* row vectors */
+    double cell[9]; /* row vectors */
     int pbc[3];
-    int has_charge, has_mult;  /* whether the file gave them */
-    double charge, mult;       /* defaults 0 and 1 */
-    char *title;               /* comment line or title as written, without the newline; never NULL after a successful read */
-    char *warnings;            /* what deserves attention in this frame, lines separated by '\n', or ""; as long-lived as title */
-    int64_t index;             /* zero-based number of the frame in its file */
-    int64_t line;              /* line on which it starts, one-based */
-    void *priv;                /* of the reader */
+    int has_charge, has_mult; /* whether the file gave them */
+    double charge, mult;      /* defaults 0 and 1 */
+    /* comment line or title as written, without the newline; never NULL after a successful read */
+    char *title;
+    /* what deserves attention in this frame, lines separated by '\n', or ""; lives as title does */
+    char *warnings;
+    int64_t index; /* zero-based number of the frame in its file */
+    int64_t line;  /* line on which it starts, one-based */
+    void *priv;    /* of the reader */
 } aimnet_frame;
 
 typedef struct aimnet_reader aimnet_reader;
 
-/* Opens a structure file: "-" is standard input. format: NULL to detect by content and name, or "xyz", "sdf", "pdb".
- * Errors: FILE, FORMAT (nothing recognised), MEMORY. */
-AIMNET_API aimnet_status aimnet_reader_open(const char *path, const char *format, aimnet_reader **reader);
+/* Opens a structure file: "-" is standard input. format: NULL to detect by content and name, or
+ * "xyz", "sdf", "pdb". Errors: FILE, FORMAT (nothing recognised), MEMORY. */
+AIMNET_API aimnet_status aimnet_reader_open(const char *path, const char *format,
+                                            aimnet_reader **reader);
 /* The same over bytes in memory, which must stay valid. `name` is used in messages. */
-AIMNET_API aimnet_status aimnet_reader_open_memory(const void *bytes, size_t size, const char *name, const char *format,
-                                                   aimnet_reader **reader);
-/* Reads the next frame into *frame (zero-initialised or from an earlier read). OK; END after the last frame; FORMAT for a bad
- * frame with the message "NAME:LINE: what is wrong and what was expected": call again to go on with the next frame, END follows
- * if there is no way to resynchronise. */
+AIMNET_API aimnet_status aimnet_reader_open_memory(const void *bytes, size_t size, const char *name,
+                                                   const char *format, aimnet_reader **reader);
+/* Reads the next frame into *frame (zero-initialised or from an earlier read). OK; END after the
+ * last frame; FORMAT for a bad frame with the message "NAME:LINE: what is wrong and what was
+ * expected": call again to go on with the next frame, END follows if there is no way to
+ * resynchronise. */
 AIMNET_API aimnet_status aimnet_reader_next(aimnet_reader *reader, aimnet_frame *frame);
 /* Bytes consumed and total size (-1 for a pipe), for progress displays. */
 AIMNET_API void aimnet_reader_progress(const aimnet_reader *reader, int64_t *done, int64_t *total);
@@ -50,19 +57,24 @@ AIMNET_API void aimnet_frame_free(aimnet_frame *frame);
 AIMNET_API aimnet_system aimnet_frame_system(const aimnet_frame *frame);
 
 typedef struct aimnet_writer aimnet_writer;
-/* Extended XYZ with results: species, pos, and, where the result has them, forces and charges; energy, charge, mult, dipole,
- * stress in the comment line. The file is written under a temporary name beside `path` and renamed by aimnet_writer_close(). */
+/* Extended XYZ with results: species, pos, and, where the result has them, forces and charges;
+ * energy, charge, mult, dipole, stress in the comment line. The file is written under a temporary
+ * name beside `path` and renamed by aimnet_writer_close(). */
 AIMNET_API aimnet_status aimnet_writer_open(const char *path, aimnet_writer **writer);
-AIMNET_API aimnet_status aimnet_writer_frame(aimnet_writer *writer, const aimnet_frame *frame, const aimnet_result *result);
+AIMNET_API aimnet_status aimnet_writer_frame(aimnet_writer *writer, const aimnet_frame *frame,
+                                             const aimnet_result *result);
 /* commit 1: flush and rename into place; 0: discard. The writer is freed in every case. */
 AIMNET_API aimnet_status aimnet_writer_close(aimnet_writer *writer, int commit);
 
-/* Chemical symbol of an atomic number 1..118, else NULL; and back (any case; "D" and "T" are 1; numbers as text), 0 if unknown. */
+/* Chemical symbol of an atomic number 1..118, else NULL; and back (any case; "D" and "T" are 1;
+ * numbers as text), 0 if unknown. */
 AIMNET_API const char *aimnet_element_symbol(int number);
 AIMNET_API int aimnet_element_number(const char *symbol);
 AIMNET_API double aimnet_element_mass(int number); /* standard atomic weight, amu; 0 if unknown */
-/* Hill-order formula of a structure, for example "C8H10N4O2"; written into `text` and always terminated. */
-AIMNET_API aimnet_status aimnet_formula(const int32_t *numbers, int32_t n_atoms, char *text, size_t capacity);
+/* Hill-order formula of a structure, for example "C8H10N4O2"; written into `text` and always
+ * terminated. */
+AIMNET_API aimnet_status aimnet_formula(const int32_t *numbers, int32_t n_atoms, char *text,
+                                        size_t capacity);
 
 #ifdef __cplusplus
 }

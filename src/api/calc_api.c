@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* calc_api.c - the public functions of calculators: arguments are checked here, nothing is computed. */
+/* calc_api.c - the public functions of calculators: arguments are checked here, nothing is
+ * computed. */
 #include <math.h>
 #include <string.h>
 
@@ -8,42 +9,65 @@
 
 aimnet_options aimnet_options_default(void)
 {
-    return (aimnet_options){.struct_size = sizeof(aimnet_options), .device = "cpu", .precision = AIMNET_SINGLE, .nb_threshold = 120, .needs_coulomb = -1,
-                            .needs_dispersion = -1, .coulomb = AIMNET_COULOMB_SIMPLE, .coulomb_cutoff = 15.0, .dsf_alpha = 0.2, .d3_cutoff = 15.0,
+    return (aimnet_options){.struct_size = sizeof(aimnet_options),
+                            .device = "cpu",
+                            .precision = AIMNET_SINGLE,
+                            .nb_threshold = 120,
+                            .needs_coulomb = -1,
+                            .needs_dispersion = -1,
+                            .coulomb = AIMNET_COULOMB_SIMPLE,
+                            .coulomb_cutoff = 15.0,
+                            .dsf_alpha = 0.2,
+                            .d3_cutoff = 15.0,
                             .d3_smoothing = 0.2};
 }
 
-static int positive(double x) { return isfinite(x) && x > 0; }
+static int positive(double x)
+{
+    return isfinite(x) && x > 0;
+}
 
 static aim_status check_options(const aimnet_options *o)
 {
     if (o->struct_size < sizeof(aimnet_options))
-        return AIM_FAIL(AIMNET_ERR_ARG, "options.struct_size is %zu: start from aimnet_options_default()", o->struct_size);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "options.struct_size is %zu: start from aimnet_options_default()",
+                        o->struct_size);
     if (o->device && strcmp(o->device, "cpu") != 0 && strcmp(o->device, "auto") != 0)
-        return AIM_FAIL(AIMNET_ERR_DEVICE, "device '%s' is not part of this version: use 'cpu' or 'auto'", o->device);
+        return AIM_FAIL(AIMNET_ERR_DEVICE,
+                        "device '%s' is not part of this version: use 'cpu' or 'auto'", o->device);
     if (o->precision != AIMNET_SINGLE && o->precision != AIMNET_DOUBLE)
-        return AIM_FAIL(AIMNET_ERR_ARG, "precision %d: expected AIMNET_SINGLE or AIMNET_DOUBLE", (int)o->precision);
+        return AIM_FAIL(AIMNET_ERR_ARG, "precision %d: expected AIMNET_SINGLE or AIMNET_DOUBLE",
+                        (int)o->precision);
     if (o->threads < 0 || o->threads > 4096)
         return AIM_FAIL(AIMNET_ERR_ARG, "threads %d: expected 0 (all) to 4096", o->threads);
     if (o->coulomb < AIMNET_COULOMB_SIMPLE || o->coulomb > AIMNET_COULOMB_PME)
         return AIM_FAIL(AIMNET_ERR_ARG, "Coulomb method %d is unknown", (int)o->coulomb);
     if (o->coulomb == AIMNET_COULOMB_PME)
-        return AIM_FAIL(AIMNET_ERR_UNSUPPORTED, "PME is not part of this version: use Ewald or DSF");
+        return AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
+                        "PME is not part of this version: use Ewald or DSF");
     if (!(o->ewald_accuracy >= 0 && o->ewald_accuracy < 1))
-        return AIM_FAIL(AIMNET_ERR_ARG, "ewald_accuracy %g: expected 0 (the method's default) or a number below 1", o->ewald_accuracy);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "ewald_accuracy %g: expected 0 (the method's default) or a number below 1",
+                        o->ewald_accuracy);
     if (!positive(o->coulomb_cutoff))
-        return AIM_FAIL(AIMNET_ERR_ARG, "coulomb_cutoff %g A: expected a number above 0", o->coulomb_cutoff);
+        return AIM_FAIL(AIMNET_ERR_ARG, "coulomb_cutoff %g A: expected a number above 0",
+                        o->coulomb_cutoff);
     if (!isfinite(o->dsf_alpha) || o->dsf_alpha < 0)
         return AIM_FAIL(AIMNET_ERR_ARG, "dsf_alpha %g 1/A: expected 0 or more", o->dsf_alpha);
     if (!positive(o->d3_cutoff))
         return AIM_FAIL(AIMNET_ERR_ARG, "d3_cutoff %g A: expected a number above 0", o->d3_cutoff);
     if (!(o->d3_smoothing >= 0 && o->d3_smoothing <= 1))
-        return AIM_FAIL(AIMNET_ERR_ARG, "d3_smoothing %g: expected a fraction from 0 to 1", o->d3_smoothing);
+        return AIM_FAIL(AIMNET_ERR_ARG, "d3_smoothing %g: expected a fraction from 0 to 1",
+                        o->d3_smoothing);
     for (int k = 0; o->d3_params && k < 4; k++)
         if (!isfinite(o->d3_params[k]) || o->d3_params[k] < 0)
-            return AIM_FAIL(AIMNET_ERR_ARG, "d3_params[%d] is %g: expected a finite number of 0 or more", k, o->d3_params[k]);
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "d3_params[%d] is %g: expected a finite number of 0 or more", k,
+                            o->d3_params[k]);
     if (o->batch_atoms < 0)
-        return AIM_FAIL(AIMNET_ERR_ARG, "batch_atoms %lld: expected 0 or more", (long long)o->batch_atoms);
+        return AIM_FAIL(AIMNET_ERR_ARG, "batch_atoms %lld: expected 0 or more",
+                        (long long)o->batch_atoms);
     return AIMNET_OK;
 }
 
@@ -73,7 +97,8 @@ static aim_status build(aim_calc *c, aimnet_model *const *models, const double *
     return AIMNET_OK;
 }
 
-aimnet_status aimnet_calc_create(aimnet_model *const *models, int n_models, const aimnet_options *options, aimnet_calc **calc)
+aimnet_status aimnet_calc_create(aimnet_model *const *models, int n_models,
+                                 const aimnet_options *options, aimnet_calc **calc)
 {
     if (!calc)
         return AIM_FAIL(AIMNET_ERR_ARG, "calc is NULL: expected where to put the calculator");
@@ -116,7 +141,8 @@ void aimnet_calc_free(aimnet_calc *c)
     for (int k = 0; k < 3; k++)
         aim_pairs_free(pairs[k], &alloc);
     aim_d3_table_free(c->d3_table, &alloc);
-    aim_arena *arenas[] = {&c->net_arena, &c->scratch, &c->flat.arena, &c->values.arena, &c->average.arena};
+    aim_arena *arenas[] = {&c->net_arena, &c->scratch, &c->flat.arena, &c->values.arena,
+                           &c->average.arena};
     for (int k = 0; k < 5; k++)
         aim_arena_free(arenas[k], &alloc);
     aim_string_free(&c->warnings, &alloc);
@@ -126,7 +152,8 @@ void aimnet_calc_free(aimnet_calc *c)
     aim_free(&alloc, c);
 }
 
-static aim_status check_call(const aimnet_calc *calc, const aimnet_system *systems, int n, const void *out)
+static aim_status check_call(const aimnet_calc *calc, const aimnet_system *systems, int n,
+                             const void *out)
 {
     if (!calc)
         return AIM_FAIL(AIMNET_ERR_ARG, "the calculator is NULL");
@@ -135,24 +162,31 @@ static aim_status check_call(const aimnet_calc *calc, const aimnet_system *syste
     return AIMNET_OK;
 }
 
-aimnet_status aimnet_calc_eval(aimnet_calc *calc, const aimnet_system *systems, int n_systems, aimnet_result *results)
+aimnet_status aimnet_calc_eval(aimnet_calc *calc, const aimnet_system *systems, int n_systems,
+                               aimnet_result *results)
 {
     AIM_TRY(check_call(calc, systems, n_systems, results));
     return aim_calc_run(calc, systems, n_systems, results);
 }
 
-aimnet_status aimnet_calc_memory_estimate(aimnet_calc *calc, const aimnet_system *systems, int n_systems, int want_forces, size_t *bytes)
+aimnet_status aimnet_calc_memory_estimate(aimnet_calc *calc, const aimnet_system *systems,
+                                          int n_systems, int want_forces, size_t *bytes)
 {
     AIM_TRY(check_call(calc, systems, n_systems, bytes));
     return aim_calc_estimate(calc, systems, n_systems, want_forces, bytes);
 }
 
-int aimnet_calc_output_count(const aimnet_calc *calc) { return calc ? calc->n_extra : 0; }
+int aimnet_calc_output_count(const aimnet_calc *calc)
+{
+    return calc ? calc->n_extra : 0;
+}
 
-aimnet_status aimnet_calc_output_info(const aimnet_calc *calc, int index, const char **name, int *per_atom, int *width)
+aimnet_status aimnet_calc_output_info(const aimnet_calc *calc, int index, const char **name,
+                                      int *per_atom, int *width)
 {
     if (!calc || index < 0 || index >= calc->n_extra)
-        return AIM_FAIL(AIMNET_ERR_ARG, "output %d: the model has %d further outputs", index, aimnet_calc_output_count(calc));
+        return AIM_FAIL(AIMNET_ERR_ARG, "output %d: the model has %d further outputs", index,
+                        aimnet_calc_output_count(calc));
     const aim_extra *e = &calc->extra[index];
     if (name)
         *name = e->name;
@@ -163,17 +197,21 @@ aimnet_status aimnet_calc_output_info(const aimnet_calc *calc, int index, const 
     return AIMNET_OK;
 }
 
-aimnet_status aimnet_calc_output_get(const aimnet_calc *calc, int index, int system, double *values, size_t capacity)
+aimnet_status aimnet_calc_output_get(const aimnet_calc *calc, int index, int system, double *values,
+                                     size_t capacity)
 {
     const char *name = "";
     AIM_TRY(aimnet_calc_output_info(calc, index, &name, NULL, NULL));
     if (system < 0 || system >= calc->n_kept || !values)
-        return AIM_FAIL(AIMNET_ERR_ARG, "structure %d: the last evaluation had %d", system, calc->n_kept);
+        return AIM_FAIL(AIMNET_ERR_ARG, "structure %d: the last evaluation had %d", system,
+                        calc->n_kept);
     const aim_kept *kept = calc->kept + (size_t)system * (size_t)calc->n_extra + (size_t)index;
     if (kept->size == 0)
-        return AIM_FAIL(AIMNET_ERR_SYSTEM, "structure %d failed and has no output '%s'", system, name);
+        return AIM_FAIL(AIMNET_ERR_SYSTEM, "structure %d failed and has no output '%s'", system,
+                        name);
     if (capacity < kept->size)
-        return AIM_FAIL(AIMNET_ERR_OVERFLOW, "output '%s' has %zu values, the buffer %zu", name, kept->size, capacity);
+        return AIM_FAIL(AIMNET_ERR_OVERFLOW, "output '%s' has %zu values, the buffer %zu", name,
+                        kept->size, capacity);
     memcpy(values, calc->kept_values + kept->start, kept->size * sizeof *values);
     return AIMNET_OK;
 }
@@ -185,12 +223,28 @@ static int any(const aimnet_calc *c, int dispersion)
         found |= dispersion ? c->member[k].dispersion : c->member[k].coulomb;
     return found;
 }
-int aimnet_calc_has_external_coulomb(const aimnet_calc *calc) { return any(calc, 0); }
-int aimnet_calc_has_external_dftd3(const aimnet_calc *calc) { return any(calc, 1); }
-aimnet_coulomb aimnet_calc_coulomb_method(const aimnet_calc *calc) { return calc ? calc->options.coulomb : AIMNET_COULOMB_SIMPLE; }
+int aimnet_calc_has_external_coulomb(const aimnet_calc *calc)
+{
+    return any(calc, 0);
+}
+int aimnet_calc_has_external_dftd3(const aimnet_calc *calc)
+{
+    return any(calc, 1);
+}
+aimnet_coulomb aimnet_calc_coulomb_method(const aimnet_calc *calc)
+{
+    return calc ? calc->options.coulomb : AIMNET_COULOMB_SIMPLE;
+}
 double aimnet_calc_coulomb_cutoff(const aimnet_calc *calc)
 {
-    return calc && calc->options.coulomb == AIMNET_COULOMB_DSF ? calc->options.coulomb_cutoff : INFINITY;
+    return calc && calc->options.coulomb == AIMNET_COULOMB_DSF ? calc->options.coulomb_cutoff
+                                                               : INFINITY;
 }
-double aimnet_calc_dftd3_cutoff(const aimnet_calc *calc) { return calc ? calc->options.d3_cutoff : 0; }
-const char *aimnet_calc_warnings(const aimnet_calc *calc) { return calc && calc->warnings.data ? calc->warnings.data : ""; }
+double aimnet_calc_dftd3_cutoff(const aimnet_calc *calc)
+{
+    return calc ? calc->options.d3_cutoff : 0;
+}
+const char *aimnet_calc_warnings(const aimnet_calc *calc)
+{
+    return calc && calc->warnings.data ? calc->warnings.data : "";
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* isa.c - detection of the instruction set, and the environment variable that lowers it (for tests and for comparing results). */
+/* isa.c - detection of the instruction set, and the environment variable that lowers it (for tests
+ * and for comparing results). */
 #include "backend/isa.h"
 
 #include <stdlib.h>
@@ -8,8 +9,8 @@
 static int detected_isa(void)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
         return AIM_ISA_AVX512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return AIM_ISA_AVX2;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* average.c - ensemble statistics of one batch: running mean and sum of squared deviations (Welford, Technometrics 1962, 4, 419), so that a
- * single model's numbers pass through unchanged and many models need no second copy. */
+/* average.c - ensemble statistics of one batch: running mean and sum of squared deviations
+ * (Welford, Technometrics 1962, 4, 419), so that a single model's numbers pass through unchanged
+ * and many models need no second copy. */
 #include <string.h>
 
 #include "calc/average.h"
@@ -10,9 +11,18 @@ static void place(aim_average *a, aim_arena *arena, size_t n, size_t systems)
     struct {
         double **array;
         size_t count;
-    } list[] = {{&a->energy, systems},   {&a->energy_m2, systems}, {&a->network, systems},       {&a->coulomb, systems},
-                {&a->dispersion, systems}, {&a->dipole, 3 * systems}, {&a->quadrupole, 6 * systems}, {&a->grad, 3 * n},
-                {&a->grad_m2, 3 * n},    {&a->q, n},               {&a->q_m2, n},                {&a->spin, n},
+    } list[] = {{&a->energy, systems},
+                {&a->energy_m2, systems},
+                {&a->network, systems},
+                {&a->coulomb, systems},
+                {&a->dispersion, systems},
+                {&a->dipole, 3 * systems},
+                {&a->quadrupole, 6 * systems},
+                {&a->grad, 3 * n},
+                {&a->grad_m2, 3 * n},
+                {&a->q, n},
+                {&a->q_m2, n},
+                {&a->spin, n},
                 {&a->strain, 9 * systems}};
     for (size_t k = 0; k < sizeof list / sizeof *list; k++)
         *list[k].array = aim_take0(arena, "average", list[k].count, sizeof(double));
@@ -28,7 +38,8 @@ size_t aim_average_bytes(size_t n_atoms, size_t n_systems)
 
 aim_status aim_average_start(aim_average *a, const aim_alloc *alloc, const aim_batch *b)
 {
-    const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems, bytes = aim_average_bytes(n, systems);
+    const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems,
+                 bytes = aim_average_bytes(n, systems);
     AIM_TRY(aim_arena_reserve(&a->arena, alloc, bytes, "results"));
     place(a, &a->arena, n, systems);
     return AIMNET_OK;
@@ -49,8 +60,8 @@ static void add(double *mean, double *m2, const double *x, size_t n, int k)
     }
 }
 
-void aim_average_add(aim_average *a, const aim_batch *b, const aim_values *v, const double *network, const double *dipole, const double *quadrupole,
-                     int k)
+void aim_average_add(aim_average *a, const aim_batch *b, const aim_values *v, const double *network,
+                     const double *dipole, const double *quadrupole, int k)
 {
     const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
     for (size_t s = 0; s < systems; s++) {

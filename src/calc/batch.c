@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* batch.c - from the caller's structures to one flat batch: padding atoms dropped, everything copied once. */
+/* batch.c - from the caller's structures to one flat batch: padding atoms dropped, everything
+ * copied once. */
 #include "calc/calc.h"
 
 static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_systems)
@@ -21,7 +22,8 @@ static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_system
 static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int32_t *atom)
 {
     aim_batch *b = &f->batch;
-    int32_t *system = (int32_t *)b->system, *numbers = (int32_t *)b->numbers, *origin = (int32_t *)b->origin, *pbc = (int32_t *)b->pbc;
+    int32_t *system = (int32_t *)b->system, *numbers = (int32_t *)b->numbers,
+            *origin = (int32_t *)b->origin, *pbc = (int32_t *)b->pbc;
     double *coord = (double *)b->coord, *cell = (double *)b->cell;
     ((int32_t *)b->offset)[k] = *atom;
     ((double *)b->charge)[k] = s->charge;
@@ -51,7 +53,8 @@ aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t 
         for (int32_t i = 0; i < systems[index[k]].n_atoms; i++)
             n_atoms += systems[index[k]].numbers[i] != 0;
     if (n_atoms > INT32_MAX / 4)
-        return AIM_FAIL(AIMNET_ERR_ARG, "a batch of %zu atoms is too large: at most %d", n_atoms, INT32_MAX / 4);
+        return AIM_FAIL(AIMNET_ERR_ARG, "a batch of %zu atoms is too large: at most %d", n_atoms,
+                        INT32_MAX / 4);
     aim_arena measure = {0};
     place(f, &measure, n_atoms, (size_t)n);
     AIM_TRY(aim_arena_reserve(&f->arena, &c->alloc, measure.used, "batch"));

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* calc.h - a calculator: models with their packed networks, what is attached to them, and workspaces that grow and are reused.
+/* calc.h - a calculator: models with their packed networks, what is attached to them, and
+ * workspaces that grow and are reused.
  *
- * plan.c decides once what every member of the ensemble needs; check.c judges one structure; batch.c makes flat batches of those that pass;
- * program.c runs a model's outputs forward and backward; eval.c joins network, program and external terms and writes results. */
+ * plan.c decides once what every member of the ensemble needs; check.c judges one structure;
+ * batch.c makes flat batches of those that pass; program.c runs a model's outputs forward and
+ * backward; eval.c joins network, program and external terms and writes results. */
 #ifndef AIM_CALC_CALC_H
 #define AIM_CALC_CALC_H
 
@@ -16,7 +18,8 @@ enum { AIM_MAX_SLOTS = AIM_SLOT_FIRST_FREE + AIM_MAX_OUTPUTS };
 typedef struct aim_member {
     const aim_model *model;
     void *net;
-    int coulomb, subtract_sr;        /* external Coulomb; minus its short-range part when the model embeds none */
+    int coulomb,
+        subtract_sr; /* external Coulomb; minus its short-range part when the model embeds none */
     double sr_rc;
     aim_envelope sr_envelope;
     int dispersion;
@@ -48,30 +51,32 @@ typedef struct aim_kept {
 /* Flat batch with its own storage. */
 typedef struct aim_flat {
     aim_batch batch;
-    int32_t *index;                   /* [n_systems] the caller's number of each system */
+    int32_t *index; /* [n_systems] the caller's number of each system */
     aim_arena arena;
 } aim_flat;
 
 /* Everything one member computes for one batch; all in double. */
 typedef struct aim_values {
-    double *slot[AIM_MAX_SLOTS];      /* values */
-    double *adjoint[AIM_MAX_SLOTS];   /* of per-atom slots */
+    double *slot[AIM_MAX_SLOTS];    /* values */
+    double *adjoint[AIM_MAX_SLOTS]; /* of per-atom slots */
     double *q, *spin, *gq, *gspin;
     double *grad, *strain;
-    double *coulomb, *dispersion, *scrap; /* [n_systems] external energies; energies nobody asked for */
+    double *coulomb, *dispersion,
+        *scrap; /* [n_systems] external energies; energies nobody asked for */
     aim_arena arena;
 } aim_values;
 
 /* Ensemble averages of one batch (Welford: mean and sum of squared deviations). */
 typedef struct aim_average {
-    double *energy, *energy_m2, *network, *coulomb, *dispersion, *dipole, *quadrupole; /* per system */
+    double *energy, *energy_m2, *network, *coulomb, *dispersion, *dipole,
+        *quadrupole; /* per system */
     double *grad, *grad_m2, *q, *q_m2, *spin, *strain;
     aim_arena arena;
 } aim_average;
 
 struct aimnet_calc {
     aim_alloc alloc;
-    aimnet_options options;           /* resolved; pointers cleared */
+    aimnet_options options; /* resolved; pointers cleared */
     int n_members;
     aim_member *member;
     const aim_net_ops *ops;
@@ -87,31 +92,41 @@ struct aimnet_calc {
     /* further outputs of the last evaluation */
     int n_extra;
     aim_extra extra[AIM_MAX_OUTPUTS];
-    int n_kept;                       /* systems of the last evaluation */
-    aim_kept *kept;                   /* [n_kept][n_extra] */
+    int n_kept;     /* systems of the last evaluation */
+    aim_kept *kept; /* [n_kept][n_extra] */
     double *kept_values;
     size_t kept_capacity, kept_values_capacity, kept_values_used;
-    int32_t *index;                   /* structures of the batch being chosen; kept from call to call */
+    int32_t *index; /* structures of the batch being chosen; kept from call to call */
     size_t index_capacity;
 };
 typedef struct aimnet_calc aim_calc;
 
 /* plan.c */
-AIM_NODISCARD aim_status aim_plan_members(aim_calc *c, aimnet_model *const *models, const double d3_override[4]);
-/* check.c: OK, or the reason in the thread's message; warnings (lines) are written to `warnings`. */
-AIM_NODISCARD aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aimnet_result *r, char *warnings, size_t capacity);
-AIM_NODISCARD aim_status aim_check_images(const aim_batch *b, const aim_pairs *pairs, int32_t system);
+AIM_NODISCARD aim_status aim_plan_members(aim_calc *c, aimnet_model *const *models,
+                                          const double d3_override[4]);
+/* check.c: OK, or the reason in the thread's message; warnings (lines) are written to `warnings`.
+ * */
+AIM_NODISCARD aim_status aim_check_system(const aim_calc *c, const aimnet_system *s,
+                                          const aimnet_result *r, char *warnings, size_t capacity);
+AIM_NODISCARD aim_status aim_check_images(const aim_batch *b, const aim_pairs *pairs,
+                                          int32_t system);
 /* batch.c: flattens systems[index[0..n)] into c->flat */
-AIM_NODISCARD aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n);
+AIM_NODISCARD aim_status aim_flatten(aim_calc *c, const aimnet_system *systems,
+                                     const int32_t *index, int32_t n);
 /* program.c */
-void aim_values_layout(const aim_calc *c, const aim_model *m, const aim_batch *b, aim_arena *arena, aim_values *v);
-AIM_NODISCARD aim_status aim_program_forward(aim_calc *c, const aim_member *member, const aim_range_plan *range, int want_grad);
+void aim_values_layout(const aim_calc *c, const aim_model *m, const aim_batch *b, aim_arena *arena,
+                       aim_values *v);
+AIM_NODISCARD aim_status aim_program_forward(aim_calc *c, const aim_member *member,
+                                             const aim_range_plan *range, int want_grad);
 void aim_program_backward(const aim_member *member, const aim_batch *b, aim_values *v);
 aim_term_io aim_calc_term_io(aim_calc *c, const aim_pairs *pairs, double *energy, int live);
 /* coulomb.c: the chosen method, or the short-range part */
-AIM_NODISCARD aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const double *q, double *gq, int live, double *energy);
+AIM_NODISCARD aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const double *q,
+                                          double *gq, int live, double *energy);
 /* eval.c */
-AIM_NODISCARD aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet_result *results);
-AIM_NODISCARD aim_status aim_calc_estimate(aim_calc *c, const aimnet_system *systems, int n, int want_forces, size_t *bytes);
+AIM_NODISCARD aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n,
+                                      aimnet_result *results);
+AIM_NODISCARD aim_status aim_calc_estimate(aim_calc *c, const aimnet_system *systems, int n,
+                                           int want_forces, size_t *bytes);
 
 #endif

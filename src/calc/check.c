@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* check.c - whether one structure can be evaluated, and what the user should know about it.
  *
- * Rules: PRODUCT conventions. Errors name the atoms; they belong to the structure, never to the call. Overlap (closer than 0.1 A) is looked for
- * before any list is built, by a sweep along the longest extent, so that a heap of coincident atoms cannot make a list explode; images of
- * periodic systems are checked on the list. */
+ * Rules: PRODUCT conventions. Errors name the atoms; they belong to the structure, never to the
+ * call. Overlap (closer than 0.1 A) is looked for before any list is built, by a sweep along the
+ * longest extent, so that a heap of coincident atoms cannot make a list explode; images of periodic
+ * systems are checked on the list. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,8 @@
 #include "calc/calc.h"
 #include "data/element.h"
 
-static const double OVERLAP = 0.1;        /* A */
-static const double FARTHEST = 1e8;       /* A: beyond, coordinates lose the digits that forces need */
+static const double OVERLAP = 0.1;  /* A */
+static const double FARTHEST = 1e8; /* A: beyond, coordinates lose the digits that forces need */
 
 static const char *symbol(int32_t z)
 {
@@ -43,18 +44,23 @@ static aim_status check_atoms(const aim_calc *c, const aimnet_system *s)
         if (z == 0)
             continue;
         if (z < 0 || z >= AIM_MAX_SPECIES)
-            return AIM_FAIL(AIMNET_ERR_SYSTEM, "atom %d has atomic number %d: expected 1..118", (int)i, (int)z);
+            return AIM_FAIL(AIMNET_ERR_SYSTEM, "atom %d has atomic number %d: expected 1..118",
+                            (int)i, (int)z);
         for (int m = 0; m < c->n_members; m++)
             if (!c->member[m].model->implemented[z])
-                return AIM_FAIL(AIMNET_ERR_SYSTEM, "atom %d is %s (Z = %d), which model '%s' does not support: choose a model that covers it",
+                return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                                "atom %d is %s (Z = %d), which model '%s' does not support: choose "
+                                "a model that covers it",
                                 (int)i, symbol(z), (int)z, c->member[m].model->name);
         for (int d = 0; d < 3; d++) {
             const double x = s->coord[3 * i + d];
             if (!isfinite(x))
-                return AIM_FAIL(AIMNET_ERR_SYSTEM, "coordinate %c of atom %d (%s) is not finite", "xyz"[d], (int)i, symbol(z));
+                return AIM_FAIL(AIMNET_ERR_SYSTEM, "coordinate %c of atom %d (%s) is not finite",
+                                "xyz"[d], (int)i, symbol(z));
             if (fabs(x) > FARTHEST)
-                return AIM_FAIL(AIMNET_ERR_SYSTEM, "coordinate %c of atom %d (%s) is %g A: expected at most %g", "xyz"[d], (int)i, symbol(z), x,
-                                FARTHEST);
+                return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                                "coordinate %c of atom %d (%s) is %g A: expected at most %g",
+                                "xyz"[d], (int)i, symbol(z), x, FARTHEST);
         }
         real_atoms++;
     }
@@ -63,13 +69,17 @@ static aim_status check_atoms(const aim_calc *c, const aimnet_system *s)
 
 static aim_status overlap_error(const aimnet_system *s, int32_t i, int32_t j, double d)
 {
-    return AIM_FAIL(AIMNET_ERR_SYSTEM, "atoms %d (%s) and %d (%s) overlap: %.3g A apart, expected at least %g", (int)(i < j ? i : j),
-                    symbol(s->numbers[i < j ? i : j]), (int)(i < j ? j : i), symbol(s->numbers[i < j ? j : i]), d, OVERLAP);
+    return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                    "atoms %d (%s) and %d (%s) overlap: %.3g A apart, expected at least %g",
+                    (int)(i < j ? i : j), symbol(s->numbers[i < j ? i : j]), (int)(i < j ? j : i),
+                    symbol(s->numbers[i < j ? j : i]), d, OVERLAP);
 }
 
 static double pair_distance(const aimnet_system *s, int32_t i, int32_t j)
 {
-    const double r[3] = {s->coord[3 * i] - s->coord[3 * j], s->coord[3 * i + 1] - s->coord[3 * j + 1], s->coord[3 * i + 2] - s->coord[3 * j + 2]};
+    const double r[3] = {s->coord[3 * i] - s->coord[3 * j],
+                         s->coord[3 * i + 1] - s->coord[3 * j + 1],
+                         s->coord[3 * i + 2] - s->coord[3 * j + 2]};
     return aim_norm3(r);
 }
 
@@ -134,16 +144,19 @@ static aim_status check_overlap(const aim_calc *c, const aimnet_system *s)
     return status;
 }
 
-static aim_status check_charge(const aim_calc *c, const aimnet_system *s, char *warnings, size_t capacity)
+static aim_status check_charge(const aim_calc *c, const aimnet_system *s, char *warnings,
+                               size_t capacity)
 {
     double nuclear = 0;
     for (int32_t i = 0; i < s->n_atoms; i++)
         nuclear += s->numbers[i];
     if (!isfinite(s->charge) || fabs(s->charge) > nuclear)
-        return AIM_FAIL(AIMNET_ERR_SYSTEM, "charge %g is impossible: the nuclei add up to %g", s->charge, nuclear);
+        return AIM_FAIL(AIMNET_ERR_SYSTEM, "charge %g is impossible: the nuclei add up to %g",
+                        s->charge, nuclear);
     const double mult = s->mult == 0 ? 1.0 : s->mult, electrons = nuclear - s->charge;
     if (!isfinite(mult) || mult < 1.0)
-        return AIM_FAIL(AIMNET_ERR_SYSTEM, "multiplicity %g is impossible: expected 1 or more", s->mult);
+        return AIM_FAIL(AIMNET_ERR_SYSTEM, "multiplicity %g is impossible: expected 1 or more",
+                        s->mult);
     const int whole = floor(s->charge) == s->charge;
     const int parity_fits = whole && fmod(electrons - (mult - 1.0), 2.0) == 0.0;
     if (!whole)
@@ -153,15 +166,20 @@ static aim_status check_charge(const aim_calc *c, const aimnet_system *s, char *
         const aim_model *model = c->member[m].model;
         *(model->n_charge == 2 ? &open_shell : &closed_shell) = 1;
         if (model->supports_charged == 0 && s->charge != 0)
-            return AIM_FAIL(AIMNET_ERR_SYSTEM, "charge %g: model '%s' (family %s) is for neutral systems only", s->charge, model->name, model->family);
+            return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                            "charge %g: model '%s' (family %s) is for neutral systems only",
+                            s->charge, model->name, model->family);
     }
     if (open_shell && ((whole && !parity_fits) || mult - 1.0 > electrons))
-        return AIM_FAIL(AIMNET_ERR_SYSTEM, "multiplicity %g does not fit %g electrons: expected %s multiplicity", mult, electrons,
-                        fmod(electrons, 2.0) == 0.0 ? "an odd" : "an even");
+        return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                        "multiplicity %g does not fit %g electrons: expected %s multiplicity", mult,
+                        electrons, fmod(electrons, 2.0) == 0.0 ? "an odd" : "an even");
     if (closed_shell && mult != 1.0)
-        warn(warnings, capacity, "multiplicity %g is ignored: the model is for closed shells", mult);
+        warn(warnings, capacity, "multiplicity %g is ignored: the model is for closed shells",
+             mult);
     else if (closed_shell && whole && fmod(electrons, 2.0) != 0.0)
-        warn(warnings, capacity, "odd number of electrons (%g): the model is for closed shells", electrons);
+        warn(warnings, capacity, "odd number of electrons (%g): the model is for closed shells",
+             electrons);
     return AIMNET_OK;
 }
 
@@ -171,8 +189,11 @@ static aim_status check_method(const aim_calc *c, const aimnet_system *s)
     int external = 0;
     for (int m = 0; m < c->n_members; m++)
         external |= c->member[m].coulomb;
-    if (external && c->options.coulomb == AIMNET_COULOMB_EWALD && !(s->cell && s->pbc[0] && s->pbc[1] && s->pbc[2]))
-        return AIM_FAIL(AIMNET_ERR_SYSTEM, "Ewald summation needs a system that is periodic along all three axes: use DSF for slabs, wires and molecules");
+    if (external && c->options.coulomb == AIMNET_COULOMB_EWALD &&
+        !(s->cell && s->pbc[0] && s->pbc[1] && s->pbc[2]))
+        return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                        "Ewald summation needs a system that is periodic along all three axes: use "
+                        "DSF for slabs, wires and molecules");
     return AIMNET_OK;
 }
 
@@ -191,25 +212,32 @@ static aim_status check_cell(const aim_calc *c, const aimnet_system *s, const ai
         if (!isfinite(length))
             return AIM_FAIL(AIMNET_ERR_SYSTEM, "cell vector %c is not finite", "abc"[v]);
         if (length == 0 && (s->pbc[v] || r->stress))
-            return AIM_FAIL(AIMNET_ERR_SYSTEM, "cell vector %c is zero, but %s", "abc"[v], s->pbc[v] ? "its axis is periodic" : "stress needs three");
+            return AIM_FAIL(AIMNET_ERR_SYSTEM, "cell vector %c is zero, but %s", "abc"[v],
+                            s -> pbc[v] ? "its axis is periodic" : "stress needs three");
         scale *= length > 0 ? length : 1.0;
     }
     if (needs_volume && fabs(aim_det3(s->cell)) < 1e-9 * scale)
         return AIM_FAIL(AIMNET_ERR_SYSTEM, "the cell is singular: its vectors lie in a plane");
     for (int m = 0; m < c->n_members; m++)
         for (int o = 0; o < c->member[m].model->n_outputs; o++)
-            if (c->member[m].model->output[o].kind == AIM_OUT_LRCOULOMB && c->member[m].model->output[o].method == AIMNET_COULOMB_SIMPLE)
-                return AIM_FAIL(AIMNET_ERR_SYSTEM, "model '%s' embeds a Coulomb sum over all pairs, which a periodic system does not have",
+            if (c->member[m].model->output[o].kind == AIM_OUT_LRCOULOMB &&
+                c->member[m].model->output[o].method == AIMNET_COULOMB_SIMPLE)
+                return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                                "model '%s' embeds a Coulomb sum over all pairs, which a periodic "
+                                "system does not have",
                                 c->member[m].model->name);
     return AIMNET_OK;
 }
 
-aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aimnet_result *r, char *warnings, size_t capacity)
+aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aimnet_result *r,
+                            char *warnings, size_t capacity)
 {
     if (s->n_atoms < 0 || (s->n_atoms > 0 && (!s->numbers || !s->coord)))
-        return AIM_FAIL(AIMNET_ERR_ARG, "a structure of %d atoms needs numbers and coord", (int)s->n_atoms);
+        return AIM_FAIL(AIMNET_ERR_ARG, "a structure of %d atoms needs numbers and coord",
+                        (int)s->n_atoms);
     if (r->hessian)
-        return AIM_FAIL(AIMNET_ERR_UNSUPPORTED, "Hessians are not part of this version: use finite differences of forces");
+        return AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
+                        "Hessians are not part of this version: use finite differences of forces");
     AIM_TRY(check_atoms(c, s));
     AIM_TRY(check_charge(c, s, warnings, capacity));
     AIM_TRY(check_cell(c, s, r));
@@ -225,8 +253,11 @@ aim_status aim_check_images(const aim_batch *b, const aim_pairs *pairs, int32_t 
             const double d = aim_norm3(r);
             if (!(d >= OVERLAP)) {
                 const int32_t j = pairs->j[p];
-                return AIM_FAIL(AIMNET_ERR_SYSTEM, "atoms %d (%s) and %d (%s) overlap through the cell: %.3g A apart, expected at least %g",
-                                (int)b->origin[i], symbol(b->numbers[i]), (int)b->origin[j], symbol(b->numbers[j]), d, OVERLAP);
+                return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                                "atoms %d (%s) and %d (%s) overlap through the cell: %.3g A apart, "
+                                "expected at least %g",
+                                (int)b->origin[i], symbol(b->numbers[i]), (int)b->origin[j],
+                                symbol(b->numbers[j]), d, OVERLAP);
             }
         }
     return AIMNET_OK;

@@ -4,11 +4,18 @@
 
 aim_term_io aim_calc_term_io(aim_calc *c, const aim_pairs *pairs, double *energy, int live)
 {
-    return (aim_term_io){.batch = &c->flat.batch, .pairs = pairs, .team = c->team, .alloc = &c->alloc, .scratch = &c->scratch, .energy = energy,
-                         .grad = live ? c->values.grad : NULL, .strain = live ? c->values.strain : NULL};
+    return (aim_term_io){.batch = &c->flat.batch,
+                         .pairs = pairs,
+                         .team = c->team,
+                         .alloc = &c->alloc,
+                         .scratch = &c->scratch,
+                         .energy = energy,
+                         .grad = live ? c->values.grad : NULL,
+                         .strain = live ? c->values.strain : NULL};
 }
 
-aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const double *q, double *gq, int live, double *energy)
+aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const double *q, double *gq,
+                            int live, double *energy)
 {
     aim_term_io io = aim_calc_term_io(c, range->coulomb, energy, live);
     io.q = q;

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* eval.c - one call: check every structure, cut the good ones into batches, evaluate, write results.
+/* eval.c - one call: check every structure, cut the good ones into batches, evaluate, write
+ * results.
  *
- * Per batch and member: lists -> network forward -> outputs and external terms (which leave dE/dq) -> network backward -> average. Batches hold
- * either periodic or non-periodic structures, because `simple` Coulomb means different things for the two. */
+ * Per batch and member: lists -> network forward -> outputs and external terms (which leave dE/dq)
+ * -> network backward -> average. Batches hold either periodic or non-periodic structures, because
+ * `simple` Coulomb means different things for the two. */
 #include <math.h>
 
 #include "calc/average.h"
 #include "calc/results.h"
 
-enum { BATCH_ATOMS = 2048 }; /* default: activations of some 80 MB, and more than enough rows for the matrix kernels */
+enum {
+    BATCH_ATOMS = 2048
+}; /* default: activations of some 80 MB, and more than enough rows for the matrix kernels */
 
 typedef struct wishes {
     int grad, strain;
@@ -19,7 +23,9 @@ static double ewald_cutoff(const aim_batch *b, double accuracy)
 {
     double longest = 0;
     for (int32_t s = 0; s < b->n_systems; s++)
-        longest = fmax(longest, aim_ewald_choose(b->cell + 9 * (size_t)s, b->offset[s + 1] - b->offset[s], accuracy).real_cutoff);
+        longest = fmax(longest, aim_ewald_choose(b->cell + 9 * (size_t)s,
+                                                 b->offset[s + 1] - b->offset[s], accuracy)
+                                    .real_cutoff);
     return longest;
 }
 
@@ -29,7 +35,8 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
     const aim_batch *b = &c->flat.batch;
     const aimnet_options *o = &c->options;
     const int periodic = aim_batch_periodic(b, 0);
-    int coulomb = member->coulomb, simple = coulomb && o->coulomb == AIMNET_COULOMB_SIMPLE, dispersion = member->dispersion;
+    int coulomb = member->coulomb, simple = coulomb && o->coulomb == AIMNET_COULOMB_SIMPLE,
+        dispersion = member->dispersion;
     double embedded_cutoff = 0;
     for (int k = 0; k < member->model->n_outputs; k++) {
         const aim_output *out = &member->model->output[k];
@@ -39,23 +46,28 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
             embedded_cutoff = out->dsf_rc;
         }
     }
-    *range = (aim_range_plan){.method = o->coulomb, .coulomb_cutoff = o->coulomb_cutoff, .dsf_alpha = o->dsf_alpha,
+    *range = (aim_range_plan){.method = o->coulomb,
+                              .coulomb_cutoff = o->coulomb_cutoff,
+                              .dsf_alpha = o->dsf_alpha,
                               .ewald_accuracy = o->ewald_accuracy > 0 ? o->ewald_accuracy : 1e-8};
     const int ewald = coulomb && o->coulomb == AIMNET_COULOMB_EWALD;
     if (ewald)
         range->coulomb_cutoff = ewald_cutoff(b, range->ewald_accuracy);
     if (periodic && simple) {
-        *range = (aim_range_plan){.method = AIMNET_COULOMB_DSF, .coulomb_cutoff = 15.0, .dsf_alpha = 0.2, .converted = 1};
+        *range = (aim_range_plan){
+            .method = AIMNET_COULOMB_DSF, .coulomb_cutoff = 15.0, .dsf_alpha = 0.2, .converted = 1};
         simple = 0;
     }
     if (simple)
         return AIMNET_OK; /* all pairs, for D3 as well */
-    const double q_cutoff = coulomb ? range->coulomb_cutoff : embedded_cutoff, d_cutoff = o->d3_cutoff;
+    const double q_cutoff = coulomb ? range->coulomb_cutoff : embedded_cutoff,
+                 d_cutoff = o->d3_cutoff;
     const int both = q_cutoff > 0 && dispersion;
     const double largest = fmax(q_cutoff, d_cutoff);
     const int shared = both && !ewald && largest / fmin(q_cutoff, d_cutoff) <= 1.2;
     if (q_cutoff > 0) {
-        AIM_TRY(aim_nlist_build(c->nlist, b, shared ? largest : q_cutoff, o->nb_threshold, 0, c->team, &c->pairs_coulomb));
+        AIM_TRY(aim_nlist_build(c->nlist, b, shared ? largest : q_cutoff, o->nb_threshold, 0,
+                                c->team, &c->pairs_coulomb));
         range->coulomb = &c->pairs_coulomb;
     }
     if (shared) {
@@ -67,7 +79,8 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
     return AIMNET_OK;
 }
 
-static aim_status external_terms(aim_calc *c, const aim_member *member, const aim_range_plan *range, int want_grad)
+static aim_status external_terms(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                                 int want_grad)
 {
     aim_values *v = &c->values;
     if (member->coulomb) {
@@ -89,8 +102,17 @@ static aim_status external_terms(aim_calc *c, const aim_member *member, const ai
 static aim_net_call make_call(aim_calc *c, const aim_member *member, wishes want)
 {
     aim_values *v = &c->values;
-    aim_net_call call = {.batch = &c->flat.batch, .pairs = &c->pairs, .team = c->team, .arena = &c->net_arena, .want_grad = want.grad, .q = v->q,
-                         .spin = v->spin, .gq = v->gq, .gspin = v->gspin, .grad = v->grad, .strain = want.strain ? v->strain : NULL};
+    aim_net_call call = {.batch = &c->flat.batch,
+                         .pairs = &c->pairs,
+                         .team = c->team,
+                         .arena = &c->net_arena,
+                         .want_grad = want.grad,
+                         .q = v->q,
+                         .spin = v->spin,
+                         .gq = v->gq,
+                         .gspin = v->gspin,
+                         .grad = v->grad,
+                         .strain = want.strain ? v->strain : NULL};
     for (int o = 0; o < member->model->n_outputs; o++)
         if (member->model->output[o].kind == AIM_OUT_MLP) {
             const int slot = member->model->output[o].out;
@@ -104,7 +126,8 @@ static aim_status reserve(aim_calc *c, const aim_member *member, int want_grad)
 {
     const aim_batch *b = &c->flat.batch;
     const size_t bytes =
-        c->ops->workspace(member->net, b->n_atoms, c->pairs.n_pairs, aim_pairs_max_row(&c->pairs), aim_team_size(c->team), want_grad);
+        c->ops->workspace(member->net, b->n_atoms, c->pairs.n_pairs, aim_pairs_max_row(&c->pairs),
+                          aim_team_size(c->team), want_grad);
     AIM_TRY(aim_arena_reserve(&c->net_arena, &c->alloc, bytes, "network workspace"));
     aim_arena measure = {0};
     aim_values_layout(c, member->model, b, &measure, &c->values);
@@ -114,16 +137,20 @@ static aim_status reserve(aim_calc *c, const aim_member *member, int want_grad)
 }
 
 /* Multipoles of the model's own outputs, or sum q r and its quadrupole about the origin. */
-static void add_member(aim_calc *c, const aim_member *member, int k, double *dipole, double *quadrupole)
+static void add_member(aim_calc *c, const aim_member *member, int k, double *dipole,
+                       double *quadrupole)
 {
     const aim_batch *b = &c->flat.batch;
     const aim_values *v = &c->values;
     aim_plain_multipoles(b, v->q, dipole, quadrupole);
-    aim_average_add(&c->average, b, v, v->slot[member->model->energy_slot], member->dipole_slot >= 0 ? v->slot[member->dipole_slot] : dipole,
-                    member->quadrupole_slot >= 0 ? v->slot[member->quadrupole_slot] : quadrupole, k);
+    aim_average_add(&c->average, b, v, v->slot[member->model->energy_slot],
+                    member->dipole_slot >= 0 ? v->slot[member->dipole_slot] : dipole,
+                    member->quadrupole_slot >= 0 ? v->slot[member->quadrupole_slot] : quadrupole,
+                    k);
 }
 
-static aim_status run_member(aim_calc *c, const aim_member *member, const aim_range_plan *range, wishes want)
+static aim_status run_member(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                             wishes want)
 {
     AIM_TRY(reserve(c, member, want.grad));
     aim_net_call call = make_call(c, member, want);
@@ -145,18 +172,22 @@ static aim_status run_members(aim_calc *c, wishes want, aim_range_plan *range)
     for (int k = 0; k < c->n_members; k++) {
         const aim_member *member = &c->member[k];
         if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff)
-            AIM_TRY(aim_nlist_build(c->nlist, b, member->model->cutoff, c->options.nb_threshold, want.grad, c->team, &c->pairs));
+            AIM_TRY(aim_nlist_build(c->nlist, b, member->model->cutoff, c->options.nb_threshold,
+                                    want.grad, c->team, &c->pairs));
         AIM_TRY(make_ranges(c, member, range));
         AIM_TRY(run_member(c, member, range, want));
-        AIM_TRY(aim_arena_reserve(&c->scratch, &c->alloc, 9 * (size_t)b->n_systems * sizeof(double), "multipoles"));
-        multipoles = aim_take(&c->scratch, "multipoles", 9 * (size_t)b->n_systems, sizeof *multipoles);
+        AIM_TRY(aim_arena_reserve(&c->scratch, &c->alloc, 9 * (size_t)b->n_systems * sizeof(double),
+                                  "multipoles"));
+        multipoles =
+            aim_take(&c->scratch, "multipoles", 9 * (size_t)b->n_systems, sizeof *multipoles);
         add_member(c, member, k + 1, multipoles, multipoles + 3 * b->n_systems);
     }
     return AIMNET_OK;
 }
 
 /* Structures whose images overlap are found on the list; returns how many systems are left. */
-static int32_t drop_overlapping_images(aim_calc *c, int32_t *index, int32_t n, aimnet_result *results)
+static int32_t drop_overlapping_images(aim_calc *c, int32_t *index, int32_t n,
+                                       aimnet_result *results)
 {
     const aim_batch *b = &c->flat.batch;
     int32_t kept = 0;
@@ -170,11 +201,13 @@ static int32_t drop_overlapping_images(aim_calc *c, int32_t *index, int32_t n, a
     return kept;
 }
 
-static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n, wishes want, aimnet_result *results)
+static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n,
+                            wishes want, aimnet_result *results)
 {
     const double cutoff = c->member[0].model->cutoff;
     AIM_TRY(aim_flatten(c, systems, index, n));
-    AIM_TRY(aim_nlist_build(c->nlist, &c->flat.batch, cutoff, c->options.nb_threshold, want.grad, c->team, &c->pairs));
+    AIM_TRY(aim_nlist_build(c->nlist, &c->flat.batch, cutoff, c->options.nb_threshold, want.grad,
+                            c->team, &c->pairs));
     if (aim_batch_periodic(&c->flat.batch, 0)) {
         const int32_t kept = drop_overlapping_images(c, index, n, results);
         if (kept == 0)
@@ -189,10 +222,15 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
     return aim_extras_keep(c, systems);
 }
 
-static int is_periodic(const aimnet_system *s) { return s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]); }
+static int is_periodic(const aimnet_system *s)
+{
+    return s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
+}
 
-/* A batch that fails as a whole (out of memory, say) is tried again one structure at a time: bad luck of one never costs the others. */
-static void run_or_split(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n, wishes want, aimnet_result *results)
+/* A batch that fails as a whole (out of memory, say) is tried again one structure at a time: bad
+ * luck of one never costs the others. */
+static void run_or_split(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n,
+                         wishes want, aimnet_result *results)
 {
     const aim_status status = run_batch(c, systems, index, n, want, results);
     if (status == AIMNET_OK)
@@ -207,7 +245,8 @@ static void run_or_split(aim_calc *c, const aimnet_system *systems, int32_t *ind
 }
 
 /* Structures [*next, n) of one kind and one set of wishes, up to the batch size. */
-static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int n, const aimnet_result *results, int periodic, int32_t *next,
+static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int n,
+                            const aimnet_result *results, int periodic, int32_t *next,
                             int32_t *index, wishes *want)
 {
     const int64_t limit = c->options.batch_atoms > 0 ? c->options.batch_atoms : BATCH_ATOMS;
@@ -239,7 +278,8 @@ aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet
     int32_t *const index = c->index;
     for (int k = 0; k < n; k++) {
         aim_result_clear(&results[k]);
-        const aim_status status = aim_check_system(c, &systems[k], &results[k], results[k].warnings, sizeof results[k].warnings);
+        const aim_status status = aim_check_system(c, &systems[k], &results[k], results[k].warnings,
+                                                   sizeof results[k].warnings);
         if (status != AIMNET_OK)
             aim_result_fail(&results[k], status);
     }
@@ -252,30 +292,40 @@ aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet
     int failed = 0;
     for (int k = 0; k < n; k++)
         failed += results[k].status != AIMNET_OK;
-    return failed ? AIM_FAIL(AIMNET_ERR_SOME_FAILED, "%d of %d structures failed; their results say why", failed, n) : AIMNET_OK;
+    return failed ? AIM_FAIL(AIMNET_ERR_SOME_FAILED,
+                             "%d of %d structures failed; their results say why", failed, n)
+                  : AIMNET_OK;
 }
 
 /* Adds what the current batch would hold. */
-static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n, int want_grad, size_t *peak)
+static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, const int32_t *index,
+                                 int32_t n, int want_grad, size_t *peak)
 {
     const double cutoff = c->member[0].model->cutoff;
     AIM_TRY(aim_flatten(c, systems, index, n));
     const aim_batch *b = &c->flat.batch;
-    AIM_TRY(aim_nlist_build(c->nlist, b, cutoff, c->options.nb_threshold, want_grad, c->team, &c->pairs));
+    AIM_TRY(aim_nlist_build(c->nlist, b, cutoff, c->options.nb_threshold, want_grad, c->team,
+                            &c->pairs));
     aim_range_plan range;
-    size_t bytes = c->flat.arena.used + aim_average_bytes((size_t)b->n_atoms, (size_t)b->n_systems), largest = 0;
+    size_t bytes = c->flat.arena.used + aim_average_bytes((size_t)b->n_atoms, (size_t)b->n_systems),
+           largest = 0;
     AIM_TRY(make_ranges(c, &c->member[0], &range));
-    const aim_pairs *lists[] = {&c->pairs, range.coulomb, range.d3 != range.coulomb ? range.d3 : NULL};
+    const aim_pairs *lists[] = {&c->pairs, range.coulomb,
+                                range.d3 != range.coulomb ? range.d3 : NULL};
     for (int k = 0; k < 3; k++)
         if (lists[k])
-            bytes += (size_t)lists[k]->pair_capacity * sizeof(int32_t) + (size_t)lists[k]->shift_capacity * sizeof(aim_shift) +
-                     (size_t)lists[k]->reverse_capacity * sizeof(int64_t) + (size_t)lists[k]->atom_capacity * sizeof(int64_t);
+            bytes += (size_t)lists[k]->pair_capacity * sizeof(int32_t) +
+                     (size_t)lists[k]->shift_capacity * sizeof(aim_shift) +
+                     (size_t)lists[k]->reverse_capacity * sizeof(int64_t) +
+                     (size_t)lists[k]->atom_capacity * sizeof(int64_t);
     for (int k = 0; k < c->n_members; k++) {
         aim_arena measure = {0};
         aim_values v;
         aim_values_layout(c, c->member[k].model, b, &measure, &v);
-        const size_t own = measure.used + c->ops->workspace(c->member[k].net, b->n_atoms, c->pairs.n_pairs, aim_pairs_max_row(&c->pairs),
-                                                            aim_team_size(c->team), want_grad);
+        const size_t own =
+            measure.used + c->ops->workspace(c->member[k].net, b->n_atoms, c->pairs.n_pairs,
+                                             aim_pairs_max_row(&c->pairs), aim_team_size(c->team),
+                                             want_grad);
         largest = own > largest ? own : largest;
     }
     bytes += largest;
@@ -283,7 +333,8 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
     return AIMNET_OK;
 }
 
-aim_status aim_calc_estimate(aim_calc *c, const aimnet_system *systems, int n, int want_forces, size_t *bytes)
+aim_status aim_calc_estimate(aim_calc *c, const aimnet_system *systems, int n, int want_forces,
+                             size_t *bytes)
 {
     int32_t *index;
     aimnet_result *results;
@@ -291,11 +342,13 @@ aim_status aim_calc_estimate(aim_calc *c, const aimnet_system *systems, int n, i
     AIM_TRY(aim_new(&c->alloc, (size_t)n, sizeof *index, "batch index", &index));
     aim_status status = aim_new0(&c->alloc, (size_t)n, sizeof *results, "results", &results);
     for (int k = 0; k < n && status == AIMNET_OK; k++)
-        status = aim_check_system(c, &systems[k], &results[k], results[k].warnings, sizeof results[k].warnings);
+        status = aim_check_system(c, &systems[k], &results[k], results[k].warnings,
+                                  sizeof results[k].warnings);
     for (int periodic = 0; periodic < 2 && status == AIMNET_OK; periodic++) {
         wishes want;
         int32_t next = 0, count;
-        while (status == AIMNET_OK && (count = choose_batch(c, systems, n, results, periodic, &next, index, &want)) > 0)
+        while (status == AIMNET_OK &&
+               (count = choose_batch(c, systems, n, results, periodic, &next, index, &want)) > 0)
             status = estimate_batch(c, systems, index, count, want_forces, bytes);
     }
     aim_free(&c->alloc, results);

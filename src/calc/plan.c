@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* plan.c - what is attached to each model, and which of its outputs reach the energy.
  *
- * Metadata decides, the caller may override (PRODUCT, system 6). A model that embeds the short-range part (SRCoulomb) gets the full Coulomb energy;
- * one that embeds nothing and is asked for Coulomb anyway gets full minus short-range (4.6 A, exp), as in the reference. */
+ * Metadata decides, the caller may override (PRODUCT, system 6). A model that embeds the
+ * short-range part (SRCoulomb) gets the full Coulomb energy; one that embeds nothing and is asked
+ * for Coulomb anyway gets full minus short-range (4.6 A, exp), as in the reference. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +11,8 @@
 
 static aim_status note(aim_calc *c, const char *text, const char *model)
 {
-    return aim_string_printf(&c->warnings, &c->alloc, "%smodel '%s': %s", c->warnings.size ? "\n" : "", model, text);
+    return aim_string_printf(&c->warnings, &c->alloc, "%smodel '%s': %s",
+                             c->warnings.size ? "\n" : "", model, text);
 }
 
 static int has_output(const aim_model *m, aim_output_kind kind)
@@ -28,15 +30,22 @@ static aim_status plan_coulomb(aim_calc *c, aim_member *member)
     member->coulomb = wish < 0 ? m->needs_coulomb : wish;
     if (!member->coulomb) {
         if (c->options.coulomb != AIMNET_COULOMB_SIMPLE)
-            AIM_TRY(note(c, embedded ? "its Coulomb energy is embedded; the method asked for is ignored" : "no external Coulomb; the method is ignored",
+            AIM_TRY(note(c,
+                         embedded
+                             ? "its Coulomb energy is embedded; the method asked for is ignored"
+                             : "no external Coulomb; the method is ignored",
                          m->name));
         return AIMNET_OK;
     }
     if (m->coulomb_mode == AIMNET_COULOMB_MODE_FULL_EMBEDDED || embedded)
-        return AIM_FAIL(AIMNET_ERR_ARG, "model '%s' embeds its full Coulomb energy: an external one would count it twice (needs_coulomb = 0)", m->name);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "model '%s' embeds its full Coulomb energy: an external one would count it "
+                        "twice (needs_coulomb = 0)",
+                        m->name);
     member->subtract_sr = m->coulomb_mode != AIMNET_COULOMB_MODE_SR_EMBEDDED;
     member->sr_rc = m->coulomb_sr_rc > 0 ? m->coulomb_sr_rc : 4.6;
-    member->sr_envelope = strcmp(m->coulomb_sr_envelope, "cosine") == 0 ? AIM_ENVELOPE_COSINE : AIM_ENVELOPE_EXP;
+    member->sr_envelope =
+        strcmp(m->coulomb_sr_envelope, "cosine") == 0 ? AIM_ENVELOPE_COSINE : AIM_ENVELOPE_EXP;
     if (wish == 1 && !m->needs_coulomb)
         AIM_TRY(note(c, "Coulomb was added although the model does not ask for it", m->name));
     return AIMNET_OK;
@@ -50,11 +59,20 @@ static aim_status plan_dispersion(aim_calc *c, aim_member *member, const double 
     if (!member->dispersion)
         return AIMNET_OK;
     if (has_output(m, AIM_OUT_D3TS) || has_output(m, AIM_OUT_DFTD3))
-        return AIM_FAIL(AIMNET_ERR_ARG, "model '%s' embeds its dispersion: an external one would count it twice (needs_dispersion = 0)", m->name);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "model '%s' embeds its dispersion: an external one would count it twice "
+                        "(needs_dispersion = 0)",
+                        m->name);
     if (!d3 && !m->has_d3_params)
-        return AIM_FAIL(AIMNET_ERR_ARG, "model '%s' has no d3_params: give s6, s8, a1, a2 or switch dispersion off", m->name);
-    member->d3 = (aim_d3_params){.s6 = d3 ? d3[0] : m->d3_s6, .s8 = d3 ? d3[1] : m->d3_s8, .a1 = d3 ? d3[2] : m->d3_a1, .a2 = d3 ? d3[3] : m->d3_a2,
-                                 .cutoff = c->options.d3_cutoff, .smoothing = c->options.d3_smoothing};
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "model '%s' has no d3_params: give s6, s8, a1, a2 or switch dispersion off",
+                        m->name);
+    member->d3 = (aim_d3_params){.s6 = d3 ? d3[0] : m->d3_s6,
+                                 .s8 = d3 ? d3[1] : m->d3_s8,
+                                 .a1 = d3 ? d3[2] : m->d3_a1,
+                                 .a2 = d3 ? d3[3] : m->d3_a2,
+                                 .cutoff = c->options.d3_cutoff,
+                                 .smoothing = c->options.d3_smoothing};
     return AIMNET_OK;
 }
 
@@ -83,7 +101,8 @@ static void find_extras(aim_calc *c, const aim_model *m)
         if (!final)
             continue;
         aim_extra *e = &c->extra[c->n_extra++];
-        *e = (aim_extra){.per_atom = m->slot[s].kind == AIM_VALUE_ATOM, .width = m->slot[s].width, .slot = s};
+        *e = (aim_extra){
+            .per_atom = m->slot[s].kind == AIM_VALUE_ATOM, .width = m->slot[s].width, .slot = s};
         memcpy(e->name, m->slot[s].key, sizeof e->name);
     }
 }
@@ -92,8 +111,11 @@ static aim_status check_families(aim_calc *c)
 {
     for (int k = 1; k < c->n_members && !c->options.mixed_families; k++) {
         const aim_model *a = c->member[0].model, *b = c->member[k].model;
-        if (strcmp(a->family, b->family) != 0 || a->n_charge != b->n_charge || a->coulomb_mode != b->coulomb_mode)
-            return AIM_FAIL(AIMNET_ERR_ARG, "models '%s' and '%s' belong to different families: their energies cannot be averaged (mixed_families allows it)",
+        if (strcmp(a->family, b->family) != 0 || a->n_charge != b->n_charge ||
+            a->coulomb_mode != b->coulomb_mode)
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "models '%s' and '%s' belong to different families: their energies "
+                            "cannot be averaged (mixed_families allows it)",
                             a->name, b->name);
     }
     return AIMNET_OK;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* program.c - a model's outputs in their order, forward and backward.
  *
- * Values live in slots that are written once (model.h), so that the backward pass is the program in reverse. Pair terms add their gradients
- * to grad, strain and gq while they run forward: every slot that reaches the energy does so with weight one. What is left for the way
- * back are per-atom adjoints: sums and shifts pass them on, dispersion parameters scale them, heads hand them to the network. */
+ * Values live in slots that are written once (model.h), so that the backward pass is the program in
+ * reverse. Pair terms add their gradients to grad, strain and gq while they run forward: every slot
+ * that reaches the energy does so with weight one. What is left for the way back are per-atom
+ * adjoints: sums and shifts pass them on, dispersion parameters scale them, heads hand them to the
+ * network. */
 #include <math.h>
 #include <string.h>
 
@@ -11,16 +13,20 @@
 
 static size_t slot_size(const aim_model *m, const aim_batch *b, int s)
 {
-    return (size_t)(m->slot[s].kind == AIM_VALUE_ATOM ? b->n_atoms : b->n_systems) * (size_t)m->slot[s].width;
+    return (size_t)(m->slot[s].kind == AIM_VALUE_ATOM ? b->n_atoms : b->n_systems) *
+           (size_t)m->slot[s].width;
 }
 
-void aim_values_layout(const aim_calc *c, const aim_model *m, const aim_batch *b, aim_arena *arena, aim_values *v)
+void aim_values_layout(const aim_calc *c, const aim_model *m, const aim_batch *b, aim_arena *arena,
+                       aim_values *v)
 {
     (void)c;
     const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
     for (int s = AIM_SLOT_FIRST_FREE; s < m->n_slots; s++) {
         v->slot[s] = aim_take0(arena, m->slot[s].key, slot_size(m, b, s), sizeof(double));
-        v->adjoint[s] = m->slot[s].kind == AIM_VALUE_ATOM ? aim_take0(arena, "adjoint", slot_size(m, b, s), sizeof(double)) : NULL;
+        v->adjoint[s] = m->slot[s].kind == AIM_VALUE_ATOM
+                            ? aim_take0(arena, "adjoint", slot_size(m, b, s), sizeof(double))
+                            : NULL;
     }
     v->q = aim_take0(arena, "q", n, sizeof(double));
     v->spin = aim_take0(arena, "spin", n, sizeof(double));
@@ -112,13 +118,18 @@ static void disp_param(const aim_output *o, const aim_batch *b, aim_values *v)
     const double *in = v->slot[o->in];
     for (int32_t i = 0; i < b->n_atoms; i++)
         for (int k = 0; k < 2; k++)
-            v->slot[o->out][2 * i + k] = o->table[2 * b->numbers[i] + k] * exp(fmax(-4.0, fmin(4.0, in[2 * i + k])));
+            v->slot[o->out][2 * i + k] =
+                o->table[2 * b->numbers[i] + k] * exp(fmax(-4.0, fmin(4.0, in[2 * i + k])));
 }
 
-static double *gradient_of_charge(aim_values *v, int slot) { return slot == AIM_SLOT_SPIN_CHARGES ? v->gspin : v->gq; }
+static double *gradient_of_charge(aim_values *v, int slot)
+{
+    return slot == AIM_SLOT_SPIN_CHARGES ? v->gspin : v->gq;
+}
 
 /* Terms: energy of the systems goes to `energy` (+=). */
-static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_plan *range, int live, double *energy)
+static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_plan *range, int live,
+                           double *energy)
 {
     aim_values *v = &c->values;
     aim_term_io near = aim_calc_term_io(c, &c->pairs, energy, live);
@@ -142,14 +153,22 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
     }
     case AIM_OUT_D3TS: {
         aim_term_io far = aim_calc_term_io(c, range->d3, energy, live);
-        const aim_d3_params p = {.s6 = o->s6, .s8 = o->s8, .a1 = o->a1, .a2 = o->a2, .cutoff = INFINITY, .smoothing = 0};
-        return aim_term_d3ts(&far, &p, o->table, o->n_table, v->slot[o->in], live ? v->adjoint[o->in] : NULL);
+        const aim_d3_params p = {
+            .s6 = o->s6, .s8 = o->s8, .a1 = o->a1, .a2 = o->a2, .cutoff = INFINITY, .smoothing = 0};
+        return aim_term_d3ts(&far, &p, o->table, o->n_table, v->slot[o->in],
+                             live ? v->adjoint[o->in] : NULL);
     }
     default: {
         aim_term_io far = aim_calc_term_io(c, range->d3, energy, live);
-        const aim_d3_params p = {.s6 = o->s6, .s8 = o->s8, .a1 = o->a1, .a2 = o->a2, .cutoff = o->cutoff, .smoothing = o->smoothing};
+        const aim_d3_params p = {.s6 = o->s6,
+                                 .s8 = o->s8,
+                                 .a1 = o->a1,
+                                 .a2 = o->a2,
+                                 .cutoff = o->cutoff,
+                                 .smoothing = o->smoothing};
         const aim_d3_data *d = o->d3; /* an embedded module brings its own tables */
-        const aim_d3_table table = {d->n_elements, d->n_refs, d->rcov, d->r4r2, d->first, d->cn, d->c6, c->d3_table->weight_floor};
+        const aim_d3_table table = {d->n_elements, d->n_refs, d->rcov, d->r4r2,
+                                    d->first,      d->cn,     d->c6,   c->d3_table->weight_floor};
         return aim_term_d3(&far, &table, &p);
     }
     }
@@ -160,10 +179,12 @@ static aim_status repulsion(aim_calc *c, const aim_model *m, const aim_output *o
     aim_values *v = &c->values;
     const int per_atom = m->slot[o->out].kind == AIM_VALUE_ATOM;
     aim_term_io io = aim_calc_term_io(c, &c->pairs, per_atom ? v->scrap : v->slot[o->out], live);
-    return aim_term_srrep(&io, o->table, o->n_table, o->rc, o->envelope, per_atom ? v->slot[o->out] : NULL);
+    return aim_term_srrep(&io, o->table, o->n_table, o->rc, o->envelope,
+                          per_atom ? v->slot[o->out] : NULL);
 }
 
-static void start_from_base(const aim_model *m, const aim_output *o, const aim_batch *b, aim_values *v)
+static void start_from_base(const aim_model *m, const aim_output *o, const aim_batch *b,
+                            aim_values *v)
 {
     const size_t n = slot_size(m, b, o->out);
     if (o->base >= 0)
@@ -172,7 +193,8 @@ static void start_from_base(const aim_model *m, const aim_output *o, const aim_b
         memset(v->slot[o->out], 0, n * sizeof(double));
 }
 
-aim_status aim_program_forward(aim_calc *c, const aim_member *member, const aim_range_plan *range, int want_grad)
+aim_status aim_program_forward(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                               int want_grad)
 {
     const aim_model *m = member->model;
     const aim_batch *b = &c->flat.batch;
@@ -212,7 +234,8 @@ aim_status aim_program_forward(aim_calc *c, const aim_member *member, const aim_
     return AIMNET_OK;
 }
 
-/* Sum: one for every atom. Shift, repulsion: unchanged. Dispersion parameters: d out/d in = out inside the clamp. */
+/* Sum: one for every atom. Shift, repulsion: unchanged. Dispersion parameters: d out/d in = out
+ * inside the clamp. */
 void aim_program_backward(const aim_member *member, const aim_batch *b, aim_values *v)
 {
     const aim_model *m = member->model;

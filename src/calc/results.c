@@ -36,17 +36,20 @@ static void warn(aimnet_result *r, const char *text)
 }
 
 /* out[origin][k] = factor * in[atom][k] */
-static void scatter(const aim_batch *b, int32_t s, const aimnet_system *system, int width, const double *in, double factor, double *out)
+static void scatter(const aim_batch *b, int32_t s, const aimnet_system *system, int width,
+                    const double *in, double factor, double *out)
 {
     if (!out)
         return;
     zero(out, (size_t)system->n_atoms * (size_t)width);
     for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
         for (int k = 0; k < width; k++)
-            out[(size_t)b->origin[i] * (size_t)width + (size_t)k] = factor * in[(size_t)i * (size_t)width + (size_t)k];
+            out[(size_t)b->origin[i] * (size_t)width + (size_t)k] =
+                factor * in[(size_t)i * (size_t)width + (size_t)k];
 }
 
-static void scatter_deviation(const aim_calc *c, int32_t s, const aimnet_system *system, int width, const double *m2, double *out)
+static void scatter_deviation(const aim_calc *c, int32_t s, const aimnet_system *system, int width,
+                              const double *m2, double *out)
 {
     if (!out)
         return;
@@ -68,7 +71,8 @@ static int is_finite_result(const aim_calc *c, int32_t s)
 {
     const aim_batch *b = &c->flat.batch;
     const size_t first = (size_t)b->offset[s], n = (size_t)(b->offset[s + 1] - b->offset[s]);
-    return isfinite(c->average.energy[s]) && all_finite(c->average.grad + 3 * first, 3 * n) && all_finite(c->average.q + first, n);
+    return isfinite(c->average.energy[s]) && all_finite(c->average.grad + 3 * first, 3 * n) &&
+           all_finite(c->average.q + first, n);
 }
 
 static void write_method(const aim_calc *c, const aim_range_plan *range, aimnet_result *r)
@@ -79,15 +83,19 @@ static void write_method(const aim_calc *c, const aim_range_plan *range, aimnet_
     }
     r->coulomb_method = range->method;
     if (range->converted && r->has_coulomb)
-        warn(r, "periodic system: Coulomb method simple was replaced by DSF with a cutoff of 15 A and alpha 0.2");
+        warn(r, "periodic system: Coulomb method simple was replaced by DSF with a cutoff of 15 A "
+                "and alpha 0.2");
 }
 
-void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s, const aimnet_system *system, aimnet_result *r)
+void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
+                      const aimnet_system *system, aimnet_result *r)
 {
     const aim_batch *b = &c->flat.batch;
     const aim_average *a = &c->average;
     if (!is_finite_result(c, s)) {
-        const aim_status status = AIM_FAIL(AIMNET_ERR_SYSTEM, "the result is not finite: the geometry is far outside of what the model knows");
+        const aim_status status = AIM_FAIL(
+            AIMNET_ERR_SYSTEM,
+            "the result is not finite: the geometry is far outside of what the model knows");
         aim_result_fail(r, status);
         return;
     }
@@ -106,7 +114,8 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
         memcpy(r->quadrupole, a->quadrupole + 6 * s, 6 * sizeof(double));
     if (r->stress)
         for (int k = 0; k < 9; k++) /* symmetric up to rounding: both halves are averaged */
-            r->stress[k] = 0.5 * (a->strain[9 * s + k] + a->strain[9 * s + k % 3 * 3 + k / 3]) / fabs(aim_det3(system->cell));
+            r->stress[k] = 0.5 * (a->strain[9 * s + k] + a->strain[9 * s + k % 3 * 3 + k / 3]) /
+                           fabs(aim_det3(system->cell));
     scatter_deviation(c, s, system, 3, a->grad_m2, r->forces_std);
     scatter_deviation(c, s, system, 1, a->q_m2, r->charges_std);
     write_method(c, range, r);
@@ -138,7 +147,8 @@ aim_status aim_extras_start(aim_calc *c, int n)
     c->n_kept = 0;
     c->kept_values_used = 0;
     if (need > c->kept_capacity) {
-        AIM_TRY(aim_grow(&c->alloc, c->kept_capacity, need, sizeof *c->kept, "output index", &c->kept));
+        AIM_TRY(
+            aim_grow(&c->alloc, c->kept_capacity, need, sizeof *c->kept, "output index", &c->kept));
         c->kept_capacity = need;
     }
     for (size_t k = 0; k < need; k++)
@@ -151,9 +161,12 @@ static aim_status keep(aim_calc *c, int32_t s, const aimnet_system *system, int 
 {
     const aim_batch *b = &c->flat.batch;
     const aim_extra *x = &c->extra[e];
-    const size_t width = (size_t)x->width, size = (x->per_atom ? (size_t)system->n_atoms : 1) * width, need = c->kept_values_used + size;
+    const size_t width = (size_t)x->width,
+                 size = (x->per_atom ? (size_t)system->n_atoms : 1) * width,
+                 need = c->kept_values_used + size;
     if (need > c->kept_values_capacity) {
-        AIM_TRY(aim_grow(&c->alloc, c->kept_values_capacity, 2 * need, sizeof *c->kept_values, "outputs", &c->kept_values));
+        AIM_TRY(aim_grow(&c->alloc, c->kept_values_capacity, 2 * need, sizeof *c->kept_values,
+                         "outputs", &c->kept_values));
         c->kept_values_capacity = 2 * need;
     }
     double *out = c->kept_values + c->kept_values_used;
@@ -161,7 +174,8 @@ static aim_status keep(aim_calc *c, int32_t s, const aimnet_system *system, int 
         scatter(b, s, system, x->width, c->values.slot[x->slot], 1.0, out);
     else
         memcpy(out, c->values.slot[x->slot] + (size_t)s * width, size * sizeof *out);
-    c->kept[(size_t)c->flat.index[s] * (size_t)c->n_extra + (size_t)e] = (aim_kept){c->kept_values_used, size};
+    c->kept[(size_t)c->flat.index[s] * (size_t)c->n_extra + (size_t)e] =
+        (aim_kept){c->kept_values_used, size};
     c->kept_values_used = need;
     return AIMNET_OK;
 }

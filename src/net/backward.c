@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* backward.c - adjoints of heads and charges to dE/dr and strain: forward.c in reverse.
  *
- * Per pass, last to first: MLP and projection of a block of atoms; then, with all adjoints of S in place, every atom gathers dE/da and dE/dq
- * from its neighbours and adds to the gradients of its pairs; then charge equilibration of the pass before. At the end pair gradients of all
- * passes become forces and strain once. */
+ * Per pass, last to first: MLP and projection of a block of atoms; then, with all adjoints of S in
+ * place, every atom gathers dE/da and dE/dq from its neighbours and adds to the gradients of its
+ * pairs; then charge equilibration of the pass before. At the end pair gradients of all passes
+ * become forces and strain once. */
 #include <string.h>
 
 #include "net/net_impl.h"
 
 typedef struct mlp_back {
     const net_mlp *mlp;
-    real *slope;              /* [rows][slope_width] of this task */
-    real *work[2];            /* work[0] holds the output's adjoint on entry */
+    real *slope;   /* [rows][slope_width] of this task */
+    real *work[2]; /* work[0] holds the output's adjoint on entry */
 } mlp_back;
 
-/* Adjoint of the input; stands in work[n_layers % 2] with leading dimension ld_in of the first layer. */
+/* Adjoint of the input; stands in work[n_layers % 2] with leading dimension ld_in of the first
+ * layer. */
 static real *back_mlp(const aim_net *net, const mlp_back *m, int64_t rows)
 {
     size_t slope = (size_t)m->mlp->slope_width;
@@ -22,9 +24,15 @@ static real *back_mlp(const aim_net *net, const mlp_back *m, int64_t rows)
     for (int l = m->mlp->n_layers - 1, k = 1; l >= 0; l--, k = 1 - k) {
         const net_layer *layer = &m->mlp->layer[l];
         slope -= layer->gelu ? (size_t)layer->ld_out : 0;
-        const aim_linear_args args = {.n_in = layer->ld_in, .n_out = layer->n_out, .w = layer->w_bwd, .y = gy, .ldy = (size_t)layer->ld_out,
-                                      .slope = layer->gelu ? m->slope + slope : NULL, .ldslope = (size_t)m->mlp->slope_width,
-                                      .gx = m->work[k], .ldgx = (size_t)layer->ld_in};
+        const aim_linear_args args = {.n_in = layer->ld_in,
+                                      .n_out = layer->n_out,
+                                      .w = layer->w_bwd,
+                                      .y = gy,
+                                      .ldy = (size_t)layer->ld_out,
+                                      .slope = layer->gelu ? m->slope + slope : NULL,
+                                      .ldslope = (size_t)m->mlp->slope_width,
+                                      .gx = m->work[k],
+                                      .ldgx = (size_t)layer->ld_in};
         net->k->linear_bwd(&args, 0, rows);
         gy = m->work[k];
     }
@@ -32,7 +40,8 @@ static real *back_mlp(const aim_net *net, const mlp_back *m, int64_t rows)
 }
 
 /* Adjoint of aim: the sum over the heads that carry one. */
-static void back_heads(const net_run *run, int64_t first, int64_t last, real *gaim, size_t ld, real *const work[2])
+static void back_heads(const net_run *run, int64_t first, int64_t last, real *gaim, size_t ld,
+                       real *const work[2])
 {
     const aim_net *net = run->net;
     memset(gaim, 0, (size_t)(last - first) * ld * sizeof(real));
@@ -41,11 +50,15 @@ static void back_heads(const net_run *run, int64_t first, int64_t last, real *ga
         if (!g)
             continue;
         const net_mlp *mlp = &net->head[h];
-        const size_t width = (size_t)net->head_width[h], ldy = (size_t)mlp->layer[mlp->n_layers - 1].ld_out;
+        const size_t width = (size_t)net->head_width[h],
+                     ldy = (size_t)mlp->layer[mlp->n_layers - 1].ld_out;
         for (int64_t i = first; i < last; i++)
             for (size_t c = 0; c < ldy; c++)
-                work[0][(size_t)(i - first) * ldy + c] = c < width ? (real)g[(size_t)i * width + c] : 0;
-        const mlp_back m = {mlp, run->acts.head_slope[h] + (size_t)first * (size_t)mlp->slope_width, {work[0], work[1]}};
+                work[0][(size_t)(i - first) * ldy + c] =
+                    c < width ? (real)g[(size_t)i * width + c] : 0;
+        const mlp_back m = {mlp,
+                            run->acts.head_slope[h] + (size_t)first * (size_t)mlp->slope_width,
+                            {work[0], work[1]}};
         const real *gx = back_mlp(net, &m, last - first);
         const size_t ldx = (size_t)mlp->layer[0].ld_in, n = (size_t)mlp->layer[0].n_in;
         for (int64_t i = 0; i < last - first; i++)
@@ -67,15 +80,18 @@ static void output_adjoint(const net_run *run, int64_t first, int64_t last, real
     }
 }
 
-/* What the input's adjoint says about own features and charges (the rest goes through the convolution). */
-static void input_adjoint(const net_run *run, int64_t first, int64_t last, const real *gx, size_t ldx)
+/* What the input's adjoint says about own features and charges (the rest goes through the
+ * convolution). */
+static void input_adjoint(const net_run *run, int64_t first, int64_t last, const real *gx,
+                          size_t ldx)
 {
     const aim_net *net = run->net;
     const net_acts *t = &run->acts;
     const int p = run->pass;
     const net_columns c = aim_net_columns(net, p);
     const size_t fa = (size_t)net->fa, nc = (size_t)net->n_charge;
-    const real *later = p < net->n_pass - 1 ? t->ga[(p + 1) % 2] : NULL; /* a passes on to the next pass unchanged */
+    const real *later = p < net->n_pass - 1 ? t->ga[(p + 1) % 2]
+                                            : NULL; /* a passes on to the next pass unchanged */
     for (int64_t i = first; i < last; i++, gx += ldx) {
         real *ga = t->ga[p % 2] + (size_t)i * fa, *gq = t->gq[p - 1] + (size_t)i * nc;
         for (size_t f = 0; f < fa; f++)
@@ -85,7 +101,8 @@ static void input_adjoint(const net_run *run, int64_t first, int64_t last, const
     }
 }
 
-static void project_back(const net_run *run, int64_t first, int64_t last, int worker, const real *gx, size_t ldx)
+static void project_back(const net_run *run, int64_t first, int64_t last, int worker,
+                         const real *gx, size_t ldx)
 {
     const aim_net *net = run->net;
     const int p = run->pass;
@@ -124,7 +141,9 @@ static void mlp_task(void *ctx, int64_t task, int worker)
     int64_t first, last;
     aim_net_task_rows(run, task, &first, &last);
     real *work = t->scratch + (size_t)worker * t->scratch_size + t->conv_scratch;
-    const mlp_back m = {mlp, t->slope[p] + (size_t)first * (size_t)mlp->slope_width, {work, work + NET_ROWS_MAX * net->ld_hidden}};
+    const mlp_back m = {mlp,
+                        t->slope[p] + (size_t)first * (size_t)mlp->slope_width,
+                        {work, work + NET_ROWS_MAX * net->ld_hidden}};
     const size_t ldy = (size_t)mlp->layer[mlp->n_layers - 1].ld_out;
     if (p == net->n_pass - 1) {
         real *gaim = t->aim + (size_t)first * ldy; /* aim itself is no longer needed */
@@ -181,8 +200,16 @@ static aim_gather_args gather_args(const net_run *run)
 {
     const aim_batch *b = run->call->batch;
     const aim_pairs *l = run->call->pairs;
-    return (aim_gather_args){.coord = b->coord, .cell = b->cell, .system = b->system, .offset = b->offset, .row = l->row, .reverse = l->reverse,
-                             .j = l->j, .shift = (const int32_t(*)[3])l->shift, .gr = run->acts.gr, .grad = run->call->grad,
+    return (aim_gather_args){.coord = b->coord,
+                             .cell = b->cell,
+                             .system = b->system,
+                             .offset = b->offset,
+                             .row = l->row,
+                             .reverse = l->reverse,
+                             .j = l->j,
+                             .shift = (const int32_t(*)[3])l->shift,
+                             .gr = run->acts.gr,
+                             .grad = run->call->grad,
                              .strain = run->call->strain};
 }
 
@@ -213,7 +240,8 @@ static void seed_charges(const net_run *run)
     for (int p = 0; p < final; p++)
         memset(run->acts.gq[p], 0, n * (size_t)nc * sizeof(real));
     for (size_t i = 0; i < n; i++) {
-        const double g = call->gq ? call->gq[i] : 0.0, s = call->gspin && nc == 2 ? call->gspin[i] : 0.0;
+        const double g = call->gq ? call->gq[i] : 0.0,
+                     s = call->gspin && nc == 2 ? call->gspin[i] : 0.0;
         real *gq = run->acts.gq[final] + i * (size_t)nc;
         gq[0] = (real)(g + s);
         if (nc == 2)

@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* build.c - from a model's plain weights to the packed form of the kernel table.
  *
- * Done once per model and precision: columns are permuted to the layout of net_impl.h, padded with zeros (padded shifts and outputs contribute
- * exact zeros), packed forward (W) and backward (W^T) for the panel width of the table, and the embedding's share of the first layer, W_a e_Z + b, is
+ * Done once per model and precision: columns are permuted to the layout of net_impl.h, padded with
+ * zeros (padded shifts and outputs contribute exact zeros), packed forward (W) and backward (W^T)
+ * for the panel width of the table, and the embedding's share of the first layer, W_a e_Z + b, is
  * summed in double into one bias row per element. */
 #include <string.h>
 
 #include "backend/isa.h"
 #include "net/net_impl.h"
 
-static int round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
+static int round_up(int n, int multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
 
-/* Where input column c of the file's layer goes in ours, -1: nowhere (folded into the bias). File order: [a | xs | xv | q | qs | qv] with G shifts. */
+/* Where input column c of the file's layer goes in ours, -1: nowhere (folded into the bias). File
+ * order: [a | xs | xv | q | qs | qv] with G shifts. */
 typedef struct column_map {
     const aim_net *net;
-    int pass;      /* -1: heads and hidden layers, identity */
+    int pass; /* -1: heads and hidden layers, identity */
 } column_map;
 
-static int padded_feature(const aim_net *net, int c) { return c / net->nshifts * net->gp + c % net->nshifts; }
+static int padded_feature(const aim_net *net, int c)
+{
+    return c / net->nshifts * net->gp + c % net->nshifts;
+}
 
 static int map_input(column_map m, int c)
 {
@@ -81,7 +89,8 @@ static void fold_embedding(const aim_net *net, const aim_linear *file, net_layer
 }
 
 /* Fills one layer. is_update: the layer ends a pass that updates features and charges. */
-static void fill_layer(const aim_net *net, const aim_linear *file, column_map map, int is_update, net_layer *layer, packing *pack)
+static void fill_layer(const aim_net *net, const aim_linear *file, column_map map, int is_update,
+                       net_layer *layer, packing *pack)
 {
     const size_t ld = (size_t)layer->ld_in;
     real *dense = pack->dense;
@@ -98,14 +107,16 @@ static void fill_layer(const aim_net *net, const aim_linear *file, column_map ma
             layer->bias[row] = file->bias ? (real)file->bias[o] : 0;
     }
     for (int o = 0; layer->plain && o < layer->n_out; o++)
-        memcpy(layer->plain + (size_t)o * (size_t)layer->n_in, dense + (size_t)o * ld, (size_t)layer->n_in * sizeof(real));
+        memcpy(layer->plain + (size_t)o * (size_t)layer->n_in, dense + (size_t)o * ld,
+               (size_t)layer->n_in * sizeof(real));
     net->k->pack(dense, 1, ld, layer->n_in, layer->ld_out, layer->w_fwd);
     net->k->pack(dense, ld, 1, layer->n_out, layer->ld_in, layer->w_bwd);
     if (map.pass == 0)
         fold_embedding(net, file, layer);
 }
 
-static void place_mlp(aim_net *net, const aim_mlp *file, int pass, int updates, aim_arena *arena, net_mlp *mlp)
+static void place_mlp(aim_net *net, const aim_mlp *file, int pass, int updates, aim_arena *arena,
+                      net_mlp *mlp)
 {
     mlp->n_layers = file->n_layers;
     mlp->slope_width = 0;
@@ -120,8 +131,12 @@ static void place_mlp(aim_net *net, const aim_mlp *file, int pass, int updates, 
         const size_t in = (size_t)layer->ld_in, out = (size_t)layer->ld_out;
         layer->w_fwd = aim_take(arena, "w_fwd", (size_t)layer->n_in * out, sizeof(real));
         layer->w_bwd = aim_take(arena, "w_bwd", (size_t)layer->n_out * in, sizeof(real));
-        layer->bias = aim_take(arena, "bias", (pass == 0 && l == 0 ? (size_t)net->n_species : 1) * out, sizeof(real));
-        layer->plain = pass < 0 && last && !layer->gelu ? aim_take(arena, "w_plain", (size_t)layer->n_in * (size_t)layer->n_out, sizeof(real)) : NULL;
+        layer->bias = aim_take(
+            arena, "bias", (pass == 0 && l == 0 ? (size_t)net->n_species : 1) * out, sizeof(real));
+        layer->plain = pass < 0 && last && !layer->gelu
+                           ? aim_take(arena, "w_plain", (size_t)layer->n_in * (size_t)layer->n_out,
+                                      sizeof(real))
+                           : NULL;
         mlp->slope_width += layer->gelu ? layer->ld_out : 0;
         if (in > net->ld_hidden)
             net->ld_hidden = in;
@@ -146,7 +161,8 @@ static void place(aim_net *net, aim_arena *arena)
     const aim_model *m = net->model;
     place_conv(net, &m->conv_a, arena, &net->conv_a);
     place_conv(net, &m->conv_q, arena, &net->conv_q);
-    net->embedding = aim_take(arena, "embedding", (size_t)net->n_species * (size_t)net->fa, sizeof(real));
+    net->embedding =
+        aim_take(arena, "embedding", (size_t)net->n_species * (size_t)net->fa, sizeof(real));
     net->shifts = aim_take(arena, "shifts", (size_t)net->gp, sizeof(real));
     for (int p = 0; p < net->n_pass; p++)
         place_mlp(net, &m->mlp[p], p, p < net->n_pass - 1, arena, &net->mlp[p]);
@@ -168,17 +184,22 @@ static void fill_conv(const aim_net *net, const aim_conv *file, net_conv *conv)
     for (size_t f = 0; f < (size_t)conv->nf; f++)
         for (size_t g = 0; g < (size_t)net->nshifts; g++)
             for (size_t h = 0; h < (size_t)conv->ncomb; h++) {
-                const real w = (real)file->agh[(f * (size_t)net->nshifts + g) * (size_t)conv->ncomb + h];
+                const real w =
+                    (real)file->agh[(f * (size_t)net->nshifts + g) * (size_t)conv->ncomb + h];
                 conv->agh[(f * gp + g) * hp + h] = w;
                 conv->agh_t[(f * hp + h) * gp + g] = w;
             }
 }
 
-static void fill_mlp(const aim_net *net, const aim_mlp *file, int pass, int updates, net_mlp *mlp, packing *pack)
+static void fill_mlp(const aim_net *net, const aim_mlp *file, int pass, int updates, net_mlp *mlp,
+                     packing *pack)
 {
     for (int l = 0; l < file->n_layers; l++) {
-        memset(mlp->layer[l].bias, 0, (pass == 0 && l == 0 ? (size_t)net->n_species : 1) * (size_t)mlp->layer[l].ld_out * sizeof(real));
-        fill_layer(net, &file->layer[l], (column_map){net, l == 0 ? pass : -1}, updates && l == file->n_layers - 1, &mlp->layer[l], pack);
+        memset(mlp->layer[l].bias, 0,
+               (pass == 0 && l == 0 ? (size_t)net->n_species : 1) * (size_t)mlp->layer[l].ld_out *
+                   sizeof(real));
+        fill_layer(net, &file->layer[l], (column_map){net, l == 0 ? pass : -1},
+                   updates && l == file->n_layers - 1, &mlp->layer[l], pack);
     }
 }
 
@@ -192,7 +213,8 @@ static void fill(aim_net *net, packing *pack)
     for (int z = 0; z < m->n_embed && z < AIM_MAX_SPECIES; z++)
         if (net->species_of[z] >= 0)
             for (int c = 0; c < width; c++)
-                net->embedding[(size_t)net->species_of[z] * (size_t)net->fa + (size_t)(net->d2 ? padded_feature(net, c) : c)] =
+                net->embedding[(size_t)net->species_of[z] * (size_t)net->fa +
+                               (size_t)(net->d2 ? padded_feature(net, c) : c)] =
                     (real)m->afv[(size_t)z * (size_t)width + (size_t)c];
     for (int g = 0; g < net->gp; g++)
         net->shifts[g] = (real)m->shifts[g < m->nshifts ? g : m->nshifts - 1];
@@ -216,7 +238,8 @@ static void describe(aim_net *net, const aim_model *m, int isa)
         net->species_of[z] = m->implemented[z] && z < m->n_embed ? net->n_species++ : -1;
 }
 
-aim_status AIM_NAMED(aim_net_create)(const aim_model *model, const aim_alloc *alloc, int isa, void **out)
+aim_status AIM_NAMED(aim_net_create)(const aim_model *model, const aim_alloc *alloc, int isa,
+                                     void **out)
 {
     aim_net *net;
     *out = NULL;
@@ -228,7 +251,8 @@ aim_status AIM_NAMED(aim_net_create)(const aim_model *model, const aim_alloc *al
     packing pack = {0};
     aim_status status = aim_arena_reserve(&net->store, alloc, measure.used, "packed weights");
     if (status == AIMNET_OK)
-        status = aim_new(alloc, net->ld_hidden * net->ld_hidden, sizeof *pack.dense, "packing buffer", &pack.dense);
+        status = aim_new(alloc, net->ld_hidden * net->ld_hidden, sizeof *pack.dense,
+                         "packing buffer", &pack.dense);
     if (status == AIMNET_OK)
         status = aim_new(alloc, net->ld_hidden, sizeof *pack.to, "packing columns", &pack.to);
     if (status == AIMNET_OK) {

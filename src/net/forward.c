@@ -1,36 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /* forward.c - positions to charges and heads, reading like the paper's figure:
  *
- *     features of pairs;  for each pass: convolve features (and charges) over neighbours, project, MLP;
- *     all passes but the last: a += delta a, charges equilibrated to the total charge;  the last one gives `aim`, read by the heads.
+ *     features of pairs;  for each pass: convolve features (and charges) over neighbours, project,
+ *     MLP;
+ *     all passes but the last: a += delta a, charges equilibrated to the total charge;  the last
+ *     one gives `aim`, read by the heads.
  *
- * A task is a block of atoms from convolution to the end of its MLP; only charge equilibration and the next convolution need all atoms. For a
- * distributed run these are the two exchange points: features and charges of ghosts before each convolution, the sums of charge equilibration. */
+ * A task is a block of atoms from convolution to the end of its MLP; only charge equilibration and
+ * the next convolution need all atoms. For a distributed run these are the two exchange points:
+ * features and charges of ghosts before each convolution, the sums of charge equilibration. */
 #include <string.h>
 
 #include "net/net_impl.h"
 
 typedef struct mlp_run {
     const net_mlp *mlp;
-    const real *x;            /* [rows][ldx] of this task */
+    const real *x; /* [rows][ldx] of this task */
     size_t ldx;
-    real *slope;              /* [rows][slope_width] of this task, or NULL */
-    const int32_t *bias_row;  /* of this task: species, first layer of pass 0 */
-    real *work[2];            /* [rows][ld_hidden] */
+    real *slope;             /* [rows][slope_width] of this task, or NULL */
+    const int32_t *bias_row; /* of this task: species, first layer of pass 0 */
+    real *work[2];           /* [rows][ld_hidden] */
 } mlp_run;
 
-/* The first n_layers layers over `rows` rows; returns where the output stands (x if there are none), with leading dimension *ld. */
-static const real *run_mlp(const aim_net *net, const mlp_run *m, int n_layers, int64_t rows, size_t *ld)
+/* The first n_layers layers over `rows` rows; returns where the output stands (x if there are
+ * none), with leading dimension *ld. */
+static const real *run_mlp(const aim_net *net, const mlp_run *m, int n_layers, int64_t rows,
+                           size_t *ld)
 {
     const real *x = m->x;
     size_t ldx = m->ldx, slope = 0;
     for (int l = 0; l < n_layers; l++) {
         const net_layer *layer = &m->mlp->layer[l];
         real *y = m->work[l % 2];
-        const aim_linear_args args = {.n_in = layer->n_in, .n_out = layer->ld_out, .w = layer->w_fwd, .bias = layer->bias,
-                                      .bias_row = l == 0 ? m->bias_row : NULL, .ldbias = (size_t)layer->ld_out, .x = x, .ldx = ldx, .y = y,
-                                      .ldy = (size_t)layer->ld_out, .slope = m->slope && layer->gelu ? m->slope + slope : NULL,
-                                      .ldslope = (size_t)m->mlp->slope_width, .gelu = layer->gelu};
+        const aim_linear_args args = {.n_in = layer->n_in,
+                                      .n_out = layer->ld_out,
+                                      .w = layer->w_fwd,
+                                      .bias = layer->bias,
+                                      .bias_row = l == 0 ? m->bias_row : NULL,
+                                      .ldbias = (size_t)layer->ld_out,
+                                      .x = x,
+                                      .ldx = ldx,
+                                      .y = y,
+                                      .ldy = (size_t)layer->ld_out,
+                                      .slope = m->slope && layer->gelu ? m->slope + slope : NULL,
+                                      .ldslope = (size_t)m->mlp->slope_width,
+                                      .gelu = layer->gelu};
         net->k->linear_fwd(&args, 0, rows);
         slope += layer->gelu ? (size_t)layer->ld_out : 0;
         x = y;
@@ -40,8 +54,10 @@ static const real *run_mlp(const aim_net *net, const mlp_run *m, int n_layers, i
     return x;
 }
 
-/* Fills the input rows of this pass: own features, convolved environment, charges. x is indexed by the task's local row. */
-static void gather_input(const net_run *run, int64_t first, int64_t last, int worker, real *x, size_t ldx)
+/* Fills the input rows of this pass: own features, convolved environment, charges. x is indexed by
+ * the task's local row. */
+static void gather_input(const net_run *run, int64_t first, int64_t last, int worker, real *x,
+                         size_t ldx)
 {
     const aim_net *net = run->net;
     const net_acts *t = &run->acts;
@@ -81,14 +97,16 @@ static void gather_input(const net_run *run, int64_t first, int64_t last, int wo
 }
 
 /* a of the next pass and the raw charges of this one */
-static void update_features(const net_run *run, int64_t first, int64_t last, const real *y, size_t ldy)
+static void update_features(const net_run *run, int64_t first, int64_t last, const real *y,
+                            size_t ldy)
 {
     const aim_net *net = run->net;
     const net_acts *t = &run->acts;
     const int p = run->pass;
     const size_t fa = (size_t)net->fa, nc = (size_t)net->n_charge;
     for (int64_t i = first; i < last; i++, y += ldy) {
-        const real *old = p > 0 ? t->a[p] + (size_t)i * fa : net->embedding + (size_t)t->species[i] * fa;
+        const real *old =
+            p > 0 ? t->a[p] + (size_t)i * fa : net->embedding + (size_t)t->species[i] * fa;
         real *a = t->a[p + 1] + (size_t)i * fa;
         for (size_t f = 0; f < fa; f++)
             a[f] = old[f] + y[f];
@@ -96,8 +114,10 @@ static void update_features(const net_run *run, int64_t first, int64_t last, con
     }
 }
 
-/* A linear last layer, the rule, is summed in double: it carries the atom's whole energy, of which float would keep only 1e-6 eV or so. */
-static void run_head(const net_run *run, int h, int64_t first, int64_t last, const real *aim, size_t ld, real *const work[2])
+/* A linear last layer, the rule, is summed in double: it carries the atom's whole energy, of which
+ * float would keep only 1e-6 eV or so. */
+static void run_head(const net_run *run, int h, int64_t first, int64_t last, const real *aim,
+                     size_t ld, real *const work[2])
 {
     const aim_net *net = run->net;
     const net_mlp *mlp = &net->head[h];
@@ -105,12 +125,21 @@ static void run_head(const net_run *run, int h, int64_t first, int64_t last, con
     const size_t width = (size_t)net->head_width[h];
     real *slope = run->acts.head_slope[h];
     double *out = run->call->head[net->head_output[h]] + (size_t)first * width;
-    const mlp_run m = {.mlp = mlp, .x = aim, .ldx = ld, .slope = slope ? slope + (size_t)first * (size_t)mlp->slope_width : NULL,
+    const mlp_run m = {.mlp = mlp,
+                       .x = aim,
+                       .ldx = ld,
+                       .slope = slope ? slope + (size_t)first * (size_t)mlp->slope_width : NULL,
                        .work = {work[0], work[1]}};
     size_t ldy;
     const real *y = run_mlp(net, &m, mlp->n_layers - (end->plain ? 1 : 0), last - first, &ldy);
     if (end->plain) {
-        const aim_linear_out_args args = {.n_in = end->n_in, .n_out = end->n_out, .w = end->plain, .bias = end->bias, .x = y, .ldx = ldy, .out = out};
+        const aim_linear_out_args args = {.n_in = end->n_in,
+                                          .n_out = end->n_out,
+                                          .w = end->plain,
+                                          .bias = end->bias,
+                                          .x = y,
+                                          .ldx = ldy,
+                                          .out = out};
         net->k->linear_out(&args, 0, last - first);
         return;
     }
@@ -129,9 +158,13 @@ static void pass_task(void *ctx, int64_t task, int worker)
     int64_t first, last;
     aim_net_task_rows(run, task, &first, &last);
     real *work = t->scratch + (size_t)worker * t->scratch_size + t->conv_scratch;
-    mlp_run m = {.mlp = mlp, .x = work + NET_ROWS_MAX * net->ld_hidden, .ldx = (size_t)mlp->layer[0].ld_in,
-                 .slope = t->slope[p] ? t->slope[p] + (size_t)first * (size_t)mlp->slope_width : NULL,
-                 .bias_row = p == 0 ? t->species + first : NULL, .work = {work, work + NET_ROWS_MAX * net->ld_hidden}};
+    mlp_run m = {.mlp = mlp,
+                 .x = work + NET_ROWS_MAX * net->ld_hidden,
+                 .ldx = (size_t)mlp->layer[0].ld_in,
+                 .slope =
+                     t->slope[p] ? t->slope[p] + (size_t)first * (size_t)mlp->slope_width : NULL,
+                 .bias_row = p == 0 ? t->species + first : NULL,
+                 .work = {work, work + NET_ROWS_MAX * net->ld_hidden}};
     gather_input(run, first, last, worker, m.work[1], m.ldx);
     size_t ldy;
     const real *y = run_mlp(net, &m, mlp->n_layers, last - first, &ldy);
@@ -157,13 +190,25 @@ static void features_task(void *ctx, int64_t task, int worker)
     aim_net_task_rows(run, task, &first, &last);
     for (int64_t i = first; i < last; i++)
         t->species[i] = net->species_of[b->numbers[i]];
-    const aim_pair_features_args args = {.coord = b->coord, .cell = b->cell, .system = b->system, .row = l->row, .j = l->j,
-                                         .shift = (const int32_t(*)[3])l->shift, .nshifts = net->nshifts, .gp = net->gp, .rc = net->model->rc,
-                                         .eta = net->model->eta, .shifts = net->shifts, .u = t->u, .gs = t->gs, .dgs = t->dgs};
+    const aim_pair_features_args args = {.coord = b->coord,
+                                         .cell = b->cell,
+                                         .system = b->system,
+                                         .row = l->row,
+                                         .j = l->j,
+                                         .shift = (const int32_t(*)[3])l->shift,
+                                         .nshifts = net->nshifts,
+                                         .gp = net->gp,
+                                         .rc = net->model->rc,
+                                         .eta = net->model->eta,
+                                         .shifts = net->shifts,
+                                         .u = t->u,
+                                         .gs = t->gs,
+                                         .dgs = t->dgs};
     net->k->pair_features(&args, first, last);
     if (!net->d2) /* without d2features the first convolution gathers the plain embedding */
         for (int64_t i = first; i < last; i++)
-            memcpy(t->a[0] + (size_t)i * (size_t)net->fa, net->embedding + (size_t)t->species[i] * (size_t)net->fa,
+            memcpy(t->a[0] + (size_t)i * (size_t)net->fa,
+                   net->embedding + (size_t)t->species[i] * (size_t)net->fa,
                    (size_t)net->fa * sizeof(real));
 }
 

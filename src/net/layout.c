@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* layout.c - where every intermediate of one evaluation lives, and the arguments that the steps hand to kernels. */
+/* layout.c - where every intermediate of one evaluation lives, and the arguments that the steps
+ * hand to kernels. */
 #include "net/net_impl.h"
 
 int64_t AIM_NAMED(aim_net_rows)(int64_t n_atoms, int workers);
 
-/* Rows of a task: small batches are divided among the workers, large ones into cache-sized blocks. Any choice gives the same bits. */
+/* Rows of a task: small batches are divided among the workers, large ones into cache-sized blocks.
+ * Any choice gives the same bits. */
 int64_t AIM_NAMED(aim_net_rows)(int64_t n_atoms, int workers)
 {
     int64_t rows = (n_atoms + workers - 1) / workers;
@@ -55,16 +57,21 @@ void AIM_NAMED(aim_net_layout)(const aim_net *net, net_sizes s, aim_arena *arena
     layout_pairs(net, s, arena, t);
     for (int p = 0; p < net->n_pass; p++)
         layout_pass(net, s, p, arena, t);
-    t->aim = take(arena, "aim", s.n_atoms, (size_t)net->mlp[net->n_pass - 1].layer[net->mlp[net->n_pass - 1].n_layers - 1].ld_out);
+    t->aim = take(
+        arena, "aim", s.n_atoms,
+        (size_t)net->mlp[net->n_pass - 1].layer[net->mlp[net->n_pass - 1].n_layers - 1].ld_out);
     if (s.want_grad) {
         for (int h = 0; h < net->n_heads; h++)
-            t->head_slope[h] = take(arena, "head_slope", s.n_atoms, (size_t)net->head[h].slope_width);
+            t->head_slope[h] =
+                take(arena, "head_slope", s.n_atoms, (size_t)net->head[h].slope_width);
         for (int k = 0; k < 2; k++)
             t->ga[k] = take(arena, "ga", s.n_atoms, (size_t)net->fa);
         t->s_adj = take(arena, "s_adj", s.n_atoms, (size_t)(4 * net->conv_a.nf * net->gp));
         t->sq_adj = take(arena, "sq_adj", s.n_atoms, (size_t)(4 * net->n_charge * net->gp));
     }
-    t->conv_scratch = (aim_conv_scratch(net->gp, net->conv_a.nf, net->n_species, s.max_row) + AIM_LANES - 1) / AIM_LANES * AIM_LANES;
+    t->conv_scratch =
+        (aim_conv_scratch(net->gp, net->conv_a.nf, net->n_species, s.max_row) + AIM_LANES - 1) /
+        AIM_LANES * AIM_LANES;
     t->scratch_size = t->conv_scratch + 2 * NET_ROWS_MAX * net->ld_hidden;
     t->scratch = take(arena, "scratch", s.workers, t->scratch_size);
 }
@@ -72,7 +79,9 @@ void AIM_NAMED(aim_net_layout)(const aim_net *net, net_sizes s, aim_arena *arena
 net_run AIM_NAMED(aim_net_run)(const aim_net *net, aim_net_call *call)
 {
     net_run run = {.net = net, .call = call};
-    const net_sizes sizes = {call->batch->n_atoms, call->pairs->n_pairs, aim_pairs_max_row(call->pairs), aim_team_size(call->team), call->want_grad};
+    const net_sizes sizes = {call->batch->n_atoms, call->pairs->n_pairs,
+                             aim_pairs_max_row(call->pairs), aim_team_size(call->team),
+                             call->want_grad};
     run.rows = (int)AIM_NAMED(aim_net_rows)(sizes.n_atoms, sizes.workers);
     aim_arena_reset(call->arena);
     AIM_NAMED(aim_net_layout)(net, sizes, call->arena, &run.acts);
@@ -84,10 +93,23 @@ aim_conv_args AIM_NAMED(aim_net_conv_args)(const net_run *run, int plain, int wo
     const aim_net *net = run->net;
     const net_acts *t = &run->acts;
     const net_conv *conv = plain ? &net->conv_q : &net->conv_a;
-    return (aim_conv_args){.row = run->call->pairs->row, .j = run->call->pairs->j, .u = t->u, .gs = t->gs, .dgs = t->dgs, .nf = conv->nf,
-                           .gp = net->gp, .ncomb = conv->ncomb, .agh = conv->agh, .agh_t = conv->agh_t, .hp = conv->hp,
-                           .emb = net->embedding, .species = t->species, .n_species = net->n_species, .gr = t->gr,
-                           .gs_adj = plain ? t->sq_adj : t->s_adj, .scratch = t->scratch + (size_t)worker * t->scratch_size};
+    return (aim_conv_args){.row = run->call->pairs->row,
+                           .j = run->call->pairs->j,
+                           .u = t->u,
+                           .gs = t->gs,
+                           .dgs = t->dgs,
+                           .nf = conv->nf,
+                           .gp = net->gp,
+                           .ncomb = conv->ncomb,
+                           .agh = conv->agh,
+                           .agh_t = conv->agh_t,
+                           .hp = conv->hp,
+                           .emb = net->embedding,
+                           .species = t->species,
+                           .n_species = net->n_species,
+                           .gr = t->gr,
+                           .gs_adj = plain ? t->sq_adj : t->s_adj,
+                           .scratch = t->scratch + (size_t)worker * t->scratch_size};
 }
 
 aim_charge_args AIM_NAMED(aim_net_charge_args)(const net_run *run)
@@ -96,9 +118,21 @@ aim_charge_args AIM_NAMED(aim_net_charge_args)(const net_run *run)
     const aim_batch *b = run->call->batch;
     const int p = run->pass;
     const size_t c = (size_t)run->net->n_charge;
-    return (aim_charge_args){.offset = b->offset, .n_channels = run->net->n_charge, .charge = b->charge, .mult = b->mult, .epsilon = 1e-6,
-                             .y = t->y[p], .ldy = 2 * c, .q_old = p > 0 ? t->q[p - 1] : NULL, .ldq_old = c, .q = t->q[p], .ldq = c,
-                             .gq = t->gq[p], .gy = t->gy[p], .ldgy = 2 * c, .gq_old = p > 0 ? t->gq[p - 1] : NULL};
+    return (aim_charge_args){.offset = b->offset,
+                             .n_channels = run->net->n_charge,
+                             .charge = b->charge,
+                             .mult = b->mult,
+                             .epsilon = 1e-6,
+                             .y = t->y[p],
+                             .ldy = 2 * c,
+                             .q_old = p > 0 ? t->q[p - 1] : NULL,
+                             .ldq_old = c,
+                             .q = t->q[p],
+                             .ldq = c,
+                             .gq = t->gq[p],
+                             .gy = t->gy[p],
+                             .ldgy = 2 * c,
+                             .gq_old = p > 0 ? t->gq[p - 1] : NULL};
 }
 
 void AIM_NAMED(aim_net_for_rows)(net_run *run, aim_task_fn fn)

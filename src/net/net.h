@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* net.h - the AIMNet2 network (Anstine, Zubatyuk, Isayev, Chem. Sci. 2025, 16, 10228): flow only, all arithmetic through the kernel table.
+/* net.h - the AIMNet2 network (Anstine, Zubatyuk, Isayev, Chem. Sci. 2025, 16, 10228): flow only,
+ * all arithmetic through the kernel table.
  *
- * From positions and pairs to the charges and the heads (Output MLPs), and back from their adjoints to dE/dr and strain. Two instances of the
- * same code (float and double) stand behind one table of functions, so that callers never see `real`. A net is immutable after create
- * and may be used by several threads, each with its own workspace. */
+ * From positions and pairs to the charges and the heads (Output MLPs), and back from their adjoints
+ * to dE/dr and strain. Two instances of the same code (float and double) stand behind one table of
+ * functions, so that callers never see `real`. A net is immutable after create and may be used by
+ * several threads, each with its own workspace. */
 #ifndef AIM_NET_NET_H
 #define AIM_NET_NET_H
 
@@ -15,26 +17,29 @@
 
 typedef struct aim_net_call {
     const aim_batch *batch;
-    const aim_pairs *pairs;        /* within the network's cutoff; with reverse indices if a gradient is wanted */
+    const aim_pairs
+        *pairs; /* within the network's cutoff; with reverse indices if a gradient is wanted */
     aim_team *team;
-    aim_arena *arena;              /* workspace of at least workspace() bytes; not touched between forward and backward */
+    /* workspace of at least workspace() bytes; not touched between forward and backward */
+    aim_arena *arena;
     int want_grad;
     /* forward: out */
     double *q;                     /* [n] charges */
     double *spin;                  /* [n] spin charges (two channels) or NULL */
     double *head[AIM_MAX_OUTPUTS]; /* per output of kind MLP: [n][width] */
     /* backward: in (NULL: zero) and out (+=) */
-    const double *gq, *gspin;      /* [n] */
+    const double *gq, *gspin;             /* [n] */
     const double *ghead[AIM_MAX_OUTPUTS]; /* [n][width] or NULL */
-    double *grad;                  /* [n][3] dE/dr */
-    double *strain;                /* [systems][9] or NULL */
+    double *grad;                         /* [n][3] dE/dr */
+    double *strain;                       /* [systems][9] or NULL */
 } aim_net_call;
 
 typedef struct aim_net_ops {
     aim_status (*create)(const aim_model *model, const aim_alloc *alloc, int isa, void **net);
     void (*free)(void *net);
     /* bytes of workspace for this many atoms, pairs and neighbours of one atom */
-    size_t (*workspace)(const void *net, int32_t n_atoms, int64_t n_pairs, int64_t max_row, int workers, int want_grad);
+    size_t (*workspace)(const void *net, int32_t n_atoms, int64_t n_pairs, int64_t max_row,
+                        int workers, int want_grad);
     aim_status (*forward)(const void *net, aim_net_call *call);
     void (*backward)(const void *net, aim_net_call *call);
 } aim_net_ops;

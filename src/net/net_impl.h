@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* net_impl.h - the network in working precision: packed weights, the names and shapes of every intermediate (acts), internal steps.
+/* net_impl.h - the network in working precision: packed weights, the names and shapes of every
+ * intermediate (acts), internal steps.
  *
- * Letters (also in kernels.def): n atoms, F features, G shifts padded to gp, H combinations, C charge channels, FA = width of the atom features
- * a (F*gp with d2features, F without). Columns of a pass's input x: [a | xs | xv | q | qs | qv], in pass 0 only [xs | xv] (the embedding's share is
- * folded into a bias per element). Columns of a pass's output y: [delta a | q | f] (the file has q, f first; the rows are permuted when packed). */
+ * Letters (also in kernels.def): n atoms, F features, G shifts padded to gp, H combinations, C
+ * charge channels, FA = width of the atom features a (F*gp with d2features, F without). Columns of
+ * a pass's input x: [a | xs | xv | q | qs | qv], in pass 0 only [xs | xv] (the embedding's share is
+ * folded into a bias per element). Columns of a pass's output y: [delta a | q | f] (the file has q,
+ * f first; the rows are permuted when packed). */
 #ifndef AIM_NET_NET_IMPL_H
 #define AIM_NET_NET_IMPL_H
 
@@ -11,16 +14,17 @@
 #include "net/net.h"
 
 typedef struct net_layer {
-    int n_in, n_out;       /* exact */
-    int ld_in, ld_out;     /* padded to the panel of the kernels */
+    int n_in, n_out;   /* exact */
+    int ld_in, ld_out; /* padded to the panel of the kernels */
     int gelu;
-    real *w_fwd, *w_bwd;   /* packed */
-    real *bias;            /* [ld_out], or in pass 0's first layer [species][ld_out] */
-    real *plain;           /* [n_out][n_in] of a head's last layer if it is linear (kernel linear_out), else NULL */
+    real *w_fwd, *w_bwd; /* packed */
+    real *bias;          /* [ld_out], or in pass 0's first layer [species][ld_out] */
+    /* [n_out][n_in] of a head's last layer if it is linear (kernel linear_out), else NULL */
+    real *plain;
 } net_layer;
 
 typedef struct net_mlp {
-    int n_layers, slope_width;         /* sum of ld_out of the layers with GELU */
+    int n_layers, slope_width; /* sum of ld_out of the layers with GELU */
     net_layer layer[AIM_MAX_LAYERS];
 } net_mlp;
 
@@ -34,16 +38,16 @@ typedef struct aim_net {
     const aim_model *model;
     const aim_kernels *k;
     int nshifts, gp, n_charge, fa, n_pass, d2;
-    int n_species;                     /* implemented elements, dense */
+    int n_species;                       /* implemented elements, dense */
     int32_t species_of[AIM_MAX_SPECIES]; /* [Z] -> dense index, or -1 */
-    real *embedding;                   /* [species][fa] */
-    real *shifts;                      /* [gp] */
+    real *embedding;                     /* [species][fa] */
+    real *shifts;                        /* [gp] */
     net_conv conv_a, conv_q;
     net_mlp mlp[AIM_MAX_PASSES];
     int n_heads, head_output[AIM_MAX_OUTPUTS], head_width[AIM_MAX_OUTPUTS];
     net_mlp head[AIM_MAX_OUTPUTS];
-    size_t ld_hidden;                  /* widest row of any layer, for scratch */
-    aim_arena store;                   /* all arrays above */
+    size_t ld_hidden; /* widest row of any layer, for scratch */
+    aim_arena store;  /* all arrays above */
 } aim_net;
 
 /* column offsets of a pass's input */
@@ -62,25 +66,25 @@ static inline net_columns aim_net_columns(const aim_net *net, int pass)
     return c;
 }
 
-enum { NET_ROWS_MAX = 48 };            /* rows of a task: their inputs stay in the second-level cache */
+enum { NET_ROWS_MAX = 48 }; /* rows of a task: their inputs stay in the second-level cache */
 
 /* Every intermediate. Placed by aim_net_layout, the same way in forward and backward. */
 typedef struct net_acts {
-    int32_t *species;                  /* [n] dense */
-    real *u, *gs, *dgs;                /* [P][4], [P][gp], [P][gp] */
-    real *a[AIM_MAX_PASSES];           /* [n][fa]   features entering pass p >= 1 */
-    real *q[AIM_MAX_PASSES];           /* [n][C]    charges after pass p */
-    real *y[AIM_MAX_PASSES];           /* [n][2C]   raw charges and flexibilities of pass p */
+    int32_t *species;        /* [n] dense */
+    real *u, *gs, *dgs;      /* [P][4], [P][gp], [P][gp] */
+    real *a[AIM_MAX_PASSES]; /* [n][fa]   features entering pass p >= 1 */
+    real *q[AIM_MAX_PASSES]; /* [n][C]    charges after pass p */
+    real *y[AIM_MAX_PASSES]; /* [n][2C]   raw charges and flexibilities of pass p */
     real *v[AIM_MAX_PASSES], *vq[AIM_MAX_PASSES]; /* [n][F][3][hp] projected vectors */
-    real *slope[AIM_MAX_PASSES];       /* [n][slope_width] gelu' of all layers of the pass */
+    real *slope[AIM_MAX_PASSES]; /* [n][slope_width] gelu' of all layers of the pass */
     real *head_slope[AIM_MAX_OUTPUTS];
-    real *aim;                         /* [n][ld] */
-    real *gy[AIM_MAX_PASSES];          /* [n][2C] adjoints of y */
-    real *gq[AIM_MAX_PASSES];          /* [n][C] */
-    real *ga[2];                       /* [n][fa] adjoints of the features of the current and the later pass */
-    real *s_adj, *sq_adj;              /* [n][F][4][gp], [n][C][4][gp] */
-    real *gr;                          /* [P][3] */
-    real *scratch;                     /* [workers][scratch_size] */
+    real *aim;                /* [n][ld] */
+    real *gy[AIM_MAX_PASSES]; /* [n][2C] adjoints of y */
+    real *gq[AIM_MAX_PASSES]; /* [n][C] */
+    real *ga[2];          /* [n][fa] adjoints of the features of the current and the later pass */
+    real *s_adj, *sq_adj; /* [n][F][4][gp], [n][C][4][gp] */
+    real *gr;             /* [P][3] */
+    real *scratch;        /* [workers][scratch_size] */
     size_t scratch_size, conv_scratch;
 } net_acts;
 
@@ -89,7 +93,8 @@ typedef struct net_sizes {
     int64_t n_pairs, max_row;
     int workers, want_grad;
 } net_sizes;
-void AIM_NAMED(aim_net_layout)(const aim_net *net, net_sizes sizes, aim_arena *arena, net_acts *acts);
+void AIM_NAMED(aim_net_layout)(const aim_net *net, net_sizes sizes, aim_arena *arena,
+                               net_acts *acts);
 
 /* What the steps of one call share. */
 typedef struct net_run {
@@ -97,13 +102,14 @@ typedef struct net_run {
     aim_net_call *call;
     net_acts acts;
     int pass;
-    int rows;                          /* rows of a task */
+    int rows; /* rows of a task */
 } net_run;
 net_run AIM_NAMED(aim_net_run)(const aim_net *net, aim_net_call *call);
 aim_conv_args AIM_NAMED(aim_net_conv_args)(const net_run *run, int plain, int worker);
 void AIM_NAMED(aim_net_for_rows)(net_run *run, aim_task_fn fn);
 void AIM_NAMED(aim_net_for_systems)(net_run *run, aim_task_fn fn);
-static inline void aim_net_task_rows(const net_run *run, int64_t task, int64_t *first, int64_t *last)
+static inline void aim_net_task_rows(const net_run *run, int64_t task, int64_t *first,
+                                     int64_t *last)
 {
     const int64_t n = run->call->batch->n_atoms;
     *first = task * run->rows;
@@ -111,7 +117,8 @@ static inline void aim_net_task_rows(const net_run *run, int64_t task, int64_t *
 }
 aim_charge_args AIM_NAMED(aim_net_charge_args)(const net_run *run);
 
-aim_status AIM_NAMED(aim_net_create)(const aim_model *model, const aim_alloc *alloc, int isa, void **net);
+aim_status AIM_NAMED(aim_net_create)(const aim_model *model, const aim_alloc *alloc, int isa,
+                                     void **net);
 void AIM_NAMED(aim_net_free)(void *net);
 aim_status AIM_NAMED(aim_net_forward)(const void *net, aim_net_call *call);
 void AIM_NAMED(aim_net_backward)(const void *net, aim_net_call *call);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* ops.c - the table of functions behind which one precision of the network stands (compiled twice). */
+/* ops.c - the table of functions behind which one precision of the network stands (compiled twice).
+ * */
 #include "net/net_impl.h"
 
-static size_t workspace(const void *object, int32_t n_atoms, int64_t n_pairs, int64_t max_row, int workers, int want_grad)
+static size_t workspace(const void *object, int32_t n_atoms, int64_t n_pairs, int64_t max_row,
+                        int workers, int want_grad)
 {
     aim_arena measure = {0};
     net_acts acts;
-    AIM_NAMED(aim_net_layout)(object, (net_sizes){n_atoms, n_pairs, max_row, workers, want_grad}, &measure, &acts);
+    AIM_NAMED(aim_net_layout)
+    (object, (net_sizes){n_atoms, n_pairs, max_row, workers, want_grad}, &measure, &acts);
     return measure.overflow ? SIZE_MAX : measure.used;
 }
 

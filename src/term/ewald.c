@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* ewald.c - electrostatics of crystals by Ewald summation (P. P. Ewald, Ann. Phys. 369, 253 (1921); docs/math/ewald.md).
+/* ewald.c - electrostatics of crystals by Ewald summation (P. P. Ewald, Ann. Phys. 369, 253 (1921);
+ * docs/math/ewald.md).
  *
- *     E/k_e = 1/2 sum q_i q_j erfc(a d)/d  +  2 pi/V sum_{k != 0} exp(-k^2/4a^2)/k^2 |S_k|^2  -  a/sqrt(pi) sum q^2  -  pi Q^2/(2 V a^2)
- * with S_k = sum q exp(i k r), tin-foil boundary; the last term is the neutralising background of a charged cell. Real-space and self part are the
- * DSF loop with nothing shifted. Wave vectors k = 2 pi inv(cell) m of half a sphere are ordered in rods of consecutive m3.
- * Under strain x -> x (1 + e) at fixed a: dE_k/de_ab = E_k (2 k_a k_b (1/k^2 + 1/4a^2) - delta_ab), background: -delta_ab E.
- * Truncation: both sums are cut where their Gaussian falls below accuracy/100, exp(-s^2). */
+ *     E/k_e = 1/2 sum q_i q_j erfc(a d)/d + 2 pi/V sum_{k != 0} exp(-k^2/4a^2)/k^2 |S_k|^2
+ *             - a/sqrt(pi) sum q^2 - pi Q^2/(2 V a^2),      S_k = sum q exp(i k r)
+ * with tin-foil boundary; the last term is the neutralising background of a charged cell. The
+ * real-space and self parts are the DSF loop with nothing shifted. Wave vectors k = 2 pi inv(cell)
+ * m of half a sphere are ordered in rods of consecutive m3. Under strain x -> x (1 + e) at fixed a:
+ * dE_k/de_ab = E_k (2 k_a k_b (1/k^2 + 1/4a^2) - delta_ab), background: -delta_ab E.
+ * Both sums are cut where their Gaussian falls below accuracy/100, exp(-s^2). */
 #include <math.h>
 #include <string.h>
 
@@ -15,12 +18,13 @@
 #include "term/screened.h"
 
 static const double PI = 3.14159265358979323846;
-static const double PAIRS_PER_WAVE = 8.0; /* time of one pair over time of one atom and wave vector, both sweeps */
+/* time of one pair over time of one atom and wave vector, both sweeps */
+static const double PAIRS_PER_WAVE = 8.0;
 enum { PAD = 8, MAX_INDEX = 4096 };
 
 typedef struct wave_box {
-    double inverse[9];          /* of the cell: f = x inverse */
-    int m[3];                   /* largest index per axis */
+    double inverse[9]; /* of the cell: f = x inverse */
+    int m[3];          /* largest index per axis */
     double k_cutoff, alpha, volume;
 } wave_box;
 
@@ -28,19 +32,21 @@ typedef struct ewald {
     aim_term_io *io;
     const aim_term_kernels *kernels;
     wave_box box;
-    int32_t first, n;           /* atoms of the system */
+    int32_t first, n; /* atoms of the system */
     aim_ewald_phases phases;
-    double *re, *im, *q;        /* phases and charges of the system */
+    double *re, *im, *q; /* phases and charges of the system */
     aim_ewald_rod *rod;
-    int64_t n_rods, n_waves;    /* waves: padded */
-    double *sre, *sim, *a;      /* structure factors, then A S; A = exp(-k^2/4a^2)/k^2 */
+    int64_t n_rods, n_waves; /* waves: padded */
+    double *sre, *sim, *a;   /* structure factors, then A S; A = exp(-k^2/4a^2)/k^2 */
 } ewald;
 
 aim_ewald_params aim_ewald_choose(const double cell[9], int32_t n_atoms, double accuracy)
 {
     const double volume = fabs(aim_det3(cell)), s = sqrt(-log(0.01 * accuracy));
-    const double alpha = pow(PI * PI * PI * PAIRS_PER_WAVE * n_atoms / (volume * volume), 1.0 / 6.0);
-    return (aim_ewald_params){.alpha = alpha, .real_cutoff = s / alpha, .k_cutoff = 2.0 * alpha * s};
+    const double alpha =
+        pow(PI * PI * PI * PAIRS_PER_WAVE * n_atoms / (volume * volume), 1.0 / 6.0);
+    return (aim_ewald_params){
+        .alpha = alpha, .real_cutoff = s / alpha, .k_cutoff = 2.0 * alpha * s};
 }
 
 static wave_box make_box(const double *cell, aim_ewald_params p)
@@ -57,7 +63,8 @@ static wave_box make_box(const double *cell, aim_ewald_params p)
 static void wave_vector(const wave_box *b, double m1, double m2, double m3, double k[3])
 {
     for (int d = 0; d < 3; d++)
-        k[d] = 2.0 * PI * (m1 * b->inverse[3 * d] + m2 * b->inverse[3 * d + 1] + m3 * b->inverse[3 * d + 2]);
+        k[d] = 2.0 * PI *
+               (m1 * b->inverse[3 * d] + m2 * b->inverse[3 * d + 1] + m3 * b->inverse[3 * d + 2]);
 }
 
 /* The stretch of m3 inside the sphere, for half of reciprocal space; n = 0: none. */
@@ -113,13 +120,15 @@ static void layout(ewald *e, aim_arena *arena)
     e->a = aim_take(arena, "ewald.a", waves, sizeof(double));
 }
 
-/* exp(2 pi i m f) for all m of one atom and axis, each from its own angle: no recurrence, no growth of errors */
+/* exp(2 pi i m f) for all m of one atom and axis, each from its own angle: no recurrence, no growth
+ * of errors */
 static void phase_task(void *ctx, int64_t task, int worker)
 {
     ewald *e = ctx;
     (void)worker;
     const double *x = e->io->batch->coord + 3 * (size_t)(e->first + task);
-    double *re = e->re + (size_t)task * e->phases.stride, *im = e->im + (size_t)task * e->phases.stride, f[3];
+    double *re = e->re + (size_t)task * e->phases.stride,
+           *im = e->im + (size_t)task * e->phases.stride, f[3];
     e->q[task] = e->io->q[e->first + task];
     memset(re, 0, e->phases.stride * sizeof *re);
     memset(im, 0, e->phases.stride * sizeof *im);
@@ -146,7 +155,8 @@ static void structure_task(void *ctx, int64_t task, int worker)
         double k[3];
         wave_vector(&e->box, rod->m1, rod->m2, rod->lo + j, k);
         const double k2 = aim_dot3(k, k);
-        e->a[rod->start + j] = j < rod->n ? exp(-k2 / (4.0 * e->box.alpha * e->box.alpha)) / k2 : 0.0;
+        e->a[rod->start + j] =
+            j < rod->n ? exp(-k2 / (4.0 * e->box.alpha * e->box.alpha)) / k2 : 0.0;
     }
 }
 
@@ -162,14 +172,16 @@ static double sum_waves(ewald *e, double prefactor, double *strain)
                 continue;
             }
             double k[3];
-            const double term = prefactor * e->a[at] * (e->sre[at] * e->sre[at] + e->sim[at] * e->sim[at]);
+            const double term =
+                prefactor * e->a[at] * (e->sre[at] * e->sre[at] + e->sim[at] * e->sim[at]);
             total += term;
             e->sre[at] *= e->a[at];
             e->sim[at] *= e->a[at];
             if (!strain)
                 continue;
             wave_vector(&e->box, e->rod[r].m1, e->rod[r].m2, e->rod[r].lo + j, k);
-            const double f = 2.0 * term * (1.0 / aim_dot3(k, k) + 1.0 / (4.0 * e->box.alpha * e->box.alpha));
+            const double f =
+                2.0 * term * (1.0 / aim_dot3(k, k) + 1.0 / (4.0 * e->box.alpha * e->box.alpha));
             for (int x = 0; x < 9; x++)
                 w[x] += f * k[x / 3] * k[x % 3] - (x % 4 == 0 ? term : 0.0);
         }
@@ -201,7 +213,8 @@ static double background(const ewald *e, double *strain)
     double charge = 0;
     for (int32_t i = 0; i < e->n; i++)
         charge += e->q[i];
-    const double c = -PI * AIM_COULOMB_K / (e->box.volume * e->box.alpha * e->box.alpha), energy = 0.5 * c * charge * charge;
+    const double c = -PI * AIM_COULOMB_K / (e->box.volume * e->box.alpha * e->box.alpha),
+                 energy = 0.5 * c * charge * charge;
     for (int32_t i = 0; e->io->gq && i < e->n; i++)
         e->io->gq[e->first + i] += c * charge;
     for (int x = 0; strain && x < 9; x += 4)
@@ -209,9 +222,13 @@ static double background(const ewald *e, double *strain)
     return energy;
 }
 
-static aim_status reciprocal(aim_term_io *io, const aim_term_kernels *kernels, int32_t s, aim_ewald_params params)
+static aim_status reciprocal(aim_term_io *io, const aim_term_kernels *kernels, int32_t s,
+                             aim_ewald_params params)
 {
-    ewald e = {.io = io, .kernels = kernels, .box = make_box(io->batch->cell + 9 * (size_t)s, params), .first = io->batch->offset[s]};
+    ewald e = {.io = io,
+               .kernels = kernels,
+               .box = make_box(io->batch->cell + 9 * (size_t)s, params),
+               .first = io->batch->offset[s]};
     e.n = io->batch->offset[s + 1] - e.first;
     e.n_rods = list_rods(&e.box, NULL, &e.n_waves);
     int end = 0;
@@ -223,7 +240,9 @@ static aim_status reciprocal(aim_term_io *io, const aim_term_kernels *kernels, i
     aim_arena measure = {0};
     layout(&e, &measure);
     if (measure.overflow)
-        return AIM_FAIL(AIMNET_ERR_MEMORY, "the Ewald sum of this cell needs too much memory: use DSF or a lower accuracy");
+        return AIM_FAIL(
+            AIMNET_ERR_MEMORY,
+            "the Ewald sum of this cell needs too much memory: use DSF or a lower accuracy");
     AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "Ewald workspace"));
     layout(&e, io->scratch);
     list_rods(&e.box, e.rod, &e.n_waves);
@@ -251,14 +270,20 @@ static aim_ewald_params choose(const aim_batch *b, int32_t s, double accuracy)
 aim_dsf aim_ewald_screening(const aim_batch *b, int32_t s, double accuracy)
 {
     const aim_ewald_params p = choose(b, s, accuracy);
-    return (aim_dsf){.alpha = p.alpha, .rc = p.real_cutoff, .gauss = 2.0 * p.alpha / AIM_SQRT_PI, .self = -p.alpha / AIM_SQRT_PI};
+    return (aim_dsf){.alpha = p.alpha,
+                     .rc = p.real_cutoff,
+                     .gauss = 2.0 * p.alpha / AIM_SQRT_PI,
+                     .self = -p.alpha / AIM_SQRT_PI};
 }
 
 aim_status aim_term_coulomb_ewald(aim_term_io *io, double accuracy)
 {
     if (!(accuracy > 0 && accuracy < 1))
-        return AIM_FAIL(AIMNET_ERR_ARG, "Ewald accuracy %g: expected a number between 0 and 1, for example 1e-8", accuracy);
-    const aim_term_kernels *kernels = io->kernels ? io->kernels : aim_term_kernels_select(aim_cpu_isa());
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "Ewald accuracy %g: expected a number between 0 and 1, for example 1e-8",
+                        accuracy);
+    const aim_term_kernels *kernels =
+        io->kernels ? io->kernels : aim_term_kernels_select(aim_cpu_isa());
     AIM_TRY(aim_term_coulomb_screened(io, accuracy));
     for (int32_t s = 0; s < io->batch->n_systems; s++)
         if (!io->active || io->active[s])

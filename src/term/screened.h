@@ -6,7 +6,8 @@
 #include "point/coulomb.h"
 #include "term/term.h"
 
-/* erfc(a d)/d within the real-space cutoff, nothing shifted, self = -a/sqrt(pi); a and cutoff of this system. */
+/* erfc(a d)/d within the real-space cutoff, nothing shifted, self = -a/sqrt(pi); a and cutoff of
+ * this system. */
 aim_dsf aim_ewald_screening(const aim_batch *batch, int32_t system, double accuracy);
 /* k_e [1/2 sum q_i q_j erfc(a d)/d - a/sqrt(pi) sum q^2] */
 AIM_NODISCARD aim_status aim_term_coulomb_screened(aim_term_io *io, double accuracy);

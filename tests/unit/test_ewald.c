@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_ewald.c - Ewald sums: an analytic limit, independence of the splitting, derivatives, supercells, other systems in the batch. */
+/* test_ewald.c - Ewald sums: an analytic limit, independence of the splitting, derivatives,
+ * supercells, other systems in the batch. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,8 @@ enum { MAX_ATOMS = 128, MAX_SYSTEMS = 3 };
 typedef struct crystals {
     int n_systems, n;
     int32_t offset[MAX_SYSTEMS + 1], system[MAX_ATOMS], numbers[MAX_ATOMS], pbc[3 * MAX_SYSTEMS];
-    double coord[3 * MAX_ATOMS], q[MAX_ATOMS], cell[9 * MAX_SYSTEMS], charge[MAX_SYSTEMS], mult[MAX_SYSTEMS];
+    double coord[3 * MAX_ATOMS], q[MAX_ATOMS], cell[9 * MAX_SYSTEMS], charge[MAX_SYSTEMS],
+        mult[MAX_SYSTEMS];
     double energy[MAX_SYSTEMS], grad[3 * MAX_ATOMS], gq[MAX_ATOMS], strain[9 * MAX_SYSTEMS];
 } crystals;
 
@@ -41,11 +43,21 @@ static void add_system(crystals *c, int n, const double *coord, const double *q,
 static void evaluate(crystals *c, double accuracy, int threads)
 {
     const aim_alloc alloc = aim_alloc_default();
-    const aim_batch b = {.n_atoms = c->n, .n_systems = c->n_systems, .offset = c->offset, .system = c->system, .numbers = c->numbers,
-                         .coord = c->coord, .cell = c->cell, .pbc = c->pbc, .charge = c->charge, .mult = c->mult};
+    const aim_batch b = {.n_atoms = c->n,
+                         .n_systems = c->n_systems,
+                         .offset = c->offset,
+                         .system = c->system,
+                         .numbers = c->numbers,
+                         .coord = c->coord,
+                         .cell = c->cell,
+                         .pbc = c->pbc,
+                         .charge = c->charge,
+                         .mult = c->mult};
     double cutoff = 0;
     for (int s = 0; s < c->n_systems; s++)
-        cutoff = fmax(cutoff, aim_ewald_choose(c->cell + 9 * s, c->offset[s + 1] - c->offset[s], accuracy).real_cutoff);
+        cutoff = fmax(cutoff,
+                      aim_ewald_choose(c->cell + 9 * s, c->offset[s + 1] - c->offset[s], accuracy)
+                          .real_cutoff);
     aim_nlist *nlist;
     aim_team *team;
     aim_pairs pairs = {0};
@@ -57,8 +69,16 @@ static void evaluate(crystals *c, double accuracy, int threads)
     memset(c->grad, 0, sizeof c->grad);
     memset(c->gq, 0, sizeof c->gq);
     memset(c->strain, 0, sizeof c->strain);
-    aim_term_io io = {.batch = &b, .pairs = &pairs, .team = team, .alloc = &alloc, .scratch = &scratch, .q = c->q, .energy = c->energy,
-                      .grad = c->grad, .gq = c->gq, .strain = c->strain};
+    aim_term_io io = {.batch = &b,
+                      .pairs = &pairs,
+                      .team = team,
+                      .alloc = &alloc,
+                      .scratch = &scratch,
+                      .q = c->q,
+                      .energy = c->energy,
+                      .grad = c->grad,
+                      .gq = c->gq,
+                      .strain = c->strain};
     assert_int_equal(aim_term_coulomb_ewald(&io, accuracy), AIMNET_OK);
     aim_pairs_free(&pairs, &alloc);
     aim_arena_free(&scratch, &alloc);
@@ -201,8 +221,10 @@ static void results_do_not_depend_on_the_batch_or_threads(void **state)
     evaluate(&alone, 1e-8, 1);
     evaluate(&together, 1e-8, 3);
     assert_memory_equal(&alone.energy[0], &together.energy[1], sizeof(double));
-    assert_memory_equal(alone.grad, together.grad + 3 * together.offset[1], 3 * (size_t)alone.n * sizeof(double));
-    assert_memory_equal(alone.gq, together.gq + together.offset[1], (size_t)alone.n * sizeof(double));
+    assert_memory_equal(alone.grad, together.grad + 3 * together.offset[1],
+                        3 * (size_t)alone.n * sizeof(double));
+    assert_memory_equal(alone.gq, together.gq + together.offset[1],
+                        (size_t)alone.n * sizeof(double));
     assert_memory_equal(alone.strain, together.strain + 9, 9 * sizeof(double));
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* charge_cpu.c - neutral charge equilibration and its adjoint, one system at a time, sums in double.
+/* charge_cpu.c - neutral charge equilibration and its adjoint, one system at a time, sums in
+ * double.
  *
  *     q_u = q_old + y_q,  f = y_f^2,  D = Q - sum q_u,  F = sum f + eps,  q = q_u + f D/F
- * Per channel: Q of one channel is the total charge; of two channels (spin up, spin down) charge/2 +- (mult - 1)/2.
- * Adjoint, with s = sum_k gq_k f_k:   gq_u = gq - s/F,   gf = gq D/F - s D/F^2,   gy_f = 2 y_f gf. */
+ * Per channel: Q of one channel is the total charge; of two channels (spin up, spin down) charge/2
+ * +- (mult - 1)/2. Adjoint, with s = sum_k gq_k f_k:   gq_u = gq - s/F,   gf = gq D/F - s D/F^2,  
+ * gy_f = 2 y_f gf. */
 #include "backend/cpu/cpu.h"
 
 typedef struct sums {
@@ -33,7 +35,9 @@ void AIM_KERNEL_FN(charge_eq_fwd)(const aim_charge_args *a, int64_t first, int64
             const double ratio = t.deviation / t.flexibility;
             for (int64_t i = a->offset[s]; i < a->offset[s + 1]; i++) {
                 const real *y = a->y + (size_t)i * a->ldy;
-                const double yf = y[a->n_channels + c], old = a->q_old ? (double)a->q_old[(size_t)i * a->ldq_old + (size_t)c] : 0.0;
+                const double yf = y[a->n_channels + c],
+                             old = a->q_old ? (double)a->q_old[(size_t)i * a->ldq_old + (size_t)c]
+                                            : 0.0;
                 a->q[(size_t)i * a->ldq + (size_t)c] = (real)(old + (double)y[c] + yf * yf * ratio);
             }
         }
@@ -52,7 +56,8 @@ void AIM_KERNEL_FN(charge_eq_bwd)(const aim_charge_args *a, int64_t first, int64
             }
             const double mean = weighted / t.flexibility, ratio = t.deviation / t.flexibility;
             for (int64_t i = a->offset[s]; i < a->offset[s + 1]; i++) {
-                const double yf = a->y[(size_t)i * a->ldy + (size_t)(n + c)], gq = a->gq[(size_t)(n * i + c)];
+                const double yf = a->y[(size_t)i * a->ldy + (size_t)(n + c)],
+                             gq = a->gq[(size_t)(n * i + c)];
                 real *gy = a->gy + (size_t)i * a->ldgy;
                 gy[c] = (real)(gq - mean);
                 gy[n + c] = (real)(2.0 * yf * ratio * (gq - mean));

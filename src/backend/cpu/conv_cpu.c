@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* conv_cpu.c - the AIMNet2 convolution and its backward passes (equations: kernels.def; docs/math/conv.md).
+/* conv_cpu.c - the AIMNet2 convolution and its backward passes (equations: kernels.def;
+ * docs/math/conv.md).
  *
- * Every kernel gathers: atom i reads its neighbours and writes only its own rows, so nothing is atomic and sums run in list order.
- * The pair features factorise, g[g][d] = gs[g] w_d with w_0 = 1 and w_d = u_d, which is used everywhere:
- *   forward    S[f][d] += a_j[f] * (gs w_d): the products gs w_d of a row are formed once (first-level cache), then RF features x 4 components
- *              stay in registers while the neighbours stream by;
- *   pass 0     a_j depends on the element alone: neighbours are summed per element first, then multiplied by the embedding (no feature gather at all);
- *   pair bwd   A_d[g] = sum_f a_j[f][g] gS[f][d][g];  dE/dgs = A_0 + sum u_d A_d,  dE/du_d = sum_g gs A_d[g]; two neighbours share the loads of gS;
- *   features   ga_i[f] = sum_j gs (gS_j[f][0] - sum_d u_d gS_j[f][d]): the pair (j, i) has the same gs and the opposite u. */
+ * Every kernel gathers: atom i reads its neighbours and writes only its own rows, so nothing is
+ * atomic and sums run in list order. The pair features factorise, g[g][d] = gs[g] w_d with w_0 = 1
+ * and w_d = u_d, which is used everywhere:
+ *   forward    S[f][d] += a_j[f] * (gs w_d): the products gs w_d of a row are formed once, then RF
+ *              features x 4 components stay in registers while the neighbours stream by;
+ *   pass 0     a_j depends on the element alone: neighbours are summed per element first, then
+ *              multiplied by the embedding, without gathering features at all;
+ *   pair bwd   A_d[g] = sum_f a_j[f][g] gS[f][d][g];  dE/dgs = A_0 + sum u_d A_d,
+ *              dE/du_d = sum_g gs A_d[g]; two neighbours share the loads of gS;
+ *   features   ga_i[f] = sum_j gs (gS_j[f][0] - sum_d u_d gS_j[f][d]): the pair (j, i) has the same
+ *              gs and the opposite u. */
 #include "backend/cpu/cpu.h"
 
 #if defined(__AVX512F__)
@@ -15,7 +20,8 @@ enum { RF = 4 };
 #else
 enum { RF = 2 };
 #endif
-enum { WIDE = AIM_LANES / VL < 4 ? AIM_LANES / VL : 4 }; /* vectors side by side in the projection: independent sums hide latency */
+/* vectors side by side in the projection: independent sums hide latency */
+enum { WIDE = AIM_LANES / VL < 4 ? AIM_LANES / VL : 4 };
 
 /* w[m][d][g] = gs w_d of atom i's row, sign = -1 for the reversed pairs */
 static void weigh_row(const aim_conv_args *a, int64_t i, real sign, real *w)
@@ -53,12 +59,14 @@ static void project(const aim_conv_args *a, int64_t i, const real *s)
                     vstore(v + d * hp + h + k * VL, acc[d][k]);
         }
         for (int h = 0; h < a->ncomb; h++)
-            xv[f * a->ncomb + h] = v[h] * v[h] + v[hp + h] * v[hp + h] + v[2 * hp + h] * v[2 * hp + h];
+            xv[f * a->ncomb + h] =
+                v[h] * v[h] + v[hp + h] * v[hp + h] + v[2 * hp + h] * v[2 * hp + h];
     }
 }
 
 /* S[f0 .. f0+RF)[d][g .. g+VL) over the neighbours of a row */
-AIM_INLINE void accumulate_features(const aim_conv_args *a, int64_t i, int f0, int g, const real *w, real *s)
+AIM_INLINE void accumulate_features(const aim_conv_args *a, int64_t i, int f0, int g, const real *w,
+                                    real *s)
 {
     const int gp = a->gp;
     vreal acc[RF][4] = {{{0}}};
@@ -81,7 +89,8 @@ AIM_INLINE void accumulate_features(const aim_conv_args *a, int64_t i, int f0, i
             vstore(s + ((size_t)(f0 + f) * 4 + (size_t)d) * (size_t)gp + g, acc[f][d]);
 }
 
-AIM_INLINE void accumulate_feature(const aim_conv_args *a, int64_t i, int f, int g, const real *w, real *s)
+AIM_INLINE void accumulate_feature(const aim_conv_args *a, int64_t i, int f, int g, const real *w,
+                                   real *s)
 {
     const int gp = a->gp;
     vreal acc[4] = {{0}};
@@ -143,7 +152,8 @@ static void sum_by_species(const aim_conv_args *a, int64_t i, real *t)
             const vreal gs = vload(a->gs + p * gp + g);
             vstore(tz + g, vload(tz + g) + gs);
             for (int d = 0; d < 3; d++)
-                vstore(tz + (d + 1) * gp + g, vload(tz + (d + 1) * gp + g) + gs * vset(a->u[4 * p + d]));
+                vstore(tz + (d + 1) * gp + g,
+                       vload(tz + (d + 1) * gp + g) + gs * vset(a->u[4 * p + d]));
         }
     }
 }
@@ -235,7 +245,8 @@ AIM_INLINE void finish_pair(const aim_conv_args *a, int64_t p, const real *A)
 }
 
 /* A[n][4][g..g+VL) for n (1 or 2) neighbours whose features start at x[] */
-AIM_INLINE void contract_features(const aim_conv_args *a, const real *s, const real *const x[2], int n, int g, real *A)
+AIM_INLINE void contract_features(const aim_conv_args *a, const real *s, const real *const x[2],
+                                  int n, int g, real *A)
 {
     const int gp = a->gp;
     vreal acc[2][4] = {{{0}}};
@@ -263,7 +274,8 @@ void AIM_KERNEL_FN(conv_bwd_pair)(const aim_conv_args *a, int64_t first, int64_t
         real *A = a->scratch;
         int64_t p = a->row[i];
         for (; p + 1 < a->row[i + 1]; p += 2) {
-            const real *x[2] = {a->a + (size_t)a->j[p] * a->lda, a->a + (size_t)a->j[p + 1] * a->lda};
+            const real *x[2] = {a->a + (size_t)a->j[p] * a->lda,
+                                a->a + (size_t)a->j[p + 1] * a->lda};
             for (int g = 0; g < gp; g += VL)
                 contract_features(a, s, x, 2, g, A);
             finish_pair(a, p, A);
@@ -319,7 +331,8 @@ void AIM_KERNEL_FN(conv_embed_bwd_pair)(const aim_conv_args *a, int64_t first, i
 enum { FEATURE_BLOCK = 8 };
 
 /* ga[f0 .. f0+n)[g .. g+VL) of atom i; w holds gs and -gs u_d */
-AIM_INLINE void gather_features(const aim_conv_args *a, int64_t i, int f0, int n, int g, const real *w, real *ga)
+AIM_INLINE void gather_features(const aim_conv_args *a, int64_t i, int f0, int n, int g,
+                                const real *w, real *ga)
 {
     const int gp = a->gp;
     const size_t stride = (size_t)(4 * a->nf * gp);
@@ -328,7 +341,8 @@ AIM_INLINE void gather_features(const aim_conv_args *a, int64_t i, int f0, int n
         acc[f] = vload(ga + (f0 + f) * gp + g);
     for (int64_t p = a->row[i]; p < a->row[i + 1]; p++, w += 4 * gp) {
         const real *s = a->gs_adj + (size_t)a->j[p] * stride + f0 * 4 * gp + g;
-        const vreal w0 = vload(w + g), w1 = vload(w + gp + g), w2 = vload(w + 2 * gp + g), w3 = vload(w + 3 * gp + g);
+        const vreal w0 = vload(w + g), w1 = vload(w + gp + g), w2 = vload(w + 2 * gp + g),
+                    w3 = vload(w + 3 * gp + g);
 #pragma GCC unroll 8
         for (int f = 0; f < n; f++, s += 4 * gp) {
             acc[f] += w0 * vload(s);
@@ -366,7 +380,8 @@ void AIM_KERNEL_FN(conv_plain_bwd_feature)(const aim_conv_args *a, int64_t first
             vreal acc = {0};
             const real *wm = w;
             for (int64_t p = a->row[i]; p < a->row[i + 1]; p++, wm += 4 * gp) {
-                const real *s = a->gs_adj + ((size_t)a->j[p] * (size_t)a->nf + (size_t)f) * (size_t)(4 * gp);
+                const real *s =
+                    a->gs_adj + ((size_t)a->j[p] * (size_t)a->nf + (size_t)f) * (size_t)(4 * gp);
                 for (int k = 0; k < 4 * gp; k += VL)
                     acc += vload(wm + k) * vload(s + k);
             }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* conv_op_cpu.c - the public sparse convolution and its two adjoints (equations: kernels.def and aimnet_ops.h).
+/* conv_op_cpu.c - the public sparse convolution and its two adjoints (equations: kernels.def and
+ * aimnet_ops.h).
  *
- * Rows of G shifts times four components are walked as one run of 4 G numbers, VL at a time; a feature is spread over the four lanes of its
- * shift. RB accumulators stay in registers (channels in the forward and for x, neighbours for g) while the neighbours or channels stream by. Every
- * element is one sequential sum in list order whatever block it falls into, so results depend on the element alone. */
+ * Rows of G shifts times four components are walked as one run of 4 G numbers, VL at a time; a
+ * feature is spread over the four lanes of its shift. RB accumulators stay in registers (channels
+ * in the forward and for x, neighbours for g) while the neighbours or channels stream by. Every
+ * element is one sequential sum in list order whatever block it falls into, so results depend on
+ * the element alone. */
 #include "backend/cpu/cpu.h"
 
 #if AIM_VBYTES > 16
@@ -32,8 +35,9 @@ AIM_INLINE void store(real *p, vreal v, int n)
         memcpy(p, lane, (size_t)n * sizeof *p);
 }
 
-/* lane k = x[k/4], for the n / 4 features that are there (one if the vector is shorter than four). Intrinsics, because gcc 12 takes the
- * equivalent shuffles of vector extensions through memory: a factor of five for the whole kernel. */
+/* lane k = x[k/4], for the n / 4 features that are there (one if the vector is shorter than four).
+ * Intrinsics, because gcc 12 takes the equivalent shuffles of vector extensions through memory: a
+ * factor of five for the whole kernel. */
 AIM_INLINE vreal spread(const real *x, int n)
 {
 #if AIM_VBYTES == 16 || (AIM_VBYTES == 32 && AIM_REAL_DOUBLE)
@@ -54,7 +58,8 @@ AIM_INLINE vreal spread(const real *x, int n)
 #else
     double both;
     memcpy(&both, x, sizeof both);
-    return (vreal)_mm256_permutevar_ps(_mm256_castpd_ps(_mm256_set1_pd(both)), _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
+    return (vreal)_mm256_permutevar_ps(_mm256_castpd_ps(_mm256_set1_pd(both)),
+                                       _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
 #endif
 #endif
 }
@@ -147,7 +152,8 @@ void AIM_KERNEL_FN(conv_op_bwd_x)(const aim_conv_op_args *a, int64_t first, int6
 }
 
 /* ne entries of atom i from p on */
-AIM_INLINE void factor_block(const aim_conv_op_args *a, int64_t i, int64_t p, int ne, size_t e, int n)
+AIM_INLINE void factor_block(const aim_conv_op_args *a, int64_t i, int64_t p, int ne, size_t e,
+                             int n)
 {
     const size_t g4 = 4 * (size_t)a->n_shifts, channels = (size_t)a->n_channels;
     const real *gout = a->gout + (size_t)i * channels * g4 + e, *x[RB];

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* features_cpu.c - radial features and unit vectors of pairs, and the way back from pair gradients to atoms.
+/* features_cpu.c - radial features and unit vectors of pairs, and the way back from pair gradients
+ * to atoms.
  *
- * Vectors and distances are formed in double from the positions as given; the cutoff fc(d) = (cos(pi d/rc) + 1)/2 and its derivative are
- * polynomials in double (Taylor series of sin and cos of pi y, |y| <= 1/2, truncated below 1e-17); Gaussians are one vector exponential per
- * VL shifts, in the working precision. */
+ * Vectors and distances are formed in double from the positions as given; the cutoff fc(d) =
+ * (cos(pi d/rc) + 1)/2 and its derivative are polynomials in double (Taylor series of sin and cos
+ * of pi y, |y| <= 1/2, truncated below 1e-17); Gaussians are one vector exponential per VL shifts,
+ * in the working precision. */
 #include <math.h>
 
 #include "backend/cpu/cpu.h"
@@ -15,11 +17,30 @@ static const double PI = 3.14159265358979323846;
 static void sin_cos(double x, double *s, double *c)
 {
     const double y = x * x;
-    double a = -1.0 / 25852016738884976640000.0, b = 1.0 / 1124000727777607680000.0; /* 1/23!, 1/22! */
-    static const double odd[] = {1.0 / 51090942171709440000.0, -1.0 / 121645100408832000.0, 1.0 / 355687428096000.0, -1.0 / 1307674368000.0,
-                                 1.0 / 6227020800.0, -1.0 / 39916800.0, 1.0 / 362880.0, -1.0 / 5040.0, 1.0 / 120.0, -1.0 / 6.0, 1.0};
-    static const double even[] = {-1.0 / 2432902008176640000.0, 1.0 / 6402373705728000.0, -1.0 / 20922789888000.0, 1.0 / 87178291200.0,
-                                  -1.0 / 479001600.0, 1.0 / 3628800.0, -1.0 / 40320.0, 1.0 / 720.0, -1.0 / 24.0, 0.5, -1.0};
+    double a = -1.0 / 25852016738884976640000.0,
+           b = 1.0 / 1124000727777607680000.0; /* 1/23!, 1/22! */
+    static const double odd[] = {1.0 / 51090942171709440000.0,
+                                 -1.0 / 121645100408832000.0,
+                                 1.0 / 355687428096000.0,
+                                 -1.0 / 1307674368000.0,
+                                 1.0 / 6227020800.0,
+                                 -1.0 / 39916800.0,
+                                 1.0 / 362880.0,
+                                 -1.0 / 5040.0,
+                                 1.0 / 120.0,
+                                 -1.0 / 6.0,
+                                 1.0};
+    static const double even[] = {-1.0 / 2432902008176640000.0,
+                                  1.0 / 6402373705728000.0,
+                                  -1.0 / 20922789888000.0,
+                                  1.0 / 87178291200.0,
+                                  -1.0 / 479001600.0,
+                                  1.0 / 3628800.0,
+                                  -1.0 / 40320.0,
+                                  1.0 / 720.0,
+                                  -1.0 / 24.0,
+                                  0.5,
+                                  -1.0};
     b = -b;
     for (int k = 0; k < 11; k++) {
         a = a * y + odd[k];
@@ -30,8 +51,9 @@ static void sin_cos(double x, double *s, double *c)
 }
 
 /* r_j + S cell - r_i */
-static inline void pair_vector(const double *coord, const double *cell, const int32_t *system, const int32_t (*shift)[3], int64_t i, int64_t p,
-                               int64_t j, double r[3])
+static inline void pair_vector(const double *coord, const double *cell, const int32_t *system,
+                               const int32_t (*shift)[3], int64_t i, int64_t p, int64_t j,
+                               double r[3])
 {
     for (int d = 0; d < 3; d++)
         r[d] = coord[3 * j + d] - coord[3 * i + d];
@@ -60,7 +82,8 @@ void AIM_KERNEL_FN(pair_features)(const aim_pair_features_args *a, int64_t first
                 const vreal x = dist - vload(a->shifts + g), e = vexp(-eta * x * x);
                 vstore(a->gs + p * a->gp + g, e * vset(fc));
                 if (a->dgs)
-                    vstore(a->dgs + p * a->gp + g, e * (vset(dfc) - vset(R(2.0)) * eta * x * vset(fc)));
+                    vstore(a->dgs + p * a->gp + g,
+                           e * (vset(dfc) - vset(R(2.0)) * eta * x * vset(fc)));
             }
             for (int g = a->nshifts; g < a->gp; g++) {
                 a->gs[p * a->gp + g] = 0;

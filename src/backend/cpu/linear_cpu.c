@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* linear_cpu.c - dense layers: y = gelu(x W^T + b) and its backward product, on weights packed into panels.
+/* linear_cpu.c - dense layers: y = gelu(x W^T + b) and its backward product, on weights packed into
+ * panels.
  *
- * A panel holds AIM_PANEL = 2 VL output columns, k after k: panel[k][column]. The inner kernel keeps TILE rows times one panel in registers
- * (6 x 2 vectors on AVX2, 12 x 2 on AVX-512) and walks k sequentially through one chunk of AIM_K_CHUNK; chunk sums are added in order. Every
- * output element is thus the same expression for any number of rows: edge tiles repeat their last row and drop the copies.
- * Loop order panel, chunk, tile: the chunk of the panel (16 kB in float) stays in the first-level cache for all tiles of the range, the rows of x in
- * the second level if the caller hands out ranges of some 50 rows. */
+ * A panel holds AIM_PANEL = 2 VL output columns, k after k: panel[k][column]. The inner kernel
+ * keeps TILE rows times one panel in registers (6 x 2 vectors on AVX2, 12 x 2 on AVX-512) and walks
+ * k sequentially through one chunk of AIM_K_CHUNK; chunk sums are added in order. Every output
+ * element is thus the same expression for any number of rows: edge tiles repeat their last row and
+ * drop the copies. Loop order panel, chunk, tile: the chunk of the panel (16 kB in float) stays in
+ * the first-level cache for all tiles of the range, the rows of x in the second level if the caller
+ * hands out ranges of some 50 rows. */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/vmath.h"
 
@@ -15,9 +18,11 @@ enum { TILE = 12 };
 enum { TILE = 6 };
 #endif
 enum { K_BLOCK = 8 * AIM_K_CHUNK };
-enum { AHEAD = 32 }; /* steps of k between a prefetch and its use: the weights of small batches stream from the last-level cache */
+/* steps of k between a prefetch and its use: weights of small batches stream from the last level */
+enum { AHEAD = 32 };
 
-void AIM_KERNEL_FN(pack)(const real *w, size_t k_stride, size_t c_stride, int n_k, int n_c, real *out)
+void AIM_KERNEL_FN(pack)(const real *w, size_t k_stride, size_t c_stride, int n_k, int n_c,
+                         real *out)
 {
     for (int c0 = 0; c0 < n_c; c0 += AIM_PANEL)
         for (int k = 0; k < n_k; k++)
@@ -26,13 +31,15 @@ void AIM_KERNEL_FN(pack)(const real *w, size_t k_stride, size_t c_stride, int n_
 }
 
 /* acc[r] = sum over n steps of k, sequentially: TILE rows times one panel. */
-AIM_INLINE void tile_chunk(const real *const row[TILE], const real *AIM_RESTRICT panel, int k0, int n, vreal acc[TILE][2])
+AIM_INLINE void tile_chunk(const real *const row[TILE], const real *AIM_RESTRICT panel, int k0,
+                           int n, vreal acc[TILE][2])
 {
     for (int r = 0; r < TILE; r++)
         acc[r][0] = acc[r][1] = (vreal){0};
 #pragma GCC unroll 4
     for (int k = k0; k < k0 + n; k++) {
-        const vreal b0 = vload(panel + (size_t)k * AIM_PANEL), b1 = vload(panel + (size_t)k * AIM_PANEL + VL);
+        const vreal b0 = vload(panel + (size_t)k * AIM_PANEL),
+                    b1 = vload(panel + (size_t)k * AIM_PANEL + VL);
         __builtin_prefetch(panel + (size_t)(k + AHEAD) * AIM_PANEL);
 #pragma GCC unroll 12
         for (int r = 0; r < TILE; r++) {
@@ -43,9 +50,10 @@ AIM_INLINE void tile_chunk(const real *const row[TILE], const real *AIM_RESTRICT
     }
 }
 
-/* y[r][0..PANEL) = (or +=) sum of the chunks of n_k steps, for TILE rows of which n_rows are stored. */
-AIM_INLINE void tile_product(const real *AIM_RESTRICT x, size_t ldx, const real *AIM_RESTRICT panel, int n_k, int n_rows, int add,
-                             real *AIM_RESTRICT y, size_t ldy)
+/* y[r][0..PANEL) = (or +=) sum of the chunks of n_k steps, for TILE rows of which n_rows are
+ * stored. */
+AIM_INLINE void tile_product(const real *AIM_RESTRICT x, size_t ldx, const real *AIM_RESTRICT panel,
+                             int n_k, int n_rows, int add, real *AIM_RESTRICT y, size_t ldy)
 {
     const real *row[TILE];
     vreal sum[TILE][2], acc[TILE][2];
@@ -69,14 +77,17 @@ AIM_INLINE void tile_product(const real *AIM_RESTRICT x, size_t ldx, const real 
     }
 }
 
-/* One panel of columns for all rows [first, last), in blocks of k whose part of the panel stays in the first-level cache. */
-static void panel_product(const real *x, size_t ldx, const real *panel, int n_k, int64_t first, int64_t last, real *y, size_t ldy)
+/* One panel of columns for all rows [first, last), in blocks of k whose part of the panel stays in
+ * the first-level cache. */
+static void panel_product(const real *x, size_t ldx, const real *panel, int n_k, int64_t first,
+                          int64_t last, real *y, size_t ldy)
 {
     for (int k0 = 0; k0 < n_k; k0 += K_BLOCK) {
         const int n = n_k - k0 < K_BLOCK ? n_k - k0 : K_BLOCK;
         for (int64_t r = first; r < last; r += TILE)
-            tile_product(x + (size_t)r * ldx + k0, ldx, panel + (size_t)k0 * AIM_PANEL, n, (int)(last - r < TILE ? last - r : TILE), k0 > 0,
-                         y + (size_t)r * ldy, ldy);
+            tile_product(x + (size_t)r * ldx + k0, ldx, panel + (size_t)k0 * AIM_PANEL, n,
+                         (int)(last - r < TILE ? last - r : TILE), k0 > 0, y + (size_t)r * ldy,
+                         ldy);
     }
 }
 
@@ -100,7 +111,8 @@ static void bias_and_gelu(const aim_linear_args *a, int64_t first, int64_t last,
 void AIM_KERNEL_FN(linear_fwd)(const aim_linear_args *a, int64_t first, int64_t last)
 {
     for (int c = 0; c < a->n_out; c += AIM_PANEL) {
-        panel_product(a->x, a->ldx, a->w + (size_t)c * (size_t)a->n_in, a->n_in, first, last, a->y + c, a->ldy);
+        panel_product(a->x, a->ldx, a->w + (size_t)c * (size_t)a->n_in, a->n_in, first, last,
+                      a->y + c, a->ldy);
         bias_and_gelu(a, first, last, c);
     }
 }
@@ -114,7 +126,8 @@ void AIM_KERNEL_FN(linear_bwd)(const aim_linear_args *a, int64_t first, int64_t 
                 vstore(y, vload(y) * vload(a->slope + (size_t)r * a->ldslope + c));
             }
     for (int c = 0; c < a->n_in; c += AIM_PANEL)
-        panel_product(a->y, a->ldy, a->w + (size_t)c * (size_t)a->n_out, a->n_out, first, last, a->gx + c, a->ldgx);
+        panel_product(a->y, a->ldy, a->w + (size_t)c * (size_t)a->n_out, a->n_out, first, last,
+                      a->gx + c, a->ldgx);
 }
 
 void AIM_KERNEL_FN(linear_out)(const aim_linear_out_args *a, int64_t first, int64_t last)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* charge_ref.c - neutral charge equilibration of each system and channel, and its adjoint (docs/math/charge_eq.md).
+/* charge_ref.c - neutral charge equilibration of each system and channel, and its adjoint
+ * (docs/math/charge_eq.md).
  *
  *     q_u = q_old + y_q,   f = y_f^2,   q = q_u + f D/F,   D = Q - sum q_u,   F = sum f + eps
  *     gy_q = gq - m,   gy_f = 2 y_f (gq - m) D/F,   m = (sum gq f)/F,   gq_old += gq - m
- * One channel takes Q = charge; two take the spin-up and spin-down halves Q = charge/2 +- (mult - 1)/2. */
+ *
+ * One channel takes Q = charge; of two, spin up takes (charge + mult - 1)/2 and spin down
+ * (charge - mult + 1)/2. */
 #include "backend/ref/ref.h"
 
 static double raw_charge(const aim_charge_args *a, int64_t i, int c)
@@ -26,7 +29,8 @@ static double target(const aim_charge_args *a, int64_t s, int c)
 }
 
 /* D and F */
-static void missing_charge(const aim_charge_args *a, int64_t s, int c, double *missing, double *capacity)
+static void missing_charge(const aim_charge_args *a, int64_t s, int c, double *missing,
+                           double *capacity)
 {
     *missing = target(a, s, c);
     *capacity = a->epsilon;
@@ -44,7 +48,8 @@ void AIM_REF_FN(charge_eq_fwd)(const aim_charge_args *a, int64_t first, int64_t 
             missing_charge(a, s, c, &missing, &capacity);
             for (int64_t i = a->offset[s]; i < a->offset[s + 1]; i++) {
                 const double root = flexibility_root(a, i, c);
-                a->q[(size_t)i * a->ldq + (size_t)c] = (real)(raw_charge(a, i, c) + root * root * missing / capacity);
+                a->q[(size_t)i * a->ldq + (size_t)c] =
+                    (real)(raw_charge(a, i, c) + root * root * missing / capacity);
             }
         }
 }
@@ -57,7 +62,8 @@ void AIM_REF_FN(charge_eq_bwd)(const aim_charge_args *a, int64_t first, int64_t 
             double missing, capacity, mean = 0;
             missing_charge(a, s, c, &missing, &capacity);
             for (int64_t i = a->offset[s]; i < a->offset[s + 1]; i++)
-                mean += (double)a->gq[n * i + c] * flexibility_root(a, i, c) * flexibility_root(a, i, c) / capacity;
+                mean += (double)a->gq[n * i + c] * flexibility_root(a, i, c) *
+                        flexibility_root(a, i, c) / capacity;
             for (int64_t i = a->offset[s]; i < a->offset[s + 1]; i++) {
                 const double g = (double)a->gq[n * i + c] - mean;
                 real *gy = a->gy + (size_t)i * a->ldgy;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* conv_ref.c - the AIMNet2 convolution and its adjoints (equations: kernels.def; derivation: docs/math/conv.md).
+/* conv_ref.c - the AIMNet2 convolution and its adjoints (equations: kernels.def; derivation:
+ * docs/math/conv.md).
  *
- * Three kinds of neighbour features share every formula: the embedding of the neighbour's element, features per channel and shift,
- * and plain features per channel. The pair's factor is gs[g] w_d with w_0 = 1 and w_1..3 = u. */
+ * Three kinds of neighbour features share every formula: the embedding of the neighbour's element,
+ * features per channel and shift, and plain features per channel. The pair's factor is gs[g] w_d
+ * with w_0 = 1 and w_1..3 = u. */
 #include "backend/ref/ref.h"
 
 typedef enum feature_kind { EMBED, FULL, PLAIN } feature_kind;
@@ -59,7 +61,8 @@ static void convolve(const aim_conv_args *a, feature_kind kind, int64_t first, i
     for (int64_t i = first; i < last; i++)
         for (int f = 0; f < a->nf; f++) {
             for (int g = 0; g < a->gp; g++) {
-                a->xs[(size_t)i * a->ldx + (size_t)(f * a->gp + g)] = (real)environment(a, kind, i, f, 0, g);
+                a->xs[(size_t)i * a->ldx + (size_t)(f * a->gp + g)] =
+                    (real)environment(a, kind, i, f, 0, g);
                 for (int d = 1; d < 4; d++)
                     a->scratch[(d - 1) * a->gp + g] = (real)environment(a, kind, i, f, d, g);
             }
@@ -67,9 +70,18 @@ static void convolve(const aim_conv_args *a, feature_kind kind, int64_t first, i
         }
 }
 
-void AIM_REF_FN(conv_embed_fwd)(const aim_conv_args *a, int64_t first, int64_t last) { convolve(a, EMBED, first, last); }
-void AIM_REF_FN(conv_fwd)(const aim_conv_args *a, int64_t first, int64_t last) { convolve(a, FULL, first, last); }
-void AIM_REF_FN(conv_plain_fwd)(const aim_conv_args *a, int64_t first, int64_t last) { convolve(a, PLAIN, first, last); }
+void AIM_REF_FN(conv_embed_fwd)(const aim_conv_args *a, int64_t first, int64_t last)
+{
+    convolve(a, EMBED, first, last);
+}
+void AIM_REF_FN(conv_fwd)(const aim_conv_args *a, int64_t first, int64_t last)
+{
+    convolve(a, FULL, first, last);
+}
+void AIM_REF_FN(conv_plain_fwd)(const aim_conv_args *a, int64_t first, int64_t last)
+{
+    convolve(a, PLAIN, first, last);
+}
 
 void AIM_REF_FN(conv_project_bwd)(const aim_conv_args *a, int64_t first, int64_t last)
 {
@@ -79,11 +91,13 @@ void AIM_REF_FN(conv_project_bwd)(const aim_conv_args *a, int64_t first, int64_t
             const real *v = a->v + ((size_t)i * (size_t)a->nf + (size_t)f) * 3 * hp;
             const real *gxv = a->gxv + (size_t)i * a->ldgx + (size_t)(f * a->ncomb);
             for (size_t g = 0; g < gp; g++) {
-                a->gs_adj[adjoint_at(a, i, f, 0) + g] = a->gxs[(size_t)i * a->ldgx + (size_t)f * gp + g];
+                a->gs_adj[adjoint_at(a, i, f, 0) + g] =
+                    a->gxs[(size_t)i * a->ldgx + (size_t)f * gp + g];
                 for (int d = 1; d < 4; d++) {
                     double sum = 0;
                     for (size_t h = 0; h < (size_t)a->ncomb; h++)
-                        sum += (double)a->agh[((size_t)f * gp + g) * hp + h] * 2.0 * (double)v[(size_t)(d - 1) * hp + h] * (double)gxv[h];
+                        sum += (double)a->agh[((size_t)f * gp + g) * hp + h] * 2.0 *
+                               (double)v[(size_t)(d - 1) * hp + h] * (double)gxv[h];
                     a->gs_adj[adjoint_at(a, i, f, d) + g] = (real)sum;
                 }
             }
@@ -91,7 +105,8 @@ void AIM_REF_FN(conv_project_bwd)(const aim_conv_args *a, int64_t first, int64_t
 }
 
 /* gr of pair p of atom i. The features depend on r = d u only through gs(d) and u:
- *     dE/dr = u dE/dd + (1 - u u^T)/d dE/du,   dE/dd = sum_g dgs (A_0 + u.A),   dE/du_d = sum_g gs A_d,   A_d = sum_f a_j gS_d */
+ *     dE/dr = u dE/dd + (1 - u u^T)/d dE/du,   dE/dd = sum_g dgs (A_0 + u.A),   dE/du_d = sum_g gs
+ *     A_d,   A_d = sum_f a_j gS_d */
 static void pair_gradient(const aim_conv_args *a, feature_kind kind, int64_t i, int64_t p)
 {
     double gd = 0, gu[3] = {0};
@@ -99,13 +114,15 @@ static void pair_gradient(const aim_conv_args *a, feature_kind kind, int64_t i, 
         for (int d = 0; d < 4; d++) {
             double sum = 0;
             for (int f = 0; f < a->nf; f++)
-                sum += feature(a, kind, p, f, g) * (double)a->gs_adj[adjoint_at(a, i, f, d) + (size_t)g];
+                sum += feature(a, kind, p, f, g) *
+                       (double)a->gs_adj[adjoint_at(a, i, f, d) + (size_t)g];
             gd += (double)a->dgs[p * a->gp + g] * factor(a, p, d) * sum;
             if (d > 0)
                 gu[d - 1] += (double)a->gs[p * a->gp + g] * sum;
         }
     const real *u = a->u + 4 * p;
-    const double along = gu[0] * (double)u[0] + gu[1] * (double)u[1] + gu[2] * (double)u[2], inv = (double)u[3];
+    const double along = gu[0] * (double)u[0] + gu[1] * (double)u[1] + gu[2] * (double)u[2],
+                 inv = (double)u[3];
     for (int d = 0; d < 3; d++)
         a->gr[3 * p + d] += (real)(gd * (double)u[d] + (gu[d] - along * (double)u[d]) * inv);
 }
@@ -117,11 +134,21 @@ static void back_to_pairs(const aim_conv_args *a, feature_kind kind, int64_t fir
             pair_gradient(a, kind, i, p);
 }
 
-void AIM_REF_FN(conv_embed_bwd_pair)(const aim_conv_args *a, int64_t first, int64_t last) { back_to_pairs(a, EMBED, first, last); }
-void AIM_REF_FN(conv_bwd_pair)(const aim_conv_args *a, int64_t first, int64_t last) { back_to_pairs(a, FULL, first, last); }
-void AIM_REF_FN(conv_plain_bwd_pair)(const aim_conv_args *a, int64_t first, int64_t last) { back_to_pairs(a, PLAIN, first, last); }
+void AIM_REF_FN(conv_embed_bwd_pair)(const aim_conv_args *a, int64_t first, int64_t last)
+{
+    back_to_pairs(a, EMBED, first, last);
+}
+void AIM_REF_FN(conv_bwd_pair)(const aim_conv_args *a, int64_t first, int64_t last)
+{
+    back_to_pairs(a, FULL, first, last);
+}
+void AIM_REF_FN(conv_plain_bwd_pair)(const aim_conv_args *a, int64_t first, int64_t last)
+{
+    back_to_pairs(a, PLAIN, first, last);
+}
 
-/* Atom i is a neighbour of its neighbours j: the opposite pair has the same gs and the opposite u. */
+/* Atom i is a neighbour of its neighbours j: the opposite pair has the same gs and the opposite u.
+ * */
 static double feature_gradient(const aim_conv_args *a, int64_t i, int f, int g)
 {
     double sum = 0;
@@ -137,7 +164,8 @@ void AIM_REF_FN(conv_bwd_feature)(const aim_conv_args *a, int64_t first, int64_t
     for (int64_t i = first; i < last; i++)
         for (int f = 0; f < a->nf; f++)
             for (int g = 0; g < a->gp; g++)
-                a->ga[(size_t)i * a->ldga + (size_t)(f * a->gp + g)] += (real)feature_gradient(a, i, f, g);
+                a->ga[(size_t)i * a->ldga + (size_t)(f * a->gp + g)] +=
+                    (real)feature_gradient(a, i, f, g);
 }
 
 void AIM_REF_FN(conv_plain_bwd_feature)(const aim_conv_args *a, int64_t first, int64_t last)

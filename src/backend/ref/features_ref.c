@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* features_ref.c - features of pairs, and pair gradients back to atoms and strain (equations: kernels.def).
+/* features_ref.c - features of pairs, and pair gradients back to atoms and strain (equations:
+ * kernels.def).
  *
- * Pair p of atom i points from i to its neighbour: r = r_j + S cell - r_i, in Angstrom and double. With x = d - s_g:
- *     gs  = fc exp(-eta x^2),   fc = (cos(pi d/rc) + 1)/2
- *     dgs = (fc' - 2 eta x fc) exp(-eta x^2),   fc' = -(pi/(2 rc)) sin(pi d/rc)
+ * Pair p of atom i points from i to its neighbour: r = r_j + S cell - r_i, in Angstrom and double.
+ * With x = d - s_g
+ *
+ *     gs  = fc exp(-eta x^2),                     fc  = (cos(pi d/rc) + 1)/2
+ *     dgs = (fc' - 2 eta x fc) exp(-eta x^2),     fc' = -pi/(2 rc) sin(pi d/rc)
+ *
  * Shifts beyond nshifts are padding: their features are zero. */
 #include <math.h>
 
@@ -23,13 +27,15 @@ static void pair_vector(const pair_place *w, int64_t i, int64_t p, int64_t j, do
     for (int d = 0; d < 3; d++) {
         r[d] = w->coord[3 * j + d] - w->coord[3 * i + d];
         if (cell)
-            r[d] += w->shift[p][0] * cell[d] + w->shift[p][1] * cell[3 + d] + w->shift[p][2] * cell[6 + d];
+            r[d] += w->shift[p][0] * cell[d] + w->shift[p][1] * cell[3 + d] +
+                    w->shift[p][2] * cell[6 + d];
     }
 }
 
 static void radial(const aim_pair_features_args *a, int64_t p, double d)
 {
-    const double fc = 0.5 * (cos(PI * d / a->rc) + 1.0), dfc = -0.5 * PI / a->rc * sin(PI * d / a->rc);
+    const double fc = 0.5 * (cos(PI * d / a->rc) + 1.0),
+                 dfc = -0.5 * PI / a->rc * sin(PI * d / a->rc);
     for (int g = 0; g < a->gp; g++) {
         const double x = d - (double)a->shifts[g], e = g < a->nshifts ? exp(-a->eta * x * x) : 0.0;
         a->gs[p * a->gp + g] = (real)(fc * e);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* linear_ref.c - dense layers with exact GELU, forward and backward (equations: kernels.def).
  *
- *     z = x W^T + b,   gelu(z) = z Phi(z),   gelu'(z) = Phi(z) + z phi(z)      (Hendrycks and Gimpel, arXiv:1606.08415)
- * Phi from libm's erfc: no cancellation for negative z. Packed weights are out[column][k]. */
+ *     z = x W^T + b,     gelu(z) = z Phi(z),     gelu'(z) = Phi(z) + z phi(z)
+ *
+ * (Hendrycks and Gimpel, arXiv:1606.08415). Phi comes from libm's erfc: no cancellation for
+ * negative z. Packed weights are out[column][k]. */
 #include <math.h>
 
 #include "backend/ref/ref.h"
@@ -24,7 +26,8 @@ static double dot(const real *x, const real *w, int n)
 
 static double gelu(double z, double *slope)
 {
-    const double cdf = 0.5 * erfc(-z * 0.70710678118654752440), density = 0.39894228040143267794 * exp(-0.5 * z * z);
+    const double cdf = 0.5 * erfc(-z * 0.70710678118654752440),
+                 density = 0.39894228040143267794 * exp(-0.5 * z * z);
     *slope = cdf + z * density;
     return z * cdf;
 }
@@ -34,7 +37,9 @@ void AIM_REF_FN(linear_fwd)(const aim_linear_args *a, int64_t first, int64_t las
     for (int64_t r = first; r < last; r++) {
         const real *bias = a->bias + (a->bias_row ? (size_t)a->bias_row[r] * a->ldbias : 0);
         for (int c = 0; c < a->n_out; c++) {
-            double y = dot(a->x + (size_t)r * a->ldx, a->w + (size_t)c * (size_t)a->n_in, a->n_in) + (double)bias[c], slope = 1;
+            double y = dot(a->x + (size_t)r * a->ldx, a->w + (size_t)c * (size_t)a->n_in, a->n_in) +
+                       (double)bias[c],
+                   slope = 1;
             if (a->gelu)
                 y = gelu(y, &slope);
             a->y[(size_t)r * a->ldy + (size_t)c] = (real)y;
@@ -51,7 +56,8 @@ void AIM_REF_FN(linear_bwd)(const aim_linear_args *a, int64_t first, int64_t las
         for (int c = 0; a->slope && c < a->n_out; c++)
             gy[c] *= a->slope[(size_t)r * a->ldslope + (size_t)c];
         for (int k = 0; k < a->n_in; k++)
-            a->gx[(size_t)r * a->ldgx + (size_t)k] = (real)dot(gy, a->w + (size_t)k * (size_t)a->n_out, a->n_out);
+            a->gx[(size_t)r * a->ldgx + (size_t)k] =
+                (real)dot(gy, a->w + (size_t)k * (size_t)a->n_out, a->n_out);
     }
 }
 
@@ -59,5 +65,7 @@ void AIM_REF_FN(linear_out)(const aim_linear_out_args *a, int64_t first, int64_t
 {
     for (int64_t r = first; r < last; r++)
         for (int c = 0; c < a->n_out; c++)
-            a->out[r * a->n_out + c] = dot(a->x + (size_t)r * a->ldx, a->w + (size_t)c * (size_t)a->n_in, a->n_in) + (double)a->bias[c];
+            a->out[r * a->n_out + c] =
+                dot(a->x + (size_t)r * a->ldx, a->w + (size_t)c * (size_t)a->n_in, a->n_in) +
+                (double)a->bias[c];
 }

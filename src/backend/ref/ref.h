@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* ref.h - the reference kernels: the executable specification of kernels.def, one function per line of that file.
+/* ref.h - the reference kernels: the executable specification of kernels.def, one function per line
+ * of that file.
  *
- * Naive serial loops that are meant to be read beside the equations. Sums and functions are evaluated in double and rounded once
- * to `real`, so that in single precision a reference result is the exact one of its inputs and a tuned kernel can be judged by it.
- * AIM_ISA=ref runs the whole program on them; tests/kernel compares every other table with this one. */
+ * Naive serial loops that are meant to be read beside the equations. Sums and functions are
+ * evaluated in double and rounded once to `real`, so that in single precision a reference result is
+ * the exact one of its inputs and a tuned kernel can be judged by it. AIM_ISA=ref runs the whole
+ * program on them; tests/kernel compares every other table with this one. */
 #ifndef AIM_BACKEND_REF_REF_H
 #define AIM_BACKEND_REF_REF_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* table_ref.c - the table of the reference kernels in one precision (compiled twice). Panels are one column wide: nothing is padded. */
+/* table_ref.c - the table of the reference kernels in one precision (compiled twice). Panels are
+ * one column wide: nothing is padded. */
 #include "backend/ref/ref.h"
 
 const aim_kernels AIM_NAMED(aim_kernels_ref) = {
