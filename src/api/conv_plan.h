@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* conv_plan.h - the object behind aimnet_conv_sv_2d_sp: a neighbour matrix as compact lists in both directions, and a team of threads. */
+/* conv_plan.h - the object behind aimnet_conv_sv_2d_sp: a neighbour matrix as compact lists in both
+ * directions, and a team of threads. */
 #ifndef AIM_API_CONV_PLAN_H
 #define AIM_API_CONV_PLAN_H
 

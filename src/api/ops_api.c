@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* ops_api.c - forward, backward and double backward of conv_sv_2d_sp: argument checks and a parallel loop over atoms around the kernels
- * conv_op_* (aimnet_ops.h has the formulas). Compiled twice; the entry points end in _f32 and _f64. */
+/* ops_api.c - forward, backward and double backward of conv_sv_2d_sp: argument checks and a
+ * parallel loop over atoms around the kernels conv_op_* (aimnet_ops.h has the formulas). Compiled
+ * twice; the entry points end in _f32 and _f64. */
 #include <string.h>
 
 #include "api/conv_plan.h"
@@ -43,18 +44,30 @@ static int fits(const int64_t *size, int n)
     return 1;
 }
 
-static aim_status begin(const aimnet_conv_sv_2d_sp *op, int n_channels, int n_shifts, aim_conv_op_args *args)
+static aim_status begin(const aimnet_conv_sv_2d_sp *op, int n_channels, int n_shifts,
+                        aim_conv_op_args *args)
 {
     if (!op)
-        return AIM_FAIL(AIMNET_ERR_ARG, "the operator is NULL: make one with aimnet_conv_sv_2d_sp_create");
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "the operator is NULL: make one with aimnet_conv_sv_2d_sp_create");
     if (n_channels < 0 || n_shifts < 0)
-        return AIM_FAIL(AIMNET_ERR_ARG, "n_channels %d and n_shifts %d must not be negative", n_channels, n_shifts);
-    const int64_t features[] = {(int64_t)op->n_atoms + 1, n_channels, n_shifts, 4}, factors[] = {op->n_atoms, op->n_slots, n_shifts, 4};
+        return AIM_FAIL(AIMNET_ERR_ARG, "n_channels %d and n_shifts %d must not be negative",
+                        n_channels, n_shifts);
+    const int64_t features[] = {(int64_t)op->n_atoms + 1, n_channels, n_shifts, 4},
+                  factors[] = {op->n_atoms, op->n_slots, n_shifts, 4};
     if (!fits(features, 4) || !fits(factors, 4))
-        return AIM_FAIL(AIMNET_ERR_ARG, "%d atoms, %d neighbours, %d channels and %d shifts: the arrays do not fit into memory; use fewer atoms",
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%d atoms, %d neighbours, %d channels and %d shifts: the arrays do not fit "
+                        "into memory; use fewer atoms",
                         (int)op->n_atoms, (int)op->n_slots, n_channels, n_shifts);
-    *args = (aim_conv_op_args){.row = op->row, .j = op->j, .slot = op->slot, .reverse_row = op->reverse_row, .reverse = op->reverse,
-                               .n_slots = op->n_slots, .n_channels = n_channels, .n_shifts = n_shifts};
+    *args = (aim_conv_op_args){.row = op->row,
+                               .j = op->j,
+                               .slot = op->slot,
+                               .reverse_row = op->reverse_row,
+                               .reverse = op->reverse,
+                               .n_slots = op->n_slots,
+                               .n_channels = n_channels,
+                               .n_shifts = n_shifts};
     return AIMNET_OK;
 }
 
@@ -82,17 +95,20 @@ static const aim_kernels *kernels(void)
 }
 
 /* g_x of g_out and f, with its padding row */
-static void feature_gradient(const aimnet_conv_sv_2d_sp *op, aim_conv_op_args args, const real *f, const real *g_out, real *g_x)
+static void feature_gradient(const aimnet_conv_sv_2d_sp *op, aim_conv_op_args args, const real *f,
+                             const real *g_out, real *g_x)
 {
     args.g = f;
     args.gout = g_out;
     args.gx = g_x;
     run(op, kernels()->conv_op_bwd_x, &args);
-    memset(g_x + n_features(op, &args), 0, (size_t)args.n_channels * (size_t)args.n_shifts * sizeof *g_x);
+    memset(g_x + n_features(op, &args), 0,
+           (size_t)args.n_channels * (size_t)args.n_shifts * sizeof *g_x);
 }
 
 /* g_f of g_out and x */
-static void factor_gradient(const aimnet_conv_sv_2d_sp *op, aim_conv_op_args args, const real *x, const real *g_out, real *g_f)
+static void factor_gradient(const aimnet_conv_sv_2d_sp *op, aim_conv_op_args args, const real *x,
+                            const real *g_out, real *g_f)
 {
     args.x = x;
     args.gout = g_out;
@@ -100,7 +116,8 @@ static void factor_gradient(const aimnet_conv_sv_2d_sp *op, aim_conv_op_args arg
     run(op, kernels()->conv_op_bwd_g, &args);
 }
 
-static void convolve(const aimnet_conv_sv_2d_sp *op, aim_conv_op_args args, const real *x, const real *f, int add, real *out)
+static void convolve(const aimnet_conv_sv_2d_sp *op, aim_conv_op_args args, const real *x,
+                     const real *f, int add, real *out)
 {
     args.x = x;
     args.g = f;
@@ -109,7 +126,8 @@ static void convolve(const aimnet_conv_sv_2d_sp *op, aim_conv_op_args args, cons
     run(op, kernels()->conv_op_fwd, &args);
 }
 
-aimnet_status AIM_NAMED(aimnet_conv_sv_2d_sp_forward)(aimnet_conv_sv_2d_sp *op, int n_channels, int n_shifts, const real *x, const real *f,
+aimnet_status AIM_NAMED(aimnet_conv_sv_2d_sp_forward)(aimnet_conv_sv_2d_sp *op, int n_channels,
+                                                      int n_shifts, const real *x, const real *f,
                                                       real *out)
 {
     aim_conv_op_args args;
@@ -121,7 +139,8 @@ aimnet_status AIM_NAMED(aimnet_conv_sv_2d_sp_forward)(aimnet_conv_sv_2d_sp *op, 
     return AIMNET_OK;
 }
 
-aimnet_status AIM_NAMED(aimnet_conv_sv_2d_sp_backward)(aimnet_conv_sv_2d_sp *op, int n_channels, int n_shifts, const real *x, const real *f,
+aimnet_status AIM_NAMED(aimnet_conv_sv_2d_sp_backward)(aimnet_conv_sv_2d_sp *op, int n_channels,
+                                                       int n_shifts, const real *x, const real *f,
                                                        const real *g_out, real *g_x, real *g_f)
 {
     aim_conv_op_args args;
@@ -139,9 +158,9 @@ aimnet_status AIM_NAMED(aimnet_conv_sv_2d_sp_backward)(aimnet_conv_sv_2d_sp *op,
     return AIMNET_OK;
 }
 
-aimnet_status AIM_NAMED(aimnet_conv_sv_2d_sp_double_backward)(aimnet_conv_sv_2d_sp *op, int n_channels, int n_shifts, const real *x,
-                                                              const real *f, const real *g_out, const real *v_x, const real *v_f, real *d_out,
-                                                              real *d_x, real *d_f)
+aimnet_status AIM_NAMED(aimnet_conv_sv_2d_sp_double_backward)(
+    aimnet_conv_sv_2d_sp *op, int n_channels, int n_shifts, const real *x, const real *f,
+    const real *g_out, const real *v_x, const real *v_f, real *d_out, real *d_x, real *d_f)
 {
     aim_conv_op_args args;
     AIM_TRY(begin(op, n_channels, n_shifts, &args));
@@ -161,7 +180,8 @@ aimnet_status AIM_NAMED(aimnet_conv_sv_2d_sp_double_backward)(aimnet_conv_sv_2d_
     if (d_x && v_f)
         feature_gradient(op, args, v_f, g_out, d_x);
     else if (d_x)
-        memset(d_x, 0, ((size_t)op->n_atoms + 1) * (size_t)n_channels * (size_t)n_shifts * sizeof *d_x);
+        memset(d_x, 0,
+               ((size_t)op->n_atoms + 1) * (size_t)n_channels * (size_t)n_shifts * sizeof *d_x);
     if (d_f && v_x)
         factor_gradient(op, args, v_x, g_out, d_f);
     else if (d_f)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* cases_conv.c - problems for the convolution kernels: random neighbours and random numbers instead of geometries (compiled once per precision).
+/* cases_conv.c - problems for the convolution kernels: random neighbours and random numbers instead
+ * of geometries (compiled once per precision).
  *
- * Rows are 0 to 11 long with one of 70; a neighbour may repeat and may be the atom itself. Shifts beyond nshifts are zero as in real lists.
- * Leading dimensions are odd, so that nothing relies on the alignment of rows. */
+ * Rows are 0 to 11 long with one of 70; a neighbour may repeat and may be the atom itself. Shifts
+ * beyond nshifts are zero as in real lists. Leading dimensions are odd, so that nothing relies on
+ * the alignment of rows. */
 #include <stdio.h>
 #include <string.h>
 
@@ -27,11 +29,15 @@ static conv_size size_of(int size, int plain)
     if (size == KT_PERF)
         return (conv_size){1000, plain ? 1 : 16, 16, 12};
     if (size < FEATURES)
-        return (conv_size){ATOMS[(size + 3) % COUNT(ATOMS)], size + 1, SHIFTS[size % COUNT(SHIFTS)], COMBINATIONS[size % COUNT(COMBINATIONS)]};
+        return (conv_size){ATOMS[(size + 3) % COUNT(ATOMS)], size + 1, SHIFTS[size % COUNT(SHIFTS)],
+                           COMBINATIONS[size % COUNT(COMBINATIONS)]};
     return (conv_size){ATOMS[size - FEATURES], plain ? 1 + size % 2 : 16, 16, 12};
 }
 
-static int round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
+static int round_up(int n, int multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
 
 static void clear_padding(real *x, size_t rows, int used, int width)
 {
@@ -44,7 +50,9 @@ static int64_t random_rows(kt_problem *p, aim_conv_args *a, conv_size s, int per
 {
     int64_t *row = AIM_NAMED(kt_block)(p, (size_t)s.n + 1, sizeof *row);
     for (int i = 0; i < s.n; i++) {
-        const int length = perf ? 45 + AIM_NAMED(kt_below)(p, 31) : i == 5 ? 70 : AIM_NAMED(kt_below)(p, 12);
+        const int length = perf     ? 45 + AIM_NAMED(kt_below)(p, 31)
+                           : i == 5 ? 70
+                                    : AIM_NAMED(kt_below)(p, 12);
         row[i + 1] = row[i] + length;
     }
     const int64_t n_pairs = row[s.n];
@@ -59,7 +67,8 @@ static int64_t random_rows(kt_problem *p, aim_conv_args *a, conv_size s, int per
 static void random_projection(kt_problem *p, aim_conv_args *a, conv_size s)
 {
     const size_t nf = (size_t)s.nf, gp = (size_t)a->gp, hp = (size_t)a->hp;
-    real *agh = AIM_NAMED(kt_block)(p, nf * gp * hp, sizeof *agh), *agh_t = AIM_NAMED(kt_block)(p, nf * gp * hp, sizeof *agh);
+    real *agh = AIM_NAMED(kt_block)(p, nf * gp * hp, sizeof *agh),
+         *agh_t = AIM_NAMED(kt_block)(p, nf * gp * hp, sizeof *agh);
     for (size_t f = 0; f < nf; f++)
         for (size_t g = 0; g < (size_t)s.nshifts; g++)
             for (size_t h = 0; h < (size_t)s.ncomb; h++) {
@@ -75,9 +84,13 @@ static conv_size build_inputs(kt_problem *p, int size, int plain)
 {
     const conv_size s = size_of(size, plain);
     aim_conv_args *a = &p->args.conv;
-    *a = (aim_conv_args){.nf = s.nf, .gp = round_up(s.nshifts, AIM_LANES), .ncomb = s.ncomb, .hp = round_up(s.ncomb, AIM_LANES)};
+    *a = (aim_conv_args){.nf = s.nf,
+                         .gp = round_up(s.nshifts, AIM_LANES),
+                         .ncomb = s.ncomb,
+                         .hp = round_up(s.ncomb, AIM_LANES)};
     const int64_t n_pairs = random_rows(p, a, s, size == KT_PERF);
-    const size_t n = (size_t)s.n, np = (size_t)n_pairs, gp = (size_t)a->gp, nf = (size_t)s.nf, feature = nf * gp;
+    const size_t n = (size_t)s.n, np = (size_t)n_pairs, gp = (size_t)a->gp, nf = (size_t)s.nf,
+                 feature = nf * gp;
     real *gs = AIM_NAMED(kt_reals)(p, np * gp), *dgs = AIM_NAMED(kt_reals)(p, np * gp);
     clear_padding(gs, np, s.nshifts, a->gp);
     clear_padding(dgs, np, s.nshifts, a->gp);
@@ -119,20 +132,28 @@ static void build_forward(kt_problem *p, int size, int plain)
     p->flops = 8.0 * p->pairs * s.nf * a->gp + 6.0 * s.n * s.nf * a->gp * s.ncomb;
 }
 
-static void build_fwd(kt_problem *p, int size) { build_forward(p, size, 0); }
-static void build_plain_fwd(kt_problem *p, int size) { build_forward(p, size, 1); }
+static void build_fwd(kt_problem *p, int size)
+{
+    build_forward(p, size, 0);
+}
+static void build_plain_fwd(kt_problem *p, int size)
+{
+    build_forward(p, size, 1);
+}
 static void build_embed_fwd(kt_problem *p, int size)
 {
     build_forward(p, size, 0);
     const aim_conv_args *a = &p->args.conv;
-    p->flops = 8.0 * p->pairs * a->gp + (8.0 * SPECIES + 6.0 * a->ncomb) * (double)p->n * a->nf * a->gp;
+    p->flops =
+        8.0 * p->pairs * a->gp + (8.0 * SPECIES + 6.0 * a->ncomb) * (double)p->n * a->nf * a->gp;
 }
 
 static void build_project_bwd(kt_problem *p, int size)
 {
     const conv_size s = build_inputs(p, size, 0);
     aim_conv_args *a = &p->args.conv;
-    const size_t n = (size_t)s.n, scalars = (size_t)(s.nf * a->gp), width = scalars + (size_t)(s.nf * s.ncomb) + 5;
+    const size_t n = (size_t)s.n, scalars = (size_t)(s.nf * a->gp),
+                 width = scalars + (size_t)(s.nf * s.ncomb) + 5;
     const real *gx = AIM_NAMED(kt_reals)(p, n * width);
     a->ldgx = width;
     a->gxs = gx;
@@ -153,8 +174,14 @@ static void build_bwd_pair(kt_problem *p, int size, int plain)
     p->flops = p->pairs * (8.0 * s.nf * a->gp + 14.0 * a->gp);
 }
 
-static void build_full_bwd_pair(kt_problem *p, int size) { build_bwd_pair(p, size, 0); }
-static void build_plain_bwd_pair(kt_problem *p, int size) { build_bwd_pair(p, size, 1); }
+static void build_full_bwd_pair(kt_problem *p, int size)
+{
+    build_bwd_pair(p, size, 0);
+}
+static void build_plain_bwd_pair(kt_problem *p, int size)
+{
+    build_bwd_pair(p, size, 1);
+}
 static void build_embed_bwd_pair(kt_problem *p, int size)
 {
     build_bwd_pair(p, size, 0);
@@ -174,8 +201,14 @@ static void build_bwd_feature(kt_problem *p, int size, int plain)
     p->flops = p->pairs * 8.0 * s.nf * a->gp;
 }
 
-static void build_full_bwd_feature(kt_problem *p, int size) { build_bwd_feature(p, size, 0); }
-static void build_plain_bwd_feature(kt_problem *p, int size) { build_bwd_feature(p, size, 1); }
+static void build_full_bwd_feature(kt_problem *p, int size)
+{
+    build_bwd_feature(p, size, 0);
+}
+static void build_plain_bwd_feature(kt_problem *p, int size)
+{
+    build_bwd_feature(p, size, 1);
+}
 
 const kt_case AIM_NAMED(kt_conv_cases)[] = {
     {"conv_embed_fwd", SIZES, build_embed_fwd},

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* cases_linear.c - problems for the dense layers: 0 to 25 and more rows, lengths around the summation chunk (compiled once per precision).
+/* cases_linear.c - problems for the dense layers: 0 to 25 and more rows, lengths around the
+ * summation chunk (compiled once per precision).
  *
- * Weights are scaled by 1/sqrt(k) and biases by 3, so that arguments of GELU cover both tails; one size has biases up to 45. */
+ * Weights are scaled by 1/sqrt(k) and biases by 3, so that arguments of GELU cover both tails; one
+ * size has biases up to 45. */
 #include <math.h>
 #include <stdio.h>
 
@@ -15,8 +17,10 @@ typedef struct layer_size {
 } layer_size;
 
 static const layer_size MORE[] = {
-    {25, 255, 1, 1, 0, 1, 3},  {25, 256, 2, 1, 1, 1, 3}, {25, 257, 3, 0, 1, 0, 3}, {49, 513, 1, 1, 0, 0, 3},
-    {7, 1029, 2, 0, 0, 0, 3},  {97, 16, 1, 1, 1, 1, 45}, {13, 448, 4, 1, 0, 1, 3}, {24, 128, 1, 0, 0, 1, 3},
+    {25, 255, 1, 1, 0, 1, 3}, {25, 256, 2, 1, 1, 1, 3}, {25, 257, 3, 0, 1, 0, 3},
+    {49, 513, 1, 1, 0, 0, 3}, {11, 32, 1, 0, 0, 1, 3},  {11, 33, 1, 1, 0, 1, 3},
+    {7, 1029, 2, 0, 0, 0, 3}, {97, 16, 1, 1, 1, 1, 45}, {13, 448, 4, 1, 0, 1, 3},
+    {24, 128, 1, 0, 0, 1, 3},
 };
 enum { SIZES = ROWS + (int)(sizeof MORE / sizeof *MORE) };
 
@@ -25,14 +29,16 @@ static layer_size size_of(int size)
     if (size == KT_PERF)
         return (layer_size){480, 512, 16, 1, 0, 1, 3};
     if (size < ROWS)
-        return (layer_size){size, 1 + 3 * size, 1 + size % 3, size % 2, size % 3 == 0, size % 5 != 0, 3};
+        return (layer_size){
+            size, 1 + 3 * size, 1 + size % 3, size % 2, size % 3 == 0, size % 5 != 0, 3};
     return MORE[size - ROWS];
 }
 
 static real *packed_weights(kt_problem *p, int n_k, int n_c)
 {
     const size_t count = (size_t)n_k * (size_t)n_c;
-    real *w = AIM_NAMED(kt_reals)(p, count), *packed = AIM_NAMED(kt_block)(p, count, sizeof *packed);
+    real *w = AIM_NAMED(kt_reals)(p, count),
+         *packed = AIM_NAMED(kt_block)(p, count, sizeof *packed);
     const double scale = 1.0 / sqrt((double)n_k);
     for (size_t i = 0; i < count; i++)
         w[i] = (real)((double)w[i] * scale);
@@ -48,8 +54,13 @@ static void build_fwd(kt_problem *p, int size)
     const layer_size s = size_of(size);
     const size_t rows = (size_t)s.rows, columns = (size_t)(s.panels * WIDTH);
     aim_linear_args *a = &p->args.linear;
-    *a = (aim_linear_args){.n_in = s.n_k, .n_out = s.panels * WIDTH, .ldx = (size_t)s.n_k + 3, .ldy = columns + 5, .ldslope = columns + 1,
-                           .ldbias = columns + 2, .gelu = s.gelu};
+    *a = (aim_linear_args){.n_in = s.n_k,
+                           .n_out = s.panels * WIDTH,
+                           .ldx = (size_t)s.n_k + 3,
+                           .ldy = columns + 5,
+                           .ldslope = columns + 1,
+                           .ldbias = columns + 2,
+                           .gelu = s.gelu};
     a->w = packed_weights(p, s.n_k, a->n_out);
     a->x = AIM_NAMED(kt_reals)(p, rows * a->ldx);
     real *bias = AIM_NAMED(kt_reals)(p, TABLE_ROWS * a->ldbias);
@@ -71,29 +82,37 @@ static void build_fwd(kt_problem *p, int size)
         AIM_NAMED(kt_add_output)(p, "slope", a->slope, sizeof *a->slope, NULL, a->ldslope, s.bias);
     }
     p->flops = 2.0 * s.rows * s.n_k * a->n_out;
-    snprintf(p->label, sizeof p->label, "rows %d in %d out %d%s%s", s.rows, s.n_k, a->n_out, s.gelu ? " gelu" : "", s.table ? " table" : "");
+    snprintf(p->label, sizeof p->label, "rows %d in %d out %d%s%s", s.rows, s.n_k, a->n_out,
+             s.gelu ? " gelu" : "", s.table ? " table" : "");
 }
 
 static void build_bwd(kt_problem *p, int size)
 {
     const layer_size s = size_of(size);
-    const size_t rows = (size_t)s.rows, columns = (size_t)(s.panels * WIDTH), padded = ((size_t)s.n_k + WIDTH - 1) / WIDTH * WIDTH;
+    const size_t rows = (size_t)s.rows, columns = (size_t)(s.panels * WIDTH),
+                 padded = ((size_t)s.n_k + WIDTH - 1) / WIDTH * WIDTH;
     aim_linear_args *a = &p->args.linear;
-    *a = (aim_linear_args){.n_in = s.panels * WIDTH, .n_out = s.n_k, .ldy = padded + 3, .ldslope = padded + 1, .ldgx = columns + 5};
+    *a = (aim_linear_args){.n_in = s.panels * WIDTH,
+                           .n_out = s.n_k,
+                           .ldy = padded + 3,
+                           .ldslope = padded + 1,
+                           .ldgx = columns + 5};
     a->w = packed_weights(p, s.n_k, a->n_in);
     p->n = s.rows;
     p->terms = s.n_k;
     a->y = AIM_NAMED(kt_reals)(p, rows * a->ldy);
     for (size_t r = 0; r < rows; r++)
         for (size_t c = (size_t)s.n_k; c < a->ldy; c++)
-            a->y[r * a->ldy + c] = 0; /* the padding of an adjoint is zero, and may be multiplied by the slope */
+            a->y[r * a->ldy + c] =
+                0; /* the padding of an adjoint is zero, and may be multiplied by the slope */
     if (s.gelu)
         a->slope = AIM_NAMED(kt_reals)(p, rows * a->ldslope);
     a->gx = AIM_NAMED(kt_reals)(p, rows * a->ldgx);
     AIM_NAMED(kt_add_output)(p, "gx", a->gx, sizeof *a->gx, NULL, a->ldgx, 0);
     AIM_NAMED(kt_add_output)(p, "gy", a->y, sizeof *a->y, NULL, a->ldy, 0);
     p->flops = 2.0 * s.rows * s.n_k * a->n_in;
-    snprintf(p->label, sizeof p->label, "rows %d out %d in %d%s", s.rows, s.n_k, a->n_in, s.gelu ? " slope" : "");
+    snprintf(p->label, sizeof p->label, "rows %d out %d in %d%s", s.rows, s.n_k, a->n_in,
+             s.gelu ? " slope" : "");
 }
 
 static void build_out(kt_problem *p, int size)

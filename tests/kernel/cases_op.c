@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cases_op.c - problems for the public sparse convolution: full, partly filled and empty rows, any number of channels and shifts
- * (compiled once per precision). */
+/* cases_op.c - problems for the public sparse convolution: full, partly filled and empty rows, any
+ * number of channels and shifts (compiled once per precision). */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +11,8 @@ typedef struct op_size {
 } op_size;
 
 static const op_size LISTED[] = {
-    {0, 3, 2, 2, 50}, {1, 4, 16, 16, 0}, {1, 4, 3, 5, 100}, {5, 0, 4, 4, 0}, {13, 70, 16, 16, 60}, {23, 9, 17, 16, 100}, {7, 19, 1, 1, 80}, {7, 12, 2, 16, 50},
+    {0, 3, 2, 2, 50},     {1, 4, 16, 16, 0},    {1, 4, 3, 5, 100}, {5, 0, 4, 4, 0},
+    {13, 70, 16, 16, 60}, {23, 9, 17, 16, 100}, {7, 19, 1, 1, 80}, {7, 12, 2, 16, 50},
 };
 enum { LISTED_SIZES = (int)(sizeof LISTED / sizeof *LISTED), SIZES = LISTED_SIZES + 17 };
 
@@ -29,8 +30,10 @@ static op_size size_of(int size)
 static void random_lists(kt_problem *p, aim_conv_op_args *a, op_size s)
 {
     const size_t n = (size_t)s.n, all = n * (size_t)s.slots;
-    int64_t *row = AIM_NAMED(kt_block)(p, n + 1, sizeof *row), *reverse_row = AIM_NAMED(kt_block)(p, n + 2, sizeof *row);
-    int64_t *slot = AIM_NAMED(kt_block)(p, all, sizeof *slot), *reverse = AIM_NAMED(kt_block)(p, all, sizeof *slot);
+    int64_t *row = AIM_NAMED(kt_block)(p, n + 1, sizeof *row),
+            *reverse_row = AIM_NAMED(kt_block)(p, n + 2, sizeof *row);
+    int64_t *slot = AIM_NAMED(kt_block)(p, all, sizeof *slot),
+            *reverse = AIM_NAMED(kt_block)(p, all, sizeof *slot);
     int32_t *j = AIM_NAMED(kt_block)(p, all, sizeof *j);
     int64_t used = 0, reversed = 0;
     for (int64_t k = 0; k < (int64_t)all; k++) {
@@ -46,8 +49,14 @@ static void random_lists(kt_problem *p, aim_conv_op_args *a, op_size s)
                 reverse[reversed++] = slot[e];
         reverse_row[i + 1] = reversed;
     }
-    *a = (aim_conv_op_args){.row = row, .j = j, .slot = slot, .reverse_row = reverse_row, .reverse = reverse, .n_slots = s.slots,
-                            .n_channels = s.channels, .n_shifts = s.shifts};
+    *a = (aim_conv_op_args){.row = row,
+                            .j = j,
+                            .slot = slot,
+                            .reverse_row = reverse_row,
+                            .reverse = reverse,
+                            .n_slots = s.slots,
+                            .n_channels = s.channels,
+                            .n_shifts = s.shifts};
     p->pairs = (double)used;
 }
 
@@ -56,7 +65,8 @@ static aim_conv_op_args *build(kt_problem *p, int size)
     const op_size s = size_of(size);
     aim_conv_op_args *a = &p->args.conv_op;
     random_lists(p, a, s);
-    const size_t features = (size_t)s.n * (size_t)(s.channels * s.shifts), factors = (size_t)s.n * (size_t)(s.slots * s.shifts) * 4;
+    const size_t features = (size_t)s.n * (size_t)(s.channels * s.shifts),
+                 factors = (size_t)s.n * (size_t)(s.slots * s.shifts) * 4;
     a->x = AIM_NAMED(kt_reals)(p, features);
     a->g = AIM_NAMED(kt_reals)(p, factors);
     a->gout = AIM_NAMED(kt_reals)(p, 4 * features);
@@ -67,26 +77,30 @@ static aim_conv_op_args *build(kt_problem *p, int size)
     p->n = s.n;
     p->terms = 4.0 * s.slots + s.channels;
     p->flops = 8.0 * p->pairs * s.channels * s.shifts;
-    snprintf(p->label, sizeof p->label, "N %d M %d A %d G %d%s", s.n, s.slots, s.channels, s.shifts, a->add ? " add" : "");
+    snprintf(p->label, sizeof p->label, "N %d M %d A %d G %d%s", s.n, s.slots, s.channels, s.shifts,
+             a->add ? " add" : "");
     return a;
 }
 
 static void build_fwd(kt_problem *p, int size)
 {
     const aim_conv_op_args *a = build(p, size);
-    AIM_NAMED(kt_add_output)(p, "out", a->out, sizeof(real), NULL, (size_t)(a->n_channels * a->n_shifts * 4), 0);
+    AIM_NAMED(kt_add_output)
+    (p, "out", a->out, sizeof(real), NULL, (size_t)(a->n_channels * a->n_shifts * 4), 0);
 }
 
 static void build_bwd_x(kt_problem *p, int size)
 {
     const aim_conv_op_args *a = build(p, size);
-    AIM_NAMED(kt_add_output)(p, "gx", a->gx, sizeof(real), NULL, (size_t)(a->n_channels * a->n_shifts), 0);
+    AIM_NAMED(kt_add_output)
+    (p, "gx", a->gx, sizeof(real), NULL, (size_t)(a->n_channels * a->n_shifts), 0);
 }
 
 static void build_bwd_g(kt_problem *p, int size)
 {
     const aim_conv_op_args *a = build(p, size);
-    AIM_NAMED(kt_add_output)(p, "gg", a->gg, sizeof(real), NULL, (size_t)a->n_slots * (size_t)(a->n_shifts * 4), 0);
+    AIM_NAMED(kt_add_output)
+    (p, "gg", a->gg, sizeof(real), NULL, (size_t)a->n_slots * (size_t)(a->n_shifts * 4), 0);
 }
 
 const kt_case AIM_NAMED(kt_op_cases)[] = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* cases_pair.c - problems for the kernels that see positions: features of pairs, and pair gradients to atoms and strain.
- * Compiled once per precision. Sizes: 0 to 28 atoms in up to two systems, with and without cell shifts. */
+/* cases_pair.c - problems for the kernels that see positions: features of pairs, and pair gradients
+ * to atoms and strain. Compiled once per precision. Sizes: 0 to 28 atoms in up to two systems, with
+ * and without cell shifts. */
 #include <math.h>
 #include <stdio.h>
 
@@ -33,30 +34,50 @@ static void build_features(kt_problem *p, int size)
     real *shifts = AIM_NAMED(kt_reals)(p, (size_t)gp);
     for (int k = 0; k < s.nshifts; k++)
         shifts[k] = (real)(FIRST_SHIFT + spacing * k);
-    p->args.features = (aim_pair_features_args){.coord = g.coord, .cell = g.cell, .system = g.system, .row = g.row, .j = g.j,
-        .shift = s.periodic ? (const int32_t(*)[3])g.shift : NULL, .nshifts = s.nshifts, .gp = gp, .rc = RC, .eta = eta, .shifts = shifts};
+    p->args.features =
+        (aim_pair_features_args){.coord = g.coord,
+                                 .cell = g.cell,
+                                 .system = g.system,
+                                 .row = g.row,
+                                 .j = g.j,
+                                 .shift = s.periodic ? (const int32_t(*)[3])g.shift : NULL,
+                                 .nshifts = s.nshifts,
+                                 .gp = gp,
+                                 .rc = RC,
+                                 .eta = eta,
+                                 .shifts = shifts};
     p->args.features.u = AIM_NAMED(kt_reals)(p, n_pairs * 4);
     p->args.features.gs = AIM_NAMED(kt_reals)(p, n_pairs * (size_t)gp);
     p->n = s.atoms;
-    /* The rounding of d to the working precision, up to RC * epsilon, is amplified by the steepest slopes of a Gaussian of width 1/sqrt(eta). */
+    /* The rounding of d to the working precision, up to RC * epsilon, is amplified by the steepest
+     * slopes of a Gaussian of width 1/sqrt(eta). */
     const double steep = sqrt(2.0 * eta), amplified = 1.0 + RC * steep;
     AIM_NAMED(kt_add_output)(p, "u", p->args.features.u, sizeof(real), g.row, 4, 1.0);
-    AIM_NAMED(kt_add_output)(p, "gs", p->args.features.gs, sizeof(real), g.row, (size_t)gp, amplified);
+    AIM_NAMED(kt_add_output)
+    (p, "gs", p->args.features.gs, sizeof(real), g.row, (size_t)gp, amplified);
     if (s.nshifts != 7) {
         p->args.features.dgs = AIM_NAMED(kt_reals)(p, n_pairs * (size_t)gp);
-        AIM_NAMED(kt_add_output)(p, "dgs", p->args.features.dgs, sizeof(real), g.row, (size_t)gp, steep * amplified);
+        AIM_NAMED(kt_add_output)
+        (p, "dgs", p->args.features.dgs, sizeof(real), g.row, (size_t)gp, steep * amplified);
     }
     p->pairs = (double)n_pairs;
     p->flops = p->pairs * 30.0 * gp;
-    snprintf(p->label, sizeof p->label, "n %d G %d%s", s.atoms, s.nshifts, s.periodic ? " periodic" : "");
+    snprintf(p->label, sizeof p->label, "n %d G %d%s", s.atoms, s.nshifts,
+             s.periodic ? " periodic" : "");
 }
 
 static kt_geometry build_gather_args(kt_problem *p, int size)
 {
     const pair_size s = size_of(size);
     const kt_geometry g = AIM_NAMED(kt_geometry_make)(p, s.atoms, RC, s.periodic);
-    p->args.gather = (aim_gather_args){.coord = g.coord, .cell = g.cell, .system = g.system, .offset = g.offset, .row = g.row,
-        .reverse = g.reverse, .j = g.j, .shift = s.periodic ? (const int32_t(*)[3])g.shift : NULL};
+    p->args.gather = (aim_gather_args){.coord = g.coord,
+                                       .cell = g.cell,
+                                       .system = g.system,
+                                       .offset = g.offset,
+                                       .row = g.row,
+                                       .reverse = g.reverse,
+                                       .j = g.j,
+                                       .shift = s.periodic ? (const int32_t(*)[3])g.shift : NULL};
     p->args.gather.gr = AIM_NAMED(kt_reals)(p, (size_t)g.row[s.atoms] * 3);
     p->pairs = (double)g.row[s.atoms];
     snprintf(p->label, sizeof p->label, "n %d%s", s.atoms, s.periodic ? " periodic" : "");
@@ -78,7 +99,8 @@ static void build_strain(kt_problem *p, int size)
     const kt_geometry g = build_gather_args(p, size);
     p->n = g.n_systems;
     p->args.gather.strain = AIM_NAMED(kt_doubles)(p, (size_t)g.n_systems * 9);
-    AIM_NAMED(kt_add_output)(p, "strain", p->args.gather.strain, sizeof(double), NULL, 9, RC * sqrt(p->pairs + 1.0));
+    AIM_NAMED(kt_add_output)
+    (p, "strain", p->args.gather.strain, sizeof(double), NULL, 9, RC * sqrt(p->pairs + 1.0));
     p->terms = p->pairs;
     p->flops = 18.0 * p->pairs;
 }

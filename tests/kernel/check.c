@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* check.c - mode check: every kernel of a table against the reference, over all sizes of its case (compiled once per precision).
+/* check.c - modes check and perf (compiled once per precision).
  *
- * For one problem:  1. the whole range agrees with the reference within the tolerance, and what is exactly zero there is zero here;
- * 2. every part of the range - all of them for small problems, single indices, halves and odd pieces otherwise - gives the same bits as the whole
- * and leaves the elements of other indices alone. Since the flow hands kernels any piece of a range, this is what makes results
+ * check compares every kernel of a table with the reference over all sizes of its case. For one
+ * problem, first, the whole range agrees within the tolerance, and what is exactly zero there is
+ * zero here. Second, every part of the range (all of them for small problems; single indices,
+ * beginnings and ends otherwise) gives the same bits as the whole and leaves the elements of other
+ * indices alone. Since the flow hands kernels any piece of a range, this is what makes results
  * independent of batch and threads.
  *
- * Tolerance: a sum of K terms of random sign and size one is about sqrt(K) and, added one by one, has a rounding error of about 0.2 epsilon K, so
- * 0.2 sqrt(K) epsilon of its size; the largest of some thousand elements lies within five such standard deviations. The size is that of the
- * quantity (`part` of an output) in this index's rows or on average, whichever is larger. The constant covers the few operations around a sum. */
+ * Tolerance: a sum of K terms of random sign and size one is about sqrt(K) and, added one by one,
+ * has a rounding error of about 0.2 epsilon K, so 0.2 sqrt(K) epsilon of its size; the largest of
+ * some thousand elements lies within three such standard deviations. The size is that of the
+ * quantity (`part` of an output) in this index's rows or on average, whichever is larger. The
+ * constant covers the few operations around a sum. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -34,8 +38,9 @@ static const char *const NAMES[] = {
 
 static const kt_case *find_case(const char *kernel)
 {
-    const kt_case *const lists[] = {AIM_NAMED(kt_conv_cases), AIM_NAMED(kt_linear_cases), AIM_NAMED(kt_pair_cases), AIM_NAMED(kt_charge_cases),
-                                     AIM_NAMED(kt_op_cases)};
+    const kt_case *const lists[] = {AIM_NAMED(kt_conv_cases), AIM_NAMED(kt_linear_cases),
+                                    AIM_NAMED(kt_pair_cases), AIM_NAMED(kt_charge_cases),
+                                    AIM_NAMED(kt_op_cases)};
     for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)
         for (const kt_case *c = lists[l]; c->kernel; c++)
             if (strcmp(c->kernel, kernel) == 0)
@@ -45,7 +50,8 @@ static const kt_case *find_case(const char *kernel)
 
 static double value(const kt_output *o, int64_t e)
 {
-    return o->element == sizeof(double) ? ((const double *)o->data)[e] : (double)((const float *)o->data)[e];
+    return o->element == sizeof(double) ? ((const double *)o->data)[e]
+                                        : (double)((const float *)o->data)[e];
 }
 
 static void reset(kt_problem *p)
@@ -79,11 +85,13 @@ static void typical_size(const kt_output *o, int64_t end, double size[KT_PARTS])
 static void fail(verdict *v, const kt_problem *p, const char *kernel, const char *what)
 {
     v->failures++;
-    printf("FAIL %s %s %s (%s): %s\n", p->k->isa, AIM_REAL_DOUBLE ? "double" : "single", kernel, p->label, what);
+    printf("FAIL %s %s %s (%s): %s\n", p->k->isa, AIM_REAL_DOUBLE ? "double" : "single", kernel,
+           p->label, what);
 }
 
 /* Elements begin .. end of one index; returns 0 after the first failure. */
-static int compare_rows(verdict *v, const char *kernel, const kt_problem *own, const kt_output *a, const kt_output *b, int64_t begin, int64_t end,
+static int compare_rows(verdict *v, const char *kernel, const kt_problem *own, const kt_output *a,
+                        const kt_output *b, int64_t begin, int64_t end,
                         const double typical[KT_PARTS], double relative)
 {
     char text[160];
@@ -92,19 +100,22 @@ static int compare_rows(verdict *v, const char *kernel, const kt_problem *own, c
     for (int64_t e = begin; e < end && a->scale <= 0; e++)
         size[part_of(a, e)] = fmax(size[part_of(a, e)], fabs(value(a, e)));
     for (int64_t e = begin; e < end; e++) {
-        const double x = value(a, e), y = value(b, e), error = fabs(x - y), tolerance = relative * (a->scale > 0 ? a->scale : size[part_of(a, e)]);
+        const double x = value(a, e), y = value(b, e), error = fabs(x - y),
+                     tolerance = relative * (a->scale > 0 ? a->scale : size[part_of(a, e)]);
         if (error > v->worst * tolerance)
             v->worst = error / tolerance;
         if (error <= tolerance && !(x == 0.0 && y != 0.0))
             continue;
-        snprintf(text, sizeof text, "%s[%lld] is %.9g, the reference %.9g, tolerance %.2g", a->name, (long long)e, y, x, tolerance);
+        snprintf(text, sizeof text, "%s[%lld] is %.9g, the reference %.9g, tolerance %.2g", a->name,
+                 (long long)e, y, x, tolerance);
         fail(v, own, kernel, text);
         return 0;
     }
     return 1;
 }
 
-static void compare_values(verdict *v, const char *kernel, const kt_problem *ref, const kt_problem *own)
+static void compare_values(verdict *v, const char *kernel, const kt_problem *ref,
+                           const kt_problem *own)
 {
     for (int k = 0; k < ref->n_out; k++) {
         const kt_output *a = &ref->out[k], *b = &own->out[k];
@@ -119,20 +130,26 @@ static void compare_values(verdict *v, const char *kernel, const kt_problem *ref
 }
 
 /* Runs [first, last) on fresh outputs: inside as `whole`, outside as before. */
-static void compare_part(verdict *v, int kernel, kt_problem *p, void *const *whole, int64_t first, int64_t last)
+static void compare_part(verdict *v, int kernel, kt_problem *p, void *const *whole, int64_t first,
+                         int64_t last)
 {
     char text[160];
     reset(p);
     AIM_NAMED(kt_call)(p, kernel, first, last);
     for (int k = 0; k < p->n_out; k++) {
         const kt_output *o = &p->out[k];
-        const size_t size = o->element, a = (size_t)o->span[first] * size, b = (size_t)o->span[last] * size, end = (size_t)o->span[p->n] * size;
+        const size_t size = o->element, a = (size_t)o->span[first] * size,
+                     b = (size_t)o->span[last] * size, end = (size_t)o->span[p->n] * size;
         const char *data = o->data, *before = o->initial, *expected = whole[k];
-        const char *what = memcmp(data + a, expected + a, b - a) != 0 ? "has other bits than in one call"
-                           : memcmp(data, before, a) != 0 || memcmp(data + b, before + b, end - b) != 0 ? "changes elements of other indices" : NULL;
+        const char *what =
+            memcmp(data + a, expected + a, b - a) != 0 ? "has other bits than in one call"
+            : memcmp(data, before, a) != 0 || memcmp(data + b, before + b, end - b) != 0
+                ? "changes elements of other indices"
+                : NULL;
         if (!what)
             continue;
-        snprintf(text, sizeof text, "%s: the range %lld to %lld %s", o->name, (long long)first, (long long)last, what);
+        snprintf(text, sizeof text, "%s: the range %lld to %lld %s", o->name, (long long)first,
+                 (long long)last, what);
         fail(v, p, NAMES[kernel], text);
     }
 }
@@ -185,15 +202,15 @@ int AIM_NAMED(kt_check)(int isa)
         }
         for (int size = 0; size < c->n_sizes; size++)
             check_size(&v, c, kernel, size, table);
-        printf("%-4s %-6s %s %-24s %3d sizes, worst error %.2f of tolerance\n", v.failures ? "FAIL" : "ok", table->isa,
-               AIM_REAL_DOUBLE ? "double" : "single", NAMES[kernel], c->n_sizes, v.worst);
+        printf("%-4s %-6s %s %-24s %3d sizes, worst error %.2f of tolerance\n",
+               v.failures ? "FAIL" : "ok", table->isa, AIM_REAL_DOUBLE ? "double" : "single",
+               NAMES[kernel], c->n_sizes, v.worst);
         failures += v.failures;
     }
     return failures;
 }
 
 /* ---------------------------------------------------------------- mode perf */
-
 
 enum { PERF_RUNS = 9 };
 
@@ -221,7 +238,8 @@ int AIM_NAMED(kt_perf)(int isa)
             AIM_NAMED(kt_call)(&p, kernel, 0, p.n);
             best = fmin(best, seconds() - start);
         }
-        printf("%-6s %s %-24s %8.2f GFLOP/s", table->isa, AIM_REAL_DOUBLE ? "double" : "single", NAMES[kernel], 1e-9 * p.flops / best);
+        printf("%-6s %s %-24s %8.2f GFLOP/s", table->isa, AIM_REAL_DOUBLE ? "double" : "single",
+               NAMES[kernel], 1e-9 * p.flops / best);
         if (p.pairs > 0)
             printf(" %9.1f ns per pair", 1e9 * best / p.pairs);
         printf("   %s\n", p.label);

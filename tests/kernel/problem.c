@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* problem.c - memory, random numbers and random geometries of the kernel tests (compiled once per precision). */
+/* problem.c - memory, random numbers and random geometries of the kernel tests (compiled once per
+ * precision). */
 #include "problem.h"
 
 #include <math.h>
@@ -84,7 +85,8 @@ double *AIM_NAMED(kt_doubles)(kt_problem *p, size_t count)
     return x;
 }
 
-void AIM_NAMED(kt_add_output)(kt_problem *p, const char *name, void *data, size_t element, const int64_t *span, size_t width, double scale)
+void AIM_NAMED(kt_add_output)(kt_problem *p, const char *name, void *data, size_t element,
+                              const int64_t *span, size_t width, double scale)
 {
     int64_t *own = AIM_NAMED(kt_block)(p, (size_t)p->n + 1, sizeof *own);
     for (int64_t i = 0; i <= p->n; i++)
@@ -97,7 +99,8 @@ void AIM_NAMED(kt_add_output)(kt_problem *p, const char *name, void *data, size_
 
 static const double TRICLINIC[9] = {6.1, 0.0, 0.0, 1.3, 5.7, 0.0, -0.9, 0.8, 6.6};
 
-/* Atom i of a system on a grid of 1.9 Angstrom, moved by up to 0.3: no two atoms come closer than 1.3 (images may: they are at least 1 away). */
+/* Atom i of a system on a grid of 1.9 Angstrom, moved by up to 0.3: no two atoms come closer
+ * than 1.3 (images may: they are at least 1 away). */
 static void place_atom(kt_problem *p, int i, double r[3])
 {
     const int cell[3] = {i % 3, i / 3 % 3, i / 9};
@@ -109,7 +112,8 @@ static void pair_vector(const kt_geometry *g, int i, int j, const int32_t shift[
 {
     const double *cell = g->cell + 9 * (size_t)g->system[i];
     for (int d = 0; d < 3; d++)
-        r[d] = g->coord[3 * j + d] - g->coord[3 * i + d] + shift[0] * cell[d] + shift[1] * cell[3 + d] + shift[2] * cell[6 + d];
+        r[d] = g->coord[3 * j + d] - g->coord[3 * i + d] + shift[0] * cell[d] +
+               shift[1] * cell[3 + d] + shift[2] * cell[6 + d];
 }
 
 /* Calls for every pair in list order; the first time (j NULL) only counts. */
@@ -120,7 +124,8 @@ static int64_t list_pairs(kt_geometry *g, double rc, int reach, int store)
         g->row[i] = p;
         for (int j = g->offset[g->system[i]]; j < g->offset[g->system[i] + 1]; j++)
             for (int32_t code = 0, side = 2 * reach + 1; code < side * side * side; code++) {
-                const int32_t s[3] = {code / (side * side) - reach, code / side % side - reach, code % side - reach};
+                const int32_t s[3] = {code / (side * side) - reach, code / side % side - reach,
+                                      code % side - reach};
                 double r[3];
                 pair_vector(g, i, j, s, r);
                 const double d2 = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
@@ -142,7 +147,8 @@ static void find_reverse(kt_geometry *g)
     for (int i = 0; i < g->n_atoms; i++)
         for (int64_t p = g->row[i]; p < g->row[i + 1]; p++)
             for (int64_t q = g->row[g->j[p]]; q < g->row[g->j[p] + 1]; q++)
-                if (g->j[q] == i && g->shift[q][0] == -g->shift[p][0] && g->shift[q][1] == -g->shift[p][1] && g->shift[q][2] == -g->shift[p][2])
+                if (g->j[q] == i && g->shift[q][0] == -g->shift[p][0] &&
+                    g->shift[q][1] == -g->shift[p][1] && g->shift[q][2] == -g->shift[p][2])
                     g->reverse[p] = q;
 }
 
@@ -150,7 +156,8 @@ kt_geometry AIM_NAMED(kt_geometry_make)(kt_problem *p, int n_atoms, double rc, i
 {
     kt_geometry g = {.n_atoms = n_atoms, .n_systems = 3};
     const size_t n = (size_t)n_atoms;
-    const int cut = n_atoms * 2 / 3; /* system 0: two thirds, system 1: nothing, system 2: the rest */
+    const int cut =
+        n_atoms * 2 / 3; /* system 0: two thirds, system 1: nothing, system 2: the rest */
     const int32_t offset[4] = {0, cut, cut, n_atoms};
     g.coord = AIM_NAMED(kt_block)(p, 3 * n, sizeof *g.coord);
     g.cell = AIM_NAMED(kt_block)(p, 27, sizeof *g.cell);

@@ -16,7 +16,7 @@
 
 typedef struct mode {
     const char *name;
-    int lowest;                 /* first instruction set that it runs on */
+    int lowest; /* first instruction set that it runs on */
     int (*single)(int isa);
     int (*twofold)(int isa);
 } mode;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* test_conv_sv_2d_sp.c - the public sparse convolution against torch's autograd (tests/golden/conv, made by tests/reference/make_conv.py).
+/* test_conv_sv_2d_sp.c - the public sparse convolution against torch's autograd (tests/golden/conv,
+ * made by tests/reference/make_conv.py).
  *
- * The numbers of the file are chosen such that every result is exact in both precisions: comparisons are for equality. */
+ * The numbers of the file are chosen such that every result is exact in both precisions:
+ * comparisons are for equality. */
 #include "fail_alloc.h"
 
 #include <math.h>
@@ -10,7 +12,8 @@
 #include "aimnet_ops.h"
 
 enum { MAX_VALUES = 8192, ARRAYS = 12, IDX = 0 };
-static const char *const KEYS[ARRAYS] = {"idx", "x", "f", "g_out", "v_x", "v_f", "out", "g_x", "g_f", "d_out", "d_x", "d_f"};
+static const char *const KEYS[ARRAYS] = {"idx", "x",   "f",   "g_out", "v_x", "v_f",
+                                         "out", "g_x", "g_f", "d_out", "d_x", "d_f"};
 enum { X = 1, F, G_OUT, V_X, V_F, OUT, G_X, G_F, D_OUT, D_X, D_F };
 
 typedef struct golden {
@@ -25,30 +28,37 @@ typedef struct golden {
 typedef struct precision {
     size_t size;
     aimnet_status (*forward)(aimnet_conv_sv_2d_sp *, int, int, const void *, const void *, void *);
-    aimnet_status (*backward)(aimnet_conv_sv_2d_sp *, int, int, const void *, const void *, const void *, void *, void *);
-    aimnet_status (*double_backward)(aimnet_conv_sv_2d_sp *, int, int, const void *, const void *, const void *, const void *, const void *, void *,
-                                     void *, void *);
+    aimnet_status (*backward)(aimnet_conv_sv_2d_sp *, int, int, const void *, const void *,
+                              const void *, void *, void *);
+    aimnet_status (*double_backward)(aimnet_conv_sv_2d_sp *, int, int, const void *, const void *,
+                                     const void *, const void *, const void *, void *, void *,
+                                     void *);
 } precision;
 
 #define ENTRY_POINTS(suffix)                                                                       \
-    static aimnet_status forward_##suffix(aimnet_conv_sv_2d_sp *op, int a, int g, const void *x, const void *f, void *out) \
+    static aimnet_status forward_##suffix(aimnet_conv_sv_2d_sp *op, int a, int g, const void *x,   \
+                                          const void *f, void *out)                                \
     {                                                                                              \
         return aimnet_conv_sv_2d_sp_forward_##suffix(op, a, g, x, f, out);                         \
     }                                                                                              \
-    static aimnet_status backward_##suffix(aimnet_conv_sv_2d_sp *op, int a, int g, const void *x, const void *f, const void *go, void *gx, void *gf) \
+    static aimnet_status backward_##suffix(aimnet_conv_sv_2d_sp *op, int a, int g, const void *x,  \
+                                           const void *f, const void *go, void *gx, void *gf)      \
     {                                                                                              \
         return aimnet_conv_sv_2d_sp_backward_##suffix(op, a, g, x, f, go, gx, gf);                 \
     }                                                                                              \
-    static aimnet_status double_backward_##suffix(aimnet_conv_sv_2d_sp *op, int a, int g, const void *x, const void *f, const void *go, \
-                                                  const void *vx, const void *vf, void *dout, void *dx, void *df) \
+    static aimnet_status double_backward_##suffix(                                                 \
+        aimnet_conv_sv_2d_sp *op, int a, int g, const void *x, const void *f, const void *go,      \
+        const void *vx, const void *vf, void *dout, void *dx, void *df)                            \
     {                                                                                              \
-        return aimnet_conv_sv_2d_sp_double_backward_##suffix(op, a, g, x, f, go, vx, vf, dout, dx, df); \
+        return aimnet_conv_sv_2d_sp_double_backward_##suffix(op, a, g, x, f, go, vx, vf, dout, dx, \
+                                                             df);                                  \
     }
 ENTRY_POINTS(f32)
 ENTRY_POINTS(f64)
 
-static const precision PRECISIONS[] = {{sizeof(float), forward_f32, backward_f32, double_backward_f32},
-                                       {sizeof(double), forward_f64, backward_f64, double_backward_f64}};
+static const precision PRECISIONS[] = {
+    {sizeof(float), forward_f32, backward_f32, double_backward_f32},
+    {sizeof(double), forward_f64, backward_f64, double_backward_f64}};
 
 static void set_value(const precision *p, void *array, size_t k, double value)
 {
@@ -60,7 +70,8 @@ static void set_value(const precision *p, void *array, size_t k, double value)
 
 static double get_value(const precision *p, const void *array, size_t k)
 {
-    return p->size == sizeof(float) ? (double)((const float *)array)[k] : ((const double *)array)[k];
+    return p->size == sizeof(float) ? (double)((const float *)array)[k]
+                                    : ((const double *)array)[k];
 }
 
 /* A block of exactly the right size in this precision. */
@@ -118,22 +129,27 @@ static void assert_values(const precision *p, const golden *c, int key, void *ar
 {
     for (size_t e = 0; e < c->count[key]; e++)
         if (get_value(p, array, e) != c->value[key][e])
-            fail_msg("%s, %zu bytes: %s[%zu] is %.17g, torch says %.17g", c->name, p->size, KEYS[key], e, get_value(p, array, e), c->value[key][e]);
+            fail_msg("%s, %zu bytes: %s[%zu] is %.17g, torch says %.17g", c->name, p->size,
+                     KEYS[key], e, get_value(p, array, e), c->value[key][e]);
     free(array);
 }
 
 static void check_case(const golden *c, const precision *p, int threads)
 {
     aimnet_conv_sv_2d_sp *op;
-    assert_int_equal(aimnet_conv_sv_2d_sp_create(c->idx, c->n, c->m, threads, NULL, &op), AIMNET_OK);
+    assert_int_equal(aimnet_conv_sv_2d_sp_create(c->idx, c->n, c->m, threads, NULL, &op),
+                     AIMNET_OK);
     void *in[ARRAYS], *out[ARRAYS];
     for (int k = X; k < OUT; k++)
         in[k] = convert(p, c->value[k], c->count[k]);
     for (int k = OUT; k < ARRAYS; k++)
         out[k] = convert(p, NULL, c->count[k]);
     assert_int_equal(p->forward(op, c->a, c->g, in[X], in[F], out[OUT]), AIMNET_OK);
-    assert_int_equal(p->backward(op, c->a, c->g, in[X], in[F], in[G_OUT], out[G_X], out[G_F]), AIMNET_OK);
-    assert_int_equal(p->double_backward(op, c->a, c->g, in[X], in[F], in[G_OUT], in[V_X], in[V_F], out[D_OUT], out[D_X], out[D_F]), AIMNET_OK);
+    assert_int_equal(p->backward(op, c->a, c->g, in[X], in[F], in[G_OUT], out[G_X], out[G_F]),
+                     AIMNET_OK);
+    assert_int_equal(p->double_backward(op, c->a, c->g, in[X], in[F], in[G_OUT], in[V_X], in[V_F],
+                                        out[D_OUT], out[D_X], out[D_F]),
+                     AIMNET_OK);
     for (int k = OUT; k < ARRAYS; k++)
         assert_values(p, c, k, out[k]);
     for (int k = X; k < OUT; k++)
@@ -166,7 +182,8 @@ static void forward_and_both_derivatives_equal_torch_in_every_bit(void **state)
     free(c);
 }
 
-/* ---------------------------------------------------------------- random numbers: rounding differs if the order of a sum does */
+/* ---------------------------------------------------------------- random numbers: rounding differs
+ * if the order of a sum does */
 
 enum { N = 83, M = 21, A = 5, G = 7 };
 
@@ -204,7 +221,9 @@ static void run_random(random_case *c, int threads)
     assert_int_equal(aimnet_conv_sv_2d_sp_create(c->idx, N, M, threads, NULL, &op), AIMNET_OK);
     for (int repeat = 0; repeat < 3; repeat++) {
         assert_int_equal(aimnet_conv_sv_2d_sp_forward_f32(op, A, G, c->x, c->f, c->out), AIMNET_OK);
-        assert_int_equal(aimnet_conv_sv_2d_sp_backward_f32(op, A, G, c->x, c->f, c->g_out, c->g_x, c->g_f), AIMNET_OK);
+        assert_int_equal(
+            aimnet_conv_sv_2d_sp_backward_f32(op, A, G, c->x, c->f, c->g_out, c->g_x, c->g_f),
+            AIMNET_OK);
     }
     aimnet_conv_sv_2d_sp_free(op);
 }
@@ -257,7 +276,8 @@ static void wrong_arguments_are_refused_with_the_place(void **state)
     aimnet_conv_sv_2d_sp *op = NULL;
     assert_int_equal(aimnet_conv_sv_2d_sp_create(bad, 3, 2, 1, NULL, &op), AIMNET_ERR_ARG);
     assert_null(op);
-    assert_string_equal(aimnet_last_error(), "idx[2][0] is -2: neighbours are 0 to 2, padding is 3 or more");
+    assert_string_equal(aimnet_last_error(),
+                        "idx[2][0] is -2: neighbours are 0 to 2, padding is 3 or more");
     assert_int_equal(aimnet_conv_sv_2d_sp_create(bad, -1, 2, 1, NULL, &op), AIMNET_ERR_ARG);
     assert_int_equal(aimnet_conv_sv_2d_sp_create(NULL, 3, 2, 1, NULL, &op), AIMNET_ERR_ARG);
     assert_int_equal(aimnet_conv_sv_2d_sp_create(PAIR, 2, 1, 1, NULL, NULL), AIMNET_ERR_ARG);
@@ -266,9 +286,11 @@ static void wrong_arguments_are_refused_with_the_place(void **state)
     assert_int_equal(aimnet_conv_sv_2d_sp_forward_f64(op, 1, 1, x, f, NULL), AIMNET_ERR_ARG);
     assert_int_equal(aimnet_conv_sv_2d_sp_forward_f64(op, 1, 1, NULL, f, out), AIMNET_ERR_ARG);
     assert_int_equal(aimnet_conv_sv_2d_sp_forward_f64(op, -1, 1, x, f, out), AIMNET_ERR_ARG);
-    assert_int_equal(aimnet_conv_sv_2d_sp_forward_f64(op, INT32_MAX, INT32_MAX, x, f, out), AIMNET_ERR_ARG);
+    assert_int_equal(aimnet_conv_sv_2d_sp_forward_f64(op, INT32_MAX, INT32_MAX, x, f, out),
+                     AIMNET_ERR_ARG);
     assert_int_equal(aimnet_conv_sv_2d_sp_forward_f64(NULL, 1, 1, x, f, out), AIMNET_ERR_ARG);
-    assert_int_equal(aimnet_conv_sv_2d_sp_backward_f64(op, 1, 1, x, f, NULL, x, NULL), AIMNET_ERR_ARG);
+    assert_int_equal(aimnet_conv_sv_2d_sp_backward_f64(op, 1, 1, x, f, NULL, x, NULL),
+                     AIMNET_ERR_ARG);
     aimnet_conv_sv_2d_sp_free(op);
     aimnet_conv_sv_2d_sp_free(NULL);
 }
@@ -278,15 +300,22 @@ static void unwanted_outputs_and_zero_directions_may_be_null(void **state)
     (void)state;
     aimnet_conv_sv_2d_sp *op;
     assert_int_equal(aimnet_conv_sv_2d_sp_create(PAIR, 2, 1, 1, NULL, &op), AIMNET_OK);
-    const double x[3] = {2, 3, NAN}, f[8] = {1, 2, 3, 4, 5, 6, 7, 8}, g_out[8] = {1, 0, 0, 0, 0, 1, 0, 0}, v_x[3] = {10, 20, NAN};
+    const double x[3] = {2, 3, NAN}, f[8] = {1, 2, 3, 4, 5, 6, 7, 8},
+                 g_out[8] = {1, 0, 0, 0, 0, 1, 0, 0}, v_x[3] = {10, 20, NAN};
     double g_x[3], g_f[8], d_out[8], d_x[3];
-    assert_int_equal(aimnet_conv_sv_2d_sp_backward_f64(op, 1, 1, NULL, f, g_out, g_x, NULL), AIMNET_OK);
+    assert_int_equal(aimnet_conv_sv_2d_sp_backward_f64(op, 1, 1, NULL, f, g_out, g_x, NULL),
+                     AIMNET_OK);
     assert_true(g_x[0] == 6.0 && g_x[1] == 1.0 && g_x[2] == 0.0);
-    assert_int_equal(aimnet_conv_sv_2d_sp_backward_f64(op, 1, 1, x, NULL, g_out, NULL, g_f), AIMNET_OK);
+    assert_int_equal(aimnet_conv_sv_2d_sp_backward_f64(op, 1, 1, x, NULL, g_out, NULL, g_f),
+                     AIMNET_OK);
     assert_true(g_f[0] == 3.0 && g_f[1] == 0.0 && g_f[5] == 2.0);
-    assert_int_equal(aimnet_conv_sv_2d_sp_double_backward_f64(op, 1, 1, NULL, f, NULL, v_x, NULL, d_out, d_x, NULL), AIMNET_OK);
+    assert_int_equal(aimnet_conv_sv_2d_sp_double_backward_f64(op, 1, 1, NULL, f, NULL, v_x, NULL,
+                                                              d_out, d_x, NULL),
+                     AIMNET_OK);
     assert_true(d_out[0] == 20.0 && d_out[7] == 80.0 && d_x[0] == 0.0 && d_x[2] == 0.0);
-    assert_int_equal(aimnet_conv_sv_2d_sp_double_backward_f64(op, 1, 1, x, f, g_out, NULL, NULL, d_out, NULL, g_f), AIMNET_OK);
+    assert_int_equal(aimnet_conv_sv_2d_sp_double_backward_f64(op, 1, 1, x, f, g_out, NULL, NULL,
+                                                              d_out, NULL, g_f),
+                     AIMNET_OK);
     for (int k = 0; k < 8; k++)
         assert_true(d_out[k] == 0.0 && g_f[k] == 0.0);
     aimnet_conv_sv_2d_sp_free(op);
@@ -299,7 +328,8 @@ static void no_atoms_is_a_valid_problem(void **state)
     assert_int_equal(aimnet_conv_sv_2d_sp_create(NULL, 0, 16, 0, NULL, &op), AIMNET_OK);
     float padding[6] = {1, 1, 1, 1, 1, 1};
     assert_int_equal(aimnet_conv_sv_2d_sp_forward_f32(op, 2, 3, NULL, NULL, NULL), AIMNET_OK);
-    assert_int_equal(aimnet_conv_sv_2d_sp_backward_f32(op, 2, 3, NULL, NULL, NULL, padding, NULL), AIMNET_OK);
+    assert_int_equal(aimnet_conv_sv_2d_sp_backward_f32(op, 2, 3, NULL, NULL, NULL, padding, NULL),
+                     AIMNET_OK);
     for (int k = 0; k < 6; k++)
         assert_true(padding[k] == 0.0f);
     aimnet_conv_sv_2d_sp_free(op);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* test_net.c - the network on its own, for every model of tests/golden/models: derivatives against finite differences in double, and what
- * its results must not depend on.
+/* test_net.c - the network on its own, for every model of tests/golden/models: derivatives against
+ * finite differences in double, and what its results must not depend on.
  *
- * The function that is differentiated is E = sum gq q + gspin spin + ghead head with random adjoints: a combination that every output enters.
- * The batch has a molecule, a lone atom and a crystal smaller than the cutoff. Pairs are kept while positions move. Derivatives are the
- * fourth-order central difference with h = 2e-4: truncation h^4 f'''''/30 and rounding 1e-16 f/h stay below 1e-9 of the largest component for
- * Gaussians as narrow as these models have. */
+ * The function that is differentiated is E = sum gq q + gspin spin + ghead head with random
+ * adjoints: a combination that every output enters. The batch has a molecule, a lone atom and a
+ * crystal smaller than the cutoff. Pairs are kept while positions move. Derivatives are the
+ * fourth-order central difference with h = 2e-4: truncation h^4 f'''''/30 and rounding 1e-16 f/h
+ * stay below 1e-9 of the largest component for Gaussians as narrow as these models have. */
 #include "fail_alloc.h"
 
 #include <math.h>
@@ -19,26 +20,31 @@ static const double STEP = 2e-4, TOLERANCE = 1e-8;
 static const double ISA_TOLERANCE_F64 = 1e-12, ISA_TOLERANCE_F32 = 3e-4;
 
 static const char *const MODELS[] = {
-    "aev", "base", "bfloat16", "d3ts", "d3ts_nse", "double", "flat", "half", "list", "mlp_options", "multipoles",
-    "nse", "nse_flat", "pass2", "pass4", "plain", "shift_reduce", "srrep_exp",
+    "aev",      "base",  "bfloat16", "d3ts",        "d3ts_nse",     "double",
+    "flat",     "half",  "list",     "mlp_options", "multipoles",   "nse",
+    "nse_flat", "pass2", "pass4",    "plain",       "shift_reduce", "srrep_exp",
 };
 enum { N_MODELS = (int)(sizeof MODELS / sizeof *MODELS) };
 
 enum { N = 10, SYSTEMS = 3, MAX_WIDTH = 4 };
 
-static const int32_t NUMBERS[N] = {8, 1, 6, 1, 7, 9, 6, 8, 1, 6}, OFFSET[SYSTEMS + 1] = {0, 5, 6, 10};
-static const int32_t SYSTEM[N] = {0, 0, 0, 0, 0, 1, 2, 2, 2, 2}, ORIGIN[N] = {0, 1, 2, 3, 4, 0, 0, 1, 2, 3};
+static const int32_t NUMBERS[N] = {8, 1, 6, 1, 7, 9, 6, 8, 1, 6},
+                     OFFSET[SYSTEMS + 1] = {0, 5, 6, 10};
+static const int32_t SYSTEM[N] = {0, 0, 0, 0, 0, 1, 2, 2, 2, 2},
+                     ORIGIN[N] = {0, 1, 2, 3, 4, 0, 0, 1, 2, 3};
 static const int32_t PBC[3 * SYSTEMS] = {0, 0, 0, 0, 0, 0, 1, 1, 1};
 static const double CHARGE[SYSTEMS] = {0, -1, 1}, MULT[SYSTEMS] = {1, 1, 2};
-static const double COORD[3 * N] = {0.1,  0.0, 0.2, 0.9, 0.3, -0.2, -0.8, 1.0, 0.4, 1.6, -1.3, 0.9, -1.2, -0.9, 1.1,
-                                    0.0,  0.0, 0.0, 0.2, 0.1, 0.3,  1.4,  0.3, 0.1, 2.1, 2.2,  0.4, 0.6,  1.9,  2.4};
+static const double COORD[3 * N] = {0.1,  0.0, 0.2,  0.9,  0.3, -0.2, -0.8, 1.0, 0.4, 1.6,
+                                    -1.3, 0.9, -1.2, -0.9, 1.1, 0.0,  0.0,  0.0, 0.2, 0.1,
+                                    0.3,  1.4, 0.3,  0.1,  2.1, 2.2,  0.4,  0.6, 1.9, 2.4};
 static const double CELL[9 * SYSTEMS] = {[18] = 3.9, 0.1, -0.2, 0.6, 4.2, 0.3, -0.4, 0.5, 4.4};
 
 typedef struct fixture {
     aimnet_model *model;
     const aim_net_ops *ops;
     void *net;
-    double coord[3 * N], cell[9 * SYSTEMS], strain_in[9]; /* strain_in: applied to coord and cell before every evaluation */
+    double coord[3 * N], cell[9 * SYSTEMS],
+        strain_in[9]; /* strain_in: applied to coord and cell before every evaluation */
     double strained[3 * N], strained_cell[9 * SYSTEMS];
     aim_batch batch;
     aim_pairs pairs;
@@ -76,8 +82,17 @@ static void build_pairs(fixture *f)
 static void prepare_call(fixture *f, int want_grad)
 {
     uint64_t seed = 11;
-    f->call = (aim_net_call){.batch = &f->batch, .pairs = &f->pairs, .team = f->team, .arena = &f->arena, .want_grad = want_grad, .q = f->q,
-                             .spin = f->model->n_charge == 2 ? f->spin : NULL, .gq = f->gq, .gspin = f->gspin, .grad = f->grad, .strain = f->strain};
+    f->call = (aim_net_call){.batch = &f->batch,
+                             .pairs = &f->pairs,
+                             .team = f->team,
+                             .arena = &f->arena,
+                             .want_grad = want_grad,
+                             .q = f->q,
+                             .spin = f->model->n_charge == 2 ? f->spin : NULL,
+                             .gq = f->gq,
+                             .gspin = f->gspin,
+                             .grad = f->grad,
+                             .strain = f->strain};
     for (int i = 0; i < N; i++) {
         f->gq[i] = uniform(&seed);
         f->gspin[i] = f->call.spin ? uniform(&seed) : 0.0;
@@ -107,8 +122,17 @@ static fixture *open_fixture(const char *name, const aim_net_ops *ops, int isa, 
     memcpy(f->cell, CELL, sizeof CELL);
     memcpy(f->strained, COORD, sizeof COORD);
     memcpy(f->strained_cell, CELL, sizeof CELL);
-    f->batch = (aim_batch){.n_atoms = N, .n_systems = SYSTEMS, .offset = OFFSET, .system = SYSTEM, .numbers = NUMBERS, .coord = f->strained,
-                           .cell = f->strained_cell, .pbc = PBC, .charge = CHARGE, .mult = MULT, .origin = ORIGIN};
+    f->batch = (aim_batch){.n_atoms = N,
+                           .n_systems = SYSTEMS,
+                           .offset = OFFSET,
+                           .system = SYSTEM,
+                           .numbers = NUMBERS,
+                           .coord = f->strained,
+                           .cell = f->strained_cell,
+                           .pbc = PBC,
+                           .charge = CHARGE,
+                           .mult = MULT,
+                           .origin = ORIGIN};
     build_pairs(f);
     require(aim_team_create(&f->memory.hooks, threads, &f->team));
     require(ops->create(f->model, &f->memory.hooks, isa, &f->net));
@@ -134,7 +158,8 @@ static void apply_strain(const double e[9], const double *from, double *to, int 
 {
     for (int r = 0; r < rows; r++)
         for (int b = 0; b < 3; b++)
-            to[3 * r + b] = from[3 * r + b] + from[3 * r] * e[b] + from[3 * r + 1] * e[3 + b] + from[3 * r + 2] * e[6 + b];
+            to[3 * r + b] = from[3 * r + b] + from[3 * r] * e[b] + from[3 * r + 1] * e[3 + b] +
+                            from[3 * r + 2] * e[6 + b];
 }
 
 static double energy(fixture *f)
@@ -174,7 +199,8 @@ static double derivative(fixture *f, double *x)
     return (8.0 * (e[0] - e[1]) - (e[2] - e[3])) / (12.0 * STEP);
 }
 
-static void assert_derivatives(const char *model, fixture *f, double *x, const double *analytic, int n)
+static void assert_derivatives(const char *model, fixture *f, double *x, const double *analytic,
+                               int n)
 {
     double size = 0.1;
     for (int k = 0; k < n; k++)
@@ -182,7 +208,9 @@ static void assert_derivatives(const char *model, fixture *f, double *x, const d
     for (int k = 0; k < n; k++) {
         const double numeric = derivative(f, x + k);
         if (!(fabs(numeric - analytic[k]) <= TOLERANCE * size))
-            fail_msg("%s, component %d: %.12g by the backward pass, %.12g by differences (largest %.3g)", model, k, analytic[k], numeric, size);
+            fail_msg(
+                "%s, component %d: %.12g by the backward pass, %.12g by differences (largest %.3g)",
+                model, k, analytic[k], numeric, size);
     }
 }
 
@@ -288,9 +316,11 @@ static void a_forward_pass_without_gradient_gives_the_same_bits_in_less_memory(v
 {
     (void)state;
     for (int m = 0; m < N_MODELS; m += 3) {
-        fixture *with = open_fixture(MODELS[m], &aim_net_ops_f32, aim_cpu_isa(), 2), *without = open_fixture(MODELS[m], &aim_net_ops_f32, aim_cpu_isa(), 2);
+        fixture *with = open_fixture(MODELS[m], &aim_net_ops_f32, aim_cpu_isa(), 2),
+                *without = open_fixture(MODELS[m], &aim_net_ops_f32, aim_cpu_isa(), 2);
         energy(with);
-        const size_t need = without->ops->workspace(without->net, N, without->pairs.n_pairs, aim_pairs_max_row(&without->pairs), 2, 0);
+        const size_t need = without->ops->workspace(without->net, N, without->pairs.n_pairs,
+                                                    aim_pairs_max_row(&without->pairs), 2, 0);
         assert_true(need < without->need);
         aim_arena_free(&without->arena, &without->memory.hooks);
         require(aim_arena_reserve(&without->arena, &without->memory.hooks, need, "workspace"));
@@ -302,10 +332,12 @@ static void a_forward_pass_without_gradient_gives_the_same_bits_in_less_memory(v
     }
 }
 
-static void repeated_calls_give_the_same_bits_within_the_workspace_and_without_allocating(void **state)
+static void
+repeated_calls_give_the_same_bits_within_the_workspace_and_without_allocating(void **state)
 {
     (void)state;
-    fixture *once = open_fixture("nse", &aim_net_ops_f32, aim_cpu_isa(), 2), *again = open_fixture("nse", &aim_net_ops_f32, aim_cpu_isa(), 2);
+    fixture *once = open_fixture("nse", &aim_net_ops_f32, aim_cpu_isa(), 2),
+            *again = open_fixture("nse", &aim_net_ops_f32, aim_cpu_isa(), 2);
     gradient(once);
     const long calls = again->memory.calls;
     for (int k = 0; k < 5; k++) {
@@ -357,7 +389,8 @@ int main(void)
         cmocka_unit_test(every_instruction_set_agrees_with_the_reference_kernels),
         cmocka_unit_test(results_are_the_same_bits_for_any_number_of_threads),
         cmocka_unit_test(a_forward_pass_without_gradient_gives_the_same_bits_in_less_memory),
-        cmocka_unit_test(repeated_calls_give_the_same_bits_within_the_workspace_and_without_allocating),
+        cmocka_unit_test(
+            repeated_calls_give_the_same_bits_within_the_workspace_and_without_allocating),
         cmocka_unit_test(a_workspace_that_is_too_small_is_an_error),
         cmocka_unit_test(every_allocation_of_create_may_fail),
     };
