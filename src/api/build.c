@@ -4,7 +4,7 @@
 #include "backend/isa.h"
 #include "base/threads.h"
 
-#define TEXT_OF(number) #number
+#define TEXT_OF(number)              #number
 #define VERSION(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 
 #if defined(__clang__)
