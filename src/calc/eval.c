@@ -164,6 +164,17 @@ static aim_status run_member(aim_calc *c, const aim_member *member, const aim_ra
     return AIMNET_OK;
 }
 
+/* Room for the dipole and quadrupole of every system of the batch. */
+static aim_status take_multipoles(aim_calc *c, double **multipoles)
+{
+    const size_t count = 9 * (size_t)c->flat.batch.n_systems;
+    aim_arena measure = {0};
+    aim_take(&measure, "multipoles", count, sizeof **multipoles);
+    AIM_TRY(aim_arena_reserve(&c->scratch, &c->alloc, measure.used, "multipoles"));
+    *multipoles = aim_take(&c->scratch, "multipoles", count, sizeof **multipoles);
+    return AIMNET_OK;
+}
+
 static aim_status run_members(aim_calc *c, wishes want, aim_range_plan *range)
 {
     const aim_batch *b = &c->flat.batch;
@@ -176,10 +187,7 @@ static aim_status run_members(aim_calc *c, wishes want, aim_range_plan *range)
                                     want.grad, c->team, &c->pairs));
         AIM_TRY(make_ranges(c, member, range));
         AIM_TRY(run_member(c, member, range, want));
-        AIM_TRY(aim_arena_reserve(&c->scratch, &c->alloc, 9 * (size_t)b->n_systems * sizeof(double),
-                                  "multipoles"));
-        multipoles =
-            aim_take(&c->scratch, "multipoles", 9 * (size_t)b->n_systems, sizeof *multipoles);
+        AIM_TRY(take_multipoles(c, &multipoles));
         add_member(c, member, k + 1, multipoles, multipoles + 3 * b->n_systems);
     }
     return AIMNET_OK;
