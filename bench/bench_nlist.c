@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_nlist.c - time and memory of neighbour lists over system size, side by side with vesin if its library is given.
+/* bench_nlist.c - time and memory of neighbour lists over system size, side by side with vesin if
+ * its library is given.
  *
  *     bench_nlist [--vesin LIBVESIN.SO] [--cutoff A] [--threads N] [--most ATOMS] [--molecules]
  *
- * Systems: random atoms at the density of water (0.1 atoms/A^3) in a periodic cube, 100 to 10^6 atoms; with --molecules batches of
- * non-periodic drops instead. Each figure is the fastest of repeated builds; the two programs take turns, so that both see
- * the same machine. Ours gives sorted rows with shifts; vesin is timed as it comes (unsorted) and with its option `sorted`. Both
+ * Systems: random atoms at the density of water (0.1 atoms/A^3) in a periodic cube, 100 to 10^6
+ * atoms; with --molecules batches of non-periodic drops instead. Each figure is the fastest of
+ * repeated builds; the two programs take turns, so that both see the same machine. Ours gives
+ * sorted rows with shifts; vesin is timed as it comes (unsorted) and with its option `sorted`. Both
  * keep their memory between calls. Bytes: most memory held by our builder and its lists. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,11 +19,11 @@
 #include <time.h>
 #include "aimnet_nlist.h"
 
-static const double DENSITY = 0.1;       /* atoms/A^3 */
-static const double MIN_SECONDS = 1.0;   /* per system and program */
+static const double DENSITY = 0.1;     /* atoms/A^3 */
+static const double MIN_SECONDS = 1.0; /* per system and program */
 enum { LEAST_RUNS = 3 };
 
-/* ---------------------------------------------------------------- the interface of vesin 0.6 as C sees it */
+/* ---------------------------------------------------------------- vesin 0.6 as C sees it */
 typedef struct vesin_device {
     int kind, index;
 } vesin_device;
@@ -42,8 +44,9 @@ typedef struct vesin_list {
     double (*vectors)[3];
     void *opaque;
 } vesin_list;
-typedef int (*vesin_neighbors_fn)(const double (*points)[3], size_t n, const double box[3][3], const bool periodic[3],
-                                  vesin_device device, vesin_options options, vesin_list *list, const char **message);
+typedef int (*vesin_neighbors_fn)(const double (*points)[3], size_t n, const double box[3][3],
+                                  const bool periodic[3], vesin_device device,
+                                  vesin_options options, vesin_list *list, const char **message);
 typedef void (*vesin_free_fn)(vesin_list *list);
 
 typedef struct settings {
@@ -120,7 +123,11 @@ static void make_problem(int32_t n_atoms, int32_t n_systems, int periodic, probl
     for (int64_t k = 0; k < 3 * (int64_t)n_atoms; k++)
         p->coord[k] = length * uniform(&state);
     p->cell[0] = p->cell[4] = p->cell[8] = length;
-    p->atoms = (aimnet_atoms){.n_atoms = n_atoms, .n_systems = n_systems, .coord = p->coord, .n_cells = periodic, .cell = p->cell};
+    p->atoms = (aimnet_atoms){.n_atoms = n_atoms,
+                              .n_systems = n_systems,
+                              .coord = p->coord,
+                              .n_cells = periodic,
+                              .cell = p->cell};
 }
 
 /* ---------------------------------------------------------------- one run of each */
@@ -135,13 +142,17 @@ static double run_ours(aimnet_nlist *nlist, const problem *p, double cutoff)
 static double run_vesin(const settings *s, const problem *p, bool sorted, vesin_list *list)
 {
     const bool periodic[3] = {true, true, true};
-    const vesin_options o = {.cutoff = s->cutoff, .full = true, .sorted = sorted, .n_threads = s->threads, .return_shifts = true};
+    const vesin_options o = {.cutoff = s->cutoff,
+                             .full = true,
+                             .sorted = sorted,
+                             .n_threads = s->threads,
+                             .return_shifts = true};
     const char *message = NULL;
     double box[3][3];
     memcpy(box, p->cell, sizeof box);
     const double start = now();
-    if (s->vesin((const double (*)[3])(const void *)p->coord, (size_t)p->atoms.n_atoms, (const double (*)[3])box, periodic,
-                 (vesin_device){1, 0}, o, list, &message) != 0)
+    if (s->vesin((const double(*)[3])(const void *)p->coord, (size_t)p->atoms.n_atoms,
+                 (const double(*)[3])box, periodic, (vesin_device){1, 0}, o, list, &message) != 0)
         fail(message);
     return now() - start;
 }
@@ -174,8 +185,9 @@ static void compare(const settings *s, int32_t n_atoms, int32_t n_systems)
         fail(aimnet_last_error());
     if (s->vesin && (int64_t)lists[1].length != pairs.n_pairs)
         fail("vesin has another number of pairs");
-    printf("%9d %6d %11lld %11.4f %11.4f %9.3f %8.2f %8.0f", n_atoms, n_systems, (long long)pairs.n_pairs, 1e3 * first, 1e3 * ours,
-           1e6 * ours / n_atoms, 1e9 * ours / (double)(pairs.n_pairs ? pairs.n_pairs : 1), (double)memory.most / n_atoms);
+    printf("%9d %6d %11lld %11.4f %11.4f %9.3f %8.2f %8.0f", n_atoms, n_systems,
+           (long long)pairs.n_pairs, 1e3 * first, 1e3 * ours, 1e6 * ours / n_atoms,
+           1e9 * ours / (double)(pairs.n_pairs ? pairs.n_pairs : 1), (double)memory.most / n_atoms);
     for (int sorted = 0; s->vesin && sorted < 2; sorted++) {
         printf(" %11.4f %6.1fx", 1e3 * theirs[sorted], theirs[sorted] / ours);
         s->vesin_free(&lists[sorted]);
@@ -214,12 +226,14 @@ int main(int argc, char **argv)
         else if (strcmp(argv[k], "--most") == 0 && ++k)
             s.most = atoll(value);
         else
-            fail("usage: bench_nlist [--vesin LIBVESIN.SO] [--cutoff A] [--threads N] [--most ATOMS] [--molecules]");
+            fail("usage: bench_nlist [--vesin LIBVESIN.SO] [--cutoff A] [--threads N] [--most "
+                 "ATOMS] [--molecules]");
     }
-    printf("%9s %6s %11s %11s %11s %9s %8s %8s%s\n", "atoms", "system", "pairs", "first ms", "ms", "us/atom", "ns/pair", "B/atom",
-           s.vesin ? "    vesin ms  ratio   sorted ms  ratio" : "");
+    printf("%9s %6s %11s %11s %11s %9s %8s %8s%s\n", "atoms", "system", "pairs", "first ms", "ms",
+           "us/atom", "ns/pair", "B/atom", s.vesin ? "    vesin ms  ratio   sorted ms  ratio" : "");
     if (s.molecules) {
-        static const int32_t sizes[][2] = {{24, 1}, {113, 1}, {1002, 1}, {240, 10}, {10240, 256}, {100000, 4000}};
+        static const int32_t sizes[][2] = {{24, 1},   {113, 1},     {1002, 1},
+                                           {240, 10}, {10240, 256}, {100000, 4000}};
         for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
             if (sizes[k][0] <= s.most && (!s.vesin || sizes[k][1] == 1))
                 compare(&s, sizes[k][0], sizes[k][1]);

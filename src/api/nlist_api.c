@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* nlist_api.c - the public neighbour lists: builders, views of their lists, and the adaptive matrix.
+/* nlist_api.c - the public neighbour lists: builders, views of their lists, and the adaptive
+ * matrix.
  *
- * Arguments are checked here; the searching is in nlist/. An object owns a team of workers, a builder with its scratch memory and the
- * lists it has made. */
+ * Arguments are checked here; the searching is in nlist/. An object owns a team of workers, a
+ * builder with its scratch memory and the lists it has made. */
 #include "api/nlist_api.h"
 
 #include <math.h>
@@ -12,8 +13,9 @@
 
 aimnet_nlist_options aimnet_nlist_options_default(void)
 {
-    return (aimnet_nlist_options){
-        .struct_size = sizeof(aimnet_nlist_options), .algorithm = AIMNET_NLIST_AUTO, .nb_threshold = 120};
+    return (aimnet_nlist_options){.struct_size = sizeof(aimnet_nlist_options),
+                                  .algorithm = AIMNET_NLIST_AUTO,
+                                  .nb_threshold = 120};
 }
 
 static aim_status take_options(const aimnet_nlist_options *options, aimnet_nlist_options *out)
@@ -22,19 +24,21 @@ static aim_status take_options(const aimnet_nlist_options *options, aimnet_nlist
     if (!options)
         return AIMNET_OK;
     if (options->struct_size == 0 || options->struct_size > sizeof *out)
-        return AIM_FAIL(AIMNET_ERR_ARG, "options.struct_size is %zu: start from aimnet_nlist_options_default()",
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "options.struct_size is %zu: start from aimnet_nlist_options_default()",
                         options->struct_size);
     memcpy(out, options, options->struct_size);
     if (out->threads < 0 || out->threads > 4096)
         return AIM_FAIL(AIMNET_ERR_ARG, "threads %d: expected 0 (all) to 4096", out->threads);
     if (out->algorithm < AIMNET_NLIST_AUTO || out->algorithm > AIMNET_NLIST_CELLS)
-        return AIM_FAIL(AIMNET_ERR_ARG, "neighbour list algorithm %d is unknown", (int)out->algorithm);
+        return AIM_FAIL(AIMNET_ERR_ARG, "neighbour list algorithm %d is unknown",
+                        (int)out->algorithm);
     if (out->nb_threshold < 0)
         return AIM_FAIL(AIMNET_ERR_ARG, "nb_threshold %d: expected 0 or more", out->nb_threshold);
     return AIMNET_OK;
 }
 
-/* ---------------------------------------------------------------- the common part of all objects */
+/* ---------------------------------------------------------------- common to all objects */
 
 aim_status aim_lister_create(aim_lister *l, const aimnet_nlist_options *options)
 {
@@ -54,8 +58,8 @@ void aim_lister_free(aim_lister *l)
 
 aim_nlist_request aim_lister_request(const aim_lister *l, const double *cutoffs, int n_cutoffs)
 {
-    return (aim_nlist_request){n_cutoffs, cutoffs, l->options.nb_threshold, (aim_nlist_algorithm)l->options.algorithm,
-                               l->options.reverse};
+    return (aim_nlist_request){n_cutoffs, cutoffs, l->options.nb_threshold,
+                               (aim_nlist_algorithm)l->options.algorithm, l->options.reverse};
 }
 
 /* The allocator that an object of type T is made with, before it exists. */
@@ -87,7 +91,8 @@ struct aimnet_nlist {
     aim_pairs list[AIMNET_MAX_CUTOFFS];
 };
 
-_Static_assert((int)AIMNET_MAX_CUTOFFS == (int)AIM_MAX_CUTOFFS, "the public limit is the builder's");
+_Static_assert((int)AIMNET_MAX_CUTOFFS == (int)AIM_MAX_CUTOFFS,
+               "the public limit is the builder's");
 
 aimnet_status aimnet_nlist_create(const aimnet_nlist_options *options, aimnet_nlist **nlist)
 {
@@ -118,7 +123,8 @@ void aimnet_nlist_free(aimnet_nlist *nlist)
     aim_free(&alloc, nlist);
 }
 
-aimnet_status aimnet_nlist_build(aimnet_nlist *nlist, const aimnet_atoms *atoms, const double *cutoffs, int n_cutoffs)
+aimnet_status aimnet_nlist_build(aimnet_nlist *nlist, const aimnet_atoms *atoms,
+                                 const double *cutoffs, int n_cutoffs)
 {
     if (!nlist || !cutoffs)
         return AIM_FAIL(AIMNET_ERR_ARG, "%s is NULL", nlist ? "cutoffs" : "nlist");
@@ -132,8 +138,8 @@ aimnet_status aimnet_nlist_build(aimnet_nlist *nlist, const aimnet_atoms *atoms,
     return AIMNET_OK;
 }
 
-aimnet_status aimnet_nlist_count(aimnet_nlist *nlist, const aimnet_atoms *atoms, double cutoff, int64_t *n_pairs,
-                                 int32_t *max_neighbors)
+aimnet_status aimnet_nlist_count(aimnet_nlist *nlist, const aimnet_atoms *atoms, double cutoff,
+                                 int64_t *n_pairs, int32_t *max_neighbors)
 {
     if (!nlist)
         return AIM_FAIL(AIMNET_ERR_ARG, "nlist is NULL");
@@ -154,7 +160,8 @@ static aim_status check_index(const aimnet_nlist *nlist, int index)
     if (!nlist)
         return AIM_FAIL(AIMNET_ERR_ARG, "nlist is NULL");
     if (index < 0 || index >= nlist->n_lists)
-        return AIM_FAIL(AIMNET_ERR_ARG, "list %d of %d: build the lists first", index, nlist->n_lists);
+        return AIM_FAIL(AIMNET_ERR_ARG, "list %d of %d: build the lists first", index,
+                        nlist->n_lists);
     return AIMNET_OK;
 }
 
@@ -170,14 +177,16 @@ aimnet_status aimnet_nlist_csr(const aimnet_nlist *nlist, int index, aimnet_pair
 /* ---------------------------------------------------------------- coordinate form */
 
 /* r_ij of the pairs of atom i, for positions and cells that may be newer than the list. */
-static void row_vectors(const aim_pairs *l, const double *coord, const double cell[9], int32_t i, double *vector, double *distance)
+static void row_vectors(const aim_pairs *l, const double *coord, const double cell[9], int32_t i,
+                        double *vector, double *distance)
 {
     for (int64_t p = l->row[i]; p < l->row[i + 1]; p++) {
         double r[3];
         for (int d = 0; d < 3; d++)
             r[d] = coord[3 * (size_t)l->j[p] + (size_t)d] - coord[3 * (size_t)i + (size_t)d];
         for (int d = 0; l->shift && d < 3; d++)
-            r[d] += l->shift[p][0] * cell[d] + l->shift[p][1] * cell[3 + d] + l->shift[p][2] * cell[6 + d];
+            r[d] += l->shift[p][0] * cell[d] + l->shift[p][1] * cell[3 + d] +
+                    l->shift[p][2] * cell[6 + d];
         if (vector)
             memcpy(vector + 3 * p, r, sizeof r);
         if (distance)
@@ -185,14 +194,15 @@ static void row_vectors(const aim_pairs *l, const double *coord, const double ce
     }
 }
 
-static aim_status write_vectors(const aimnet_nlist *nlist, const aim_pairs *l, const aimnet_atoms *atoms, double *vector,
-                                double *distance)
+static aim_status write_vectors(const aimnet_nlist *nlist, const aim_pairs *l,
+                                const aimnet_atoms *atoms, double *vector, double *distance)
 {
     const aim_batch *b = &nlist->base.atoms.batch;
     AIM_TRY(aim_atoms_check(atoms));
     if (atoms->n_atoms != l->n_atoms || (atoms->n_systems ? atoms->n_systems : 1) != b->n_systems)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%d atoms in %d systems for a list of %d atoms in %d systems", atoms->n_atoms,
-                        atoms->n_systems, l->n_atoms, b->n_systems);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%d atoms in %d systems for a list of %d atoms in %d systems",
+                        atoms->n_atoms, atoms->n_systems, l->n_atoms, b->n_systems);
     for (int32_t s = 0; s < b->n_systems; s++) {
         double cell[9];
         int32_t pbc[3];
@@ -203,8 +213,9 @@ static aim_status write_vectors(const aimnet_nlist *nlist, const aim_pairs *l, c
     return AIMNET_OK;
 }
 
-aimnet_status aimnet_nlist_coo(const aimnet_nlist *nlist, int index, const aimnet_atoms *atoms, int64_t capacity,
-                               int64_t *n_pairs, int32_t *i, int32_t *j, int32_t *shift, double *vector, double *distance)
+aimnet_status aimnet_nlist_coo(const aimnet_nlist *nlist, int index, const aimnet_atoms *atoms,
+                               int64_t capacity, int64_t *n_pairs, int32_t *i, int32_t *j,
+                               int32_t *shift, double *vector, double *distance)
 {
     AIM_TRY(check_index(nlist, index));
     const aim_pairs *l = &nlist->list[index];
@@ -212,8 +223,8 @@ aimnet_status aimnet_nlist_coo(const aimnet_nlist *nlist, int index, const aimne
     if (n_pairs)
         *n_pairs = l->n_pairs;
     if (capacity < l->n_pairs)
-        return AIM_FAIL(AIMNET_ERR_OVERFLOW, "%lld pairs do not fit into a capacity of %lld", (long long)l->n_pairs,
-                        (long long)capacity);
+        return AIM_FAIL(AIMNET_ERR_OVERFLOW, "%lld pairs do not fit into a capacity of %lld",
+                        (long long)l->n_pairs, (long long)capacity);
     if (vector || distance)
         AIM_TRY(write_vectors(nlist, l, atoms, vector, distance));
     for (int32_t a = 0; i && a < l->n_atoms; a++)
@@ -228,8 +239,9 @@ aimnet_status aimnet_nlist_coo(const aimnet_nlist *nlist, int index, const aimne
     return AIMNET_OK;
 }
 
-aimnet_status aimnet_nlist_matrix(const aimnet_nlist *nlist, int index, int32_t width, int32_t *nbmat, int32_t *shifts,
-                                  int32_t *num_neighbors, int32_t *needed)
+aimnet_status aimnet_nlist_matrix(const aimnet_nlist *nlist, int index, int32_t width,
+                                  int32_t *nbmat, int32_t *shifts, int32_t *num_neighbors,
+                                  int32_t *needed)
 {
     AIM_TRY(check_index(nlist, index));
     const aim_pairs *l = &nlist->list[index];
@@ -238,7 +250,8 @@ aimnet_status aimnet_nlist_matrix(const aimnet_nlist *nlist, int index, int32_t 
     if (width <= 0 || width % 16 != 0)
         return AIM_FAIL(AIMNET_ERR_ARG, "width %d: expected a positive multiple of 16", width);
     if (!nbmat)
-        return AIM_FAIL(AIMNET_ERR_ARG, "nbmat is NULL: expected room for [%d][%d] indices", l->n_atoms + 1, width);
+        return AIM_FAIL(AIMNET_ERR_ARG, "nbmat is NULL: expected room for [%d][%d] indices",
+                        l->n_atoms + 1, width);
     return aim_matrix_write(l, width, nbmat, shifts, num_neighbors);
 }
 
@@ -247,25 +260,29 @@ aimnet_status aimnet_nlist_matrix(const aimnet_nlist *nlist, int index, int32_t 
 struct aimnet_adaptive_list {
     aim_lister base;
     double cutoff;
-    int32_t width;      /* of the next build */
+    int32_t width; /* of the next build */
     int64_t retries;
     aim_pairs list;
     int32_t *nbmat, *shifts, *count;
     int64_t nbmat_capacity, shifts_capacity, count_capacity;
 };
 
-static aim_status create_adaptive(aimnet_adaptive_list *l, double cutoff, double density, const aimnet_nlist_options *options)
+static aim_status create_adaptive(aimnet_adaptive_list *l, double cutoff, double density,
+                                  const aimnet_nlist_options *options)
 {
     if (!(cutoff > 0.0) || !(cutoff < 1e6))
-        return AIM_FAIL(AIMNET_ERR_ARG, "cutoff %g A: expected a number above 0 (and below 1e6)", cutoff);
+        return AIM_FAIL(AIMNET_ERR_ARG, "cutoff %g A: expected a number above 0 (and below 1e6)",
+                        cutoff);
     if (!(density >= 0.0) || !isfinite(density))
-        return AIM_FAIL(AIMNET_ERR_ARG, "density %g atoms/A^3: expected 0 (default) or more", density);
+        return AIM_FAIL(AIMNET_ERR_ARG, "density %g atoms/A^3: expected 0 (default) or more",
+                        density);
     l->cutoff = cutoff;
     l->width = aim_width_start(density > 0.0 ? density : 0.2, cutoff);
     return aim_lister_create(&l->base, options);
 }
 
-aimnet_status aimnet_adaptive_list_create(double cutoff, double density, const aimnet_nlist_options *options,
+aimnet_status aimnet_adaptive_list_create(double cutoff, double density,
+                                          const aimnet_nlist_options *options,
                                           aimnet_adaptive_list **list)
 {
     if (!list)
@@ -304,15 +321,18 @@ static aim_status write_adaptive(aimnet_adaptive_list *l, int32_t width, int32_t
     *longest = aim_pairs_longest(&l->list);
     if (*longest > width) /* known before anything is written */
         return AIMNET_ERR_OVERFLOW;
-    AIM_TRY(aim_nlist_reserve(alloc, &l->nbmat, &l->nbmat_capacity, entries, sizeof *l->nbmat, "a neighbour matrix"));
+    AIM_TRY(aim_nlist_reserve(alloc, &l->nbmat, &l->nbmat_capacity, entries, sizeof *l->nbmat,
+                              "a neighbour matrix"));
     if (l->list.shift)
-        AIM_TRY(aim_nlist_reserve(alloc, &l->shifts, &l->shifts_capacity, entries, sizeof(aim_shift), "neighbour shifts"));
-    AIM_TRY(aim_nlist_reserve(alloc, &l->count, &l->count_capacity, (int64_t)l->list.n_atoms + 1, sizeof *l->count,
-                              "numbers of neighbours"));
+        AIM_TRY(aim_nlist_reserve(alloc, &l->shifts, &l->shifts_capacity, entries,
+                                  sizeof(aim_shift), "neighbour shifts"));
+    AIM_TRY(aim_nlist_reserve(alloc, &l->count, &l->count_capacity, (int64_t)l->list.n_atoms + 1,
+                              sizeof *l->count, "numbers of neighbours"));
     return aim_matrix_write(&l->list, width, l->nbmat, l->list.shift ? l->shifts : NULL, l->count);
 }
 
-aimnet_status aimnet_adaptive_list_build(aimnet_adaptive_list *list, const aimnet_atoms *atoms, aimnet_matrix *matrix)
+aimnet_status aimnet_adaptive_list_build(aimnet_adaptive_list *list, const aimnet_atoms *atoms,
+                                         aimnet_matrix *matrix)
 {
     if (!list || !matrix)
         return AIM_FAIL(AIMNET_ERR_ARG, "%s is NULL", list ? "matrix" : "list");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* nlist_api.h - what the public neighbour list objects share: options, team, builder, the caller's atoms as a batch. */
+/* nlist_api.h - what the public neighbour list objects share: options, team, builder, the caller's
+ * atoms as a batch. */
 #ifndef AIM_API_NLIST_API_H
 #define AIM_API_NLIST_API_H
 
@@ -20,7 +21,8 @@ AIM_NODISCARD aim_status aim_lister_alloc(const aimnet_nlist_options *options, a
 /* Fills a cleared lister. */
 AIM_NODISCARD aim_status aim_lister_create(aim_lister *lister, const aimnet_nlist_options *options);
 void aim_lister_free(aim_lister *lister);
-aim_nlist_request aim_lister_request(const aim_lister *lister, const double *cutoffs, int n_cutoffs);
+aim_nlist_request aim_lister_request(const aim_lister *lister, const double *cutoffs,
+                                     int n_cutoffs);
 aimnet_pairs aim_pairs_view(const aim_pairs *list, double cutoff);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* skin_api.c - the public Verlet list, the check of lists that callers supply, and wrapping. Arguments are checked here; the work is done
- * in nlist/. */
+/* skin_api.c - the public Verlet list, the check of lists that callers supply, and wrapping.
+ * Arguments are checked here; the work is done in nlist/. */
 #include <math.h>
 #include <string.h>
 #include "api/nlist_api.h"
@@ -13,7 +13,8 @@ struct aimnet_skin_list {
     aim_skin skin;
 };
 
-static aim_status create_skin(aimnet_skin_list *l, double cutoff, double skin, const aimnet_nlist_options *options)
+static aim_status create_skin(aimnet_skin_list *l, double cutoff, double skin,
+                              const aimnet_nlist_options *options)
 {
     if (!(cutoff > 0.0) || !isfinite(cutoff))
         return AIM_FAIL(AIMNET_ERR_ARG, "cutoff %g A: expected a number above 0", cutoff);
@@ -27,7 +28,8 @@ static aim_status create_skin(aimnet_skin_list *l, double cutoff, double skin, c
     return AIMNET_OK;
 }
 
-aimnet_status aimnet_skin_list_create(double cutoff, double skin, const aimnet_nlist_options *options, aimnet_skin_list **list)
+aimnet_status aimnet_skin_list_create(double cutoff, double skin,
+                                      const aimnet_nlist_options *options, aimnet_skin_list **list)
 {
     if (!list)
         return AIM_FAIL(AIMNET_ERR_ARG, "list is NULL: expected where to put the list");
@@ -55,7 +57,8 @@ void aimnet_skin_list_free(aimnet_skin_list *list)
     aim_free(&alloc, list);
 }
 
-aimnet_status aimnet_skin_list_update(aimnet_skin_list *list, const aimnet_atoms *atoms, int *rebuilt, aimnet_pairs *pairs)
+aimnet_status aimnet_skin_list_update(aimnet_skin_list *list, const aimnet_atoms *atoms,
+                                      int *rebuilt, aimnet_pairs *pairs)
 {
     if (!list || !pairs)
         return AIM_FAIL(AIMNET_ERR_ARG, "%s is NULL", list ? "pairs" : "list");
@@ -66,7 +69,8 @@ aimnet_status aimnet_skin_list_update(aimnet_skin_list *list, const aimnet_atoms
     return AIMNET_OK;
 }
 
-aimnet_status aimnet_skin_list_outdated(aimnet_skin_list *list, const aimnet_atoms *atoms, int *outdated)
+aimnet_status aimnet_skin_list_outdated(aimnet_skin_list *list, const aimnet_atoms *atoms,
+                                        int *outdated)
 {
     if (!list || !outdated)
         return AIM_FAIL(AIMNET_ERR_ARG, "%s is NULL", list ? "outdated" : "list");
@@ -87,13 +91,15 @@ typedef struct checker {
     aim_pairs given, all;
 } checker;
 
-static aim_status check_matrix(checker *c, const aimnet_atoms *atoms, double cutoff, const aim_matrix *matrix, int complete,
+static aim_status check_matrix(checker *c, const aimnet_atoms *atoms, double cutoff,
+                               const aim_matrix *matrix, int complete,
                                const aimnet_nlist_options *options)
 {
     AIM_TRY(aim_lister_create(&c->base, options));
     aim_lister *l = &c->base;
     AIM_TRY(aim_atoms_set(&l->atoms, &l->alloc, atoms));
-    AIM_TRY(aim_pairs_from_matrix(l->nlist, &l->atoms.batch, matrix, "nbmat", INFINITY, 0, l->team, &c->given));
+    AIM_TRY(aim_pairs_from_matrix(l->nlist, &l->atoms.batch, matrix, "nbmat", INFINITY, 0, l->team,
+                                  &c->given));
     if (!complete)
         return AIMNET_OK;
     const aim_nlist_request q = aim_lister_request(l, &cutoff, 1);
@@ -101,13 +107,15 @@ static aim_status check_matrix(checker *c, const aimnet_atoms *atoms, double cut
     return aim_pairs_cover(&c->given, &c->all, "nbmat");
 }
 
-aimnet_status aimnet_nlist_check(const aimnet_atoms *atoms, double cutoff, const int32_t *nbmat, int32_t n_rows, int32_t width,
-                                 const int32_t *shifts, int complete, const aimnet_nlist_options *options)
+aimnet_status aimnet_nlist_check(const aimnet_atoms *atoms, double cutoff, const int32_t *nbmat,
+                                 int32_t n_rows, int32_t width, const int32_t *shifts, int complete,
+                                 const aimnet_nlist_options *options)
 {
     if (!(cutoff > 0.0))
         return AIM_FAIL(AIMNET_ERR_ARG, "cutoff %g A must be > 0", cutoff);
     if (width < 0 || n_rows < 0 || (!nbmat && width > 0 && n_rows > 0))
-        return AIM_FAIL(AIMNET_ERR_ARG, "nbmat%s with %d rows of width %d", nbmat ? "" : " is NULL", n_rows, width);
+        return AIM_FAIL(AIMNET_ERR_ARG, "nbmat%s with %d rows of width %d", nbmat ? "" : " is NULL",
+                        n_rows, width);
     checker c = {0};
     const aim_matrix matrix = {n_rows, width, nbmat, shifts};
     AIM_TRY(aim_lister_alloc(options, &c.base.alloc));
@@ -124,8 +132,10 @@ aimnet_status aimnet_wrap(const aimnet_atoms *atoms, double *wrapped, int32_t *s
 {
     AIM_TRY(aim_atoms_check(atoms));
     if (!wrapped && atoms->n_atoms > 0)
-        return AIM_FAIL(AIMNET_ERR_ARG, "wrapped is NULL: expected room for %d positions", atoms->n_atoms);
-    const int32_t n_systems = atoms->n_systems ? atoms->n_systems : 1, size = atoms->n_atoms / n_systems;
+        return AIM_FAIL(AIMNET_ERR_ARG, "wrapped is NULL: expected room for %d positions",
+                        atoms->n_atoms);
+    const int32_t n_systems = atoms->n_systems ? atoms->n_systems : 1,
+                  size = atoms->n_atoms / n_systems;
     aim_wrapper w;
     int32_t current = -1;
     for (int32_t a = 0; a < atoms->n_atoms; a++) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* atoms.c - from the three public layouts, (N,3), (B,N,3) and flat with mol_idx, to the one batch layout.
+/* atoms.c - from the three public layouts, (N,3), (B,N,3) and flat with mol_idx, to the one batch
+ * layout.
  *
- * mol_idx must ascend without gaps: an unsorted or skipped index would silently make other systems than the caller means.
- * Called by the public neighbour list functions and aimnet_wrap. */
+ * mol_idx must ascend without gaps: an unsorted or skipped index would silently make other systems
+ * than the caller means. Called by the public neighbour list functions and aimnet_wrap. */
 #include "nlist/atoms.h"
 
 #include <string.h>
@@ -20,20 +21,25 @@ static aim_status check_index(const aimnet_atoms *in)
     for (int32_t a = 0; a < in->n_atoms; a++) {
         const int32_t s = in->mol_idx[a];
         if (s < 0 || (s != before && s != before + 1))
-            return AIM_FAIL(AIMNET_ERR_ARG, "mol_idx[%d] is %d where %d%s was expected: systems are numbered 0, 1, ... in "
-                                            "ascending order without gaps", a, s, before < 0 ? 0 : before,
-                            before < 0 ? "" : " or the next number");
+            return AIM_FAIL(
+                AIMNET_ERR_ARG,
+                "mol_idx[%d] is %d where %d%s was expected: systems are numbered 0, 1, ... in "
+                "ascending order without gaps",
+                a, s, before < 0 ? 0 : before, before < 0 ? "" : " or the next number");
         before = s;
     }
     if (before + 1 != n_systems)
-        return AIM_FAIL(AIMNET_ERR_ARG, "mol_idx numbers %d systems, but n_systems is %d", before + 1, n_systems);
+        return AIM_FAIL(AIMNET_ERR_ARG, "mol_idx numbers %d systems, but n_systems is %d",
+                        before + 1, n_systems);
     return AIMNET_OK;
 }
 
 static aim_status check_count(const char *name, int32_t n, int32_t n_systems, const void *array)
 {
     if (n != 0 && n != 1 && n != n_systems)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%s is %d; it must be 0, 1 (shared) or the number of systems, %d", name, n, n_systems);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%s is %d; it must be 0, 1 (shared) or the number of systems, %d", name, n,
+                        n_systems);
     if (n != 0 && !array)
         return AIM_FAIL(AIMNET_ERR_ARG, "%s is %d, but the array is NULL", name, n);
     return AIMNET_OK;
@@ -45,7 +51,8 @@ aim_status aim_atoms_check(const aimnet_atoms *in)
         return AIM_FAIL(AIMNET_ERR_ARG, "atoms is NULL: expected the systems to search");
     const int32_t n_systems = systems_of(in);
     if (in->n_atoms < 0 || in->n_systems < 0)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%d atoms in %d systems; both must be at least 0", in->n_atoms, in->n_systems);
+        return AIM_FAIL(AIMNET_ERR_ARG, "%d atoms in %d systems; both must be at least 0",
+                        in->n_atoms, in->n_systems);
     if (in->n_atoms > 0 && !in->coord)
         return AIM_FAIL(AIMNET_ERR_ARG, "coord is NULL for %d atoms", in->n_atoms);
     AIM_TRY(check_count("n_cells", in->n_cells, n_systems, in->cell));
@@ -53,8 +60,9 @@ aim_status aim_atoms_check(const aimnet_atoms *in)
     if (in->mol_idx)
         return check_index(in);
     if (in->n_atoms % n_systems != 0)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%d atoms do not divide into %d systems of equal size; give mol_idx", in->n_atoms,
-                        n_systems);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%d atoms do not divide into %d systems of equal size; give mol_idx",
+                        in->n_atoms, n_systems);
     return AIMNET_OK;
 }
 
@@ -72,14 +80,18 @@ void aim_atoms_cell(const aimnet_atoms *in, int32_t s, double cell[9], int32_t p
 
 static aim_status reserve(aim_atoms *a, const aim_alloc *alloc, int64_t n_atoms, int64_t n_systems)
 {
-    AIM_TRY(aim_nlist_reserve(alloc, &a->system, &a->atom_capacity, n_atoms, sizeof *a->system, "systems of atoms"));
+    AIM_TRY(aim_nlist_reserve(alloc, &a->system, &a->atom_capacity, n_atoms, sizeof *a->system,
+                              "systems of atoms"));
     int64_t offset = a->system_capacity, cell = offset, pbc = offset;
     if (n_systems + 1 <= a->system_capacity)
         return AIMNET_OK;
     a->system_capacity = 0;
-    AIM_TRY(aim_nlist_reserve(alloc, &a->offset, &offset, n_systems + 1, sizeof *a->offset, "offsets of systems"));
-    AIM_TRY(aim_nlist_reserve(alloc, &a->cell, &cell, n_systems + 1, 9 * sizeof *a->cell, "cells of systems"));
-    AIM_TRY(aim_nlist_reserve(alloc, &a->pbc, &pbc, n_systems + 1, 3 * sizeof *a->pbc, "periodicity of systems"));
+    AIM_TRY(aim_nlist_reserve(alloc, &a->offset, &offset, n_systems + 1, sizeof *a->offset,
+                              "offsets of systems"));
+    AIM_TRY(aim_nlist_reserve(alloc, &a->cell, &cell, n_systems + 1, 9 * sizeof *a->cell,
+                              "cells of systems"));
+    AIM_TRY(aim_nlist_reserve(alloc, &a->pbc, &pbc, n_systems + 1, 3 * sizeof *a->pbc,
+                              "periodicity of systems"));
     a->system_capacity = n_systems + 1;
     return AIMNET_OK;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* lattice.c - a short basis of the periodic directions of a cell.
  *
- * The number of cells and images that a search visits grows with the skewness |a||b||c| / V of the basis it works in, so the
- * periodic vectors are shortened first: a vector loses the nearest multiple of another one, and in three dimensions the
- * longest one becomes the shortest of its sums with the others, as long as a length goes down. At the end all dihedral and
- * plane angles are near those of a Minkowski reduced basis. The integers u are exact; the frame is recomputed from them, so that
- * shifts in the frame become shifts of the given cell without rounding. Called by the neighbour search and by aimnet_wrap. */
+ * The number of cells and images that a search visits grows with the skewness |a||b||c| / V of the
+ * basis it works in, so the periodic vectors are shortened first: a vector loses the nearest
+ * multiple of another one, and in three dimensions the longest one becomes the shortest of its sums
+ * with the others, as long as a length goes down. At the end all dihedral and plane angles are near
+ * those of a Minkowski reduced basis. The integers u are exact; the frame is recomputed from them,
+ * so that shifts in the frame become shifts of the given cell without rounding. Called by the
+ * neighbour search and by aimnet_wrap. */
 #include "nlist/lattice.h"
 
 #include <float.h>
@@ -19,10 +21,10 @@ enum { MAX_ROUNDS = 200, MAX_ENTRY = 1 << 17 };
 static const double SHORTER = 1.0 - 1e-9; /* a step must shorten by this factor (squared length) */
 
 typedef struct basis {
-    int n;           /* periodic directions */
-    int axis[3];     /* their cell vectors */
+    int n;       /* periodic directions */
+    int axis[3]; /* their cell vectors */
     double v[3][3];
-    double u[3][3];  /* integers */
+    double u[3][3]; /* integers */
 } basis;
 
 static double norm2(const double *v)
@@ -98,8 +100,10 @@ static double shape_of(const basis *b)
 static aim_status reduce(basis *b)
 {
     if (!(shape_of(b) > MIN_SHAPE))
-        return AIM_FAIL(AIMNET_ERR_SYSTEM, "the periodic cell vectors are zero or linearly dependent; give a cell with a volume "
-                                           "or switch periodicity off");
+        return AIM_FAIL(
+            AIMNET_ERR_SYSTEM,
+            "the periodic cell vectors are zero or linearly dependent; give a cell with a volume "
+            "or switch periodicity off");
     for (int round = 0; round < MAX_ROUNDS; round++) {
         if (shorten_pairs(b))
             continue;
@@ -109,8 +113,11 @@ static aim_status reduce(basis *b)
     for (int p = 0; p < b->n; p++)
         for (int d = 0; d < 3; d++)
             if (!(fabs(b->u[p][d]) <= MAX_ENTRY))
-                return AIM_FAIL(AIMNET_ERR_SYSTEM, "the cell is too skewed (more than %d cell vectors fit beside each other); use "
-                                                   "an equivalent cell with shorter vectors", MAX_ENTRY);
+                return AIM_FAIL(
+                    AIMNET_ERR_SYSTEM,
+                    "the cell is too skewed (more than %d cell vectors fit beside each other); use "
+                    "an equivalent cell with shorter vectors",
+                    MAX_ENTRY);
     return AIMNET_OK;
 }
 
@@ -185,8 +192,9 @@ aim_status aim_lattice_set(aim_lattice *lattice, const double *cell, const int32
     double clean[9] = {0};
     for (int k = 0; k < 9; k++) /* also those that are not periodic: 0 times them must be 0 */
         if (!(fabs(cell[k]) < MAX_LENGTH))
-            return AIM_FAIL(AIMNET_ERR_SYSTEM, "component %d of cell vector %d is not finite or above %g A", k % 3, k / 3,
-                            MAX_LENGTH);
+            return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                            "component %d of cell vector %d is not finite or above %g A", k % 3,
+                            k / 3, MAX_LENGTH);
     for (int d = 0; d < 3; d++) {
         if (!pbc[d])
             continue;
@@ -200,11 +208,13 @@ aim_status aim_lattice_set(aim_lattice *lattice, const double *cell, const int32
     return AIMNET_OK;
 }
 
-void aim_lattice_wrap(const aim_lattice *lattice, const double x[3], double w[3], double inside[3], double fraction[3])
+void aim_lattice_wrap(const aim_lattice *lattice, const double x[3], double w[3], double inside[3],
+                      double fraction[3])
 {
     w[0] = w[1] = w[2] = 0.0;
     memcpy(inside, x, 3 * sizeof *x);
-    /* the second round only acts on atoms so far away that the first quotient was rounded across a boundary */
+    /* the second round only acts on atoms so far away that the first quotient was rounded across a
+     * boundary */
     for (int round = 0; round < 2; round++) {
         double step = 0.0, back[3];
         aim_vecmat3(inside, lattice->inverse, fraction);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* matrix.c - neighbour matrices. Writing pads every row to the width and adds the padding row; reading checks what a caller supplies.
+/* matrix.c - neighbour matrices. Writing pads every row to the width and adds the padding row;
+ * reading checks what a caller supplies.
  *
- * A supplied matrix may list a row in any order, with padding anywhere. It becomes a sorted list (heap sort per row, so that no row can
- * make it quadratic); then duplicates are neighbours in order, and an opposite pair is found by bisection. Pairs beyond the cutoff are
- * dropped after these checks: a list with a skin is a valid one. */
+ * A supplied matrix may list a row in any order, with padding anywhere. It becomes a sorted list
+ * (heap sort per row, so that no row can make it quadratic); then duplicates are neighbours in
+ * order, and an opposite pair is found by bisection. Pairs beyond the cutoff are dropped after
+ * these checks: a list with a skin is a valid one. */
 #include "nlist/matrix.h"
 
 #include <math.h>
@@ -50,12 +52,14 @@ int32_t aim_width_settle(int32_t width, int32_t longest)
     return longest < SHRINK_BELOW * TARGET * width ? round_width(longest / TARGET) : width;
 }
 
-aim_status aim_matrix_write(const aim_pairs *pairs, int32_t width, int32_t *nbmat, int32_t *shifts, int32_t *count)
+aim_status aim_matrix_write(const aim_pairs *pairs, int32_t width, int32_t *nbmat, int32_t *shifts,
+                            int32_t *count)
 {
     const int32_t n = pairs->n_atoms, longest = aim_pairs_longest(pairs);
     if (longest > width)
-        return AIM_FAIL(AIMNET_ERR_OVERFLOW, "a row of %d neighbours does not fit into a width of %d; %d are needed", longest, width,
-                        aim_width_fitting(longest));
+        return AIM_FAIL(AIMNET_ERR_OVERFLOW,
+                        "a row of %d neighbours does not fit into a width of %d; %d are needed",
+                        longest, width, aim_width_fitting(longest));
     for (int32_t i = 0; i <= n; i++) {
         const int64_t first = i < n ? pairs->row[i] : 0;
         const size_t used = i < n ? (size_t)(pairs->row[i + 1] - first) : 0, all = (size_t)width;
@@ -128,26 +132,33 @@ static void sort_row(aim_pairs *l, int64_t base, int64_t n)
     }
 }
 
-static aim_status check_entry(const aim_batch *b, const aim_matrix *m, const char *name, int32_t i, int32_t k)
+static aim_status check_entry(const aim_batch *b, const aim_matrix *m, const char *name, int32_t i,
+                              int32_t k)
 {
     static const int32_t none[3] = {0, 0, 0};
     const size_t at = (size_t)i * (size_t)m->width + (size_t)k;
     const int32_t j = m->nbmat[at], *s = m->shifts ? m->shifts + 3 * at : none;
     if (j < 0 || j > b->n_atoms)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%s[%d][%d] is %d; it must be an atom from 0 to %d, or %d for padding", name, i, k, j,
-                        b->n_atoms - 1, b->n_atoms);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%s[%d][%d] is %d; it must be an atom from 0 to %d, or %d for padding",
+                        name, i, k, j, b->n_atoms - 1, b->n_atoms);
     const int padding = j == b->n_atoms;
     if (!padding && i == b->n_atoms)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%s[%d][%d] is %d; the last row must hold padding (%d) only", name, i, k, j, b->n_atoms);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%s[%d][%d] is %d; the last row must hold padding (%d) only", name, i, k, j,
+                        b->n_atoms);
     if (!padding && b->system[j] != b->system[i])
-        return AIM_FAIL(AIMNET_ERR_ARG, "%s[%d][%d]: atoms %d and %d belong to the different systems %d and %d", name, i, k, i, j,
-                        b->system[i], b->system[j]);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%s[%d][%d]: atoms %d and %d belong to the different systems %d and %d",
+                        name, i, k, i, j, b->system[i], b->system[j]);
     for (int d = 0; d < 3; d++)
         if (s[d] != 0 && (padding || !b->pbc[3 * (size_t)b->system[i] + (size_t)d]))
-            return AIM_FAIL(AIMNET_ERR_ARG, "%s[%d][%d] has a shift of %d along direction %d, %s", name, i, k, s[d], d,
+            return AIM_FAIL(AIMNET_ERR_ARG, "%s[%d][%d] has a shift of %d along direction %d, %s",
+                            name, i, k, s[d], d,
                             padding ? "but it is padding" : "which is not periodic in its system");
     if (j == i && !padding && !(s[0] || s[1] || s[2]))
-        return AIM_FAIL(AIMNET_ERR_ARG, "%s[%d][%d]: atom %d is its own neighbour without a shift", name, i, k, i);
+        return AIM_FAIL(AIMNET_ERR_ARG, "%s[%d][%d]: atom %d is its own neighbour without a shift",
+                        name, i, k, i);
     return AIMNET_OK;
 }
 
@@ -170,7 +181,9 @@ static aim_status copy_rows(const aim_batch *b, const aim_matrix *m, const char 
         sort_row(l, l->row[i], p - l->row[i]);
         for (int64_t q = l->row[i] + 1; q < p; q++)
             if (!above(l, q, q - 1))
-                return AIM_FAIL(AIMNET_ERR_ARG, "%s: atom %d is twice a neighbour of atom %d with the same shift", name, l->j[q], i);
+                return AIM_FAIL(AIMNET_ERR_ARG,
+                                "%s: atom %d is twice a neighbour of atom %d with the same shift",
+                                name, l->j[q], i);
     }
     l->row[b->n_atoms] = p;
     l->n_atoms = b->n_atoms;
@@ -186,8 +199,11 @@ static aim_status check_opposites(const aim_pairs *l, const char *name)
             for (int e = 0; l->shift && e < 3; e++)
                 back[e] = -l->shift[p][e];
             if (aim_pairs_find(l, l->j[p], i, back) < 0)
-                return AIM_FAIL(AIMNET_ERR_ARG, "%s lists atom %d as a neighbour of atom %d (shift %d %d %d), but not the "
-                                                "opposite; a full list is needed", name, l->j[p], i, -back[0], -back[1], -back[2]);
+                return AIM_FAIL(
+                    AIMNET_ERR_ARG,
+                    "%s lists atom %d as a neighbour of atom %d (shift %d %d %d), but not the "
+                    "opposite; a full list is needed",
+                    name, l->j[p], i, -back[0], -back[1], -back[2]);
         }
     return AIMNET_OK;
 }
@@ -198,7 +214,8 @@ static void drop_far(const aim_batch *b, aim_pairs *l, double cutoff)
     int64_t kept = 0, p = 0;
     for (int32_t i = 0; i < l->n_atoms; i++) {
         for (const int64_t end = l->row[i + 1]; p < end; p++) {
-            if (!(aim_exact_distance2(b, i, l->j[p], l->shift ? l->shift[p] : NULL) < cutoff * cutoff))
+            if (!(aim_exact_distance2(b, i, l->j[p], l->shift ? l->shift[p] : NULL) <
+                  cutoff * cutoff))
                 continue;
             l->j[kept] = l->j[p];
             if (l->shift && kept != p)
@@ -210,14 +227,16 @@ static void drop_far(const aim_batch *b, aim_pairs *l, double cutoff)
     l->n_pairs = kept;
 }
 
-static aim_status read_matrix(aim_nlist *nlist, const aim_batch *b, const aim_matrix *m, const char *name, double cutoff,
-                              int want_reverse, aim_team *team, aim_pairs *l)
+static aim_status read_matrix(aim_nlist *nlist, const aim_batch *b, const aim_matrix *m,
+                              const char *name, double cutoff, int want_reverse, aim_team *team,
+                              aim_pairs *l)
 {
     int64_t n_pairs = 0;
     int any_periodic = 0;
     if (m->n_rows != b->n_atoms && m->n_rows != b->n_atoms + 1)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%s has %d rows; %d atoms need %d, or %d with the padding row", name, m->n_rows, b->n_atoms,
-                        b->n_atoms, b->n_atoms + 1);
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%s has %d rows; %d atoms need %d, or %d with the padding row", name,
+                        m->n_rows, b->n_atoms, b->n_atoms, b->n_atoms + 1);
     for (int32_t i = 0; i < m->n_rows; i++)
         for (int32_t k = 0; k < m->width; k++) {
             AIM_TRY(check_entry(b, m, name, i, k));
@@ -232,10 +251,12 @@ static aim_status read_matrix(aim_nlist *nlist, const aim_batch *b, const aim_ma
     return want_reverse ? aim_nlist_reverse(nlist, b, l, team) : AIMNET_OK;
 }
 
-aim_status aim_pairs_from_matrix(aim_nlist *nlist, const aim_batch *batch, const aim_matrix *matrix, const char *name,
-                                 double cutoff, int want_reverse, aim_team *team, aim_pairs *pairs)
+aim_status aim_pairs_from_matrix(aim_nlist *nlist, const aim_batch *batch, const aim_matrix *matrix,
+                                 const char *name, double cutoff, int want_reverse, aim_team *team,
+                                 aim_pairs *pairs)
 {
-    const aim_status status = read_matrix(nlist, batch, matrix, name, cutoff, want_reverse, team, pairs);
+    const aim_status status =
+        read_matrix(nlist, batch, matrix, name, cutoff, want_reverse, team, pairs);
     if (status != AIMNET_OK)
         pairs->n_atoms = 0, pairs->n_pairs = 0;
     return status;
@@ -248,8 +269,11 @@ aim_status aim_pairs_cover(const aim_pairs *pairs, const aim_pairs *all, const c
         for (int64_t p = all->row[i]; p < all->row[i + 1]; p++) {
             const int32_t *s = all->shift ? all->shift[p] : none;
             if (aim_pairs_find(pairs, i, all->j[p], s) < 0)
-                return AIM_FAIL(AIMNET_ERR_ARG, "%s lacks atom %d (shift %d %d %d) as a neighbour of atom %d, although it is "
-                                                "within the cutoff", name, all->j[p], s[0], s[1], s[2], i);
+                return AIM_FAIL(
+                    AIMNET_ERR_ARG,
+                    "%s lacks atom %d (shift %d %d %d) as a neighbour of atom %d, although it is "
+                    "within the cutoff",
+                    name, all->j[p], s[0], s[1], s[2], i);
         }
     return AIMNET_OK;
 }

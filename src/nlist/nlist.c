@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* nlist.c - builds the neighbour lists of a batch: plan and sort (place.c), count and fill (scan_body.h), reverse index (reverse.c).
+/* nlist.c - builds the neighbour lists of a batch: plan and sort (place.c), count and fill
+ * (scan.c), reverse index (reverse.c).
  *
- * The rows are counted first and written second, so that a list is stored once, in memory of exactly its size: no buffers of workers to
- * join, no guessed row length, and nothing to truncate. Memory is O(atoms + pairs), time O(atoms + pairs) for any shape of
- * system. Loops are shared with the team only where the batch is large enough to pay for waking it. docs/math/neighbours.md. */
+ * The rows are counted first and written second, so that a list is stored once, in memory of
+ * exactly its size: no buffers of workers to join, no guessed row length, and nothing to truncate.
+ * Memory is O(atoms + pairs), time O(atoms + pairs) for any shape of system. Loops are shared with
+ * the team only where the batch is large enough to pay for waking it. docs/math/neighbours.md. */
 #include "nlist/search.h"
 
 #include <math.h>
@@ -38,7 +40,17 @@ void aim_nlist_free(aim_nlist *n)
         return;
     const aim_alloc alloc = n->alloc;
     free_scratch(n);
-    void *blocks[] = {n->plan, n->group, n->atom, n->x, n->y, n->z, n->wrap, n->cell, n->cell_of_atom, n->bucket, n->task_candidates,
+    void *blocks[] = {n->plan,
+                      n->group,
+                      n->atom,
+                      n->x,
+                      n->y,
+                      n->z,
+                      n->wrap,
+                      n->cell,
+                      n->cell_of_atom,
+                      n->bucket,
+                      n->task_candidates,
                       n->cursor};
     for (size_t k = 0; k < sizeof blocks / sizeof *blocks; k++)
         aim_free(&alloc, blocks[k]);
@@ -62,7 +74,8 @@ static aim_status reserve_candidates(const aim_alloc *alloc, aim_scratch *s, int
     if (need <= s->capacity)
         return AIMNET_OK;
     const size_t n = ((size_t)(need + need / 8) + 15) / 16 * 16;
-    const size_t slot = 2 * sizeof(uint64_t) + 6 * sizeof(float) + 3 * sizeof(aim_shift) + 3 * sizeof(int32_t) + 2 * 4;
+    const size_t slot = 2 * sizeof(uint64_t) + 6 * sizeof(float) + 3 * sizeof(aim_shift) +
+                        3 * sizeof(int32_t) + 2 * 4;
     aim_free(alloc, s->block);
     s->capacity = 0;
     AIM_TRY(aim_new(alloc, n, slot, "neighbour candidates", &s->block));
@@ -92,27 +105,31 @@ static aim_status reserve_scratch(aim_nlist *n, int workers)
 {
     if (workers > n->n_scratch) {
         free_scratch(n);
-        AIM_TRY(aim_new0(&n->alloc, (size_t)workers, sizeof *n->scratch, "neighbour search scratch", &n->scratch));
+        AIM_TRY(aim_new0(&n->alloc, (size_t)workers, sizeof *n->scratch, "neighbour search scratch",
+                         &n->scratch));
         n->n_scratch = workers;
     }
     if (n->max_candidates > INT32_MAX / 2)
-        return AIM_FAIL(AIMNET_ERR_MEMORY, "an atom has more than %d candidate neighbours; use a smaller cutoff", INT32_MAX / 2);
+        return AIM_FAIL(AIMNET_ERR_MEMORY,
+                        "an atom has more than %d candidate neighbours; use a smaller cutoff",
+                        INT32_MAX / 2);
     for (int k = 0; k < workers; k++)
         AIM_TRY(reserve_candidates(&n->alloc, n->scratch + k, n->max_candidates + 1));
     return AIMNET_OK;
 }
 
-static aim_status reserve_part(const aim_alloc *alloc, void *block, int64_t *capacity, int64_t need, size_t size,
-                               const char *what)
+static aim_status reserve_part(const aim_alloc *alloc, void *block, int64_t *capacity, int64_t need,
+                               size_t size, const char *what)
 {
-    /* lists grow with some room, so that the fluctuating lists of a trajectory soon stop asking for memory */
+    /* lists grow with some room, so that the fluctuating lists of a trajectory soon stop asking for
+     * memory */
     if (need < *capacity)
         return AIMNET_OK;
     return aim_nlist_reserve(alloc, block, capacity, need + need / 16 + 1, size, what);
 }
 
-aim_status aim_pairs_reserve(aim_pairs *l, const aim_alloc *alloc, int64_t n_atoms, int64_t n_pairs, int want_shift,
-                             int want_reverse)
+aim_status aim_pairs_reserve(aim_pairs *l, const aim_alloc *alloc, int64_t n_atoms, int64_t n_pairs,
+                             int want_shift, int want_reverse)
 {
     l->n_atoms = 0;
     l->n_pairs = 0;
@@ -126,12 +143,16 @@ aim_status aim_pairs_reserve(aim_pairs *l, const aim_alloc *alloc, int64_t n_ato
         l->reverse = NULL;
         l->reverse_capacity = 0;
     }
-    AIM_TRY(aim_nlist_reserve(alloc, &l->row, &l->atom_capacity, n_atoms + 1, sizeof *l->row, "neighbour rows"));
-    AIM_TRY(reserve_part(alloc, &l->j, &l->pair_capacity, n_pairs, sizeof *l->j, "neighbour indices"));
+    AIM_TRY(aim_nlist_reserve(alloc, &l->row, &l->atom_capacity, n_atoms + 1, sizeof *l->row,
+                              "neighbour rows"));
+    AIM_TRY(
+        reserve_part(alloc, &l->j, &l->pair_capacity, n_pairs, sizeof *l->j, "neighbour indices"));
     if (want_shift)
-        AIM_TRY(reserve_part(alloc, &l->shift, &l->shift_capacity, n_pairs, sizeof *l->shift, "neighbour shifts"));
+        AIM_TRY(reserve_part(alloc, &l->shift, &l->shift_capacity, n_pairs, sizeof *l->shift,
+                             "neighbour shifts"));
     if (want_reverse)
-        AIM_TRY(reserve_part(alloc, &l->reverse, &l->reverse_capacity, n_pairs, sizeof *l->reverse, "reverse pairs"));
+        AIM_TRY(reserve_part(alloc, &l->reverse, &l->reverse_capacity, n_pairs, sizeof *l->reverse,
+                             "reverse pairs"));
     return AIMNET_OK;
 }
 
@@ -146,10 +167,12 @@ static const aim_scan *choose_scan(void)
     return aim_scan_base();
 }
 
-static aim_status take_request(aim_nlist *n, const aim_batch *batch, const aim_nlist_request *q, aim_team *team, aim_pairs *pairs)
+static aim_status take_request(aim_nlist *n, const aim_batch *batch, const aim_nlist_request *q,
+                               aim_team *team, aim_pairs *pairs)
 {
     if (q->n_cutoffs < 1 || q->n_cutoffs > AIM_MAX_CUTOFFS)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%d cutoffs; 1 to %d lists can be built at once", q->n_cutoffs, AIM_MAX_CUTOFFS);
+        return AIM_FAIL(AIMNET_ERR_ARG, "%d cutoffs; 1 to %d lists can be built at once",
+                        q->n_cutoffs, AIM_MAX_CUTOFFS);
     n->n_cutoffs = q->n_cutoffs;
     n->widest = 0;
     for (int c = 0; c < q->n_cutoffs; c++) {
@@ -167,17 +190,18 @@ static aim_status take_request(aim_nlist *n, const aim_batch *batch, const aim_n
 }
 
 /* The first pass: row[] of every list. */
-static aim_status count_rows(aim_nlist *n, const aim_nlist_request *q, const aim_scan *scan, int64_t *n_tasks)
+static aim_status count_rows(aim_nlist *n, const aim_nlist_request *q, const aim_scan *scan,
+                             int64_t *n_tasks)
 {
     const aim_batch *b = n->batch;
     AIM_TRY(aim_nlist_place(n, q->nb_threshold, q->algorithm));
     n->groups_per_task = (int32_t)((int64_t)n->n_groups * ATOMS_PER_TASK / (b->n_atoms + 1)) + 1;
     *n_tasks = (n->n_groups + n->groups_per_task - 1) / n->groups_per_task;
-    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->task_candidates, &n->task_capacity, *n_tasks, sizeof *n->task_candidates,
-                              "search tasks"));
+    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->task_candidates, &n->task_capacity, *n_tasks,
+                              sizeof *n->task_candidates, "search tasks"));
     for (int c = 0; c < n->n_cutoffs; c++)
-        AIM_TRY(aim_nlist_reserve(&n->alloc, &n->pairs[c].row, &n->pairs[c].atom_capacity, b->n_atoms + 1,
-                                  sizeof *n->pairs[c].row, "neighbour rows"));
+        AIM_TRY(aim_nlist_reserve(&n->alloc, &n->pairs[c].row, &n->pairs[c].atom_capacity,
+                                  b->n_atoms + 1, sizeof *n->pairs[c].row, "neighbour rows"));
     aim_parallel_for(n->team, *n_tasks, scan->count, n);
     n->max_candidates = 0;
     for (int64_t t = 0; t < *n_tasks; t++)
@@ -199,8 +223,8 @@ static aim_status build(aim_nlist *n, const aim_nlist_request *q)
     AIM_TRY(count_rows(n, q, scan, &n_tasks));
     const int32_t n_atoms = n->batch->n_atoms;
     for (int c = 0; c < n->n_cutoffs; c++)
-        AIM_TRY(aim_pairs_reserve(n->pairs + c, &n->alloc, n_atoms, n->pairs[c].row[n_atoms], n->any_periodic,
-                                  q->want_reverse));
+        AIM_TRY(aim_pairs_reserve(n->pairs + c, &n->alloc, n_atoms, n->pairs[c].row[n_atoms],
+                                  n->any_periodic, q->want_reverse));
     AIM_TRY(reserve_scratch(n, aim_team_size(n->team)));
     aim_parallel_for(n->team, n_tasks, scan->fill, n);
     for (int c = 0; c < n->n_cutoffs; c++) {
@@ -221,15 +245,15 @@ static aim_status finish(aim_status status, aim_pairs *pairs, int n)
     return status;
 }
 
-aim_status aim_nlist_build_many(aim_nlist *nlist, const aim_batch *batch, const aim_nlist_request *request, aim_team *team,
-                                aim_pairs *pairs)
+aim_status aim_nlist_build_many(aim_nlist *nlist, const aim_batch *batch,
+                                const aim_nlist_request *request, aim_team *team, aim_pairs *pairs)
 {
     AIM_TRY(take_request(nlist, batch, request, team, pairs));
     return finish(build(nlist, request), pairs, request->n_cutoffs);
 }
 
-aim_status aim_nlist_count(aim_nlist *nlist, const aim_batch *batch, const aim_nlist_request *request, aim_team *team,
-                           aim_pairs *pairs)
+aim_status aim_nlist_count(aim_nlist *nlist, const aim_batch *batch,
+                           const aim_nlist_request *request, aim_team *team, aim_pairs *pairs)
 {
     int64_t n_tasks;
     AIM_TRY(take_request(nlist, batch, request, team, pairs));
@@ -241,8 +265,8 @@ aim_status aim_nlist_count(aim_nlist *nlist, const aim_batch *batch, const aim_n
     return AIMNET_OK;
 }
 
-aim_status aim_nlist_build(aim_nlist *nlist, const aim_batch *batch, double cutoff, int nb_threshold, int want_reverse,
-                           aim_team *team, aim_pairs *pairs)
+aim_status aim_nlist_build(aim_nlist *nlist, const aim_batch *batch, double cutoff,
+                           int nb_threshold, int want_reverse, aim_team *team, aim_pairs *pairs)
 {
     const aim_nlist_request q = {1, &cutoff, nb_threshold, AIM_ANY, want_reverse};
     return aim_nlist_build_many(nlist, batch, &q, team, pairs);

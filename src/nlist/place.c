@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* place.c - decides how every system is searched and puts its atoms in search order.
  *
- * All-pairs search (one cell): molecules up to nb_threshold atoms, and wherever an estimate of the work finds it faster. Everything else is
- * sorted into a grid whose cells are as wide as the cutoff, half or a third of it, periodic directions being cut into whole
- * cells of the frame of lattice.h, the others from the lowest to the highest atom. A grid with more cells than atoms is hashed, so that memory and
- * time are O(atoms) for any shape: one molecule in a huge box, or two molecules a kilometre apart.
+ * All-pairs search (one cell): molecules up to nb_threshold atoms, and wherever an estimate of the
+ * work finds it faster. Everything else is sorted into a grid whose cells are as wide as the
+ * cutoff, half or a third of it, periodic directions being cut into whole cells of the frame of
+ * lattice.h, the others from the lowest to the highest atom. A grid with more cells than atoms is
+ * hashed, so that memory and time are O(atoms) for any shape: one molecule in a huge box, or two
+ * molecules a kilometre apart.
  *
- * Rounding. The positions as given decide (aim_exact_distance2), the search only proposes; so `slack` bounds by how much a
- * distance may differ between wrapped and given positions, and the search radius is the cutoff plus that. */
+ * Rounding. The positions as given decide (aim_exact_distance2), the search only proposes; so
+ * `slack` bounds by how much a distance may differ between wrapped and given positions, and the
+ * search radius is the cutoff plus that. */
 #include "nlist/search.h"
 
 #include <float.h>
@@ -16,12 +19,14 @@
 #include <string.h>
 #include "base/vec3.h"
 
-static const double MAX_COORDINATE = 1e9; /* Angstrom; distances beyond keep fewer than 6 decimals */
-static const double MAX_SHIFT = 1 << 28;  /* cells between an atom and the origin: shifts fit in 32 bits */
+static const double MAX_COORDINATE =
+    1e9; /* Angstrom; distances beyond keep fewer than 6 decimals */
+static const double MAX_SHIFT =
+    1 << 28; /* cells between an atom and the origin: shifts fit in 32 bits */
 enum { ATOMS_PER_TASK = 2048, MAX_CELLS_PER_AXIS = 1 << 20 };
 
-/* Relative times of the search, measured: the distance of an atom to a candidate, sorting a candidate of a group, visiting an atom, and visiting a
- * stretch of cells for a group. */
+/* Relative times of the search, measured: the distance of an atom to a candidate, sorting a
+ * candidate of a group, visiting an atom, and visiting a stretch of cells for a group. */
 static const double COST_FILTER = 1.0, COST_SORT = 16.0, COST_VISIT = 6.0, COST_STRETCH = 60.0;
 static const double PI = 3.14159265358979323846;
 
@@ -29,8 +34,8 @@ typedef struct extent {
     double low[3], high[3], largest; /* Angstrom; largest |component| */
 } extent;
 
-aim_status aim_nlist_reserve(const aim_alloc *alloc, void *block, int64_t *capacity, int64_t need, size_t size,
-                             const char *what)
+aim_status aim_nlist_reserve(const aim_alloc *alloc, void *block, int64_t *capacity, int64_t need,
+                             size_t size, const char *what)
 {
     if (need <= *capacity)
         return AIMNET_OK;
@@ -48,10 +53,12 @@ static aim_status name_bad_atom(const aim_batch *b, int32_t s)
     for (int32_t a = b->offset[s]; a < b->offset[s + 1]; a++)
         for (int d = 0; d < 3; d++)
             if (!(fabs(b->coord[3 * (size_t)a + (size_t)d]) <= MAX_COORDINATE))
-                return AIM_FAIL(AIMNET_ERR_SYSTEM, "system %d: coordinate %c of atom %d is %g; it must be a number of at most %g A "
-                                                   "(wrap the atoms into the cell, or correct the input)",
-                                s, "xyz"[d], b->origin ? b->origin[a] : a - b->offset[s],
-                                b->coord[3 * (size_t)a + (size_t)d], MAX_COORDINATE);
+                return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                                "system %d: coordinate %c of atom %d is %g; it must be a number of "
+                                "at most %g A "
+                                "(wrap the atoms into the cell, or correct the input)",
+                                s, "xyz"[d], b -> origin ? b -> origin[a] : a - b -> offset[s],
+                                b -> coord[3 * (size_t)a + (size_t)d], MAX_COORDINATE);
     return AIM_FAIL(AIMNET_ERR_INTERNAL, "system %d: no bad coordinate found", s);
 }
 
@@ -79,7 +86,8 @@ static aim_status survey(const aim_batch *b, int32_t s, extent *e)
 }
 
 /* How much a distance may change by rounding when atoms are wrapped and images taken. */
-static aim_status set_slack(aim_nlist_plan *p, const double *cell, double cutoff, const extent *e, int32_t s)
+static aim_status set_slack(aim_nlist_plan *p, const double *cell, double cutoff, const extent *e,
+                            int32_t s)
 {
     const aim_lattice *l = &p->lattice;
     double magnitude = 2.0 * e->largest, shift = 0.0;
@@ -88,17 +96,22 @@ static aim_status set_slack(aim_nlist_plan *p, const double *cell, double cutoff
             continue;
         const double wraps = 2.0 * e->largest / l->height[d], images = cutoff / l->height[d];
         if (!(images <= AIM_MAX_REACH - 2))
-            return AIM_FAIL(AIMNET_ERR_SYSTEM, "system %d: a cutoff of %g A reaches over %.3g images of a cell with planes %g A "
-                                               "apart; at most %d are possible: use a larger cell or a smaller cutoff",
-                            s, cutoff, images, l->height[d], AIM_MAX_REACH - 2);
+            return AIM_FAIL(
+                AIMNET_ERR_SYSTEM,
+                "system %d: a cutoff of %g A reaches over %.3g images of a cell with planes %g A "
+                "apart; at most %d are possible: use a larger cell or a smaller cutoff",
+                s, cutoff, images, l->height[d], AIM_MAX_REACH - 2);
         const int32_t *u = l->u + 3 * d;
         shift += wraps * fmax(abs(u[0]), fmax(abs(u[1]), abs(u[2])));
         for (int k = 0; k < 3; k++)
             magnitude += (wraps + images + 3.0) * abs(u[k]) * aim_norm3(cell + 3 * k);
     }
     if (!(shift < MAX_SHIFT))
-        return AIM_FAIL(AIMNET_ERR_SYSTEM, "system %d: atoms up to %g A from the origin are too many cells away; wrap them into the "
-                                           "cell first", s, e->largest);
+        return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                        "system %d: atoms up to %g A from the origin are too many cells away; wrap "
+                        "them into the "
+                        "cell first",
+                        s, e->largest);
     p->slack = 64.0 * DBL_EPSILON * (magnitude + cutoff);
     p->range = cutoff + p->slack;
     return AIMNET_OK;
@@ -150,7 +163,8 @@ static void set_one_cell(aim_nlist_plan *p)
         p->n[d] = 1;
         p->low[d] = 0.0;
         p->scale[d] = 1.0;
-        p->reach[d] = p->lattice.periodic[d] ? (int32_t)ceil(p->range / p->lattice.height[d] + 1e-6) : 0;
+        p->reach[d] =
+            p->lattice.periodic[d] ? (int32_t)ceil(p->range / p->lattice.height[d] + 1e-6) : 0;
     }
 }
 
@@ -169,9 +183,11 @@ static double cost_of(const aim_nlist_plan *p, const extent *e)
     const double volume = edge * (double)p->n_cells, density = n / volume;
     edge = cbrt(edge);
     const double groups = fmin(n, fmax((double)p->n_cells, ceil(n / AIM_GROUP_ATOMS)));
-    const double near = edge * edge * edge + 6.0 * edge * edge * r + 3.0 * PI * edge * r * r + 4.0 / 3.0 * PI * r * r * r;
+    const double near = edge * edge * edge + 6.0 * edge * edge * r + 3.0 * PI * edge * r * r +
+                        4.0 / 3.0 * PI * r * r * r;
     const double candidates = fmin(visited, density * near);
-    return groups * (stretches * COST_STRETCH + visited * COST_VISIT + candidates * COST_SORT) + n * candidates * COST_FILTER;
+    return groups * (stretches * COST_STRETCH + visited * COST_VISIT + candidates * COST_SORT) +
+           n * candidates * COST_FILTER;
 }
 
 /* The fastest of one cell and cells as wide as the range, half of it and a third of it. */
@@ -207,7 +223,8 @@ static void choose_buckets(aim_nlist_plan *p)
     p->hash_shift = 64 - bits;
 }
 
-static aim_status plan_system(aim_nlist *n, int32_t s, int nb_threshold, aim_nlist_algorithm algorithm)
+static aim_status plan_system(aim_nlist *n, int32_t s, int nb_threshold,
+                              aim_nlist_algorithm algorithm)
 {
     static const int32_t open[3] = {0, 0, 0};
     const aim_batch *b = n->batch;
@@ -225,7 +242,8 @@ static aim_status plan_system(aim_nlist *n, int32_t s, int nb_threshold, aim_nli
         cutoff = fmin(cutoff, 8.0 * e.largest + 1.0);
     AIM_TRY(set_slack(p, cell, cutoff, &e, s));
     n->any_periodic |= p->lattice.any;
-    if (algorithm == AIM_ALL_PAIRS || (algorithm == AIM_ANY && !p->lattice.any && p->count <= nb_threshold)) {
+    if (algorithm == AIM_ALL_PAIRS ||
+        (algorithm == AIM_ANY && !p->lattice.any && p->count <= nb_threshold)) {
         set_one_cell(p);
         return AIMNET_OK;
     }
@@ -241,7 +259,9 @@ static aim_status plan_system(aim_nlist *n, int32_t s, int nb_threshold, aim_nli
 
 static int64_t bucket_of(const aim_nlist_plan *p, int64_t cell)
 {
-    return p->n_buckets == p->n_cells ? cell : (int64_t)(((uint64_t)cell * AIM_HASH_FACTOR) >> p->hash_shift);
+    return p->n_buckets == p->n_cells
+               ? cell
+               : (int64_t)(((uint64_t)cell * AIM_HASH_FACTOR) >> p->hash_shift);
 }
 
 static int64_t cell_of(const aim_nlist_plan *p, const double fraction[3])
@@ -261,7 +281,8 @@ static void find_cells(void *ctx, int64_t task, int worker)
     (void)worker;
     aim_nlist *n = ctx;
     const aim_batch *b = n->batch;
-    const int64_t end = (task + 1) * ATOMS_PER_TASK < b->n_atoms ? (task + 1) * ATOMS_PER_TASK : b->n_atoms;
+    const int64_t end =
+        (task + 1) * ATOMS_PER_TASK < b->n_atoms ? (task + 1) * ATOMS_PER_TASK : b->n_atoms;
     for (int64_t a = task * ATOMS_PER_TASK; a < end; a++) {
         const aim_nlist_plan *p = n->plan + b->system[a];
         double w[3], inside[3], fraction[3];
@@ -315,15 +336,18 @@ static void fill_slots(void *ctx, int64_t task, int worker)
     (void)worker;
     aim_nlist *n = ctx;
     const aim_batch *b = n->batch;
-    const int64_t end = (task + 1) * ATOMS_PER_TASK < b->n_atoms ? (task + 1) * ATOMS_PER_TASK : b->n_atoms;
+    const int64_t end =
+        (task + 1) * ATOMS_PER_TASK < b->n_atoms ? (task + 1) * ATOMS_PER_TASK : b->n_atoms;
     for (int64_t k = task * ATOMS_PER_TASK; k < end; k++) {
-        const aim_nlist_plan *p = n->plan + b->system[k]; /* slots of a system are the indices of its atoms */
+        const aim_nlist_plan *p =
+            n->plan + b->system[k]; /* slots of a system are the indices of its atoms */
         const int64_t a = p->grid ? n->atom[k] : k;
         double w[3], inside[3], fraction[3];
         if (p->lattice.any) {
             aim_lattice_wrap(&p->lattice, b->coord + 3 * a, w, inside, fraction);
             for (int e = 0; e < 3; e++)
-                n->wrap[k][e] = (int32_t)(w[0] * p->lattice.u[e] + w[1] * p->lattice.u[3 + e] + w[2] * p->lattice.u[6 + e]);
+                n->wrap[k][e] = (int32_t)(w[0] * p->lattice.u[e] + w[1] * p->lattice.u[3 + e] +
+                                          w[2] * p->lattice.u[6 + e]);
         } else {
             memcpy(inside, b->coord + 3 * a, sizeof inside);
         }
@@ -355,7 +379,8 @@ static aim_status reserve_cells(aim_nlist *n, int64_t need)
         return AIMNET_OK;
     n->grid_capacity = 0;
     AIM_TRY(aim_nlist_reserve(&n->alloc, &n->cell, &cell, need, sizeof *n->cell, "grid cells"));
-    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->cell_of_atom, &of_atom, need, sizeof *n->cell_of_atom, "grid cells of atoms"));
+    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->cell_of_atom, &of_atom, need, sizeof *n->cell_of_atom,
+                              "grid cells of atoms"));
     AIM_TRY(aim_nlist_reserve(&n->alloc, &n->atom, &atom, need, sizeof *n->atom, "search order"));
     n->grid_capacity = need;
     return AIMNET_OK;
@@ -372,7 +397,8 @@ static aim_status sort_atoms(aim_nlist *n, int64_t n_tasks)
         n_buckets += n->plan[s].n_buckets + 1;
     }
     AIM_TRY(reserve_cells(n, b->n_atoms));
-    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->bucket, &n->bucket_capacity, n_buckets, sizeof *n->bucket, "grid"));
+    AIM_TRY(aim_nlist_reserve(&n->alloc, &n->bucket, &n->bucket_capacity, n_buckets,
+                              sizeof *n->bucket, "grid"));
     aim_parallel_for(n->team, n_tasks, find_cells, n);
     aim_parallel_for(n->team, b->n_systems, sort_system, n);
     return AIMNET_OK;
@@ -380,12 +406,14 @@ static aim_status sort_atoms(aim_nlist *n, int64_t n_tasks)
 
 static aim_status place_atoms(aim_nlist *n)
 {
-    const int64_t n_atoms = n->batch->n_atoms, n_tasks = (n_atoms + ATOMS_PER_TASK - 1) / ATOMS_PER_TASK;
+    const int64_t n_atoms = n->batch->n_atoms,
+                  n_tasks = (n_atoms + ATOMS_PER_TASK - 1) / ATOMS_PER_TASK;
     AIM_TRY(reserve_slots(n, n_atoms));
     if (n->any_grid)
         AIM_TRY(sort_atoms(n, n_tasks));
     if (n->any_periodic)
-        AIM_TRY(aim_nlist_reserve(&n->alloc, &n->wrap, &n->wrap_capacity, n_atoms, sizeof *n->wrap, "wrapping shifts"));
+        AIM_TRY(aim_nlist_reserve(&n->alloc, &n->wrap, &n->wrap_capacity, n_atoms, sizeof *n->wrap,
+                                  "wrapping shifts"));
     aim_parallel_for(n->team, n_tasks, fill_slots, n);
     return AIMNET_OK;
 }
@@ -396,7 +424,8 @@ static void split_cell(aim_nlist *n, int32_t system, int32_t first, int32_t coun
 {
     const int32_t parts = (count + AIM_GROUP_ATOMS - 1) / AIM_GROUP_ATOMS;
     for (int32_t k = 0; k < parts; k++) {
-        const int32_t begin = (int32_t)((int64_t)count * k / parts), end = (int32_t)((int64_t)count * (k + 1) / parts);
+        const int32_t begin = (int32_t)((int64_t)count * k / parts),
+                      end = (int32_t)((int64_t)count * (k + 1) / parts);
         n->group[n->n_groups++] = (aim_group){system, first + begin, end - begin};
     }
 }
@@ -424,10 +453,10 @@ aim_status aim_nlist_place(aim_nlist *nlist, int nb_threshold, aim_nlist_algorit
 {
     const aim_batch *b = nlist->batch;
     nlist->any_periodic = nlist->any_grid = 0;
-    AIM_TRY(aim_nlist_reserve(&nlist->alloc, &nlist->plan, &nlist->plan_capacity, b->n_systems, sizeof *nlist->plan,
-                              "search plans"));
-    AIM_TRY(aim_nlist_reserve(&nlist->alloc, &nlist->group, &nlist->group_capacity, b->n_atoms, sizeof *nlist->group,
-                              "search groups"));
+    AIM_TRY(aim_nlist_reserve(&nlist->alloc, &nlist->plan, &nlist->plan_capacity, b->n_systems,
+                              sizeof *nlist->plan, "search plans"));
+    AIM_TRY(aim_nlist_reserve(&nlist->alloc, &nlist->group, &nlist->group_capacity, b->n_atoms,
+                              sizeof *nlist->group, "search groups"));
     for (int32_t s = 0; s < b->n_systems; s++)
         AIM_TRY(plan_system(nlist, s, nb_threshold, algorithm));
     AIM_TRY(place_atoms(nlist));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* reverse.c - for every pair (i, j, S) the index of (j, i, -S).
  *
- * Rows are sorted by neighbour and the list is symmetric, so the opposite pairs of rows 0, 1, 2, ... stand in every row j from left to
- * right: one cursor per row replaces any searching. Several images of one j are opposite to each other in reverse order, since
- * S -> -S turns the lexicographic order round. Each task walks a range of rows with cursors of its own for the atoms
+ * Rows are sorted by neighbour and the list is symmetric, so the opposite pairs of rows 0, 1, 2,
+ * ... stand in every row j from left to right: one cursor per row replaces any searching. Several
+ * images of one j are opposite to each other in reverse order, since S -> -S turns the
+ * lexicographic order round. Each task walks a range of rows with cursors of its own for the atoms
  * of the systems it touches, started by bisection where its range begins inside a system. */
 #include "nlist/search.h"
 
@@ -17,8 +18,8 @@ typedef struct reverse_job {
 } reverse_job;
 
 typedef struct part {
-    int32_t row, end;         /* rows of the task */
-    int32_t first, last;      /* atoms of the systems of these rows, half open */
+    int32_t row, end;    /* rows of the task */
+    int32_t first, last; /* atoms of the systems of these rows, half open */
 } part;
 
 static part part_of(const reverse_job *r, int64_t task)
@@ -57,7 +58,8 @@ static void reverse_task(void *ctx, int64_t task, int worker)
         offset += before.last - before.first;
     }
     int64_t *cursor = r->cursor + offset;
-    const int32_t inside = r->b->offset[r->b->system[p.row] + 1]; /* end of the system in which the rows begin */
+    const int32_t inside =
+        r->b->offset[r->b->system[p.row] + 1]; /* end of the system in which the rows begin */
     for (int32_t j = p.first; j < p.last; j++)
         cursor[j - p.first] = p.row > p.first && j < inside ? bisect(l, j, p.row) : l->row[j];
     for (int32_t i = p.row; i < p.end; i++) {
@@ -74,7 +76,8 @@ static void reverse_task(void *ctx, int64_t task, int worker)
     }
 }
 
-aim_status aim_nlist_reverse(aim_nlist *nlist, const aim_batch *batch, aim_pairs *pairs, aim_team *team)
+aim_status aim_nlist_reverse(aim_nlist *nlist, const aim_batch *batch, aim_pairs *pairs,
+                             aim_team *team)
 {
     reverse_job r = {batch, pairs, NULL, 1};
     if (batch->n_atoms == 0)
@@ -86,8 +89,8 @@ aim_status aim_nlist_reverse(aim_nlist *nlist, const aim_batch *batch, aim_pairs
         const part p = part_of(&r, t);
         need += p.last - p.first;
     }
-    AIM_TRY(aim_nlist_reserve(&nlist->alloc, &nlist->cursor, &nlist->cursor_capacity, need, sizeof *nlist->cursor,
-                              "reverse pair cursors"));
+    AIM_TRY(aim_nlist_reserve(&nlist->alloc, &nlist->cursor, &nlist->cursor_capacity, need,
+                              sizeof *nlist->cursor, "reverse pair cursors"));
     r.cursor = nlist->cursor;
     aim_parallel_for(team, r.n_tasks, reverse_task, &r);
     return AIMNET_OK;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* skin.c - Verlet lists with rebuild detection.
  *
- * Let every pair be r = x_j - x_i + S h (h the cell, rows), known at the last search (index 0) if |r_0| < rc + skin. With E = h_0^-1 h - 1 and
- * x_i = x_i0 (1 + E) + u_i a pair is now r = r_0 (1 + E) + u_j - u_i, so that one outside then is now at least
- * (rc + skin) (1 - |E|) - 2 max |u| away, for any S. The list is kept while that is >= rc, and less a little for rounding. h_0 is the frame of
- * lattice.h, so directions that are not periodic need no cell vector. The filter takes the distances of the positions as given,
- * and keeps the order: the result is bit for bit that of a search. */
+ * Let every pair be r = x_j - x_i + S h (h the cell, rows), known at the last search (index 0) if
+ * |r_0| < rc + skin. With E = h_0^-1 h - 1 and x_i = x_i0 (1 + E) + u_i a pair is now r = r_0 (1 +
+ * E) + u_j - u_i, so that one outside then is now at least (rc + skin) (1 - |E|) - 2 max |u| away,
+ * for any S. The list is kept while that is >= rc, and less a little for rounding. h_0 is the frame
+ * of lattice.h, so directions that are not periodic need no cell vector. The filter takes the
+ * distances of the positions as given, and keeps the order: the result is bit for bit that of a
+ * search. */
 #include "nlist/skin.h"
 
 #include <math.h>
@@ -37,7 +39,8 @@ void aim_skin_free(aim_skin *skin, const aim_alloc *alloc)
 
 /* ---------------------------------------------------------------- detection */
 
-/* E = h_0^-1 h - 1 of system s in Cartesian space, identity where the cell is unchanged; returns 0 if it cannot be told. */
+/* E = h_0^-1 h - 1 of system s in Cartesian space, identity where the cell is unchanged; returns 0
+ * if it cannot be told. */
 static int deformation(const aim_skin *k, const aim_batch *b, int32_t s, double e[9])
 {
     const double *old = k->cell + 9 * (size_t)s, *new = b->cell + 9 * (size_t)s;
@@ -87,7 +90,8 @@ static int system_outdated(const aim_skin *k, const aim_batch *b, int32_t s)
         largest2 = fmax(largest2, u2);
     }
     const double rounding = 1e-13 * (reach + k->cutoff);
-    return lost || !((k->cutoff + k->skin) * (1.0 - sqrt(norm2)) - 2.0 * sqrt(largest2) >= k->cutoff + rounding);
+    return lost || !((k->cutoff + k->skin) * (1.0 - sqrt(norm2)) - 2.0 * sqrt(largest2) >=
+                     k->cutoff + rounding);
 }
 
 int aim_skin_outdated(const aim_skin *skin, const aim_batch *b)
@@ -110,12 +114,16 @@ static aim_status remember(aim_skin *k, const aim_alloc *alloc, const aim_batch 
 {
     const size_t n = (size_t)b->n_atoms, m = (size_t)b->n_systems;
     int64_t offset = k->system_capacity, pbc = offset, cell = offset;
-    AIM_TRY(aim_nlist_reserve(alloc, &k->coord, &k->atom_capacity, b->n_atoms, 3 * sizeof *k->coord, "positions of a skin list"));
+    AIM_TRY(aim_nlist_reserve(alloc, &k->coord, &k->atom_capacity, b->n_atoms, 3 * sizeof *k->coord,
+                              "positions of a skin list"));
     if (b->n_systems + 1 > k->system_capacity) {
         k->system_capacity = 0;
-        AIM_TRY(aim_nlist_reserve(alloc, &k->offset, &offset, b->n_systems + 1, sizeof *k->offset, "offsets of a skin list"));
-        AIM_TRY(aim_nlist_reserve(alloc, &k->pbc, &pbc, b->n_systems + 1, 3 * sizeof *k->pbc, "periodicity of a skin list"));
-        AIM_TRY(aim_nlist_reserve(alloc, &k->cell, &cell, b->n_systems + 1, 9 * sizeof *k->cell, "cells of a skin list"));
+        AIM_TRY(aim_nlist_reserve(alloc, &k->offset, &offset, b->n_systems + 1, sizeof *k->offset,
+                                  "offsets of a skin list"));
+        AIM_TRY(aim_nlist_reserve(alloc, &k->pbc, &pbc, b->n_systems + 1, 3 * sizeof *k->pbc,
+                                  "periodicity of a skin list"));
+        AIM_TRY(aim_nlist_reserve(alloc, &k->cell, &cell, b->n_systems + 1, 9 * sizeof *k->cell,
+                                  "cells of a skin list"));
         k->system_capacity = b->n_systems + 1;
     }
     if (n)
@@ -128,7 +136,8 @@ static aim_status remember(aim_skin *k, const aim_alloc *alloc, const aim_batch 
     return AIMNET_OK;
 }
 
-static aim_status search(aim_skin *k, const aim_alloc *alloc, aim_nlist *nlist, const aim_batch *b, aim_team *team)
+static aim_status search(aim_skin *k, const aim_alloc *alloc, aim_nlist *nlist, const aim_batch *b,
+                         aim_team *team)
 {
     const double reach = k->cutoff + k->skin;
     const aim_nlist_request q = {1, &reach, k->nb_threshold, k->algorithm, 0};
@@ -152,7 +161,8 @@ static void filter_rows(void *ctx, int64_t task, int worker)
 {
     (void)worker;
     const filter *f = ctx;
-    const int64_t end = (task + 1) * ROWS_PER_TASK < f->b->n_atoms ? (task + 1) * ROWS_PER_TASK : f->b->n_atoms;
+    const int64_t end =
+        (task + 1) * ROWS_PER_TASK < f->b->n_atoms ? (task + 1) * ROWS_PER_TASK : f->b->n_atoms;
     for (int32_t i = (int32_t)(task * ROWS_PER_TASK); i < end; i++) {
         int64_t out = f->write ? f->to->row[i] : 0;
         for (int64_t p = f->from->row[i]; p < f->from->row[i + 1]; p++) {
@@ -171,18 +181,21 @@ static void filter_rows(void *ctx, int64_t task, int worker)
     }
 }
 
-static aim_status filter_list(aim_skin *k, const aim_alloc *alloc, aim_nlist *nlist, const aim_batch *b, aim_team *team)
+static aim_status filter_list(aim_skin *k, const aim_alloc *alloc, aim_nlist *nlist,
+                              const aim_batch *b, aim_team *team)
 {
     const int64_t n_tasks = (b->n_atoms + ROWS_PER_TASK - 1) / ROWS_PER_TASK;
     filter f = {b, &k->wide, &k->list, k->cutoff * k->cutoff, 0};
     team = k->wide.n_pairs < SERIAL_PAIRS ? NULL : team;
-    AIM_TRY(aim_nlist_reserve(alloc, &k->list.row, &k->list.atom_capacity, b->n_atoms + 1, sizeof *k->list.row, "neighbour rows"));
+    AIM_TRY(aim_nlist_reserve(alloc, &k->list.row, &k->list.atom_capacity, b->n_atoms + 1,
+                              sizeof *k->list.row, "neighbour rows"));
     aim_parallel_for(team, n_tasks, filter_rows, &f);
     k->list.row[0] = 0;
     for (int32_t i = 0; i < b->n_atoms; i++)
         k->list.row[i + 1] += k->list.row[i];
     const int64_t n_pairs = k->list.row[b->n_atoms];
-    AIM_TRY(aim_pairs_reserve(&k->list, alloc, b->n_atoms, n_pairs, k->wide.shift != NULL, k->want_reverse));
+    AIM_TRY(aim_pairs_reserve(&k->list, alloc, b->n_atoms, n_pairs, k->wide.shift != NULL,
+                              k->want_reverse));
     f.write = 1;
     aim_parallel_for(team, n_tasks, filter_rows, &f);
     k->list.n_atoms = b->n_atoms;
@@ -190,8 +203,8 @@ static aim_status filter_list(aim_skin *k, const aim_alloc *alloc, aim_nlist *nl
     return k->want_reverse ? aim_nlist_reverse(nlist, b, &k->list, team) : AIMNET_OK;
 }
 
-aim_status aim_skin_update(aim_skin *skin, const aim_alloc *alloc, aim_nlist *nlist, const aim_batch *batch, aim_team *team,
-                           int *searched)
+aim_status aim_skin_update(aim_skin *skin, const aim_alloc *alloc, aim_nlist *nlist,
+                           const aim_batch *batch, aim_team *team, int *searched)
 {
     const int outdated = aim_skin_outdated(skin, batch);
     if (searched)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* wrap.c - fractional coordinates along the periodic directions brought into 0 <= f < 1 by whole cell vectors.
+/* wrap.c - fractional coordinates along the periodic directions brought into 0 <= f < 1 by whole
+ * cell vectors.
  *
- * f = x h^-1 with the full cell h, so that in a skewed cell with an open direction the others are cut along the given vectors, as the
- * cell draws them. Open directions whose vector is zero, or depends on the others, get a normal vector instead. Atoms that are
- * inside already keep their exact coordinates; a quotient that rounding has put on the wrong side is corrected in a second step. */
+ * f = x h^-1 with the full cell h, so that in a skewed cell with an open direction the others are
+ * cut along the given vectors, as the cell draws them. Open directions whose vector is zero, or
+ * depends on the others, get a normal vector instead. Atoms that are inside already keep their
+ * exact coordinates; a quotient that rounding has put on the wrong side is corrected in a second
+ * step. */
 #include "nlist/wrap.h"
 
 #include <math.h>
@@ -30,14 +33,16 @@ aim_status aim_wrapper_set(aim_wrapper *w, const double cell[9], const int32_t p
     return AIMNET_OK;
 }
 
-aim_status aim_wrapper_move(const aim_wrapper *w, const double x[3], double wrapped[3], int32_t shift[3])
+aim_status aim_wrapper_move(const aim_wrapper *w, const double x[3], double wrapped[3],
+                            int32_t shift[3])
 {
     double total[3] = {0.0, 0.0, 0.0}, at[3], f[3], back[3];
     memcpy(at, x, sizeof at);
     for (int d = 0; d < 3; d++)
         if (!(fabs(x[d]) <= MAX_COORDINATE))
-            return AIM_FAIL(AIMNET_ERR_SYSTEM, "coordinate %c is %g; it must be a number of at most %g A", "xyz"[d], x[d],
-                            MAX_COORDINATE);
+            return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                            "coordinate %c is %g; it must be a number of at most %g A", "xyz"[d],
+                            x[d], MAX_COORDINATE);
     for (int round = 0; round < 2; round++) {
         aim_vecmat3(at, w->inverse, f);
         for (int d = 0; d < 3; d++)
@@ -48,8 +53,9 @@ aim_status aim_wrapper_move(const aim_wrapper *w, const double x[3], double wrap
     }
     for (int d = 0; d < 3; d++) {
         if (!(fabs(total[d]) < MAX_SHIFT))
-            return AIM_FAIL(AIMNET_ERR_SYSTEM, "%g cell vectors from the cell along direction %d; at most %g", total[d], d,
-                            MAX_SHIFT);
+            return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                            "%g cell vectors from the cell along direction %d; at most %g",
+                            total[d], d, MAX_SHIFT);
         wrapped[d] = at[d];
         shift[d] = (int32_t)total[d];
     }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* nlist_oracle.h - what the neighbour list tests share: random systems of every kind, batches of them, and a brute force list.
+/* nlist_oracle.h - what the neighbour list tests share: random systems of every kind, batches of
+ * them, and a brute force list.
  *
- * The brute force enumerates images explicitly: along a periodic direction d all shifts within ceil(cutoff / height_d + spread_d),
- * where spread_d is the range of the fractional coordinates, of the positions as given. It shares no code with the library. */
+ * The brute force takes every pair of atoms and enumerates explicitly all images whose fractional
+ * distance along each periodic direction allows a distance below the cutoff, for the positions as
+ * given, in long double. It shares no code with the library. */
 #ifndef NLIST_ORACLE_H
 #define NLIST_ORACLE_H
 
@@ -58,7 +60,8 @@ static inline void test_batch_link(test_batch *t)
 }
 
 /* Appends a system of n atoms; cell NULL: none. */
-static inline void test_batch_add(test_batch *t, int32_t n, const double *coord, const double *cell, const int32_t *pbc)
+static inline void test_batch_add(test_batch *t, int32_t n, const double *coord, const double *cell,
+                                  const int32_t *pbc)
 {
     const int32_t s = t->b.n_systems++, a = t->b.n_atoms;
     const size_t atoms = (size_t)(a + n), systems = (size_t)s + 1;
@@ -92,19 +95,39 @@ static inline void test_batch_add(test_batch *t, int32_t n, const double *coord,
 
 static inline void test_batch_free(test_batch *t)
 {
-    void *blocks[] = {t->offset, t->system, t->numbers, t->origin, t->coord, t->pbc, t->cell, t->charge, t->mult};
+    void *blocks[] = {t->offset, t->system, t->numbers, t->origin, t->coord,
+                      t->pbc,    t->cell,   t->charge,  t->mult};
     for (size_t k = 0; k < sizeof blocks / sizeof *blocks; k++)
         free(blocks[k]);
     memset(t, 0, sizeof *t);
 }
 
 /* ---------------------------------------------------------------- kinds of systems */
-enum { KIND_MOLECULE, KIND_CUBIC, KIND_TRICLINIC, KIND_SKEWED, KIND_LEFT, KIND_TINY, KIND_MIXED, KIND_SLAB_NO_CELL_VECTOR, KIND_OUTSIDE,
-       KIND_HUGE_BOX, KIND_OVERLAP, KIND_LATTICE, KIND_CHAIN, N_KINDS };
+enum {
+    KIND_MOLECULE,
+    KIND_CUBIC,
+    KIND_TRICLINIC,
+    KIND_SKEWED,
+    KIND_LEFT,
+    KIND_TINY,
+    KIND_MIXED,
+    KIND_SLAB_NO_CELL_VECTOR,
+    KIND_OUTSIDE,
+    KIND_HUGE_BOX,
+    KIND_OVERLAP,
+    KIND_LATTICE,
+    KIND_CHAIN,
+    N_KINDS
+};
 
-static const char *const kind_names[N_KINDS] = {"molecule", "cubic", "triclinic", "very skewed", "left-handed", "smaller than the cutoff",
-                                                "mixed periodicity", "zero vector along an open axis", "atoms far outside",
-                                                "one molecule in 265 A", "overlapping atoms", "lattice points", "long chain"};
+static const char *const kind_names[N_KINDS] = {
+    "molecule",          "cubic",
+    "triclinic",         "very skewed",
+    "left-handed",       "smaller than the cutoff",
+    "mixed periodicity", "zero vector along an open axis",
+    "atoms far outside", "one molecule in 265 A",
+    "overlapping atoms", "lattice points",
+    "long chain"};
 
 typedef struct sample {
     int32_t n, pbc[3];
@@ -121,7 +144,8 @@ static inline void random_cell(uint64_t *r, double low, double high, double skew
 
 static inline double cell_volume(const double *h)
 {
-    return h[0] * (h[4] * h[8] - h[5] * h[7]) - h[1] * (h[3] * h[8] - h[5] * h[6]) + h[2] * (h[3] * h[7] - h[4] * h[6]);
+    return h[0] * (h[4] * h[8] - h[5] * h[7]) - h[1] * (h[3] * h[8] - h[5] * h[6]) +
+           h[2] * (h[3] * h[7] - h[4] * h[6]);
 }
 
 static inline void place_in_cell(uint64_t *r, sample *s, double low, double high)
@@ -168,7 +192,8 @@ static inline void make_sample(uint64_t *r, int kind, sample *s)
     case KIND_SKEWED:
         for (int d = 0; d < 3; d++) {
             s->cell[3 + d] += floor(uniform(r, -12.0, 12.0)) * s->cell[d];
-            s->cell[6 + d] += floor(uniform(r, -9.0, 9.0)) * s->cell[d] + floor(uniform(r, -9.0, 9.0)) * s->cell[3 + d];
+            s->cell[6 + d] += floor(uniform(r, -9.0, 9.0)) * s->cell[d] +
+                              floor(uniform(r, -9.0, 9.0)) * s->cell[3 + d];
         }
         break;
     case KIND_LEFT:
@@ -216,7 +241,8 @@ static inline void make_sample(uint64_t *r, int kind, sample *s)
             if (pick(r, 2))
                 memcpy(s->coord + 3 * a, s->coord, 3 * sizeof *s->coord);
         return;
-    case KIND_LATTICE: /* many pairs exactly at the same distances, atoms exactly on the faces of the cell */
+    case KIND_LATTICE: /* many pairs exactly at the same distances, atoms exactly on the faces of
+                          the cell */
         random_cell(r, 6.0, 6.0, 0.0, s->cell);
         s->n = 27;
         for (int32_t a = 0; a < 27; a++) {
@@ -278,7 +304,8 @@ static inline void brute_try(brute_list *l, const sample *s, int32_t i, int32_t 
     if (i == j && !(m[0] | m[1] | m[2]))
         return;
     for (int d = 0; d < 3; d++) {
-        const long double image = (long double)m[0] * s->cell[d] + (long double)m[1] * s->cell[3 + d] +
+        const long double image = (long double)m[0] * s->cell[d] +
+                                  (long double)m[1] * s->cell[3 + d] +
                                   (long double)m[2] * s->cell[6 + d];
         const long double x = (long double)s->coord[3 * j + d] - s->coord[3 * i + d] + image;
         d2 += x * x;
@@ -294,9 +321,10 @@ static inline void brute_try(brute_list *l, const sample *s, int32_t i, int32_t 
     l->pair[l->n++] = (brute_pair){i, j, {m[0], m[1], m[2]}};
 }
 
-/* All images of j whose fractional distance along every periodic direction allows a distance below the cutoff. */
-static inline void brute_images(brute_list *l, const sample *s, int32_t i, int32_t j, int p, const int *axis, double v[3][3],
-                                double inverse[3][3])
+/* All images of j whose fractional distance along every periodic direction allows a distance below
+ * the cutoff. */
+static inline void brute_images(brute_list *l, const sample *s, int32_t i, int32_t j, int p,
+                                const int *axis, double v[3][3], double inverse[3][3])
 {
     int32_t low[3] = {0, 0, 0}, high[3] = {0, 0, 0}, m[3];
     for (int a = 0; a < p; a++) {
@@ -334,7 +362,8 @@ static inline void brute_force(const sample *s, brute_list *l)
 }
 
 /* Whether the rows of system `sys` of the list are exactly the pairs of the brute force. */
-static inline int same_as_brute(const aim_pairs *l, const aim_batch *b, int32_t sys, const brute_list *brute)
+static inline int same_as_brute(const aim_pairs *l, const aim_batch *b, int32_t sys,
+                                const brute_list *brute)
 {
     const int32_t first = b->offset[sys], end = b->offset[sys + 1];
     int64_t k = 0;

@@ -1,35 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* test_nlist.c - neighbour lists against explicit enumeration, their invariants, independence of algorithm, threads and batch,
- * behaviour under symmetry operations, memory, and refused input. */
+/* test_nlist.c - neighbour lists against explicit enumeration, their invariants, independence of
+ * algorithm, threads and batch, behaviour under symmetry operations, memory, and refused input. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "nlist_oracle.h"
+#include "nlist_test.h"
 
-enum { SAMPLES_PER_KIND = 50 };
+/* Sanitizers make everything ten times slower: smaller samples suffice for what they look for. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { INSTRUMENTED = 1 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+enum { INSTRUMENTED = 1 };
+#else
+enum { INSTRUMENTED = 0 };
+#endif
+#else
+enum { INSTRUMENTED = 0 };
+#endif
 
-static int n_allocations, fail_at; /* of counting_alloc; fail_at < 0: never */
-
-static void *counting_alloc(void *user, size_t size)
-{
-    (void)user;
-    n_allocations++;
-    return fail_at >= 0 && n_allocations > fail_at ? NULL : malloc(size);
-}
-
-static void counting_free(void *user, void *block)
-{
-    (void)user;
-    free(block);
-}
-
-static aim_alloc counting(void)
-{
-    n_allocations = 0;
-    fail_at = -1;
-    return (aim_alloc){counting_alloc, counting_free, NULL};
-}
+enum {
+    SAMPLES_PER_KIND = INSTRUMENTED ? 15 : 50,
+    LARGE = INSTRUMENTED ? 2000 : 6000,
+    EXTREME = INSTRUMENTED ? 4000 : 20000
+};
 
 typedef struct fixture {
     aim_alloc alloc;
@@ -40,8 +35,9 @@ typedef struct fixture {
 static int setup(void **state)
 {
     static fixture f;
-    f.alloc = counting();
-    if (aim_nlist_create(&f.alloc, &f.nlist) != AIMNET_OK || aim_team_create(&f.alloc, 3, &f.team) != AIMNET_OK)
+    f.alloc = counting;
+    if (aim_nlist_create(&f.alloc, &f.nlist) != AIMNET_OK ||
+        aim_team_create(&f.alloc, 3, &f.team) != AIMNET_OK)
         return 1;
     *state = &f;
     return 0;
@@ -54,17 +50,6 @@ static int teardown(void **state)
     aim_nlist_free(f->nlist);
     aim_team_free(f->team);
     return 0;
-}
-
-static void add_sample(test_batch *t, const sample *s)
-{
-    test_batch_add(t, s->n, s->coord, s->has_cell ? s->cell : NULL, s->pbc);
-}
-
-static void assert_status(aim_status expected, aim_status got)
-{
-    if (expected != got)
-        fail_msg("status %s instead of %s: %s", aimnet_status_name(got), aimnet_status_name(expected), aimnet_last_error());
 }
 
 static void assert_same_lists(const aim_pairs *a, const aim_pairs *b)
@@ -82,8 +67,8 @@ static void assert_same_lists(const aim_pairs *a, const aim_pairs *b)
         assert_memory_equal(a->reverse, b->reverse, (size_t)a->n_pairs * sizeof *a->reverse);
 }
 
-static aim_status build_as(fixture *f, const test_batch *t, double cutoff, aim_nlist_algorithm algorithm, aim_team *team,
-                           aim_pairs *pairs)
+static aim_status build_as(fixture *f, const test_batch *t, double cutoff,
+                           aim_nlist_algorithm algorithm, aim_team *team, aim_pairs *pairs)
 {
     const aim_nlist_request q = {1, &cutoff, 120, algorithm, 1};
     return aim_nlist_build_many(f->nlist, &t->b, &q, team, pairs);
@@ -107,16 +92,18 @@ static void check_kind(fixture *f, int kind)
         add_sample(&t, &s);
         for (int algorithm = AIM_ANY; algorithm <= AIM_CELL_LIST; algorithm++) {
             aim_pairs pairs = {0};
-            assert_status(AIMNET_OK, build_as(f, &t, s.cutoff, (aim_nlist_algorithm)algorithm, f->team, &pairs));
+            assert_status(AIMNET_OK, build_as(f, &t, s.cutoff, (aim_nlist_algorithm)algorithm,
+                                              f->team, &pairs));
             if (!same_as_brute(&pairs, &t.b, 0, &brute))
-                fail_msg("%s, sample %d, algorithm %d: %lld pairs, brute force %lld", kind_names[kind], k, algorithm,
-                         (long long)pairs.n_pairs, (long long)brute.n);
+                fail_msg("%s, sample %d, algorithm %d: %lld pairs, brute force %lld",
+                         kind_names[kind], k, algorithm, (long long)pairs.n_pairs,
+                         (long long)brute.n);
             assert_status(AIMNET_OK, aim_pairs_check(&pairs, &t.b, s.cutoff));
             aim_pairs_free(&pairs, &f->alloc);
         }
         test_batch_free(&t);
     }
-    assert_true(compared > SAMPLES_PER_KIND * 9 / 10);
+    assert_true(compared > SAMPLES_PER_KIND * 8 / 10);
     free(brute.pair);
 }
 
@@ -128,15 +115,6 @@ static void lists_of_every_kind_equal_explicit_enumeration(void **state)
 
 /* ---------------------------------------------------------------- independence */
 
-static void make_mixture(uint64_t seed, int n, test_batch *t)
-{
-    static sample s;
-    for (int k = 0; k < n; k++) {
-        make_sample(&seed, k % N_KINDS, &s);
-        add_sample(t, &s);
-    }
-}
-
 static void a_list_does_not_depend_on_algorithm_threads_or_threshold(void **state)
 {
     fixture *f = *state;
@@ -146,11 +124,13 @@ static void a_list_does_not_depend_on_algorithm_threads_or_threshold(void **stat
     assert_status(AIMNET_OK, build_as(f, &t, 5.0, AIM_ANY, NULL, &first));
     assert_status(AIMNET_OK, aim_pairs_check(&first, &t.b, 5.0));
     for (int algorithm = AIM_ANY; algorithm <= AIM_CELL_LIST; algorithm++) {
-        assert_status(AIMNET_OK, build_as(f, &t, 5.0, (aim_nlist_algorithm)algorithm, f->team, &other));
+        assert_status(AIMNET_OK,
+                      build_as(f, &t, 5.0, (aim_nlist_algorithm)algorithm, f->team, &other));
         assert_same_lists(&first, &other);
     }
     for (int threshold = 0; threshold < 500; threshold += 130) {
-        assert_status(AIMNET_OK, aim_nlist_build(f->nlist, &t.b, 5.0, threshold, 1, f->team, &other));
+        assert_status(AIMNET_OK,
+                      aim_nlist_build(f->nlist, &t.b, 5.0, threshold, 1, f->team, &other));
         assert_same_lists(&first, &other);
     }
     aim_pairs_free(&first, &f->alloc);
@@ -169,7 +149,8 @@ static void a_systems_rows_do_not_depend_on_its_batch(void **state)
         test_batch single = {0};
         const int32_t first = t.offset[s], n = t.offset[s + 1] - first;
         const int32_t *pbc = t.pbc + 3 * s;
-        test_batch_add(&single, n, t.coord + 3 * first, pbc[0] | pbc[1] | pbc[2] ? t.cell + 9 * s : NULL, pbc);
+        test_batch_add(&single, n, t.coord + 3 * first,
+                       pbc[0] | pbc[1] | pbc[2] ? t.cell + 9 * s : NULL, pbc);
         assert_status(AIMNET_OK, build_as(f, &single, 4.0, AIM_ANY, NULL, &one));
         const int64_t offset = all.row[first];
         assert_int_equal(one.n_pairs, all.row[first + n] - offset);
@@ -339,8 +320,9 @@ static void large_systems_agree_between_algorithms(void **state)
     fixture *f = *state;
     uint64_t r = 31;
     for (int periodic = 0; periodic < 2; periodic++) {
-        const int32_t n = 6000, pbc[3] = {1, 1, 1};
-        const double length = 39.1, cell[9] = {length, 0, 0, 3.0, length, 0, 0, -5.0, length};
+        const int32_t n = LARGE, pbc[3] = {1, 1, 1};
+        const double length = cbrt(10.0 * n),
+                     cell[9] = {length, 0, 0, 3.0, length, 0, 0, -5.0, length};
         double *x = malloc(3 * (size_t)n * sizeof *x);
         for (int32_t k = 0; k < 3 * n; k++)
             x[k] = uniform(&r, -3.0, length);
@@ -383,7 +365,7 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
     test_batch small = {0}, t = {0};
     make_mixture(42, 1, &small);
     make_mixture(43, 2 * N_KINDS, &t);
-    aim_alloc alloc = counting();
+    const aim_alloc alloc = counting;
     for (int n = 0;; n++) {
         aim_nlist *nlist = NULL;
         aim_pairs pairs[2] = {{0}};
@@ -413,19 +395,6 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **state)
     test_batch_free(&small);
     test_batch_free(&t);
 }
-
-/* Instrumented code would take minutes for 2e9 distances. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { INSTRUMENTED = 1 };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { INSTRUMENTED = 1 };
-#else
-enum { INSTRUMENTED = 0 };
-#endif
-#else
-enum { INSTRUMENTED = 0 };
-#endif
 
 static void more_than_2_to_the_31_pairs_are_counted(void **state)
 {
@@ -470,7 +439,8 @@ static void batches_without_atoms_or_pairs_give_empty_lists(void **state)
 
 /* ---------------------------------------------------------------- refused input */
 
-static void assert_refused(fixture *f, const double *coord, const double *cell, double cutoff, aim_status expected, const char *part)
+static void assert_refused(fixture *f, const double *coord, const double *cell, double cutoff,
+                           aim_status expected, const char *part)
 {
     static const int32_t pbc[3] = {1, 1, 1};
     test_batch t = {0};
@@ -493,14 +463,21 @@ static void bad_coordinates_cells_and_cutoffs_are_refused_by_name(void **state)
     for (int k = 0; k < 5; k++)
         for (int periodic = 0; periodic < 2; periodic++) {
             const double x[6] = {0, 0, 0, 1, bad[k], 0};
-            assert_refused(f, x, periodic ? cell : NULL, 5.0, AIMNET_ERR_SYSTEM, "system 1: coordinate y of atom 1");
+            assert_refused(f, x, periodic ? cell : NULL, 5.0, AIMNET_ERR_SYSTEM,
+                           "system 1: coordinate y of atom 1");
         }
-    const double singular[][9] = {{4, 0, 0, 8, 0, 0, 0, 0, 4}, {4, 0, 0, 0, 4, 0, 4, 4, 0}, {0, 0, 0, 0, 4, 0, 0, 0, 4},
-                                  {1e-300, 0, 0, 0, 1e-300, 0, 0, 0, 1e-300}, {4, 0, 0, 0, 4, 0, 0.3, 0.2, 1e-13}};
+    const double singular[][9] = {{4, 0, 0, 8, 0, 0, 0, 0, 4},
+                                  {4, 0, 0, 0, 4, 0, 4, 4, 0},
+                                  {0, 0, 0, 0, 4, 0, 0, 0, 4},
+                                  {1e-300, 0, 0, 0, 1e-300, 0, 0, 0, 1e-300},
+                                  {4, 0, 0, 0, 4, 0, 0.3, 0.2, 1e-13}};
     for (size_t k = 0; k < sizeof singular / sizeof *singular; k++)
-        assert_refused(f, good, singular[k], 5.0, AIMNET_ERR_SYSTEM, "system 1: the periodic cell vectors");
-    const double not_finite[9] = {4, 0, 0, 0, NAN, 0, 0, 0, 4}, small[9] = {1e-3, 0, 0, 0, 4, 0, 0, 0, 4};
-    assert_refused(f, good, not_finite, 5.0, AIMNET_ERR_SYSTEM, "system 1: component 1 of cell vector 1");
+        assert_refused(f, good, singular[k], 5.0, AIMNET_ERR_SYSTEM,
+                       "system 1: the periodic cell vectors");
+    const double not_finite[9] = {4, 0, 0, 0, NAN, 0, 0, 0, 4},
+                 small[9] = {1e-3, 0, 0, 0, 4, 0, 0, 0, 4};
+    assert_refused(f, good, not_finite, 5.0, AIMNET_ERR_SYSTEM,
+                   "system 1: component 1 of cell vector 1");
     assert_refused(f, good, small, 5.0, AIMNET_ERR_SYSTEM, "images");
     assert_refused(f, good, cell, INFINITY, AIMNET_ERR_SYSTEM, "images");
     const double far[6] = {0, 0, 0, 9e8, 0, 0}, thin[9] = {0.5, 0, 0, 0, 4, 0, 0, 0, 4};
@@ -513,19 +490,20 @@ static void bad_coordinates_cells_and_cutoffs_are_refused_by_name(void **state)
 static void systems_of_extreme_shape_need_little_time_and_memory(void **state)
 {
     fixture *f = *state;
-    const int32_t n = 20000, pbc[3] = {1, 1, 1};
+    const int32_t n = EXTREME, pbc[3] = {1, 1, 1};
     const double huge[9] = {1e8, 0, 0, 0, 1e8, 0, 0, 0, 1e8};
     double *x = malloc(3 * (size_t)n * sizeof *x);
     uint64_t r = 77;
     for (int32_t a = 0; a < n; a++)
         for (int d = 0; d < 3; d++)
-            x[3 * a + d] = uniform(&r, 0.0, 58.0) + (a % 2 ? 9e7 : 0.0); /* two dense drops far apart */
+            x[3 * a + d] = uniform(&r, 0.0, cbrt(10.0 * n)) +
+                           (a % 2 ? 9e7 : 0.0); /* two dense drops far apart */
     for (int periodic = 0; periodic < 2; periodic++) {
         test_batch t = {0};
         test_batch_add(&t, n, x, periodic ? huge : NULL, pbc);
         aim_pairs pairs = {0};
         assert_status(AIMNET_OK, aim_nlist_build(f->nlist, &t.b, 5.0, 120, 1, f->team, &pairs));
-        assert_in_range(pairs.n_pairs, 20 * n, 40 * n);
+        assert_in_range(pairs.n_pairs, 15 * n, 40 * n);
         assert_status(AIMNET_OK, aim_pairs_check(&pairs, &t.b, 5.0));
         aim_pairs_free(&pairs, &f->alloc);
         test_batch_free(&t);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* test_nlist_golden.c - the lists of 650 random systems against ASE and vesin.
  *
- * tests/golden/nlist/lists.txt holds, for every system, the number of pairs and the hash of the sorted list that both programs agreed on
- * (tests/reference/make_nlist.py). The systems themselves are made here, by the same integer arithmetic. */
+ * tests/golden/nlist/lists.txt holds, for every system, the number of pairs and the hash of the
+ * sorted list that both programs agreed on (tests/reference/make_nlist.py). The systems themselves
+ * are made here, by the same integer arithmetic. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +30,8 @@ static int64_t between(uint64_t *r, int64_t low, int64_t high)
 
 static int64_t determinant(const int64_t *h)
 {
-    return h[0] * (h[4] * h[8] - h[5] * h[7]) - h[1] * (h[3] * h[8] - h[5] * h[6]) + h[2] * (h[3] * h[7] - h[4] * h[6]);
+    return h[0] * (h[4] * h[8] - h[5] * h[7]) - h[1] * (h[3] * h[8] - h[5] * h[6]) +
+           h[2] * (h[3] * h[7] - h[4] * h[6]);
 }
 
 /* >> 6 as the script's: towards minus infinity. */
@@ -38,7 +40,8 @@ static int64_t coarse(int64_t v)
     return v >= 0 ? v / 64 : -((63 - v) / 64);
 }
 
-static void make_cell(uint64_t *r, int64_t low, int64_t high, int64_t skew, int64_t least, int64_t *h)
+static void make_cell(uint64_t *r, int64_t low, int64_t high, int64_t skew, int64_t least,
+                      int64_t *h)
 {
     int64_t c[9], volume;
     do {
@@ -198,8 +201,10 @@ static void lists_equal_those_of_ase_and_vesin(void **state)
             if (aim_nlist_build_many(nlist, &t.b, &q, NULL, &pairs) != AIMNET_OK)
                 fail_msg("system %d: %s", number, aimnet_last_error());
             if (pairs.n_pairs != n_pairs || hash_list(&pairs) != hash)
-                fail_msg("system %d, algorithm %d: %lld pairs, hash %llx; the others have %lld, %llx", number, algorithm,
-                         (long long)pairs.n_pairs, (unsigned long long)hash_list(&pairs), n_pairs, hash);
+                fail_msg(
+                    "system %d, algorithm %d: %lld pairs, hash %llx; the others have %lld, %llx",
+                    number, algorithm, (long long)pairs.n_pairs,
+                    (unsigned long long)hash_list(&pairs), n_pairs, hash);
         }
         test_batch_free(&t);
         compared++;

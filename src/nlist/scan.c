@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* scan_body.h - the two passes over the candidates of a group: counting the rows, then writing them. Included by scan_base.c and
- * scan_avx2.c, which are the same code for two instruction sets.
+/* scan.c - the two passes over the candidates of a group: counting the rows, then writing them.
+ * scan_avx2.c is the same code for another instruction set.
  *
- * A group's candidates are all atoms and images that may be within the cutoff of its bounding box. Their positions
- * relative to the middle of the box are held in single precision, so that distances are vectorised and cheap. A squared distance
- * below `lo` is certainly inside the cutoff and one above `hi` certainly outside; only the few in between are
- * decided by the double precision formula of the positions as given. So the result is that of the double formula, always.
+ * A group's candidates are all atoms and images that may be within the cutoff of its bounding box.
+ * Their positions relative to the middle of the box are held in single precision, so that distances
+ * are vectorised and cheap. A squared distance below `lo` is certainly inside the cutoff and one
+ * above `hi` certainly outside; only the few in between are decided by the double precision formula
+ * of the positions as given. So the result is that of the double formula, always.
  *
- * Rounding, single precision, u = 2^-24, R = half diagonal of the box + cutoff: a component of a pair vector is wrong by at most 3 u R, a
- * squared distance d^2 <= cutoff^2 by 2 sqrt(3) cutoff 3 u R + 4 u cutoff^2 < 11 u R cutoff + 4 u cutoff^2; the band is 64 u (R + cutoff) cutoff.
- * Counting reads candidates in blocks and needs no memory; filling gathers all of them, sorted by (j, S) once for the whole group, so
- * that every row comes out sorted without being sorted itself. */
+ * Rounding, single precision, u = 2^-24, R = half diagonal of the box + cutoff: a component of a
+ * pair vector is wrong by at most 3 u R, a squared distance d^2 <= cutoff^2 by 2 sqrt(3) cutoff 3 u
+ * R + 4 u cutoff^2 < 11 u R cutoff + 4 u cutoff^2; the band is 64 u (R + cutoff) cutoff.
+ *
+ * Counting reads candidates in blocks and needs no memory; filling gathers all of them, sorted by
+ * (j, S) once for the whole group, so that every row comes out sorted without being sorted itself.
+ */
 #include "nlist/search.h"
 
 #include <math.h>
@@ -22,11 +26,12 @@ enum { BLOCK = 512, CHUNK = 64 };
 typedef struct walk {
     const aim_nlist *n;
     const aim_nlist_plan *p;
-    const int32_t *atom;        /* of slots; NULL: the same index */
-    const aim_shift *wrap;      /* of slots; NULL: not periodic */
+    const int32_t *atom;   /* of slots; NULL: the same index */
+    const aim_shift *wrap; /* of slots; NULL: not periodic */
     aim_group g;
-    double middle[3];           /* of the group's bounding box */
-    float half[3], reach2;      /* half its edges; squared distance from it beyond which nothing can be a neighbour */
+    double middle[3];      /* of the group's bounding box */
+    float half[3], reach2; /* half its edges; squared distance from it beyond which nothing can be a
+                              neighbour */
     float lo[AIM_MAX_CUTOFFS], hi[AIM_MAX_CUTOFFS];
     float hx[AIM_GROUP_ATOMS], hy[AIM_GROUP_ATOMS], hz[AIM_GROUP_ATOMS]; /* home atoms */
     aim_gathered out;
@@ -66,15 +71,17 @@ static void set_box(walk *w)
     const double diagonal = sqrt(diagonal2), slack = w->p->slack;
     for (int c = 0; c < w->n->n_cutoffs; c++) {
         const double rc = w->n->cutoff[c] < w->p->range ? w->n->cutoff[c] : w->p->range;
-        const double band = 64.0 * 0x1p-24 * (diagonal + 2.0 * rc) * rc + 4.0 * slack * (rc + slack);
+        const double band =
+            64.0 * 0x1p-24 * (diagonal + 2.0 * rc) * rc + 4.0 * slack * (rc + slack);
         w->lo[c] = (float)(rc * rc - band);
         w->hi[c] = (float)(rc * rc + band);
     }
     w->reach2 = w->hi[w->n->widest];
 }
 
-static void squared_distances(const float *AIM_RESTRICT qx, const float *AIM_RESTRICT qy, const float *AIM_RESTRICT qz, int64_t n,
-                              float x, float y, float z, float *AIM_RESTRICT d2)
+static void squared_distances(const float *AIM_RESTRICT qx, const float *AIM_RESTRICT qy,
+                              const float *AIM_RESTRICT qz, int64_t n, float x, float y, float z,
+                              float *AIM_RESTRICT d2)
 {
     for (int64_t k = 0; k < n; k++) {
         const float dx = qx[k] - x, dy = qy[k] - y, dz = qz[k] - z;
@@ -139,11 +146,14 @@ static void count_block(walk *w)
 }
 
 /* Up to CHUNK slots: positions relative to the middle of the box, and whether they are near it. */
-static void approach(const walk *w, int32_t begin, int32_t n, const double image[3], float *AIM_RESTRICT x, float *AIM_RESTRICT y,
-                     float *AIM_RESTRICT z, int32_t *AIM_RESTRICT near)
+static void approach(const walk *w, int32_t begin, int32_t n, const double image[3],
+                     float *AIM_RESTRICT x, float *AIM_RESTRICT y, float *AIM_RESTRICT z,
+                     int32_t *AIM_RESTRICT near)
 {
-    const double ox = w->middle[0] - image[0], oy = w->middle[1] - image[1], oz = w->middle[2] - image[2];
-    const double *AIM_RESTRICT px = w->n->x + begin, *AIM_RESTRICT py = w->n->y + begin, *AIM_RESTRICT pz = w->n->z + begin;
+    const double ox = w->middle[0] - image[0], oy = w->middle[1] - image[1],
+                 oz = w->middle[2] - image[2];
+    const double *AIM_RESTRICT px = w->n->x + begin, *AIM_RESTRICT py = w->n->y + begin,
+                               *AIM_RESTRICT pz = w->n->z + begin;
     const float hx = w->half[0], hy = w->half[1], hz = w->half[2], reach2 = w->reach2;
     for (int32_t k = 0; k < n; k++) {
         x[k] = (float)(px[k] - ox);
@@ -156,7 +166,8 @@ static void approach(const walk *w, int32_t begin, int32_t n, const double image
 }
 
 /* Appends slots first .. end - 1, moved by `image`, if they are near the box. */
-static void add_slots(walk *w, int32_t first, int32_t end, const double image[3], const int32_t shift[3])
+static void add_slots(walk *w, int32_t first, int32_t end, const double image[3],
+                      const int32_t shift[3])
 {
     float x[CHUNK], y[CHUNK], z[CHUNK];
     int32_t near[CHUNK];
@@ -205,7 +216,8 @@ static void gather_all(walk *w)
 }
 
 /* Cells (x, y, z .. z_end - 1) of the grid: consecutive buckets, or hashed ones. */
-static void add_cells(walk *w, int64_t column, int32_t z, int32_t z_end, const double image[3], const int32_t shift[3])
+static void add_cells(walk *w, int64_t column, int32_t z, int32_t z_end, const double image[3],
+                      const int32_t shift[3])
 {
     const aim_nlist *n = w->n;
     const aim_nlist_plan *p = w->p;
@@ -226,7 +238,8 @@ static void add_cells(walk *w, int64_t column, int32_t z, int32_t z_end, const d
     }
 }
 
-/* Cell index `k` along d, which may lie outside: the cell inside and the image. Returns 0 where there is none. */
+/* Cell index `k` along d, which may lie outside: the cell inside and the image. Returns 0 where
+ * there is none. */
 static int fold(const aim_nlist_plan *p, int d, int32_t k, int32_t *inside, int32_t *m)
 {
     const int32_t n = p->n[d];
@@ -264,7 +277,8 @@ static void gather_grid(walk *w)
 {
     const aim_nlist_plan *p = w->p;
     const int64_t home = w->n->cell[w->g.first];
-    const int32_t hx = (int32_t)(home / p->n[2] / p->n[1]), hy = (int32_t)(home / p->n[2] % p->n[1]);
+    const int32_t hx = (int32_t)(home / p->n[2] / p->n[1]),
+                  hy = (int32_t)(home / p->n[2] % p->n[1]);
     int32_t k[3], m[3];
     for (int32_t x = hx - p->reach[0]; x <= hx + p->reach[0]; x++) {
         if (!fold(p, 0, x, &k[0], &m[0]))
@@ -324,7 +338,8 @@ static void count_task(void *ctx, int64_t task, int worker)
 /* ---------------------------------------------------------------- second pass */
 
 /* One pass of merging runs [bound_k, bound_k+1) two by two; returns the number of runs left. */
-static int32_t merge_runs(const uint64_t *AIM_RESTRICT from, uint64_t *AIM_RESTRICT to, int32_t *bound, int32_t runs)
+static int32_t merge_runs(const uint64_t *AIM_RESTRICT from, uint64_t *AIM_RESTRICT to,
+                          int32_t *bound, int32_t runs)
 {
     int32_t left = 0;
     for (int32_t r = 0; r < runs; r += 2) {
@@ -358,7 +373,8 @@ static void sift_down(uint64_t *key, int64_t root, int64_t n, const aim_shift *s
 {
     const uint64_t v = key[root];
     for (int64_t child; (child = 2 * root + 1) < n; root = child) {
-        if (child + 1 < n && shift_above(shift[(uint32_t)key[child + 1]], shift[(uint32_t)key[child]]))
+        if (child + 1 < n &&
+            shift_above(shift[(uint32_t)key[child + 1]], shift[(uint32_t)key[child]]))
             child++;
         if (!shift_above(shift[(uint32_t)key[child]], shift[(uint32_t)v]))
             break;
@@ -367,7 +383,8 @@ static void sift_down(uint64_t *key, int64_t root, int64_t n, const aim_shift *s
     key[root] = v;
 }
 
-/* In a frame other than the given cell the images of one atom do not come in the order of their shifts: heap sort. */
+/* In a frame other than the given cell the images of one atom do not come in the order of their
+ * shifts: heap sort. */
 static void order_images(uint64_t *key, int64_t n, const aim_shift *shift)
 {
     for (int64_t first = 0, end; first < n; first = end) {
@@ -386,8 +403,8 @@ static void order_images(uint64_t *key, int64_t n, const aim_shift *shift)
     }
 }
 
-/* Sorts the gathered candidates by (j, S), S relative to the wrapping of the home atom; natural merge sort of keys (j, place in the order
- * of gathering). */
+/* Sorts the gathered candidates by (j, S), S relative to the wrapping of the home atom; natural
+ * merge sort of keys (j, place in the order of gathering). */
 static void sort_candidates(const walk *w, aim_scratch *s)
 {
     const int64_t n = w->n_out;
@@ -424,7 +441,8 @@ static void sort_candidates(const walk *w, aim_scratch *s)
     }
 }
 
-static int64_t select_below(const float *AIM_RESTRICT d2, int64_t n, float limit, int32_t *AIM_RESTRICT hit)
+static int64_t select_below(const float *AIM_RESTRICT d2, int64_t n, float limit,
+                            int32_t *AIM_RESTRICT hit)
 {
     int64_t m = 0;
     for (int64_t k = 0; k < n; k++) {
@@ -434,8 +452,10 @@ static int64_t select_below(const float *AIM_RESTRICT d2, int64_t n, float limit
     return m;
 }
 
-/* Writes the row of home atom h of list c from the candidates hit[0 .. n_hit - 1], of which some may be outside. */
-static void write_checked(const walk *w, const aim_candidates *q, const aim_scratch *s, int64_t n_hit, int32_t h, int c)
+/* Writes the row of home atom h of list c from the candidates hit[0 .. n_hit - 1], of which some
+ * may be outside. */
+static void write_checked(const walk *w, const aim_candidates *q, const aim_scratch *s,
+                          int64_t n_hit, int32_t h, int c)
 {
     const aim_pairs *pairs = w->n->pairs + c;
     const int32_t i = home_atom(w, h);
@@ -448,7 +468,8 @@ static void write_checked(const walk *w, const aim_candidates *q, const aim_scra
                 v[e] = q->shift[k][e] + w->wrap[w->g.first + h][e];
         if (j == i && !(v[0] | v[1] | v[2]))
             continue;
-        if (s->d2[k] < w->lo[c] || (s->d2[k] < w->hi[c] && is_inside(w, h, j, w->wrap ? v : NULL, c))) {
+        if (s->d2[k] < w->lo[c] ||
+            (s->d2[k] < w->hi[c] && is_inside(w, h, j, w->wrap ? v : NULL, c))) {
             pairs->j[p] = j;
             if (pairs->shift)
                 memcpy(pairs->shift[p], v, sizeof v);
@@ -458,7 +479,8 @@ static void write_checked(const walk *w, const aim_candidates *q, const aim_scra
 }
 
 /* The same where all of them are inside, which the length of the row has told. */
-static void write_all(const walk *w, const aim_candidates *q, const int32_t *AIM_RESTRICT hit, int64_t n_hit, int32_t h, int c)
+static void write_all(const walk *w, const aim_candidates *q, const int32_t *AIM_RESTRICT hit,
+                      int64_t n_hit, int32_t h, int c)
 {
     const aim_pairs *pairs = w->n->pairs + c;
     const int32_t i = home_atom(w, h);
@@ -512,4 +534,13 @@ static void fill_task(void *ctx, int64_t task, int worker)
             }
         }
     }
+}
+
+#ifndef AIM_SCAN_NAME
+#define AIM_SCAN_NAME aim_scan_base
+#endif
+const aim_scan *AIM_SCAN_NAME(void)
+{
+    static const aim_scan scan = {count_task, fill_task};
+    return &scan;
 }
