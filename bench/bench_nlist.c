@@ -2,7 +2,8 @@
 /* bench_nlist.c - time and memory of neighbour lists over system size, side by side with vesin if
  * its library is given.
  *
- *     bench_nlist [--vesin LIBVESIN.SO] [--cutoff A] [--threads N] [--most ATOMS] [--molecules]
+ *     bench_nlist [--vesin LIBVESIN.SO] [--cutoff A] [--threads N] [--least ATOMS] [--most ATOMS]
+ *                 [--molecules]
  *
  * Systems: random atoms at the density of water (0.1 atoms/A^3) in a periodic cube, 100 to 10^6
  * atoms; with --molecules batches of non-periodic drops instead. Each figure is the fastest of
@@ -52,7 +53,7 @@ typedef void (*vesin_free_fn)(vesin_list *list);
 typedef struct settings {
     double cutoff;
     int threads, molecules;
-    int64_t most;
+    int64_t least, most;
     vesin_neighbors_fn vesin;
     vesin_free_fn vesin_free;
 } settings;
@@ -223,11 +224,14 @@ int main(int argc, char **argv)
             s.cutoff = atof(value);
         else if (strcmp(argv[k], "--threads") == 0 && ++k)
             s.threads = atoi(value);
+        else if (strcmp(argv[k], "--least") == 0 && ++k)
+            s.least = atoll(value);
         else if (strcmp(argv[k], "--most") == 0 && ++k)
             s.most = atoll(value);
         else
-            fail("usage: bench_nlist [--vesin LIBVESIN.SO] [--cutoff A] [--threads N] [--most "
-                 "ATOMS] [--molecules]");
+            fail("usage: bench_nlist [--vesin LIBVESIN.SO] [--cutoff A] [--threads N] [--least "
+                 "ATOMS] "
+                 "[--most ATOMS] [--molecules]");
     }
     printf("%9s %6s %11s %11s %11s %9s %8s %8s%s\n", "atoms", "system", "pairs", "first ms", "ms",
            "us/atom", "ns/pair", "B/atom", s.vesin ? "    vesin ms  ratio   sorted ms  ratio" : "");
@@ -239,9 +243,10 @@ int main(int argc, char **argv)
                 compare(&s, sizes[k][0], sizes[k][1]);
         return 0;
     }
-    for (int32_t n = 100; n <= s.most; n *= 10) {
-        compare(&s, n, 1);
-        if (3 * n <= s.most)
+    for (int32_t n = 100; n <= s.most && n <= 10000000; n *= 10) {
+        if (n >= s.least)
+            compare(&s, n, 1);
+        if (3 * n >= s.least && 3 * n <= s.most)
             compare(&s, 3 * n, 1);
     }
     return 0;

@@ -6,9 +6,9 @@
  *     |r_ij| < rc,    r_ij = x_j + S cell - x_i = x_j - x_i + S_0 a + S_1 b + S_2 c,
  *     i != j or S != 0,
  * for the positions x exactly as given: nothing is wrapped, atoms may lie anywhere. S is 0 along
- * directions that are not periodic. A cell may be smaller than the cutoff; an atom then sees several
- * images of others and of itself. If (i, j, S) is in a list, so is (j, i, -S). Rows ascend in i; a
- * row ascends in (j, S_0, S_1, S_2).
+ * directions that are not periodic. A cell may be smaller than the cutoff; an atom then sees
+ * several images of others and of itself. If (i, j, S) is in a list, so is (j, i, -S). Rows ascend
+ * in i; a row ascends in (j, S_0, S_1, S_2).
  *
  * Lists do not depend on the algorithm, on the number of threads, or on which other systems are in
  * the call. Whether a pair counts is decided in double precision from x_j - x_i + S cell.
@@ -120,8 +120,8 @@ AIMNET_API aimnet_status aimnet_nlist_coo(const aimnet_nlist *nlist, int index,
  *     nbmat[n_atoms + 1][width]
  *     shifts[n_atoms + 1][width][3]    0 in the padding; NULL: not wanted
  *     num_neighbors[n_atoms]           or NULL
- * width must be a positive multiple of 16. Errors: OVERFLOW, with *needed (if not NULL) the smallest
- * width that suffices. */
+ * width must be a positive multiple of 16. Errors: OVERFLOW, with *needed (if not NULL) the
+ * smallest width that suffices. */
 AIMNET_API aimnet_status aimnet_nlist_matrix(const aimnet_nlist *nlist, int index, int32_t width,
                                              int32_t *nbmat, int32_t *shifts,
                                              int32_t *num_neighbors, int32_t *needed);
@@ -193,9 +193,9 @@ AIMNET_API aimnet_status aimnet_nlist_check(const aimnet_atoms *atoms, double cu
                                             const int32_t *shifts, int complete,
                                             const aimnet_nlist_options *options);
 
-/* Moves atoms into their cells along the periodic directions: fractional coordinates f of x = f cell
- * end in 0 <= f < 1 (up to rounding), those of the other directions stay. A zero vector along a
- * direction that is not periodic is replaced by the normal of the others.
+/* Moves atoms into their cells along the periodic directions: fractional coordinates f of x = f
+ * cell end in 0 <= f < 1 (up to rounding), those of the other directions stay. A zero vector along
+ * a direction that is not periodic is replaced by the normal of the others.
  *     wrapped[n_atoms][3]    Angstrom; may be atoms->coord itself
  *     shifts[n_atoms][3]     x = wrapped + shifts cell; NULL: not wanted
  * Atoms of systems without periodicity are copied. Errors: ARG, SYSTEM. */

@@ -105,8 +105,8 @@ AIM_NODISCARD aim_status aim_nlist_reverse(aim_nlist *nlist, const aim_batch *ba
                                            aim_pairs *pairs, aim_team *team);
 
 /* scan.c, scan_avx2.c: both passes over one task (a range of groups). count writes the length of
- * each row to row[atom + 1] of every list and notes the largest number of candidates; fill writes the
- * rows. */
+ * each row to row[atom + 1] of every list and notes the largest number of candidates; fill writes
+ * the rows. */
 typedef struct aim_scan {
     aim_task_fn count, fill;
 } aim_scan;
