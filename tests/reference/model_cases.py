@@ -39,7 +39,11 @@ def cases(root, small, long):
         ("base_dsf_6", "base", {"coulomb": "dsf", "coulomb_cutoff": 6.0, "dsf_alpha": 0.3}),
         ("base_network_only", "base", {"needs_coulomb": 0, "needs_dispersion": 0}),
         ("nse_dsf_12", "nse", {"coulomb": "dsf", "coulomb_cutoff": 12.0}),
+        ("plain_coulomb", "plain", {"needs_coulomb": 1}),
+        ("plain_coulomb_dsf", "plain", {"needs_coulomb": 1, "coulomb": "dsf", "coulomb_cutoff": 7.0}),
+        ("plain_dispersion", "plain", {"needs_dispersion": 1, "d3_params": (1.0, 0.3908, 0.566, 3.128)}),
         ("d3ts_long", "d3ts", {}),
+        ("d3ts_coulomb_dsf", "d3ts", {"needs_coulomb": 1, "coulomb": "dsf", "coulomb_cutoff": 9.0}),
         ("lr_dftd3_long", "lr_dftd3", {}),
         ("lr_dsf_long", "lr_dsf", {}),
     ):

@@ -34,6 +34,8 @@ class Reference:
         self.double = torch.get_default_dtype() == torch.float64
         self.dtype = torch.get_default_dtype()
         kwargs = {"model_import_paths": import_paths} if import_paths else {}
+        if opt.get("needs_coulomb") == 1:
+            kwargs["needs_coulomb"] = True
         calc = AIMNet2Calculator(str(path), device="cpu", deterministic=self.double, **kwargs)
         if self.double:
             calc.keys_in = {k: torch.float64 if v == torch.float else v for k, v in calc.keys_in.items()}
@@ -55,7 +57,7 @@ class Reference:
         calc.keep_only = lambda d: d
 
     def _override(self, opt, DFTD3, LRCoulomb):
-        """needs_coulomb / needs_dispersion / d3_params after construction: the constructor fails when both are off."""
+        """Switching off and d3_params after construction: the constructor fails when both parts are off, and knows no parameters."""
         c = self.calc
         if opt.get("needs_coulomb") == 0:
             c.external_coulomb, c._coulomb_cutoff, c._coulomb_method, c.cutoff_lr = None, None, None, 15.0
