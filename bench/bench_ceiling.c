@@ -22,12 +22,14 @@ static double now(void)
 
 /* ---------------------------------------------------------------- BLAS */
 
-typedef void (*sgemm_fn)(const char *, const char *, const int *, const int *, const int *, const float *, const float *, const int *,
-                         const float *, const int *, const float *, float *, const int *);
+typedef void (*sgemm_fn)(const char *, const char *, const int *, const int *, const int *,
+                         const float *, const float *, const int *, const float *, const int *,
+                         const float *, float *, const int *);
 
 static double blas_rate(int threads, const float *a, const float *b, float *c, const char **name)
 {
-    static const char *const candidates[] = {"libopenblas.so.0", "libopenblas.so", "libmkl_rt.so.2", "libmkl_rt.so"};
+    static const char *const candidates[] = {"libopenblas.so.0", "libopenblas.so", "libmkl_rt.so.2",
+                                             "libmkl_rt.so"};
     const char *own = getenv("AIMNET_BENCH_BLAS");
     void *lib = own ? dlopen(own, RTLD_NOW) : NULL;
     *name = own;
@@ -89,7 +91,7 @@ static void block(const float *a, const float *b, float *c)
 typedef struct share {
     const float *a, *b;
     float *c;
-    int first, last;           /* blocks of rows */
+    int first, last; /* blocks of rows */
     pthread_barrier_t *start;
     double best;
 } share;
@@ -102,7 +104,8 @@ static void *work(void *arg)
         double t = now();
         for (int p = 0; p < N / PANEL; p++)
             for (int r = s->first; r < s->last; r++)
-                block(s->a + (size_t)r * ROWS * K, s->b + (size_t)p * PANEL * K, s->c + ((size_t)r * (N / PANEL) + (size_t)p) * ROWS * PANEL);
+                block(s->a + (size_t)r * ROWS * K, s->b + (size_t)p * PANEL * K,
+                      s->c + ((size_t)r * (N / PANEL) + (size_t)p) * ROWS * PANEL);
         pthread_barrier_wait(s->start);
         t = now() - t;
         s->best = t < s->best ? t : s->best;
@@ -135,7 +138,8 @@ int main(int argc, char **argv)
 {
     int threads = argc > 1 ? atoi(argv[1]) : 2;
     threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
-    float *a = malloc(sizeof(float) * M * K), *b = malloc(sizeof(float) * K * N), *c = malloc(sizeof(float) * M * N);
+    float *a = malloc(sizeof(float) * M * K), *b = malloc(sizeof(float) * K * N),
+          *c = malloc(sizeof(float) * M * N);
     if (!a || !b || !c)
         return 1;
     for (int i = 0; i < M * K; i++)

@@ -54,7 +54,8 @@ static void workload_read(workload *w, const char *path)
             aimnet_system *s = &w->system[w->n];
             *s = aimnet_frame_system(&w->frame[w->n]);
             s->charge = 0.0;
-            w->result[w->n] = (aimnet_result){.forces = calloc((size_t)s->n_atoms * 3, sizeof(double))};
+            w->result[w->n] =
+                (aimnet_result){.forces = calloc((size_t)s->n_atoms * 3, sizeof(double))};
             w->atoms += s->n_atoms;
             w->n++;
         }
@@ -81,7 +82,8 @@ static void count_pairs(const workload *w, double *neighbours, double *pairs)
         for (int32_t i = 0; i < s->n_atoms; i++)
             for (int32_t j = 0; j < i; j++) {
                 const double *a = s->coord + 3 * i, *b = s->coord + 3 * j;
-                double d2 = (a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) + (a[2] - b[2]) * (a[2] - b[2]);
+                double d2 = (a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) +
+                            (a[2] - b[2]) * (a[2] - b[2]);
                 *neighbours += d2 < 25.0 ? 2.0 : 0.0;
                 *pairs += d2 < 225.0 ? 1.0 : 0.0;
             }
@@ -102,7 +104,8 @@ static void measure(aimnet_calc *calc, workload *w, const char *name, double sec
     for (int i = 0; i < WARM_UP; i++)
         if (aimnet_calc_eval(calc, w->system, w->n, w->result))
             fail(name);
-    for (double start = now(); runs < MAX_RUNS && (runs < LEAST_RUNS || now() - start < seconds); runs++) {
+    for (double start = now(); runs < MAX_RUNS && (runs < LEAST_RUNS || now() - start < seconds);
+         runs++) {
         double t = now();
         if (aimnet_calc_eval(calc, w->system, w->n, w->result))
             fail(name);
@@ -111,10 +114,12 @@ static void measure(aimnet_calc *calc, workload *w, const char *name, double sec
     for (int i = 0; i < w->n; i++)
         energy += w->result[i].energy;
     qsort(time, (size_t)runs, sizeof time[0], by_value);
-    printf("ours %s %d %lld %d %.6g %.6g %.9g\n", name, w->n, (long long)w->atoms, runs, time[0], time[runs / 2], energy);
+    printf("ours %s %d %lld %d %.6g %.6g %.9g\n", name, w->n, (long long)w->atoms, runs, time[0],
+           time[runs / 2], energy);
     count_pairs(w, &neighbours, &pairs);
-    printf("work %s %.6g %.4g %.4g\n", name, atoms * (8.465e6 + 0.386e6) + neighbours * (17152.0 + 350.0) + pairs * 350.0, neighbours / atoms,
-           pairs / atoms);
+    printf("work %s %.6g %.4g %.4g\n", name,
+           atoms * (8.465e6 + 0.386e6) + neighbours * (17152.0 + 350.0) + pairs * 350.0,
+           neighbours / atoms, pairs / atoms);
     fflush(stdout);
 }
 
@@ -135,7 +140,8 @@ int main(int argc, char **argv)
             break;
     }
     if (argc - at < 2) {
-        fprintf(stderr, "usage: bench_energy [--threads N] [--seconds S] [--precision single|double] MODEL NAME=FILE...\n");
+        fprintf(stderr, "usage: bench_energy [--threads N] [--seconds S] [--precision "
+                        "single|double] MODEL NAME=FILE...\n");
         return 2;
     }
     aimnet_model *model = NULL;

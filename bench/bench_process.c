@@ -52,6 +52,7 @@ int main(int argc, char **argv)
     struct rusage usage;
     getrusage(RUSAGE_CHILDREN, &usage);
     qsort(time, (size_t)runs, sizeof time[0], by_value);
-    printf("process %d %.6g %.6g %.1f\n", runs, time[0], time[runs / 2], (double)usage.ru_maxrss / 1024.0);
+    printf("process %d %.6g %.6g %.1f\n", runs, time[0], time[runs / 2],
+           (double)usage.ru_maxrss / 1024.0);
     return 0;
 }

@@ -22,7 +22,8 @@ static int fill(unsigned char *data, size_t size, char *words, uint64_t *n)
 {
     unsigned long long offset, count;
     double amplitude;
-    if (sscanf(words, "%llu %llu %lf", &offset, &count, &amplitude) != 3 || offset > size || count > (size - offset) / sizeof(float))
+    if (sscanf(words, "%llu %llu %lf", &offset, &count, &amplitude) != 3 || offset > size ||
+        count > (size - offset) / sizeof(float))
         return 0;
     for (unsigned long long i = 0; i < count; i++) {
         float value = (float)(amplitude * (2.0 * uniform((*n)++) - 1.0));

@@ -61,7 +61,11 @@ void molecule_free(molecule *m)
 
 aimnet_system molecule_system(const molecule *m)
 {
-    return (aimnet_system){.n_atoms = m->n, .numbers = m->numbers, .coord = m->coord, .charge = m->charge, .mult = m->mult};
+    return (aimnet_system){.n_atoms = m->n,
+                           .numbers = m->numbers,
+                           .coord = m->coord,
+                           .charge = m->charge,
+                           .mult = m->mult};
 }
 
 evaluation evaluation_create(int32_t n, int spin)

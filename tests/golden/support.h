@@ -17,8 +17,8 @@
 typedef struct molecule {
     char name[64];
     int32_t n;
-    int32_t *numbers;          /* [n] */
-    double *coord;             /* [n][3] */
+    int32_t *numbers; /* [n] */
+    double *coord;    /* [n][3] */
     double charge, mult;
 } molecule;
 

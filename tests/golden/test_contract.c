@@ -14,9 +14,9 @@ static const char NSE[] = "tests/golden/models/nse.pt";
 
 typedef struct company {
     aimnet_model *model;
-    aimnet_calc *calc[2];      /* single, double */
+    aimnet_calc *calc[2]; /* single, double */
     molecule good[2];
-    evaluation alone[2][2];    /* [precision][molecule] */
+    evaluation alone[2][2]; /* [precision][molecule] */
 } company;
 
 static int setup(void **state)
@@ -61,7 +61,8 @@ static void check_refused(company *c, const molecule *bad, const char *const *wo
 {
     for (int p = 0; p < 2; p++) {
         const molecule *mols[3] = {&c->good[0], bad, &c->good[1]};
-        evaluation e[3] = {evaluation_create(mols[0]->n, 0), evaluation_create(bad->n, 0), evaluation_create(mols[2]->n, 0)};
+        evaluation e[3] = {evaluation_create(mols[0]->n, 0), evaluation_create(bad->n, 0),
+                           evaluation_create(mols[2]->n, 0)};
         assert_int_equal(evaluate(c->calc[p], mols, 3, e), AIMNET_ERR_SOME_FAILED);
         assert_int_not_equal(e[1].r.status, AIMNET_OK);
         for (const char *const *w = words; w && *w; w++)
@@ -100,14 +101,14 @@ static void overlapping_atoms_are_refused_and_named(void **state)
     static const char *const words[] = {"0.1", NULL};
     molecule m = molecule_read("caffeine");
     memcpy(m.coord + 3 * 7, m.coord + 3 * 3, 3 * sizeof(double));
-    check_refused(*state, &m, words);          /* coincident */
+    check_refused(*state, &m, words); /* coincident */
     m.coord[3 * 7 + 1] += 0.0999;
-    check_refused(*state, &m, words);          /* just below 0.1 A */
+    check_refused(*state, &m, words); /* just below 0.1 A */
     molecule_free(&m);
     molecule close = molecule_read("hydrogen");
     close.coord[3] = close.coord[0];
     close.coord[4] = close.coord[1];
-    close.coord[5] = close.coord[2] + 0.1001;  /* just above: an answer */
+    close.coord[5] = close.coord[2] + 0.1001; /* just above: an answer */
     company *c = *state;
     const molecule *p = &close;
     evaluation e = evaluation_create(2, 0);
@@ -132,7 +133,13 @@ static void elements_outside_the_model_are_refused_by_name(void **state)
     static const struct {
         int32_t z;
         const char *word;
-    } bad[] = {{11, "Na"}, {26, "Fe"}, {92, "U"}, {118, "Og"}, {119, "119"}, {-1, "-1"}, {2000000000, "2000000000"}};
+    } bad[] = {{11, "Na"},
+               {26, "Fe"},
+               {92, "U"},
+               {118, "Og"},
+               {119, "119"},
+               {-1, "-1"},
+               {2000000000, "2000000000"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const char *words[] = {bad[i].word, NULL};
         molecule m = molecule_read("caffeine");
@@ -161,7 +168,7 @@ static void a_structure_without_atoms_is_refused(void **state)
     m.n = 3;
     for (int i = 0; i < 3; i++)
         m.numbers[i] = 0;
-    check_refused(*state, &m, NULL);           /* padding only */
+    check_refused(*state, &m, NULL); /* padding only */
     molecule_free(&m);
 }
 
@@ -246,12 +253,14 @@ static void padding_atoms_get_zeros_and_change_nothing(void **state)
         const evaluation *want = &c->alone[p][0];
         assert_memory_equal(&e.r.energy, &want->r.energy, sizeof(double));
         for (int32_t k = 0; k < m->n; k++) {
-            assert_memory_equal(e.r.forces + 3 * place[k], want->r.forces + 3 * k, 3 * sizeof(double));
+            assert_memory_equal(e.r.forces + 3 * place[k], want->r.forces + 3 * k,
+                                3 * sizeof(double));
             assert_memory_equal(e.r.charges + place[k], want->r.charges + k, sizeof(double));
         }
         for (int32_t i = 0; i < padded.n; i++)
             if (padded.numbers[i] == 0)
-                assert_true(e.r.charges[i] == 0.0 && e.r.forces[3 * i] == 0.0 && e.r.forces[3 * i + 1] == 0.0 && e.r.forces[3 * i + 2] == 0.0);
+                assert_true(e.r.charges[i] == 0.0 && e.r.forces[3 * i] == 0.0 &&
+                            e.r.forces[3 * i + 1] == 0.0 && e.r.forces[3 * i + 2] == 0.0);
         evaluation_free(&e);
         molecule_free(&padded);
         free(place);
@@ -273,10 +282,10 @@ static void multiplicity_of_a_closed_shell_model_is_a_warning(void **state)
     assert_non_null(strstr(e.r.warnings, "mult"));
     assert_memory_equal(&e.r.energy, &c->alone[1][1].r.energy, sizeof(double));
     m.mult = 1;
-    m.charge = 1;                              /* an odd number of electrons */
+    m.charge = 1; /* an odd number of electrons */
     evaluate_ok(c->calc[1], &p, 1, &e);
     assert_true(e.r.warnings[0] != 0);
-    m.mult = 0;                                /* 0 means 1 */
+    m.mult = 0; /* 0 means 1 */
     m.charge = 0;
     evaluate_ok(c->calc[1], &p, 1, &e);
     assert_string_equal(e.r.warnings, "");
@@ -290,7 +299,8 @@ static void multiplicity_of_an_open_shell_model_has_rules(void **state)
     static const struct {
         double charge, mult;
         int ok;
-    } rule[] = {{0, 1, 1}, {0, 3, 1}, {1, 2, 1}, {-1, 4, 1}, {0, 0, 1}, {0, 2, 0}, {1, 1, 0}, {1, 3, 0}, {0, -1, 0}, {0, 0.5, 0},
+    } rule[] = {{0, 1, 1},   {0, 3, 1},   {1, 2, 1},       {-1, 4, 1}, {0, 0, 1},
+                {0, 2, 0},   {1, 1, 0},   {1, 3, 0},       {0, -1, 0}, {0, 0.5, 0},
                 {0, 1.5, 0}, {0, NAN, 0}, {0, INFINITY, 0}};
     aimnet_model *model = model_open(NSE);
     aimnet_calc *calc = calc_open(model, NULL);
@@ -302,7 +312,8 @@ static void multiplicity_of_an_open_shell_model_has_rules(void **state)
         m.mult = rule[i].mult;
         aimnet_status status = evaluate(calc, &p, 1, &e);
         if ((status == AIMNET_OK) != rule[i].ok || (e.r.status == AIMNET_OK) != rule[i].ok)
-            fail_msg("charge %g, multiplicity %g: %s", m.charge, m.mult, e.r.status ? e.r.message : "accepted");
+            fail_msg("charge %g, multiplicity %g: %s", m.charge, m.mult,
+                     e.r.status ? e.r.message : "accepted");
         evaluation_free(&e);
     }
     molecule_free(&m);
@@ -315,7 +326,9 @@ static void multiplicity_of_an_open_shell_model_has_rules(void **state)
 static void ensembles_give_mean_and_population_deviation(void **state)
 {
     (void)state;
-    static const char *const path[3] = {"tests/golden/models/base.pt", "tests/golden/models/half.pt", "tests/golden/models/bfloat16.pt"};
+    static const char *const path[3] = {"tests/golden/models/base.pt",
+                                        "tests/golden/models/half.pt",
+                                        "tests/golden/models/bfloat16.pt"};
     aimnet_model *model[3];
     evaluation part[3], all = evaluation_create(24, 0);
     molecule m = molecule_read("caffeine");
@@ -338,9 +351,13 @@ static void ensembles_give_mean_and_population_deviation(void **state)
     for (int q = 0; q < 3; q++) {
         for (int32_t i = 0; i < (q == 0 ? 1 : q == 1 ? m.n : 3 * m.n); i++) {
             for (int k = 0; k < 3; k++)
-                values[k] = q == 0 ? &part[k].r.energy : q == 1 ? part[k].r.charges + i : part[k].r.forces + i;
+                values[k] = q == 0   ? &part[k].r.energy
+                            : q == 1 ? part[k].r.charges + i
+                                     : part[k].r.forces + i;
             double got = q == 0 ? all.r.energy : q == 1 ? all.r.charges[i] : mean[i];
-            double got_std = q == 0 ? all.r.energy_std : q == 1 ? all.r.charges_std[i] : deviation[i];
+            double got_std = q == 0   ? all.r.energy_std
+                             : q == 1 ? all.r.charges_std[i]
+                                      : deviation[i];
             double a = *values[0], b = *values[1], c = *values[2], mu = (a + b + c) / 3;
             double sd = sqrt(((a - mu) * (a - mu) + (b - mu) * (b - mu) + (c - mu) * (c - mu)) / 3);
             assert_true(fabs(got - mu) <= 1e-12 * fmax(1.0, fabs(mu)));

@@ -16,9 +16,19 @@
 
 enum { MAX_CASES = 256, MAX_STRUCTURES = 256, MAX_OUTPUTS = 4, MAX_OPTIONS = 16 };
 
-typedef enum quantity { ENERGY, TERMS, FORCES, CHARGES, SPIN_CHARGES, DIPOLE, QUADRUPOLE, OUTPUTS, N_QUANTITIES } quantity;
-static const char *const quantity_name[N_QUANTITIES] = {"energy", "terms", "forces", "charges", "spin_charges", "dipole", "quadrupole",
-                                                       "outputs"};
+typedef enum quantity {
+    ENERGY,
+    TERMS,
+    FORCES,
+    CHARGES,
+    SPIN_CHARGES,
+    DIPOLE,
+    QUADRUPOLE,
+    OUTPUTS,
+    N_QUANTITIES
+} quantity;
+static const char *const quantity_name[N_QUANTITIES] = {
+    "energy", "terms", "forces", "charges", "spin_charges", "dipole", "quadrupole", "outputs"};
 
 /* ---------------------------------------------------------------- tolerances (docs/numerics.md) */
 
@@ -43,8 +53,8 @@ typedef struct expected_output {
 
 typedef struct expected {
     molecule mol;
-    double noise[3];           /* of the reference in float32: energy, forces, charges */
-    double energy[4];          /* total, network, coulomb, dispersion */
+    double noise[3];  /* of the reference in float32: energy, forces, charges */
+    double energy[4]; /* total, network, coulomb, dispersion */
     double dipole[3], quadrupole[6];
     double *charges, *forces, *spin_charges;
     int n_outputs;
@@ -229,7 +239,8 @@ static aimnet_options case_options(const golden_case *c, aimnet_precision precis
             o.needs_coulomb = (int)v;
         else if (strcmp(key, "needs_dispersion") == 0)
             o.needs_dispersion = (int)v;
-        else if (strcmp(key, "d3_params") == 0 && sscanf(c->option[i], "%*s %lf %lf %lf %lf", d3, d3 + 1, d3 + 2, d3 + 3) == 4)
+        else if (strcmp(key, "d3_params") == 0 &&
+                 sscanf(c->option[i], "%*s %lf %lf %lf %lf", d3, d3 + 1, d3 + 2, d3 + 3) == 4)
             o.d3_params = d3;
         else
             fail_msg("%s: unknown option '%s'", c->name, c->option[i]);
@@ -240,10 +251,15 @@ static aimnet_options case_options(const golden_case *c, aimnet_precision precis
 /* The command that repeats one structure of a case. */
 static void print_command(const golden_case *c, const expected *e, aimnet_precision precision)
 {
-    static const char *const flag[][2] = {{"coulomb ", "--coulomb "}, {"coulomb_cutoff ", "--coulomb-cutoff "}, {"dsf_alpha ", "--dsf-alpha "},
-                                          {"d3_cutoff ", "--d3-cutoff "}, {"d3_smoothing ", "--d3-smoothing "},
-                                          {"needs_coulomb 0", "--no-coulomb"}, {"needs_dispersion 0", "--no-dispersion"}};
-    fprintf(stderr, "    aimnet energy --precision %s", precision == AIMNET_DOUBLE ? "double" : "single");
+    static const char *const flag[][2] = {{"coulomb ", "--coulomb "},
+                                          {"coulomb_cutoff ", "--coulomb-cutoff "},
+                                          {"dsf_alpha ", "--dsf-alpha "},
+                                          {"d3_cutoff ", "--d3-cutoff "},
+                                          {"d3_smoothing ", "--d3-smoothing "},
+                                          {"needs_coulomb 0", "--no-coulomb"},
+                                          {"needs_dispersion 0", "--no-dispersion"}};
+    fprintf(stderr, "    aimnet energy --precision %s",
+            precision == AIMNET_DOUBLE ? "double" : "single");
     if (strcmp(c->model, "full_size") == 0)
         fprintf(stderr, " --model build/release/bench/full_size.pt");
     else if (strcmp(c->model, "default") != 0)
@@ -260,7 +276,9 @@ static void print_command(const golden_case *c, const expected *e, aimnet_precis
         if (!known)
             fprintf(stderr, " [in the API only: %s]", c->option[i]);
     }
-    fprintf(stderr, " --charge %g --mult %g --json --terms --forces --charges --dipole --quadrupole%s tests/golden/molecules/%s.xyz\n",
+    fprintf(stderr,
+            " --charge %g --mult %g --json --terms --forces --charges --dipole --quadrupole%s "
+            "tests/golden/molecules/%s.xyz\n",
             e->mol.charge, e->mol.mult, e->n_outputs ? " --outputs" : "", e->mol.name);
 }
 
@@ -304,13 +322,15 @@ static void judge(comparison *k, quantity q, double error, double tolerance, dou
 {
     worst *w = &worst_of[k->precision][q];
     if (error / tolerance > w->ratio) {
-        *w = (worst){.ratio = error / tolerance, .error = error, .tolerance = tolerance, .noise = noise};
+        *w = (worst){
+            .ratio = error / tolerance, .error = error, .tolerance = tolerance, .noise = noise};
         snprintf(w->name, sizeof w->name, "%s: %s", k->c->name, k->e->mol.name);
     }
     if (k->precision == AIMNET_SINGLE && error > 0.1 * tolerance)
         n_over_tenth[q]++;
     if (!(error <= tolerance)) {
-        fprintf(stderr, "%s: %s: %s off by %.3g, allowed are %.3g\n", k->c->name, k->e->mol.name, quantity_name[q], error, tolerance);
+        fprintf(stderr, "%s: %s: %s off by %.3g, allowed are %.3g\n", k->c->name, k->e->mol.name,
+                quantity_name[q], error, tolerance);
         if (!k->failed)
             print_command(k->c, k->e, k->precision);
         k->failed = 1;
@@ -332,11 +352,13 @@ static void compare_outputs(comparison *k, const aimnet_calc *calc, int system)
                 index = i;
         }
         if (index < 0)
-            fail_msg("%s: the calculator has no output %s (per atom %d, width %d)", k->c->name, x->name, x->per_atom, x->width);
+            fail_msg("%s: the calculator has no output %s (per atom %d, width %d)", k->c->name,
+                     x->name, x->per_atom, x->width);
         double *values = numbers_new(n);
         if (aimnet_calc_output_get(calc, index, system, values, n))
             fail_msg("%s: %s", k->c->name, aimnet_last_error());
-        judge(k, OUTPUTS, deviation(values, x->values, n), tol->output * fmax(1.0, largest(x->values, n)), 0.0);
+        judge(k, OUTPUTS, deviation(values, x->values, n),
+              tol->output * fmax(1.0, largest(x->values, n)), 0.0);
         free(values);
     }
 }
@@ -350,7 +372,8 @@ static double sum_of_potentials(const expected *e)
         double phi = 0.0;
         for (int32_t j = 0; j < e->mol.n; j++) {
             const double *a = e->mol.coord + 3 * i, *b = e->mol.coord + 3 * j;
-            double d = sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) + (a[2] - b[2]) * (a[2] - b[2]));
+            double d = sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) +
+                            (a[2] - b[2]) * (a[2] - b[2]));
             phi += i == j ? 0.0 : k_e * e->charges[j] / d;
         }
         sum += fabs(phi);
@@ -382,14 +405,18 @@ static void compare(comparison *k, const evaluation *got)
     }
     double terms[3] = {r->energy_network, r->energy_coulomb, r->energy_dispersion};
     double part = energy + tol->charge * sum_of_potentials(e);
-    judge(k, ENERGY, fabs(r->energy - e->energy[0]), without_coulomb(k->c) ? part : energy, e->noise[0]);
+    judge(k, ENERGY, fabs(r->energy - e->energy[0]), without_coulomb(k->c) ? part : energy,
+          e->noise[0]);
     judge(k, TERMS, deviation(terms, e->energy + 1, 3), part, 0.0);
-    judge(k, FORCES, deviation(r->forces, e->forces, 3 * n), fmax(tol->force, tol->force_relative * largest(e->forces, 3 * n)), e->noise[1]);
+    judge(k, FORCES, deviation(r->forces, e->forces, 3 * n),
+          fmax(tol->force, tol->force_relative * largest(e->forces, 3 * n)), e->noise[1]);
     judge(k, CHARGES, deviation(r->charges, e->charges, n), tol->charge, e->noise[2]);
     judge(k, DIPOLE, deviation(r->dipole, e->dipole, 3), tol->charge * fmax(1.0, r1), 0.0);
-    judge(k, QUADRUPOLE, deviation(r->quadrupole, e->quadrupole, 6), tol->charge * fmax(1.0, 2.0 * r2), 0.0);
+    judge(k, QUADRUPOLE, deviation(r->quadrupole, e->quadrupole, 6),
+          tol->charge * fmax(1.0, 2.0 * r2), 0.0);
     if (e->spin_charges)
-        judge(k, SPIN_CHARGES, deviation(r->spin_charges, e->spin_charges, n), tol->charge, e->noise[2]);
+        judge(k, SPIN_CHARGES, deviation(r->spin_charges, e->spin_charges, n), tol->charge,
+              e->noise[2]);
 }
 
 static void run_case(const golden_case *c, aimnet_precision precision)
@@ -417,7 +444,8 @@ static void run_case(const golden_case *c, aimnet_precision precision)
     aimnet_calc_free(calc);
     aimnet_model_free(model);
     if (failed)
-        fail_msg("%s: %d of %d structures disagree with the reference", c->name, failed, c->n_structures);
+        fail_msg("%s: %d of %d structures disagree with the reference", c->name, failed,
+                 c->n_structures);
 }
 
 /* ---------------------------------------------------------------- one test for each case and precision */
@@ -439,13 +467,16 @@ static void case_agrees_in_single_precision(void **state)
 static void report(void)
 {
     for (int p = AIMNET_DOUBLE; p >= AIMNET_SINGLE; p--) {
-        printf("\n%s precision against the reference in float64, %d structures; worst of each quantity:\n",
+        printf("\n%s precision against the reference in float64, %d structures; worst of each "
+               "quantity:\n",
                p == AIMNET_DOUBLE ? "double" : "single", n_compared[p]);
-        printf("%-13s %10s %10s %8s %10s  %s\n", "quantity", "error", "tolerance", "ratio", "ref. fp32", "case: structure");
+        printf("%-13s %10s %10s %8s %10s  %s\n", "quantity", "error", "tolerance", "ratio",
+               "ref. fp32", "case: structure");
         for (int q = 0; q < N_QUANTITIES; q++) {
             const worst *w = &worst_of[p][q];
             if (w->tolerance > 0)
-                printf("%-13s %10.2e %10.2e %8.4f %10.2e  %s\n", quantity_name[q], w->error, w->tolerance, w->ratio, w->noise, w->name);
+                printf("%-13s %10.2e %10.2e %8.4f %10.2e  %s\n", quantity_name[q], w->error,
+                       w->tolerance, w->ratio, w->noise, w->name);
         }
     }
     printf("\nsingle precision beyond a tenth of the tolerance (structures):");
@@ -468,7 +499,8 @@ int main(int argc, char **argv)
     for (struct dirent *d; dir && (d = readdir(dir));) {
         const char *dot = strstr(d->d_name, ".txt");
         size_t len = dot ? (size_t)(dot - d->d_name) : 0;
-        if (len == 0 || len >= sizeof names[0] || n == MAX_CASES || (argc > 1 && !strstr(d->d_name, argv[1])))
+        if (len == 0 || len >= sizeof names[0] || n == MAX_CASES ||
+            (argc > 1 && !strstr(d->d_name, argv[1])))
             continue;
         memcpy(names[n++], d->d_name, len);
     }
@@ -477,9 +509,12 @@ int main(int argc, char **argv)
     qsort(names, (size_t)n, sizeof names[0], by_name);
     for (int i = 0; i < 2 * n; i++) {
         int single = i % 2;
-        snprintf(titles[i], sizeof titles[i], "%s_agrees_in_%s_precision", names[i / 2], single ? "single" : "double");
-        tests[i] = (struct CMUnitTest){.name = titles[i], .initial_state = names[i / 2],
-                                       .test_func = single ? case_agrees_in_single_precision : case_agrees_in_double_precision};
+        snprintf(titles[i], sizeof titles[i], "%s_agrees_in_%s_precision", names[i / 2],
+                 single ? "single" : "double");
+        tests[i] = (struct CMUnitTest){.name = titles[i],
+                                       .initial_state = names[i / 2],
+                                       .test_func = single ? case_agrees_in_single_precision
+                                                           : case_agrees_in_double_precision};
     }
     if (n == 0) {
         fprintf(stderr, "no case found in %s/tests/golden/cases\n", AIM_SOURCE_DIR);

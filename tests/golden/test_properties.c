@@ -11,23 +11,38 @@
 #include <string.h>
 
 /* Tolerances, docs/numerics.md: five-point differences of a double energy; sums of the same numbers in another order. */
-static const double FORCE_DIFFERENCE = 1e-6;   /* eV/A */
+static const double FORCE_DIFFERENCE = 1e-6;             /* eV/A */
 static const double REORDERED_ENERGY[2] = {2e-7, 1e-11}; /* eV per atom: single, double */
 static const double REORDERED_FORCE[2] = {2e-5, 1e-9};   /* eV/A */
-static const double FAR_AWAY_ENERGY = 1e-5;    /* eV, coordinates of 1e6 A */
+static const double FAR_AWAY_ENERGY = 1e-5;              /* eV, coordinates of 1e6 A */
 
 /* One model of each kind; the default one first. */
 static const char *const MODELS[] = {
-    "default", "tests/golden/models/base.pt", "tests/golden/models/flat.pt", "tests/golden/models/nse.pt", "tests/golden/models/nse_flat.pt",
-    "tests/golden/models/pass2.pt", "tests/golden/models/pass4.pt", "tests/golden/models/aev.pt", "tests/golden/models/sr_cosine.pt",
-    "tests/golden/models/srrep_exp.pt", "tests/golden/models/srrep_cosine.pt", "tests/golden/models/multipoles_centred.pt",
-    "tests/golden/models/d3ts.pt", "tests/golden/models/d3ts_nse.pt", "tests/golden/models/lr_simple.pt", "tests/golden/models/lr_dsf.pt",
-    "tests/golden/models/lr_dftd3.pt", "tests/golden/models/mlp_options.pt",
+    "default",
+    "tests/golden/models/base.pt",
+    "tests/golden/models/flat.pt",
+    "tests/golden/models/nse.pt",
+    "tests/golden/models/nse_flat.pt",
+    "tests/golden/models/pass2.pt",
+    "tests/golden/models/pass4.pt",
+    "tests/golden/models/aev.pt",
+    "tests/golden/models/sr_cosine.pt",
+    "tests/golden/models/srrep_exp.pt",
+    "tests/golden/models/srrep_cosine.pt",
+    "tests/golden/models/multipoles_centred.pt",
+    "tests/golden/models/d3ts.pt",
+    "tests/golden/models/d3ts_nse.pt",
+    "tests/golden/models/lr_simple.pt",
+    "tests/golden/models/lr_dsf.pt",
+    "tests/golden/models/lr_dftd3.pt",
+    "tests/golden/models/mlp_options.pt",
 };
 enum { N_MODELS = sizeof MODELS / sizeof *MODELS };
 
-static const char *const SET[] = {"hydrogen", "water", "caffeine", "trimethyl_phosphate", "oxygen_atom", "water_16", "dimethyl_selenide",
-                                  "water_42", "alanine_dipeptide", "lone_pair_far", "phenylboronic_acid", "iodobenzene"};
+static const char *const SET[] = {
+    "hydrogen",          "water",         "caffeine",           "trimethyl_phosphate",
+    "oxygen_atom",       "water_16",      "dimethyl_selenide",  "water_42",
+    "alanine_dipeptide", "lone_pair_far", "phenylboronic_acid", "iodobenzene"};
 enum { N_SET = sizeof SET / sizeof *SET };
 
 typedef struct fixture {
@@ -78,8 +93,10 @@ enum { STENCIL = 4, PROBES = 8 };
 /* -dE/dx of `PROBES` seeded coordinates by five-point differences, evaluated in one call, against the forces. */
 static void check_forces(aimnet_calc *calc, const molecule *m, const char *what)
 {
-    static const double shift[STENCIL] = {-2, -1, 1, 2}, weight[STENCIL] = {1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
-    const double h = 2.5e-4; /* a pair that crosses a cutoff bends the slope by the jump of E'' times h */
+    static const double shift[STENCIL] = {-2, -1, 1, 2},
+                        weight[STENCIL] = {1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
+    const double h =
+        2.5e-4; /* a pair that crosses a cutoff bends the slope by the jump of E'' times h */
     molecule moved[STENCIL * PROBES];
     const molecule *mols[STENCIL * PROBES + 1] = {m};
     evaluation e[STENCIL * PROBES + 1] = {evaluation_create(m->n, 0)};
@@ -102,7 +119,8 @@ static void check_forces(aimnet_calc *calc, const molecule *m, const char *what)
             slope += weight[s] * (e[1 + STENCIL * p + s].r.energy - e[0].r.energy) / h;
         double force = e[0].r.forces[coordinate[p]];
         if (!(fabs(force + slope) <= FORCE_DIFFERENCE))
-            fail_msg("%s, %s: force %.12g on coordinate %d, the energy's slope says %.12g", what, m->name, force, coordinate[p], -slope);
+            fail_msg("%s, %s: force %.12g on coordinate %d, the energy's slope says %.12g", what,
+                     m->name, force, coordinate[p], -slope);
     }
     for (int k = 0; k <= STENCIL * PROBES; k++)
         evaluation_free(&e[k]);
@@ -131,7 +149,8 @@ static void forces_are_the_slope_of_the_energy_with_short_cutoffs(void **state)
     const fixture *f = *state;
     aimnet_model *model = model_open(NULL);
     for (int i = 0; i < 3; i++) {
-        aimnet_options o = options_of(AIMNET_DOUBLE, i == 0 ? AIMNET_COULOMB_SIMPLE : AIMNET_COULOMB_DSF);
+        aimnet_options o =
+            options_of(AIMNET_DOUBLE, i == 0 ? AIMNET_COULOMB_SIMPLE : AIMNET_COULOMB_DSF);
         o.coulomb_cutoff = i == 1 ? 15.0 : 6.5;
         o.d3_cutoff = i == 0 ? 5.5 : 9.0;
         o.d3_smoothing = 0.4;
@@ -169,7 +188,8 @@ static void forces_of_a_structure_sum_to_zero(void **state)
 /* ---------------------------------------------------------------- invariances */
 
 /* Energy of `b` as of `a`, forces of b as those of `a` turned by r, with atom i of b being atom order[i] of a. */
-static void check_same(const molecule *a, const evaluation *ea, const evaluation *eb, const double r[9], const int32_t *order, int precision)
+static void check_same(const molecule *a, const evaluation *ea, const evaluation *eb,
+                       const double r[9], const int32_t *order, int precision)
 {
     assert_true(fabs(ea->r.energy - eb->r.energy) <= REORDERED_ENERGY[precision] * a->n);
     for (int32_t i = 0; i < a->n; i++) {
@@ -321,7 +341,8 @@ static void evaluate_singly(aimnet_calc *calc, const fixture *f, evaluation *out
 }
 
 /* The set in the given order in one call: bits as in `want`. */
-static void check_batch(aimnet_calc *calc, const fixture *f, const int32_t *order, int n, const evaluation *want, const char *what)
+static void check_batch(aimnet_calc *calc, const fixture *f, const int32_t *order, int n,
+                        const evaluation *want, const char *what)
 {
     const molecule *mols[N_SET] = {NULL};
     evaluation got[N_SET];
@@ -332,7 +353,8 @@ static void check_batch(aimnet_calc *calc, const fixture *f, const int32_t *orde
     evaluate_ok(calc, mols, n, got);
     for (int i = 0; i < n; i++) {
         if (!same_bits(&got[i], &want[order[i]]))
-            fail_msg("%s: %s: energy %.17g instead of %.17g", what, mols[i]->name, got[i].r.energy, want[order[i]].r.energy);
+            fail_msg("%s: %s: energy %.17g instead of %.17g", what, mols[i]->name, got[i].r.energy,
+                     want[order[i]].r.energy);
         evaluation_free(&got[i]);
     }
 }
@@ -341,9 +363,11 @@ static void results_do_not_depend_on_batch_order_or_threads(void **state)
 {
     static const int threads[] = {1, 2, 3, 5};
     const fixture *f = *state;
-    static const char *const models[] = {"default", "tests/golden/models/base.pt", "tests/golden/models/lr_dftd3.pt"};
+    static const char *const models[] = {"default", "tests/golden/models/base.pt",
+                                         "tests/golden/models/lr_dftd3.pt"};
     for (int k = 0; k < 3 * 4; k++) {
-        aimnet_options o = options_of((aimnet_precision)(k % 2), k % 4 < 2 ? AIMNET_COULOMB_SIMPLE : AIMNET_COULOMB_DSF);
+        aimnet_options o = options_of((aimnet_precision)(k % 2),
+                                      k % 4 < 2 ? AIMNET_COULOMB_SIMPLE : AIMNET_COULOMB_DSF);
         aimnet_model *model = model_open(models[k / 4]);
         evaluation want[N_SET];
         o.threads = 1;
@@ -378,7 +402,8 @@ static void random_sequences_of_calls_leave_no_trace(void **state)
     aimnet_calc *old[4];
     aimnet_options o[4];
     for (int k = 0; k < 4; k++) {
-        o[k] = options_of((aimnet_precision)(k % 2), k < 2 ? AIMNET_COULOMB_SIMPLE : AIMNET_COULOMB_DSF);
+        o[k] = options_of((aimnet_precision)(k % 2),
+                          k < 2 ? AIMNET_COULOMB_SIMPLE : AIMNET_COULOMB_DSF);
         o[k].threads = 2;
         old[k] = calc_open(model, &o[k]);
     }
