@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_ceiling.c - float32 rate of a large matrix product on this machine, the yardstick of bench/run:  bench_ceiling [THREADS]
+/* bench_ceiling.c - float32 rate of a large matrix product on this machine, the yardstick of
+ * bench/run:  bench_ceiling [THREADS]
  *
- * (4096 x 704)(704 x 512), the shape of the network's largest layer. OpenBLAS (or the library named by AIMNET_BENCH_BLAS) is loaded on
- * demand; where there is none, a register-blocked product on packed operands is timed instead (packing not counted).
- * Line: gemm NAME GFLOP/s */
+ * (4096 x 704)(704 x 512), the shape of the network's largest layer. OpenBLAS (or the library
+ * named by AIMNET_BENCH_BLAS) is loaded on demand; where there is none, a register-blocked
+ * product on packed operands is timed instead (packing not counted). Line: gemm NAME GFLOP/s */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>

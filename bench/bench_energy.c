@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_energy.c - time of energy + forces through the public API, in the format of bench/peer.py.
+/* bench_energy.c - time of energy + forces through the public API, in the format of
+ * bench/peer.py.
  *
  *     bench_energy [--threads N] [--seconds S] [--precision single|double] MODEL NAME=FILE...
  *
- * Every workload is one call over all frames of the file, repeated for S seconds and at least five times after two calls that do not
- * count. Lines:  ours NAME structures atoms runs minimum median (seconds) energy
- *                work NAME flop neighbours pairs_15A        (of the architecture aimnet2_dftd3_wb97m; both counts per atom)
- * Operation counts, FLOP = 2 x multiply-add: 8.465 M per atom for the layers forward and backward, 17,152 per directed neighbour within 5 A
- * for the convolutions, 350 for its radial functions, 0.386 M per atom for projections and activations, 350 per undirected pair within
- * 15 A for D3 and Coulomb. */
+ * Every workload is one call over all frames of the file, repeated for S seconds and at least
+ * five times after two calls that do not count. Lines:  ours NAME structures atoms runs minimum
+ * median (seconds) energy
+ *                work NAME flop neighbours pairs_15A        (both counts per atom)
+ * Operation counts of the architecture aimnet2_dftd3_wb97m, FLOP = 2 x multiply-add: 8.465 M per
+ * atom for the layers forward and backward, 17,152 per directed neighbour within 5 A for the
+ * convolutions, 350 for its radial functions, 0.386 M per atom for projections and activations,
+ * 350 per undirected pair within 15 A for D3 and Coulomb. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

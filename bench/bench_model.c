@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_model.c - writes the random-weight model of full size that the benchmark gives to both sides:  bench_model FOLDER OUT.pt
+/* bench_model.c - writes the random-weight model of full size that the benchmark gives to both
+ * sides:  bench_model FOLDER OUT.pt
  *
  * FOLDER is tests/golden of the source tree. */
 #include <stdio.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_process.c - wall time and peak memory of a whole process:  bench_process RUNS COMMAND ARGUMENT...
+/* bench_process.c - wall time and peak memory of a whole process:  bench_process RUNS COMMAND
+ * ARGUMENT...
  *
- * Line: process runs minimum median (seconds) peak_rss (MB). The command's output is thrown away; a failure ends the measurement. */
+ * Line: process runs minimum median (seconds) peak_rss (MB). The command's output is thrown away;
+ * a failure ends the measurement. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* full_size.c - fills the zeros of a model file with seeded numbers and mends the checksums; see full_size.h. */
+/* full_size.c - fills the zeros of a model file with seeded numbers and mends the checksums; see
+ * full_size.h. */
 #include "full_size.h"
 
 #include <stdint.h>

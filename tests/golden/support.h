@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* support.h - what the golden and the property tests share: molecules of tests/golden/molecules, evaluations with all their
- * buffers, and a seeded generator. Everything goes through the public API; a helper that fails ends the test by cmocka's fail_msg. */
+/* support.h - what the golden and the property tests share: molecules of tests/golden/molecules,
+ * evaluations with all their buffers, and a seeded generator. Everything goes through the public
+ * API; a helper that fails ends the test by cmocka's fail_msg. */
 #ifndef AIM_TEST_GOLDEN_SUPPORT_H
 #define AIM_TEST_GOLDEN_SUPPORT_H
 
@@ -36,14 +37,16 @@ typedef struct evaluation {
 
 evaluation evaluation_create(int32_t n, int spin);
 void evaluation_free(evaluation *e);
-/* Evaluates the molecules in one call; the call's own status is returned, each structure's is in its result. */
+/* Evaluates the molecules in one call; the call's own status is returned, each structure's is in
+ * its result. */
 aimnet_status evaluate(aimnet_calc *calc, const molecule *const *mols, int n, evaluation *out);
 /* The same, and every structure has to succeed. */
 void evaluate_ok(aimnet_calc *calc, const molecule *const *mols, int n, evaluation *out);
 /* 1 if energy, terms, forces, charges, dipole, quadrupole (and spin charges) have the same bits. */
 int same_bits(const evaluation *a, const evaluation *b);
 
-/* NULL or "default": the model linked into the library; "full_size": that of full_size.h; otherwise a path relative to the repository. */
+/* NULL or "default": the model linked into the library; "full_size": that of full_size.h;
+ * otherwise a path relative to the repository. */
 aimnet_model *model_open(const char *path);
 aimnet_calc *calc_open(aimnet_model *model, const aimnet_options *options);
 

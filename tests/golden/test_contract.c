@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* test_contract.c - hostile and unusual input through the public API: every failing structure is named and explained, and the others of
- * the call keep their bits; padding atoms; charge and multiplicity rules; ensembles; options that make no sense. */
+/* test_contract.c - hostile and unusual input through the public API: every failing structure is
+ * named and explained, and the others of the call keep their bits; padding atoms; charge and
+ * multiplicity rules; ensembles; options that make no sense. */
 #include "support.h"
 
 #include <math.h>
@@ -10,7 +11,8 @@
 
 static const char NSE[] = "tests/golden/models/nse.pt";
 
-/* ---------------------------------------------------------------- bad structures in good company */
+/* ---------------------------------------------------------------- bad structures in good company
+ */
 
 typedef struct company {
     aimnet_model *model;
@@ -56,7 +58,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Evaluates good, bad, good: the bad one fails with all of the words in its message, the good ones have the bits they have alone. */
+/* Evaluates good, bad, good: the bad one fails with all of the words in its message, the good
+ * ones have the bits they have alone. */
 static void check_refused(company *c, const molecule *bad, const char *const *words)
 {
     for (int p = 0; p < 2; p++) {

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* test_golden.c - every case of tests/golden/cases against the Python reference in float64, in double and in single precision.
+/* test_golden.c - every case of tests/golden/cases against the Python reference in float64, in
+ * double and in single precision.
  *
- * A case is one model with one set of options; its structures are evaluated together in one call. The format of the files is described in
- * tests/reference/make_golden.py, the tolerances below in docs/numerics.md. At the end the worst case of each quantity is printed, and for
- * single precision the structures that miss a tenth of the tolerance. A failure prints the command that reproduces it.
+ * A case is one model with one set of options; its structures are evaluated together in one call.
+ * The format of the files is described in tests/reference/make_golden.py, the tolerances below in
+ * docs/numerics.md. At the end the worst case of each quantity is printed, and for single
+ * precision the structures that miss a tenth of the tolerance. A failure prints the command that
+ * reproduces it.
  *
  *     test_golden [TEXT]        only the cases whose name contains TEXT */
 #include "support.h"
@@ -363,7 +366,8 @@ static void compare_outputs(comparison *k, const aimnet_calc *calc, int system)
     }
 }
 
-/* sum_i |phi_i| in V: errors dq of the charges move Coulomb energy from one term to another by at most dq times this. */
+/* sum_i |phi_i| in V: errors dq of the charges move Coulomb energy from one term to another by at
+ * most dq times this. */
 static double sum_of_potentials(const expected *e)
 {
     const double k_e = 27.211386024367243 * 0.5291772105638411; /* eV A */
@@ -448,7 +452,8 @@ static void run_case(const golden_case *c, aimnet_precision precision)
                  c->n_structures);
 }
 
-/* ---------------------------------------------------------------- one test for each case and precision */
+/* ---------------------------------------------------------------- one test for each case and
+ * precision */
 
 static void case_agrees_in_double_precision(void **state)
 {

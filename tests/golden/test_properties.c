@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* test_properties.c - what physics demands of every model: forces are the derivative of the energy, and neither moving, turning nor
- * renumbering a structure changes it; and what aimnet.h promises: results do not depend, bit for bit, on the other structures of a call,
- * on their order, on threads or on earlier calls. Everything goes through the public API. */
+/* test_properties.c - what physics demands of every model: forces are the derivative of the
+ * energy, and neither moving, turning nor renumbering a structure changes it; and what aimnet.h
+ * promises: results do not depend, bit for bit, on the other structures of a call, on their
+ * order, on threads or on earlier calls. Everything goes through the public API. */
 #include "support.h"
 
 #include <math.h>
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tolerances, docs/numerics.md: five-point differences of a double energy; sums of the same numbers in another order. */
+/* Tolerances, docs/numerics.md: five-point differences of a double energy; sums of the same
+ * numbers in another order. */
 static const double FORCE_DIFFERENCE = 1e-6;             /* eV/A */
 static const double REORDERED_ENERGY[2] = {2e-7, 1e-11}; /* eV per atom: single, double */
 static const double REORDERED_FORCE[2] = {2e-5, 1e-9};   /* eV/A */
@@ -90,7 +92,8 @@ static aimnet_options options_of(aimnet_precision precision, aimnet_coulomb coul
 
 enum { STENCIL = 4, PROBES = 8 };
 
-/* -dE/dx of `PROBES` seeded coordinates by five-point differences, evaluated in one call, against the forces. */
+/* -dE/dx of `PROBES` seeded coordinates by five-point differences, evaluated in one call, against
+ * the forces. */
 static void check_forces(aimnet_calc *calc, const molecule *m, const char *what)
 {
     static const double shift[STENCIL] = {-2, -1, 1, 2},
@@ -187,7 +190,8 @@ static void forces_of_a_structure_sum_to_zero(void **state)
 
 /* ---------------------------------------------------------------- invariances */
 
-/* Energy of `b` as of `a`, forces of b as those of `a` turned by r, with atom i of b being atom order[i] of a. */
+/* Energy of `b` as of `a`, forces of b as those of `a` turned by r, with atom i of b being atom
+ * order[i] of a. */
 static void check_same(const molecule *a, const evaluation *ea, const evaluation *eb,
                        const double r[9], const int32_t *order, int precision)
 {
@@ -299,7 +303,8 @@ static void a_structure_far_from_the_origin_is_the_same_structure(void **state)
     }
 }
 
-/* Two copies 40 A apart: twice the energy of one, but for what is left of Coulomb and D3 between them. */
+/* Two copies 40 A apart: twice the energy of one, but for what is left of Coulomb and D3 between
+ * them. */
 static void distant_copies_of_the_network_part_do_not_feel_each_other(void **state)
 {
     const fixture *f = *state;
@@ -320,7 +325,7 @@ static void distant_copies_of_the_network_part_do_not_feel_each_other(void **sta
     const molecule *mols[2] = {m, &two};
     evaluation e[2] = {evaluation_create(m->n, 0), evaluation_create(two.n, 0)};
     evaluate_ok(calc, mols, 2, e);
-    /* The 1e-6 of the charge equilibration keeps the charges of two copies from being exactly those of one. */
+    /* Charges of two copies are not exactly those of one: the 1e-6 in the charge equilibration. */
     assert_true(fabs(e[1].r.energy - 2.0 * e[0].r.energy) < 1e-4);
     evaluation_free(&e[0]);
     evaluation_free(&e[1]);
