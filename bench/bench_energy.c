@@ -5,9 +5,9 @@
  *     bench_energy [--threads N] [--seconds S] [--precision single|double] MODEL NAME=FILE...
  *
  * Every workload is one call over all frames of the file, repeated for S seconds and at least
- * five times after two calls that do not count. Lines:  ours NAME structures atoms runs minimum
- * median (seconds) energy
- *                work NAME flop neighbours pairs_15A        (both counts per atom)
+ * five times after two calls that do not count. Lines:
+ *     ours NAME structures atoms runs minimum median energy      (seconds, eV)
+ *     work NAME flop neighbours pairs_15A                        (the counts per atom)
  * Operation counts of the architecture aimnet2_dftd3_wb97m, FLOP = 2 x multiply-add: 8.465 M per
  * atom for the layers forward and backward, 17,152 per directed neighbour within 5 A for the
  * convolutions, 350 for its radial functions, 0.386 M per atom for projections and activations,
