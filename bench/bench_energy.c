@@ -117,7 +117,7 @@ static void measure(aimnet_calc *calc, workload *w, const char *name, double sec
     for (int i = 0; i < w->n; i++)
         energy += w->result[i].energy;
     qsort(time, (size_t)runs, sizeof time[0], by_value);
-    printf("ours %s %d %lld %d %.6g %.6g %.9g\n", name, w->n, (long long)w->atoms, runs, time[0],
+    printf("ours %s %d %lld %d %.6g %.6g %.15g\n", name, w->n, (long long)w->atoms, runs, time[0],
            time[runs / 2], energy);
     count_pairs(w, &neighbours, &pairs);
     printf("work %s %.6g %.4g %.4g\n", name,

@@ -53,7 +53,7 @@ def measure(model, seconds, workloads):
             out = calc.eval(dict(data), forces=True)
             times.append(time.perf_counter() - t)
         energy = float(out["energy"].double().sum())
-        print("peer", name, len(frames), int(sizes.sum()), len(times), f"{min(times):.6g} {statistics.median(times):.6g} {energy:.9g}", flush=True)
+        print("peer", name, len(frames), int(sizes.sum()), len(times), f"{min(times):.6g} {statistics.median(times):.6g} {energy:.15g}", flush=True)
 
 
 def gemm():
