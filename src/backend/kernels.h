@@ -14,8 +14,8 @@ enum {
     AIM_LANES = 16, /* shifts are padded to a multiple of this: one AVX-512 vector of float */
     /* summation chunk of a matrix product (kernels.def; docs/numerics.md has the errors) */
     AIM_K_CHUNK = 32,
-    AIM_ROW_TILE = 12
-}; /* rows are best handed out in multiples of this */
+    AIM_ROW_STEP = 4 /* rows are best handed out in multiples of this */
+};
 
 typedef struct aim_pair_features_args {
     const double *coord;       /* [n][3] */

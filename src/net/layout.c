@@ -5,13 +5,14 @@
 
 int64_t AIM_NAMED(aim_net_rows)(int64_t n_atoms, int workers);
 
-/* Rows of a task: small batches are divided among the workers, large ones into cache-sized blocks.
- * Any choice gives the same bits. */
+/* Rows of a task: the same number of tasks for every worker, none larger than what the second-level
+ * cache holds. Any choice gives the same bits. */
 int64_t AIM_NAMED(aim_net_rows)(int64_t n_atoms, int workers)
 {
-    int64_t rows = (n_atoms + workers - 1) / workers;
-    rows = (rows + AIM_ROW_TILE - 1) / AIM_ROW_TILE * AIM_ROW_TILE;
-    return rows < NET_ROWS_MAX ? rows : NET_ROWS_MAX;
+    const int64_t most = (int64_t)workers * NET_ROWS_MAX;
+    const int64_t tasks = (n_atoms + most - 1) / most * workers;
+    const int64_t rows = tasks > 0 ? (n_atoms + tasks - 1) / tasks : 1;
+    return (rows + AIM_ROW_STEP - 1) / AIM_ROW_STEP * AIM_ROW_STEP;
 }
 
 static real *take(aim_arena *arena, const char *name, int64_t rows, size_t width)

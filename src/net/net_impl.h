@@ -66,7 +66,7 @@ static inline net_columns aim_net_columns(const aim_net *net, int pass)
     return c;
 }
 
-enum { NET_ROWS_MAX = 48 }; /* rows of a task: their inputs stay in the second-level cache */
+enum { NET_ROWS_MAX = 64 }; /* rows of a task: their inputs stay in the second-level cache */
 
 /* Every intermediate. Placed by aim_net_layout, the same way in forward and backward. */
 typedef struct net_acts {

@@ -5,17 +5,17 @@
  * A panel holds AIM_PANEL = 2 VL output columns, k after k: panel[k][column]. The inner kernel
  * keeps TILE rows times one panel in registers (6 x 2 vectors on AVX2, 12 x 2 on AVX-512) and walks
  * k sequentially through one chunk of AIM_K_CHUNK; chunk sums are added in order. Every output
- * element is thus the same expression for any number of rows: edge tiles repeat their last row and
- * drop the copies. Loop order panel, chunk, tile: the chunk of the panel (16 kB in float) stays in
+ * element is thus the same expression for any number of rows: edge tiles have a third or two thirds
+ * of the rows, repeat their last one and drop the copies. Loop order panel, chunk, tile: the chunk of the panel (16 kB in float) stays in
  * the first-level cache for all tiles of the range, the rows of x in the second level if the caller
  * hands out ranges of some 50 rows. */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/vmath.h"
 
 #if defined(__AVX512F__)
-enum { TILE = 12 };
+enum { TILE = 12, STEP = 4 };
 #else
-enum { TILE = 6 };
+enum { TILE = 6, STEP = 2 };
 #endif
 enum { K_BLOCK = 8 * AIM_K_CHUNK };
 /* steps of k between a prefetch and its use: weights of small batches stream from the last level */
@@ -30,11 +30,12 @@ void AIM_KERNEL_FN(pack)(const real *w, size_t k_stride, size_t c_stride, int n_
                 *out++ = w[(size_t)k * k_stride + (size_t)(c0 + c) * c_stride];
 }
 
-/* acc[r] = sum over n steps of k, sequentially: TILE rows times one panel. */
-AIM_INLINE void tile_chunk(const real *const row[TILE], const real *AIM_RESTRICT panel, int k0,
-                           int n, vreal acc[TILE][2])
+/* acc[r] = sum over n steps of k, sequentially: `tile` rows times one panel. */
+AIM_INLINE void tile_chunk(const real *const row[TILE], int tile, const real *AIM_RESTRICT panel,
+                           int k0, int n, vreal acc[TILE][2])
 {
-    for (int r = 0; r < TILE; r++)
+#pragma GCC unroll 12
+    for (int r = 0; r < tile; r++)
         acc[r][0] = acc[r][1] = (vreal){0};
 #pragma GCC unroll 4
     for (int k = k0; k < k0 + n; k++) {
@@ -42,7 +43,7 @@ AIM_INLINE void tile_chunk(const real *const row[TILE], const real *AIM_RESTRICT
                     b1 = vload(panel + (size_t)k * AIM_PANEL + VL);
         __builtin_prefetch(panel + (size_t)(k + AHEAD) * AIM_PANEL);
 #pragma GCC unroll 12
-        for (int r = 0; r < TILE; r++) {
+        for (int r = 0; r < tile; r++) {
             const vreal a = vset(row[r][k]);
             acc[r][0] += a * b0;
             acc[r][1] += a * b1;
@@ -50,31 +51,42 @@ AIM_INLINE void tile_chunk(const real *const row[TILE], const real *AIM_RESTRICT
     }
 }
 
-/* y[r][0..PANEL) = (or +=) sum of the chunks of n_k steps, for TILE rows of which n_rows are
- * stored. */
+/* y[r][0..PANEL) = (or +=) sum of the chunks of n_k steps, for `tile` rows (a constant) of which
+ * n_rows are stored. */
 AIM_INLINE void tile_product(const real *AIM_RESTRICT x, size_t ldx, const real *AIM_RESTRICT panel,
-                             int n_k, int n_rows, int add, real *AIM_RESTRICT y, size_t ldy)
+                             int n_k, int tile, int n_rows, int add, real *AIM_RESTRICT y,
+                             size_t ldy)
 {
     const real *row[TILE];
     vreal sum[TILE][2], acc[TILE][2];
-    for (int r = 0; r < TILE; r++) {
+    for (int r = 0; r < tile; r++) {
         const size_t from = (size_t)(r < n_rows ? r : n_rows - 1);
         row[r] = x + from * ldx;
         sum[r][0] = add ? vload(y + from * ldy) : (vreal){0};
         sum[r][1] = add ? vload(y + from * ldy + VL) : (vreal){0};
     }
     for (int k0 = 0; k0 < n_k; k0 += AIM_K_CHUNK) {
-        tile_chunk(row, panel, k0, n_k - k0 < AIM_K_CHUNK ? n_k - k0 : AIM_K_CHUNK, acc);
+        tile_chunk(row, tile, panel, k0, n_k - k0 < AIM_K_CHUNK ? n_k - k0 : AIM_K_CHUNK, acc);
 #pragma GCC unroll 12
-        for (int r = 0; r < TILE; r++) {
+        for (int r = 0; r < tile; r++) {
             sum[r][0] += acc[r][0];
             sum[r][1] += acc[r][1];
         }
     }
-    for (int r = 0; r < n_rows && r < TILE; r++) {
+    for (int r = 0; r < n_rows && r < tile; r++) {
         vstore(y + (size_t)r * ldy, sum[r][0]);
         vstore(y + (size_t)r * ldy + VL, sum[r][1]);
     }
+}
+
+/* The same for at most two thirds of a tile. */
+static void edge_product(const real *x, size_t ldx, const real *panel, int n_k, int n_rows, int add,
+                         real *y, size_t ldy)
+{
+    if (n_rows <= STEP)
+        tile_product(x, ldx, panel, n_k, STEP, n_rows, add, y, ldy);
+    else
+        tile_product(x, ldx, panel, n_k, 2 * STEP, n_rows, add, y, ldy);
 }
 
 /* One panel of columns for all rows [first, last), in blocks of k whose part of the panel stays in
@@ -84,10 +96,15 @@ static void panel_product(const real *x, size_t ldx, const real *panel, int n_k,
 {
     for (int k0 = 0; k0 < n_k; k0 += K_BLOCK) {
         const int n = n_k - k0 < K_BLOCK ? n_k - k0 : K_BLOCK;
-        for (int64_t r = first; r < last; r += TILE)
-            tile_product(x + (size_t)r * ldx + k0, ldx, panel + (size_t)k0 * AIM_PANEL, n,
+        const real *b = panel + (size_t)k0 * AIM_PANEL;
+        int64_t r = first;
+        for (; r + 2 * STEP < last; r += TILE)
+            tile_product(x + (size_t)r * ldx + k0, ldx, b, n, TILE,
                          (int)(last - r < TILE ? last - r : TILE), k0 > 0, y + (size_t)r * ldy,
                          ldy);
+        if (r < last)
+            edge_product(x + (size_t)r * ldx + k0, ldx, b, n, (int)(last - r), k0 > 0,
+                         y + (size_t)r * ldy, ldy);
     }
 }
 
