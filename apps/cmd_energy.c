@@ -358,8 +358,6 @@ static int run(void *options, const char *const *files, int n_files)
         energy_context context = {.options = o, .engine = &engine};
         context.has_spin = engine.info.num_charge_channels == 2;
         context.is_ensemble = engine.n_models > 1;
-        if (o->outputs && context.is_ensemble)
-            cli_warning("--outputs: an ensemble has no further outputs; ask its models one by one");
         status = compute(&context, files, n_files);
         free(context.scratch);
     }

@@ -228,8 +228,9 @@ typedef struct aimnet_result {
 AIMNET_API aimnet_status aimnet_calc_eval(aimnet_calc *calc, const aimnet_system *systems,
                                           int n_systems, aimnet_result *results);
 
-/* Named further outputs of the model (for example "e_rep"): count, names and widths; then values of
- * the last evaluation's system `system`. per_atom: 1 = [n_atoms][width], 0 = [width]. */
+/* Named further outputs of the model (for example "e_rep"), of an ensemble those that every member
+ * has: count, names and widths; then values (means over the ensemble) of the last evaluation's
+ * system `system`. per_atom: 1 = [n_atoms][width], 0 = [width]. */
 AIMNET_API int aimnet_calc_output_count(const aimnet_calc *calc);
 AIMNET_API aimnet_status aimnet_calc_output_info(const aimnet_calc *calc, int index,
                                                  const char **name, int *per_atom, int *width);

@@ -57,8 +57,8 @@ AIMNET_API void aimnet_frame_free(aimnet_frame *frame);
 AIMNET_API aimnet_system aimnet_frame_system(const aimnet_frame *frame);
 
 typedef struct aimnet_writer aimnet_writer;
-/* Extended XYZ with results: species, pos, and, where the result has them, forces and charges;
- * energy, charge, mult, dipole, stress in the comment line. The file is written under a temporary
+/* Extended XYZ with results: species, pos, and, where the result has them, forces, charges and
+ * spin_charges; energy, charge, mult, dipole, stress in the comment line. The file is written under a temporary
  * name beside `path` and renamed by aimnet_writer_close(). */
 AIMNET_API aimnet_status aimnet_writer_open(const char *path, aimnet_writer **writer);
 AIMNET_API aimnet_status aimnet_writer_frame(aimnet_writer *writer, const aimnet_frame *frame,

@@ -26,6 +26,7 @@ typedef struct aim_member {
     aim_d3_params d3;
     unsigned char live[AIM_MAX_SLOTS]; /* slot contributes to the energy */
     int dipole_slot, quadrupole_slot;  /* -1: the model has no such output */
+    int extra_slot[AIM_MAX_OUTPUTS];   /* of the calculator's further outputs */
 } aim_member;
 
 /* Coulomb method and lists of one batch: they depend on whether its systems are periodic. */
@@ -37,10 +38,10 @@ typedef struct aim_range_plan {
     const aim_pairs *coulomb, *d3;    /* NULL: all pairs */
 } aim_range_plan;
 
-/* A named further output of the model, kept after an evaluation. */
+/* A named further output that every member has, kept (as the mean) after an evaluation. */
 typedef struct aim_extra {
     char name[64];
-    int per_atom, width, slot;
+    int per_atom, width;
 } aim_extra;
 
 /* Where one output of one system stands in kept_values; size 0: the system failed. */

@@ -175,7 +175,8 @@ static aim_status take_multipoles(aim_calc *c, double **multipoles)
     return AIMNET_OK;
 }
 
-static aim_status run_members(aim_calc *c, wishes want, aim_range_plan *range)
+static aim_status run_members(aim_calc *c, const aimnet_system *systems, wishes want,
+                              aim_range_plan *range)
 {
     const aim_batch *b = &c->flat.batch;
     double *multipoles;
@@ -189,6 +190,7 @@ static aim_status run_members(aim_calc *c, wishes want, aim_range_plan *range)
         AIM_TRY(run_member(c, member, range, want));
         AIM_TRY(take_multipoles(c, &multipoles));
         add_member(c, member, k + 1, multipoles, multipoles + 3 * b->n_systems);
+        AIM_TRY(aim_extras_keep(c, systems, member, k + 1));
     }
     return AIMNET_OK;
 }
@@ -224,10 +226,10 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
             return run_batch(c, systems, index, kept, want, results);
     }
     aim_range_plan range;
-    AIM_TRY(run_members(c, want, &range));
+    AIM_TRY(run_members(c, systems, want, &range));
     for (int32_t s = 0; s < n; s++)
         aim_result_write(c, &range, s, &systems[index[s]], &results[index[s]]);
-    return aim_extras_keep(c, systems);
+    return AIMNET_OK;
 }
 
 static int is_periodic(const aimnet_system *s)

@@ -92,18 +92,40 @@ static void mark_live(aim_member *member)
     }
 }
 
-static void find_extras(aim_calc *c, const aim_model *m)
+/* The slot that holds the final value of a key; -1: none, or it is the energy. */
+static int final_slot(const aim_model *m, const char *key)
 {
+    for (int s = m->n_slots - 1; s >= AIM_SLOT_FIRST_FREE; s--)
+        if (strcmp(m->slot[s].key, key) == 0)
+            return s == m->energy_slot ? -1 : s;
+    return -1;
+}
+
+/* Whether every member has this output in the same shape; slots of the e-th output are noted. */
+static int shared_by_members(aim_calc *c, const char *key, const aim_extra *shape, int e)
+{
+    for (int k = 0; k < c->n_members; k++) {
+        const aim_model *m = c->member[k].model;
+        const int s = final_slot(m, key);
+        if (s < 0 || m->slot[s].width != shape->width ||
+            (m->slot[s].kind == AIM_VALUE_ATOM) != shape->per_atom)
+            return 0;
+        c->member[k].extra_slot[e] = s;
+    }
+    return 1;
+}
+
+static void find_extras(aim_calc *c)
+{
+    const aim_model *m = c->member[0].model;
     for (int s = AIM_SLOT_FIRST_FREE; s < m->n_slots; s++) {
-        int final = s != m->energy_slot;
-        for (int later = s + 1; later < m->n_slots; later++)
-            final = final && strcmp(m->slot[s].key, m->slot[later].key) != 0;
-        if (!final)
+        const char *key = m->slot[s].key;
+        aim_extra shape = {.per_atom = m->slot[s].kind == AIM_VALUE_ATOM,
+                           .width = m->slot[s].width};
+        if (final_slot(m, key) != s || !shared_by_members(c, key, &shape, c->n_extra))
             continue;
-        aim_extra *e = &c->extra[c->n_extra++];
-        *e = (aim_extra){
-            .per_atom = m->slot[s].kind == AIM_VALUE_ATOM, .width = m->slot[s].width, .slot = s};
-        memcpy(e->name, m->slot[s].key, sizeof e->name);
+        memcpy(shape.name, key, sizeof shape.name);
+        c->extra[c->n_extra++] = shape;
     }
 }
 
@@ -140,7 +162,6 @@ aim_status aim_plan_members(aim_calc *c, aimnet_model *const *models, const doub
         AIM_TRY(plan_dispersion(c, member, d3_override));
         mark_live(member);
     }
-    if (c->n_members == 1)
-        find_extras(c, models[0]);
+    find_extras(c);
     return check_families(c);
 }

@@ -157,33 +157,52 @@ aim_status aim_extras_start(aim_calc *c, int n)
     return AIMNET_OK;
 }
 
-static aim_status keep(aim_calc *c, int32_t s, const aimnet_system *system, int e)
+/* Room at the end of kept_values for output e of one system, with zeros. */
+static aim_status keep_place(aim_calc *c, const aimnet_system *system, int e, aim_kept *kept)
 {
-    const aim_batch *b = &c->flat.batch;
     const aim_extra *x = &c->extra[e];
-    const size_t width = (size_t)x->width,
-                 size = (x->per_atom ? (size_t)system->n_atoms : 1) * width,
+    const size_t size = (x->per_atom ? (size_t)system->n_atoms : 1) * (size_t)x->width,
                  need = c->kept_values_used + size;
     if (need > c->kept_values_capacity) {
         AIM_TRY(aim_grow(&c->alloc, c->kept_values_capacity, 2 * need, sizeof *c->kept_values,
                          "outputs", &c->kept_values));
         c->kept_values_capacity = 2 * need;
     }
-    double *out = c->kept_values + c->kept_values_used;
-    if (x->per_atom)
-        scatter(b, s, system, x->width, c->values.slot[x->slot], 1.0, out);
-    else
-        memcpy(out, c->values.slot[x->slot] + (size_t)s * width, size * sizeof *out);
-    c->kept[(size_t)c->flat.index[s] * (size_t)c->n_extra + (size_t)e] =
-        (aim_kept){c->kept_values_used, size};
+    *kept = (aim_kept){c->kept_values_used, size};
     c->kept_values_used = need;
+    zero(c->kept_values + kept->start, size);
     return AIMNET_OK;
 }
 
-aim_status aim_extras_keep(aim_calc *c, const aimnet_system *systems)
+/* mean += (x - mean)/k of output e of system s */
+static void keep_mean(aim_calc *c, int32_t s, int e, const double *value, double *mean, int k)
 {
-    for (int32_t s = 0; s < c->flat.batch.n_systems; s++)
-        for (int e = 0; e < c->n_extra; e++)
-            AIM_TRY(keep(c, s, &systems[c->flat.index[s]], e));
+    const aim_batch *b = &c->flat.batch;
+    const size_t width = (size_t)c->extra[e].width;
+    if (!c->extra[e].per_atom) {
+        for (size_t w = 0; w < width; w++)
+            mean[w] += (value[(size_t)s * width + w] - mean[w]) / k;
+        return;
+    }
+    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
+        for (size_t w = 0; w < width; w++) {
+            double *m = mean + (size_t)b->origin[i] * width + w;
+            *m += (value[(size_t)i * width + w] - *m) / k;
+        }
+}
+
+aim_status aim_extras_keep(aim_calc *c, const aimnet_system *systems, const aim_member *member,
+                           int k)
+{
+    for (int32_t s = 0; s < c->flat.batch.n_systems; s++) {
+        const int32_t index = c->flat.index[s];
+        for (int e = 0; e < c->n_extra; e++) {
+            aim_kept *kept = &c->kept[(size_t)index * (size_t)c->n_extra + (size_t)e];
+            if (k == 1)
+                AIM_TRY(keep_place(c, &systems[index], e, kept));
+            keep_mean(c, s, e, c->values.slot[member->extra_slot[e]], c->kept_values + kept->start,
+                      k);
+        }
+    }
     return AIMNET_OK;
 }

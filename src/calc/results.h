@@ -15,8 +15,10 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
 /* sum q r and the quadrupole (xx yy zz without their mean, xy, yz, zx) about the origin of
  * coordinates. */
 void aim_plain_multipoles(const aim_batch *b, const double *q, double *dipole, double *quadrupole);
-/* Further outputs of the model: room for n structures; then the current batch's values. */
+/* Further outputs: room for n structures; then the current batch's values of members k = 1, 2, ...,
+ * which are averaged. */
 AIM_NODISCARD aim_status aim_extras_start(aim_calc *c, int n);
-AIM_NODISCARD aim_status aim_extras_keep(aim_calc *c, const aimnet_system *systems);
+AIM_NODISCARD aim_status aim_extras_keep(aim_calc *c, const aimnet_system *systems,
+                                         const aim_member *member, int k);
 
 #endif

@@ -186,6 +186,8 @@ static aim_status put_comment(aimnet_writer *w, const aimnet_frame *f, const aim
         AIM_TRY(put(w, ":forces:R:3"));
     if (good && result->charges)
         AIM_TRY(put(w, ":charges:R:1"));
+    if (good && result->spin_charges)
+        AIM_TRY(put(w, ":spin_charges:R:1"));
     if (good)
         AIM_TRY(put_value(w, " energy=", result->energy));
     AIM_TRY(put_value(w, " charge=", f->charge));
@@ -227,6 +229,10 @@ static aim_status put_atom(aimnet_writer *w, const aimnet_frame *f, const aimnet
     if (good && result->charges) {
         AIM_TRY(put(w, " "));
         AIM_TRY(put_number(w, result->charges[i]));
+    }
+    if (good && result->spin_charges) {
+        AIM_TRY(put(w, " "));
+        AIM_TRY(put_number(w, result->spin_charges[i]));
     }
     return put(w, "\n");
 }

@@ -285,6 +285,29 @@ static void failures_are_reported_and_leave_nothing_behind(void **state)
     expect_end(r, &f);
 }
 
+static void spin_charges_of_open_shell_models_are_a_column(void **state)
+{
+    (void)state;
+    aimnet_writer *w;
+    aimnet_frame f = {0};
+    results r;
+    double spin[] = {0.5, 0.25, -0.125};
+    fill(&r, 1);
+    r.result.charges = NULL;
+    r.result.forces = NULL;
+    r.result.spin_charges = spin;
+    read_comment("radical", &f);
+    assert_int_equal(aimnet_writer_open(AIM_TEST_TMP "/spin.xyz", &w), AIMNET_OK);
+    assert_int_equal(aimnet_writer_frame(w, &f, &r.result), AIMNET_OK);
+    assert_int_equal(aimnet_writer_close(w, 1), AIMNET_OK);
+    char *text = read_whole(AIM_TEST_TMP "/spin.xyz");
+    assert_non_null(strstr(text, "Properties=species:S:1:pos:R:3:spin_charges:R:1 "));
+    assert_non_null(strstr(text, " 0.5\nH "));
+    assert_non_null(strstr(text, " -0.125\n"));
+    free(text);
+    aimnet_frame_free(&f);
+}
+
 static void a_failed_result_writes_no_numbers_and_no_stale_ones(void **state)
 {
     (void)state;
@@ -337,6 +360,7 @@ int main(void)
         cmocka_unit_test(the_target_changes_at_commit_and_not_before),
         cmocka_unit_test(a_link_is_followed_and_a_device_is_written_directly),
         cmocka_unit_test(failures_are_reported_and_leave_nothing_behind),
+        cmocka_unit_test(spin_charges_of_open_shell_models_are_a_column),
         cmocka_unit_test(a_failed_result_writes_no_numbers_and_no_stale_ones),
         cmocka_unit_test(every_allocation_may_fail),
     };
