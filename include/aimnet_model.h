@@ -19,6 +19,27 @@
 extern "C" {
 #endif
 
+/* How a file is read, where the path alone does not say it. */
+typedef struct aimnet_load_options {
+    size_t struct_size; /* set by aimnet_load_options_default() */
+    /* the description that belongs to the weights: config.json of safetensors. NULL (default): the
+     * one beside them */
+    const char *config;
+    int member; /* of a directory with an ensemble: ensemble_<member>.safetensors; default 0 */
+} aimnet_load_options;
+AIMNET_API aimnet_load_options aimnet_load_options_default(void);
+/* aimnet_model_load with options (NULL: the defaults). The format is recognised by content, never
+ * by name:
+ *   - a v2 model file of PyTorch (.pt);
+ *   - a file of safetensors with its description beside it: NAME.json, else config.json;
+ *   - a directory in the layout of Hugging Face: config.json and ensemble_0.safetensors, ...
+ * Only the names given or fixed names beside them are opened; nothing in a file is followed as a
+ * path or executed. Errors: as aimnet_model_load, and ARG. */
+AIMNET_API aimnet_status aimnet_model_load_with(const char *path,
+                                                const aimnet_load_options *options,
+                                                const aimnet_allocator *allocator,
+                                                aimnet_model **model);
+
 /* One tensor as the file holds it. Strings belong to the model. */
 typedef struct aimnet_tensor_info {
     const char *name;  /* "mlps.0.0.weight", ... */

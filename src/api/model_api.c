@@ -5,14 +5,16 @@
 
 #include "aimnet_model.h"
 #include "io/bytes.h"
+#include "model/files.h"
 #include "model/origin.h"
 #include "model/sha256.h"
 
 static aim_status hash_file(const aim_model *m, char hex[65])
 {
+    const struct aim_model_origin *o = m->origin;
     unsigned char *bytes = NULL;
     size_t size = 0;
-    AIM_TRY(aim_bytes_read(&m->alloc, m->name, &bytes, &size));
+    AIM_TRY(aim_bytes_read(&m->alloc, o->weights_path, &bytes, &size));
     if (size == m->file_size)
         aim_sha256(bytes, size, hex);
     aim_free(&m->alloc, bytes);
@@ -33,27 +35,64 @@ static void set_source(aim_model *m, aim_source source)
     o->source = source;
 }
 
-aimnet_status aimnet_model_load(const char *path, const aimnet_allocator *allocator,
-                                aimnet_model **model)
+static aim_status load_builtin(const aim_alloc *a, aim_model **model)
+{
+    const aim_model_bytes in = {.bytes = aim_default_model, .size = default_size()};
+    AIM_TRY(aim_model_build(a, &in, "default", model));
+    set_source(*model, AIM_SOURCE_BUILTIN);
+    return AIMNET_OK;
+}
+
+static aim_status load_files(const aim_alloc *a, const char *path, const aimnet_load_options *o,
+                             aim_model **model)
+{
+    aim_model_files files;
+    AIM_TRY(aim_model_files_read(a, path, o->config, o->member, &files));
+    const aim_status status = aim_model_build(a, &files.in, path, model);
+    if (status == AIMNET_OK) {
+        struct aim_model_origin *origin = (*model)->origin;
+        set_source(*model, AIM_SOURCE_PATH);
+        origin->weights_path = files.weights;
+        origin->config_path = files.config;
+        files.weights = files.config = NULL;
+    }
+    aim_model_files_free(&files, a);
+    return status;
+}
+
+aimnet_load_options aimnet_load_options_default(void)
+{
+    return (aimnet_load_options){.struct_size = sizeof(aimnet_load_options)};
+}
+
+aimnet_status aimnet_model_load_with(const char *path, const aimnet_load_options *options,
+                                     const aimnet_allocator *allocator, aimnet_model **model)
 {
     aim_alloc a;
-    unsigned char *bytes = NULL;
-    size_t size = 0;
+    aimnet_load_options o = aimnet_load_options_default();
     if (!model)
         return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_load: model is NULL");
     *model = NULL;
+    if (options && (options->struct_size == 0 || options->struct_size > sizeof o))
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "aimnet_model_load_with: options of %zu bytes: fill them with "
+                        "aimnet_load_options_default first",
+                        options->struct_size);
+    if (options)
+        memcpy(&o, options, options->struct_size);
+    if (o.member < 0)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_load_with: member %d must not be negative",
+                        o.member);
     AIM_TRY(aim_alloc_from(allocator, &a));
-    if (!path || strcmp(path, "default") == 0) {
-        AIM_TRY(aim_model_build(&a, aim_default_model, default_size(), "default", model));
-        set_source(*model, AIM_SOURCE_BUILTIN);
-        return AIMNET_OK;
-    }
-    AIM_TRY(aim_bytes_read(&a, path, &bytes, &size));
-    const aim_status status = aim_model_build(&a, bytes, size, path, model);
-    aim_free(&a, bytes);
-    if (status == AIMNET_OK)
-        set_source(*model, AIM_SOURCE_PATH);
-    return status;
+    if (path && strcmp(path, "default") != 0)
+        return load_files(&a, path, &o, model);
+    return load_builtin(&a, model);
+}
+
+aimnet_status aimnet_model_load(const char *path, const aimnet_allocator *allocator,
+                                aimnet_model **model)
+{
+    return aimnet_model_load_with(path, NULL, allocator, model);
 }
 
 aimnet_status aimnet_model_load_memory(const void *bytes, size_t size, const char *name,
@@ -65,7 +104,8 @@ aimnet_status aimnet_model_load_memory(const void *bytes, size_t size, const cha
                         model ? "bytes" : "model");
     *model = NULL;
     AIM_TRY(aim_alloc_from(allocator, &a));
-    AIM_TRY(aim_model_build(&a, bytes, size, name ? name : "memory", model));
+    const aim_model_bytes in = {.bytes = bytes, .size = size};
+    AIM_TRY(aim_model_build(&a, &in, name ? name : "memory", model));
     struct aim_model_origin *o = (*model)->origin;
     set_source(*model, AIM_SOURCE_MEMORY);
     aim_sha256(bytes, size, o->sha256);

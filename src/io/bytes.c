@@ -5,11 +5,13 @@
  * reason instead of claiming a size. The size is then the file's; a file that shrinks meanwhile is
  * an error, one that grows is read up to the size it had. Mapping the file would save one copy, but
  * a file that another program cuts would then end the process by a signal. */
+#define _XOPEN_SOURCE 700
 #include "io/bytes.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static aim_status fail(const char *path, const char *what)
 {
@@ -53,4 +55,16 @@ aim_status aim_bytes_read(const aim_alloc *a, const char *path, unsigned char **
     }
     fclose(file);
     return status;
+}
+
+int aim_path_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+int aim_path_is_directory(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }

@@ -10,4 +10,7 @@
 AIM_NODISCARD aim_status aim_bytes_read(const aim_alloc *a, const char *path, unsigned char **bytes,
                                         size_t *size);
 
+int aim_path_exists(const char *path); /* as anything */
+int aim_path_is_directory(const char *path);
+
 #endif

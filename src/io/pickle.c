@@ -15,6 +15,7 @@
 
 #include "io/little.h"
 #include "io/pickle_tree.h"
+#include "io/utf8.h"
 
 typedef struct aim_pickle_node node;
 typedef struct aim_pickle_cell cell;
@@ -221,26 +222,6 @@ static aim_status op_float(machine *m)
     return push_node(m, n);
 }
 
-/* Length of the UTF-8 sequence at p (n bytes remain), 0 if it is not one. */
-static size_t utf8_sequence(const unsigned char *p, size_t n)
-{
-    const size_t length = p[0] < 0x80   ? 1
-                          : p[0] < 0xc2 ? 0
-                          : p[0] < 0xe0 ? 2
-                          : p[0] < 0xf0 ? 3
-                          : p[0] < 0xf5 ? 4
-                                        : 0;
-    if (length == 0 || length > n)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    const unsigned second = length > 2 ? p[1] : 0x80;
-    const int overlong = (p[0] == 0xe0 && second < 0xa0) || (p[0] == 0xf0 && second < 0x90);
-    const int outside = (p[0] == 0xed && second > 0x9f) || (p[0] == 0xf4 && second > 0x8f);
-    return overlong || outside ? 0 : length;
-}
-
 /* BINUNICODE: 4 bytes of length, UTF-8. */
 static aim_status op_text(machine *m)
 {
@@ -249,7 +230,7 @@ static aim_status op_text(machine *m)
     m->at += 4;
     AIM_TRY(need(m, n));
     for (size_t i = 0; i < n;) {
-        const size_t step = utf8_sequence(m->bytes + m->at + i, n - i);
+        const size_t step = aim_utf8_size(m->bytes + m->at + i, n - i);
         if (step == 0)
             return fail(m, "a string is not UTF-8");
         i += step;

@@ -16,6 +16,6 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/xyz_write.c)
 
 # model files
-foreach(name IN ITEMS bytes names pickle pickle_tree pt tensor zip)
+foreach(name IN ITEMS bytes json json_tree names pickle pickle_tree pickle_write pt safetensors tensor torch zip)
     target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/${name}.c)
 endforeach()

@@ -47,11 +47,11 @@ static aim_status check_shape(const aim_builder *b, const aim_expected *e, const
 
 const aim_tensor *aim_bind_find(aim_builder *b, const char *name)
 {
-    const size_t i = aim_names_find(&b->pt.names, (aim_slice){name, strlen(name)});
+    const size_t i = aim_names_find(b->file.names, (aim_slice){name, strlen(name)});
     if (i == AIM_NO_NAME)
         return NULL;
     b->used[i] = 1;
-    return &b->pt.tensor[i];
+    return &b->file.tensor[i];
 }
 
 static aim_status add(aim_builder *b, const aim_binding *binding)
@@ -103,10 +103,10 @@ static int is_tolerated(aim_slice name)
 static aim_status check_extra(const aim_builder *b)
 {
     char shown[AIM_SHOWN_SIZE];
-    for (size_t i = 0; i < b->pt.n_tensors; i++)
-        if (!b->used[i] && !is_tolerated(b->pt.tensor[i].name))
+    for (size_t i = 0; i < b->file.n_tensors; i++)
+        if (!b->used[i] && !is_tolerated(b->file.tensor[i].name))
             return AIM_FAIL(AIMNET_ERR_MODEL, "tensor '%s' belongs to nothing in model_yaml",
-                            aim_shown(shown, b->pt.tensor[i].name));
+                            aim_shown(shown, b->file.tensor[i].name));
     return AIMNET_OK;
 }
 

@@ -15,14 +15,14 @@ static aim_status keep_tensors(aim_builder *b)
 {
     struct aim_model_origin *o = b->origin;
     size_t size = 0;
-    for (size_t i = 0; i < b->pt.n_tensors; i++)
-        size += b->pt.tensor[i].name.size + 1;
+    for (size_t i = 0; i < b->file.n_tensors; i++)
+        size += b->file.tensor[i].name.size + 1;
     AIM_TRY(aim_new(&b->m->alloc, size, 1, "tensor names", &o->names));
-    AIM_TRY(
-        aim_new0(&b->m->alloc, b->pt.n_tensors, sizeof *o->tensor, "list of tensors", &o->tensor));
+    AIM_TRY(aim_new0(&b->m->alloc, b->file.n_tensors, sizeof *o->tensor, "list of tensors",
+                     &o->tensor));
     char *p = o->names;
-    for (size_t i = 0; i < b->pt.n_tensors; i++) {
-        const aim_tensor *t = &b->pt.tensor[i];
+    for (size_t i = 0; i < b->file.n_tensors; i++) {
+        const aim_tensor *t = &b->file.tensor[i];
         aimnet_tensor_info *info = &o->tensor[o->n_tensors++];
         memcpy(p, t->name.text, t->name.size);
         p[t->name.size] = '\0';
@@ -50,13 +50,14 @@ static aim_status check_radii(const aim_model *m)
     return AIMNET_OK;
 }
 
-static aim_status build(aim_builder *b, const unsigned char *bytes, size_t size)
+static aim_status build(aim_builder *b, const aim_model_bytes *in)
 {
     aim_model *m = b->m;
     const aim_alloc *a = &m->alloc;
-    AIM_TRY(aim_pt_open(a, bytes, size, &b->pt));
+    AIM_TRY(aim_content_read(a, in, &b->file));
+    snprintf(m->format, sizeof m->format, "%s", aim_format_name(b->file.format));
     AIM_TRY(aim_metadata_read(b));
-    AIM_TRY(aim_new0(a, b->pt.n_tensors, 1, "list of tensors", &b->used));
+    AIM_TRY(aim_new0(a, b->file.n_tensors, 1, "list of tensors", &b->used));
     AIM_TRY(aim_yaml_parse(a, m->yaml, strlen(m->yaml), &b->yaml));
     AIM_TRY(aim_network_read(b));
     AIM_TRY(aim_metadata_check(b));
@@ -66,27 +67,26 @@ static aim_status build(aim_builder *b, const unsigned char *bytes, size_t size)
     return keep_tensors(b);
 }
 
-aim_status aim_model_build(const aim_alloc *a, const unsigned char *bytes, size_t size,
-                           const char *name, aim_model **model)
+aim_status aim_model_build(const aim_alloc *a, const aim_model_bytes *in, const char *name,
+                           aim_model **model)
 {
     aim_builder b = {.yaml.root = AIM_YAML_NONE};
     *model = NULL;
     AIM_TRY(aim_new0(a, 1, sizeof *b.m, "model", &b.m));
     aim_model *m = b.m;
     m->alloc = *a;
-    m->file_size = size;
+    m->file_size = in->size;
     m->n_embed = AIM_EMBED_ROWS;
-    snprintf(m->format, sizeof m->format, "v2-pt");
     aim_status status = aim_new0(a, 1, sizeof *b.origin, "model", &b.origin);
     m->origin = b.origin;
     if (status == AIMNET_OK)
         status = aim_strdup(a, name, &m->name);
     if (status == AIMNET_OK)
-        status = build(&b, bytes, size);
+        status = build(&b, in);
     aim_free(a, b.binding);
     aim_free(a, b.used);
     aim_yaml_free(&b.yaml, a);
-    aim_pt_free(&b.pt, a);
+    aim_content_free(&b.file, a);
     if (status == AIMNET_OK) {
         *model = m;
         return AIMNET_OK;
@@ -104,6 +104,8 @@ void aim_model_free(aim_model *model)
     if (o) {
         aim_arena_free(&o->weights, &a);
         aim_free(&a, o->tensor);
+        aim_free(&a, o->weights_path);
+        aim_free(&a, o->config_path);
         aim_free(&a, o->names);
         aim_string_free(&o->ignored, &a);
     }

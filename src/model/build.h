@@ -9,8 +9,8 @@
 
 #include "base/arena.h"
 #include "base/text.h"
-#include "io/pt.h"
 #include "model/args.h"
+#include "model/content.h"
 #include "model/model.h"
 
 typedef enum aim_into {
@@ -33,11 +33,11 @@ typedef struct aim_binding {
 typedef struct aim_builder {
     aim_model *m;
     struct aim_model_origin *origin;
-    aim_pt pt;
+    aim_content file;
     aim_yaml yaml;
     aim_binding *binding;
     size_t n_bindings, binding_capacity;
-    unsigned char *used; /* [pt.n_tensors] */
+    unsigned char *used; /* [file.n_tensors] */
     struct {
         double rc, eta;
         const float *shifts;

@@ -22,8 +22,8 @@ static aim_status wrong(const char *field, const char *expected)
 /* The field's value; AIM_NO_REF when it is absent or None. */
 static aim_ref field(const aim_builder *b, const char *name)
 {
-    const aim_ref value = aim_pickle_get(&b->pt.pickle, b->pt.metadata, name);
-    if (value == AIM_NO_REF || aim_pickle_kind_of(&b->pt.pickle, value) == AIM_PICKLE_NONE)
+    const aim_ref value = aim_pickle_get(b->file.tree, b->file.metadata, name);
+    if (value == AIM_NO_REF || aim_pickle_kind_of(b->file.tree, value) == AIM_PICKLE_NONE)
         return AIM_NO_REF;
     return value;
 }
@@ -40,8 +40,8 @@ static int is_number(const aim_pickle *p, aim_ref value, double *number)
 /* Absent fields leave *value. A boolean may not be None, except where `nullable`. */
 static aim_status read_flag(const aim_builder *b, const char *name, int nullable, int *value)
 {
-    const aim_pickle *p = &b->pt.pickle;
-    const aim_ref ref = aim_pickle_get(p, b->pt.metadata, name);
+    const aim_pickle *p = b->file.tree;
+    const aim_ref ref = aim_pickle_get(p, b->file.metadata, name);
     if (ref == AIM_NO_REF || (nullable && aim_pickle_kind_of(p, ref) == AIM_PICKLE_NONE))
         return AIMNET_OK;
     if (aim_pickle_kind_of(p, ref) != AIM_PICKLE_BOOL)
@@ -53,7 +53,7 @@ static aim_status read_flag(const aim_builder *b, const char *name, int nullable
 static aim_status read_positive(const aim_builder *b, const char *name, double *value)
 {
     const aim_ref ref = field(b, name);
-    if (ref != AIM_NO_REF && (!is_number(&b->pt.pickle, ref, value) || *value <= 0.0))
+    if (ref != AIM_NO_REF && (!is_number(b->file.tree, ref, value) || *value <= 0.0))
         return wrong(name, "a finite positive number");
     return AIMNET_OK;
 }
@@ -61,9 +61,9 @@ static aim_status read_positive(const aim_builder *b, const char *name, double *
 static aim_status read_text(const aim_builder *b, const char *name, aim_slice *text)
 {
     const aim_ref ref = field(b, name);
-    if (ref != AIM_NO_REF && aim_pickle_kind_of(&b->pt.pickle, ref) != AIM_PICKLE_STRING)
+    if (ref != AIM_NO_REF && aim_pickle_kind_of(b->file.tree, ref) != AIM_PICKLE_STRING)
         return wrong(name, "a string");
-    *text = ref == AIM_NO_REF ? (aim_slice){"", 0} : aim_pickle_text(&b->pt.pickle, ref);
+    *text = ref == AIM_NO_REF ? (aim_slice){"", 0} : aim_pickle_text(b->file.tree, ref);
     if (memchr(text->text, '\0', text->size))
         return wrong(name, "a string without NUL characters");
     return AIMNET_OK;
@@ -86,7 +86,7 @@ static aim_status read_coulomb(aim_builder *b)
     aim_slice mode = {"", 0}, envelope = {"", 0};
     aim_model *m = b->m;
     if (field(b, "coulomb_mode") == AIM_NO_REF &&
-        aim_pickle_get(&b->pt.pickle, b->pt.metadata, "coulomb_mode") != AIM_NO_REF)
+        aim_pickle_get(b->file.tree, b->file.metadata, "coulomb_mode") != AIM_NO_REF)
         return wrong("coulomb_mode", "'none', 'sr_embedded' or 'full_embedded'");
     AIM_TRY(read_text(b, "coulomb_mode", &mode));
     m->coulomb_mode = mode.size == 0 && field(b, "coulomb_mode") == AIM_NO_REF ? 0 : -1;
@@ -107,7 +107,7 @@ static aim_status read_coulomb(aim_builder *b)
 static aim_status read_dispersion(aim_builder *b)
 {
     aim_model *m = b->m;
-    const aim_pickle *p = &b->pt.pickle;
+    const aim_pickle *p = b->file.tree;
     static const char *const names[] = {"s6", "s8", "a1", "a2"};
     double *const values[] = {&m->d3_s6, &m->d3_s8, &m->d3_a1, &m->d3_a2};
     const aim_ref dict = field(b, "d3_params");
@@ -139,8 +139,8 @@ static aim_status read_dispersion(aim_builder *b)
 static aim_status read_species(aim_builder *b)
 {
     aim_model *m = b->m;
-    const aim_pickle *p = &b->pt.pickle;
-    const aim_ref list = aim_pickle_get(p, b->pt.metadata, "implemented_species");
+    const aim_pickle *p = b->file.tree;
+    const aim_ref list = aim_pickle_get(p, b->file.metadata, "implemented_species");
     if (list == AIM_NO_REF || aim_pickle_kind_of(p, list) != AIM_PICKLE_LIST ||
         aim_pickle_count(p, list) == 0)
         return wrong("implemented_species", "a list of the atomic numbers that the model knows");
@@ -180,13 +180,13 @@ enum { N_KNOWN = sizeof known_fields / sizeof *known_fields, MAX_FIELDS = 256 };
 /* Every known field at most once; the names of the others are kept for inspection. */
 static aim_status check_fields(aim_builder *b)
 {
-    const aim_pickle *p = &b->pt.pickle;
+    const aim_pickle *p = b->file.tree;
     int seen[N_KNOWN] = {0};
     char shown[AIM_SHOWN_SIZE];
-    if (aim_pickle_count(p, b->pt.metadata) > 2 * MAX_FIELDS)
+    if (aim_pickle_count(p, b->file.metadata) > 2 * MAX_FIELDS)
         return AIM_FAIL(AIMNET_ERR_MODEL, "the file's dictionary has more than %d fields",
                         MAX_FIELDS);
-    for (aim_items it = aim_pickle_items(p, b->pt.metadata); it.value != AIM_NO_REF;
+    for (aim_items it = aim_pickle_items(p, b->file.metadata); it.value != AIM_NO_REF;
          aim_pickle_next(p, &it)) {
         const aim_slice name = aim_pickle_text(p, it.value);
         aim_pickle_next(p, &it);
@@ -206,9 +206,9 @@ aim_status aim_metadata_read(aim_builder *b)
 {
     aim_model *m = b->m;
     AIM_TRY(check_fields(b));
-    const aim_ref version = aim_pickle_get(&b->pt.pickle, b->pt.metadata, "format_version");
-    if (version != AIM_NO_REF && (aim_pickle_kind_of(&b->pt.pickle, version) != AIM_PICKLE_INT ||
-                                  aim_pickle_int(&b->pt.pickle, version) != 2))
+    const aim_ref version = aim_pickle_get(b->file.tree, b->file.metadata, "format_version");
+    if (version != AIM_NO_REF && (aim_pickle_kind_of(b->file.tree, version) != AIM_PICKLE_INT ||
+                                  aim_pickle_int(b->file.tree, version) != 2))
         return wrong("format_version", "the integer 2");
     AIM_TRY(copy_text(b, "model_yaml", &m->yaml));
     if (m->yaml[strspn(m->yaml, " \t\r\n")] == '\0')
@@ -233,6 +233,32 @@ aim_status aim_metadata_read(aim_builder *b)
 static aim_status contradiction(const char *what)
 {
     return AIM_FAIL(AIMNET_ERR_MODEL, "contradiction in the metadata: %s", what);
+}
+
+/* A config.json may leave radius and envelope of the short-range Coulomb part to the YAML, and must
+ * not contradict it. (The radius is the YAML's as long as the tensors are not bound.) */
+static aim_status derive_short_range(aim_model *m)
+{
+    static const char *const envelopes[] = {"exp", "cosine"};
+    const aim_output *found = NULL;
+    for (int i = 0; i < m->n_outputs; i++) {
+        const aim_output *out = &m->output[i];
+        if (out->kind != AIM_OUT_SRCOULOMB)
+            continue;
+        if (found && (found->rc != out->rc || found->envelope != out->envelope))
+            return contradiction("model_yaml has two different SRCoulomb modules");
+        found = out;
+    }
+    if (!found)
+        return AIMNET_OK;
+    const char *envelope = envelopes[found->envelope];
+    if (m->coulomb_sr_rc != 0.0 && m->coulomb_sr_rc != found->rc)
+        return contradiction("coulomb_sr_rc is not the rc of SRCoulomb in model_yaml");
+    if (m->coulomb_sr_envelope[0] != '\0' && strcmp(m->coulomb_sr_envelope, envelope) != 0)
+        return contradiction("coulomb_sr_envelope is not that of SRCoulomb in model_yaml");
+    m->coulomb_sr_rc = found->rc;
+    strcpy(m->coulomb_sr_envelope, envelope);
+    return AIMNET_OK;
 }
 
 static aim_status check_coulomb(const aim_model *m)
@@ -281,6 +307,8 @@ static aim_status check_dispersion(const aim_model *m)
 aim_status aim_metadata_check(aim_builder *b)
 {
     aim_model *m = b->m;
+    if (b->file.sr_from_yaml)
+        AIM_TRY(derive_short_range(m));
     AIM_TRY(check_coulomb(m));
     AIM_TRY(check_dispersion(m));
     if (m->needs_coulomb && find_kind(m, AIM_OUT_LRCOULOMB))

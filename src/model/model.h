@@ -101,7 +101,7 @@ struct aimnet_model {
     aim_alloc alloc;
     /* provenance */
     char *name;       /* path or "default" */
-    char format[16];  /* "v2-pt" */
+    char format[16];  /* "v2-pt", ... */
     char *yaml;       /* model_yaml as in the file */
     size_t file_size; /* the file's SHA-256 is computed when asked for: aim_model_sha256 */
     /* metadata (reference: ModelMetadata) */
@@ -137,10 +137,19 @@ struct aimnet_model {
 };
 typedef struct aimnet_model aim_model;
 
+/* What a model is read from. */
+typedef struct aim_model_bytes {
+    const unsigned char *bytes; /* the file with the weights */
+    size_t size;
+    const unsigned char *config; /* the description beside it; NULL: none */
+    size_t config_size;
+    const char *config_name; /* for messages */
+} aim_model_bytes;
+
 /* bytes of a model file -> model; nothing of the bytes is referenced afterwards. name: for messages
  * and info. Errors: FORMAT, MODEL, MEMORY. *model is NULL on failure. */
-AIM_NODISCARD aim_status aim_model_build(const aim_alloc *a, const unsigned char *bytes,
-                                         size_t size, const char *name, aim_model **model);
+AIM_NODISCARD aim_status aim_model_build(const aim_alloc *a, const aim_model_bytes *in,
+                                         const char *name, aim_model **model);
 void aim_model_free(aim_model *model);
 
 #endif

@@ -71,7 +71,7 @@ static void model_copy_value(const aim_pickle *p, aim_ref value, torch_buffer *o
 
 static void model_copy_fields(model_file *f)
 {
-    const aim_pickle *p = &f->pt.pickle;
+    const aim_pickle *p = &f->archive.pickle;
     for (aim_items it = aim_pickle_items(p, f->pt.metadata); it.value != AIM_NO_REF;
          aim_pickle_next(p, &it)) {
         const aim_slice key = aim_pickle_text(p, it.value);
@@ -104,7 +104,8 @@ void model_file_open(model_file *f, const char *name)
     *f = (model_file){0};
     snprintf(path, sizeof path, "%s/tests/golden/models/%s.pt", AIM_SOURCE_DIR, name);
     f->source = torch_read_file(path);
-    if (aim_pt_open(&a, f->source.at, f->source.n, &f->pt) != AIMNET_OK)
+    if (aim_torch_open(&a, f->source.at, f->source.n, &f->archive) != AIMNET_OK ||
+        aim_pt_open(&a, &f->archive, &f->pt) != AIMNET_OK)
         fail_msg("%s: %s", path, aimnet_last_error());
     model_copy_fields(f);
     assert_true(f->pt.n_tensors <= 96);
@@ -219,5 +220,6 @@ void model_file_close(model_file *f)
         torch_buffer_free(&f->tensor[i].data);
     free(f->yaml);
     aim_pt_free(&f->pt, &a);
+    aim_torch_free(&f->archive, &a);
     torch_buffer_free(&f->source);
 }

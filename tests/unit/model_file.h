@@ -31,6 +31,7 @@ typedef struct model_tensor {
 
 typedef struct model_file {
     torch_buffer source;
+    aim_torch archive;
     aim_pt pt;
     char *yaml;
     model_field field[32];
