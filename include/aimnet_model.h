@@ -40,6 +40,19 @@ AIMNET_API aimnet_status aimnet_model_load_with(const char *path,
                                                 const aimnet_allocator *allocator,
                                                 aimnet_model **model);
 
+typedef enum aimnet_file_format {
+    AIMNET_FILE_PT = 0,         /* a v2 model file, which the Python package loads */
+    AIMNET_FILE_SAFETENSORS = 1 /* weights, and a description in JSON beside them */
+} aimnet_file_format;
+/* Writes a model in another format, or a copy: all metadata and tensors exactly as its file has
+ * them (which is read once more). path: a file, for PT also "-" (standard output); for SAFETENSORS
+ * a name ending in ".safetensors", beside which NAME.json is written, or a directory (which exists,
+ * or whose name ends in '/'), which gets config.json and ensemble_<member>.safetensors. Every file
+ * is replaced when the new one is complete, or stays as it was. Errors: ARG, FILE, MEMORY, MODEL
+ * for metadata that the format cannot hold. */
+AIMNET_API aimnet_status aimnet_model_save(const aimnet_model *model, const char *path,
+                                           aimnet_file_format format, int member);
+
 /* One tensor as the file holds it. Strings belong to the model. */
 typedef struct aimnet_tensor_info {
     const char *name;  /* "mlps.0.0.weight", ... */

@@ -4,25 +4,11 @@
 #include <string.h>
 
 #include "aimnet_model.h"
-#include "io/bytes.h"
+#include "model/content.h"
 #include "model/files.h"
 #include "model/origin.h"
+#include "model/save.h"
 #include "model/sha256.h"
-
-static aim_status hash_file(const aim_model *m, char hex[65])
-{
-    const struct aim_model_origin *o = m->origin;
-    unsigned char *bytes = NULL;
-    size_t size = 0;
-    AIM_TRY(aim_bytes_read(&m->alloc, o->weights_path, &bytes, &size));
-    if (size == m->file_size)
-        aim_sha256(bytes, size, hex);
-    aim_free(&m->alloc, bytes);
-    if (size != m->file_size)
-        return AIM_FAIL(AIMNET_ERR_FILE, "%s: the file changed since the model was loaded from it",
-                        m->name);
-    return AIMNET_OK;
-}
 
 static size_t default_size(void)
 {
@@ -95,6 +81,14 @@ aimnet_status aimnet_model_load(const char *path, const aimnet_allocator *alloca
     return aimnet_model_load_with(path, NULL, allocator, model);
 }
 
+static aim_status keep_bytes(aim_model *m, const void *bytes, size_t size)
+{
+    struct aim_model_origin *o = m->origin;
+    AIM_TRY(aim_new(&m->alloc, size, 1, "the model file", &o->bytes));
+    memcpy(o->bytes, bytes, size);
+    return AIMNET_OK;
+}
+
 aimnet_status aimnet_model_load_memory(const void *bytes, size_t size, const char *name,
                                        const aimnet_allocator *allocator, aimnet_model **model)
 {
@@ -106,10 +100,71 @@ aimnet_status aimnet_model_load_memory(const void *bytes, size_t size, const cha
     AIM_TRY(aim_alloc_from(allocator, &a));
     const aim_model_bytes in = {.bytes = bytes, .size = size};
     AIM_TRY(aim_model_build(&a, &in, name ? name : "memory", model));
-    struct aim_model_origin *o = (*model)->origin;
     set_source(*model, AIM_SOURCE_MEMORY);
-    aim_sha256(bytes, size, o->sha256);
+    const aim_status status = keep_bytes(*model, bytes, size);
+    if (status != AIMNET_OK) {
+        aim_model_free(*model);
+        *model = NULL;
+    }
+    return status;
+}
+
+/* ---------------------------------------------------------------- saving */
+
+/* The bytes that the model came from. A file is read again. */
+static aim_status open_source(const aim_model *m, aim_model_files *files)
+{
+    const struct aim_model_origin *o = m->origin;
+    *files = (aim_model_files){.in = {.bytes = o->bytes, .size = m->file_size}};
+    if (o->source == AIM_SOURCE_BUILTIN)
+        files->in.bytes = aim_default_model;
+    if (o->source != AIM_SOURCE_PATH)
+        return AIMNET_OK;
+    AIM_TRY(aim_model_files_read(&m->alloc, o->weights_path, o->config_path, 0, files));
+    if (files->in.size == m->file_size)
+        return AIMNET_OK;
+    aim_model_files_free(files, &m->alloc);
+    return AIM_FAIL(AIMNET_ERR_FILE, "%s: the file changed since the model was loaded from it",
+                    m->name);
+}
+
+/* Readers of a config.json insist on what .pt files may get wrong: the radius of the short-range
+ * Coulomb part stands there and in the YAML. */
+static aim_status check_for_config(const aim_model *m)
+{
+    for (int i = 0; i < m->n_outputs; i++)
+        if (m->output[i].kind == AIM_OUT_SRCOULOMB && m->coulomb_sr_rc != 0.0 &&
+            m->output[i].yaml_rc != m->coulomb_sr_rc)
+            return AIM_FAIL(AIMNET_ERR_MODEL,
+                            "%s: coulomb_sr_rc %g is not the rc of SRCoulomb, %g: such a model "
+                            "cannot be described by a config.json",
+                            m->name, m->coulomb_sr_rc, m->output[i].yaml_rc);
     return AIMNET_OK;
+}
+
+aimnet_status aimnet_model_save(const aimnet_model *model, const char *path,
+                                aimnet_file_format format, int member)
+{
+    aim_model_files files;
+    aim_content content;
+    if (!model || !path)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_save: %s is NULL", model ? "path" : "model");
+    if ((format != AIMNET_FILE_PT && format != AIMNET_FILE_SAFETENSORS) || member < 0)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_save: format %d or member %d does not exist",
+                        (int)format, member);
+    const aim_alloc *a = &model->alloc;
+    if (format == AIMNET_FILE_SAFETENSORS)
+        AIM_TRY(check_for_config(model));
+    AIM_TRY(open_source(model, &files));
+    aim_status status = aim_content_read(a, &files.in, &content);
+    if (status == AIMNET_OK) {
+        const aim_model_parts parts = {content.tree, content.metadata, content.tensor,
+                                       content.n_tensors};
+        status = aim_model_write(a, &parts, path, format, member);
+        aim_content_free(&content, a);
+    }
+    aim_model_files_free(&files, a);
+    return status;
 }
 
 void aimnet_model_free(aimnet_model *model)
@@ -173,15 +228,12 @@ aimnet_status aimnet_model_tensor(const aimnet_model *model, int index, aimnet_t
 
 aimnet_status aimnet_model_sha256(const aimnet_model *model, char hex[65])
 {
+    aim_model_files files;
     if (!model || !hex)
         return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_sha256: %s is NULL", model ? "hex" : "model");
-    const struct aim_model_origin *o = model->origin;
-    if (o->source == AIM_SOURCE_PATH)
-        return hash_file(model, hex);
-    if (o->source == AIM_SOURCE_BUILTIN)
-        aim_sha256(aim_default_model, default_size(), hex);
-    else
-        memcpy(hex, o->sha256, sizeof o->sha256);
+    AIM_TRY(open_source(model, &files));
+    aim_sha256(files.in.bytes, files.in.size, hex);
+    aim_model_files_free(&files, &model->alloc);
     return AIMNET_OK;
 }
 

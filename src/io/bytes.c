@@ -68,3 +68,10 @@ int aim_path_is_directory(const char *path)
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
+
+aim_status aim_path_make_directory(const char *path)
+{
+    if (aim_path_is_directory(path) || mkdir(path, 0777) == 0)
+        return AIMNET_OK;
+    return fail(path, "make the directory");
+}

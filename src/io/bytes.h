@@ -12,5 +12,7 @@ AIM_NODISCARD aim_status aim_bytes_read(const aim_alloc *a, const char *path, un
 
 int aim_path_exists(const char *path); /* as anything */
 int aim_path_is_directory(const char *path);
+/* Makes the last folder of a path, unless it exists. Errors: FILE. */
+AIM_NODISCARD aim_status aim_path_make_directory(const char *path);
 
 #endif

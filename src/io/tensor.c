@@ -133,7 +133,7 @@ static aim_status require_floats(const aim_tensor *t)
     return AIMNET_OK;
 }
 
-static int is_row_major(const aim_tensor *t)
+int aim_tensor_is_packed(const aim_tensor *t)
 {
     int64_t expected = 1;
     for (int d = t->ndim; d-- > 0;) {
@@ -142,6 +142,14 @@ static int is_row_major(const aim_tensor *t)
         expected *= t->shape[d];
     }
     return 1;
+}
+
+void aim_tensor_pack(const aim_tensor *t, unsigned char *out)
+{
+    walk w = {{0}, 0};
+    const size_t size = aim_dtype_size(t->dtype);
+    for (int64_t i = 0; i < t->count; i++, advance(t, &w))
+        memcpy(out + (size_t)i * size, t->data + (size_t)w.at * size, size);
 }
 
 static int is_little_endian(void)
@@ -155,7 +163,7 @@ static int is_little_endian(void)
 /* Whether the bytes are the row-major elements of `dtype` already, as this machine stores them. */
 static int is_plain(const aim_tensor *t, aim_dtype dtype)
 {
-    return t->dtype == dtype && is_row_major(t) && is_little_endian();
+    return t->dtype == dtype && aim_tensor_is_packed(t) && is_little_endian();
 }
 
 aim_status aim_tensor_to_double(const aim_tensor *t, double *out)

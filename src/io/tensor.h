@@ -39,6 +39,11 @@ const char *aim_dtype_name(aim_dtype dtype); /* "float32", ... */
  * `room` elements. Errors: FORMAT. */
 AIM_NODISCARD aim_status aim_tensor_check(aim_tensor *t, int64_t room);
 
+/* Whether the elements lie in row-major order without gaps. */
+int aim_tensor_is_packed(const aim_tensor *t);
+/* Copies the elements as they are, in row-major order. out: count * aim_dtype_size bytes */
+void aim_tensor_pack(const aim_tensor *t, unsigned char *out);
+
 /* Copies the elements in row-major order, widened exactly; float64 to float32 only where every
  * value is a float32 (or NaN). out: [count]. Errors: MODEL for integers and for values that would
  * change. */

@@ -104,6 +104,7 @@ void aim_model_free(aim_model *model)
     if (o) {
         aim_arena_free(&o->weights, &a);
         aim_free(&a, o->tensor);
+        aim_free(&a, o->bytes);
         aim_free(&a, o->weights_path);
         aim_free(&a, o->config_path);
         aim_free(&a, o->names);

@@ -236,7 +236,7 @@ static aim_status contradiction(const char *what)
 }
 
 /* A config.json may leave radius and envelope of the short-range Coulomb part to the YAML, and must
- * not contradict it. (The radius is the YAML's as long as the tensors are not bound.) */
+ * not contradict it. */
 static aim_status derive_short_range(aim_model *m)
 {
     static const char *const envelopes[] = {"exp", "cosine"};
@@ -245,18 +245,18 @@ static aim_status derive_short_range(aim_model *m)
         const aim_output *out = &m->output[i];
         if (out->kind != AIM_OUT_SRCOULOMB)
             continue;
-        if (found && (found->rc != out->rc || found->envelope != out->envelope))
+        if (found && (found->yaml_rc != out->yaml_rc || found->envelope != out->envelope))
             return contradiction("model_yaml has two different SRCoulomb modules");
         found = out;
     }
     if (!found)
         return AIMNET_OK;
     const char *envelope = envelopes[found->envelope];
-    if (m->coulomb_sr_rc != 0.0 && m->coulomb_sr_rc != found->rc)
+    if (m->coulomb_sr_rc != 0.0 && m->coulomb_sr_rc != found->yaml_rc)
         return contradiction("coulomb_sr_rc is not the rc of SRCoulomb in model_yaml");
     if (m->coulomb_sr_envelope[0] != '\0' && strcmp(m->coulomb_sr_envelope, envelope) != 0)
         return contradiction("coulomb_sr_envelope is not that of SRCoulomb in model_yaml");
-    m->coulomb_sr_rc = found->rc;
+    m->coulomb_sr_rc = found->yaml_rc;
     strcpy(m->coulomb_sr_envelope, envelope);
     return AIMNET_OK;
 }

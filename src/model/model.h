@@ -82,6 +82,7 @@ typedef struct aim_output {
     int center_coord;    /* DIPOLE, QUADRUPOLE */
     const double *table; /* mass [n], SRREP params [n][2], DISP_PARAM [n][2], D3TS r4r2 [n] */
     double rc;           /* SRCOULOMB, SRREP, LRCOULOMB: float32 value of the file, widened */
+    double yaml_rc;      /* SRCOULOMB: of the YAML, which only has to agree with the metadata */
     aim_envelope envelope;
     int subtract_sr; /* LRCOULOMB */
     int method;      /* LRCOULOMB: aimnet_coulomb */

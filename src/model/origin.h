@@ -13,9 +13,9 @@ typedef enum aim_source { AIM_SOURCE_MEMORY, AIM_SOURCE_BUILTIN, AIM_SOURCE_PATH
 
 struct aim_model_origin {
     aim_source source;
-    char sha256[65];    /* MEMORY: of the bytes at loading */
-    char *weights_path; /* PATH: the file with the weights ... */
-    char *config_path;  /* ... and the description beside it, or NULL */
+    unsigned char *bytes; /* MEMORY: a copy, for saving */
+    char *weights_path;   /* PATH: the file with the weights ... */
+    char *config_path;    /* ... and the description beside it, or NULL */
     aim_arena weights;
     aimnet_tensor_info *tensor; /* names point into `names` */
     int n_tensors;

@@ -279,7 +279,7 @@ static aim_status read_srcoulomb(module *x)
     AIM_TRY(ARGS(x, table));
     AIM_TRY(read_envelope(x, envelope));
     AIM_TRY(read_slot(x, key_in, AIM_VALUE_ATOM, 1));
-    x->out->rc = rc; /* until the tensor is bound */
+    x->out->yaml_rc = rc;
     AIM_TRY(bind_rc(x));
     return write_slot(x, key_out, AIM_VALUE_SYSTEM, 1, 1);
 }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* save.h - writes the parts of a model as files. Private to src/model and src/api. */
+#ifndef AIM_MODEL_SAVE_H
+#define AIM_MODEL_SAVE_H
+
+#include "aimnet_model.h"
+#include "io/pt_write.h"
+
+/* PT: path, or "-" for standard output. SAFETENSORS: path is a directory (it exists, or ends in a
+ * slash and is made), which gets config.json and ensemble_<member>.safetensors, or a file
+ * NAME.safetensors, beside which NAME.json is written. Every file appears complete or not at all.
+ * Errors: FILE, MEMORY, MODEL, ARG. */
+AIM_NODISCARD aim_status aim_model_write(const aim_alloc *a, const aim_model_parts *parts,
+                                         const char *path, aimnet_file_format format, int member);
+
+#endif
