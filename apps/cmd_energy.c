@@ -13,10 +13,10 @@
 #include "commands.h"
 #include "console.h"
 #include "energy.h"
+#include "engrad.h"
 #include "progress.h"
 
-/* Atoms per batch: enough work for every thread; more would only take memory. */
-enum { ATOMS_PER_THREAD = 512, BATCH_MIN = 1024, BATCH_MAX = 16384, BATCH_ITEMS = 1024 };
+enum { BATCH_ITEMS = 1024 };
 
 #define AT(member) .offset = offsetof(energy_options, member)
 static const cli_arg quantity_args[] = {
@@ -60,6 +60,11 @@ static const cli_arg io_args[] = {
      .kind = CLI_FLAG,
      AT(json),
      .help = "JSON Lines: one object per structure"},
+    {.name = "engrad",
+     .kind = CLI_FLAG,
+     AT(engrad),
+     .help = "write energy and gradient in ORCA's format beside the input, with the extension "
+             ".engrad; one structure per file"},
     {.name = "format",
      .kind = CLI_CHOICE,
      .meta = "FORMAT",
@@ -126,13 +131,18 @@ static double *take(double **at, int wanted, size_t n)
     return block;
 }
 
+static int wants_forces(const energy_options *o)
+{
+    return o->forces || o->engrad;
+}
+
 /* Gives every readable item of the batch a system and a result with the buffers that were asked
  * for. Returns their number, or -1 when memory is short. */
 static int prepare(const energy_context *c, workspace *w, const cli_batch *batch)
 {
     const energy_options *o = c->options;
-    const size_t per_atom = (size_t)(3 * o->forces + o->charges * (1 + c->has_spin) +
-                                     c->is_ensemble * (3 * o->forces + o->charges));
+    const size_t per_atom = (size_t)(3 * wants_forces(o) + o->charges * (1 + c->has_spin) +
+                                     c->is_ensemble * (3 * wants_forces(o) + o->charges));
     const size_t per_system = (size_t)(3 * o->dipole + 6 * o->quadrupole + 9 * o->stress);
     const size_t total = per_atom * (size_t)batch->n_atoms + per_system * (size_t)batch->n;
     if (!reserve_records(w, batch->n) ||
@@ -152,10 +162,10 @@ static int prepare(const energy_context *c, workspace *w, const cli_batch *batch
         cli_engine_override(&o->engine, &r->system);
         r->index = n;
         const size_t atoms = (size_t)r->system.n_atoms;
-        result->forces = take(&at, o->forces, 3 * atoms);
+        result->forces = take(&at, wants_forces(o), 3 * atoms);
         result->charges = take(&at, o->charges, atoms);
         result->spin_charges = take(&at, o->charges && c->has_spin, atoms);
-        result->forces_std = take(&at, o->forces && c->is_ensemble, 3 * atoms);
+        result->forces_std = take(&at, wants_forces(o) && c->is_ensemble, 3 * atoms);
         result->charges_std = take(&at, o->charges && c->is_ensemble, atoms);
         result->dipole = take(&at, o->dipole, 3);
         result->quadrupole = take(&at, o->quadrupole, 6);
@@ -218,6 +228,22 @@ static void warn(const energy_record *r, const char *text)
     }
 }
 
+static int write_engrad(const energy_record *r)
+{
+    char path[1024];
+    if (r->item->index > 0) {
+        cli_error("%s: --engrad writes one structure per file, but this one has several",
+                  r->item->file);
+        return 0;
+    }
+    if (strcmp(r->item->file, "-") == 0 ||
+        !cli_replace_extension(path, sizeof path, r->item->file, ".engrad")) {
+        cli_error("%s: --engrad needs an input file with a name", r->item->file);
+        return 0;
+    }
+    return cli_engrad_write(path, &r->system, r->result.energy, r->result.forces) == CLI_OK;
+}
+
 /* Prints one record and hands it to the writer; returns 0 when the run has to end. */
 static int deliver(energy_context *c, energy_record *r, aimnet_writer *writer)
 {
@@ -236,6 +262,8 @@ static int deliver(energy_context *c, energy_record *r, aimnet_writer *writer)
         energy_json_failure(r);
     else
         energy_json_record(c, r);
+    if (c->options->engrad && !r->error && !write_engrad(r))
+        return 0;
     if (writer && !r->error) {
         aimnet_frame frame = r->item->frame;
         frame.charge = r->system.charge;
@@ -275,19 +303,10 @@ static int evaluate(energy_context *c, workspace *w, int n_records, int n, aimne
     return 1;
 }
 
-static int64_t batch_limit(const cli_engine_options *o)
-{
-    const int64_t threads = o->threads.given ? o->threads.value : aimnet_build().processors;
-    const int64_t atoms = ATOMS_PER_THREAD * threads;
-    if (o->batch_atoms.given)
-        return o->batch_atoms.value;
-    return atoms < BATCH_MIN ? BATCH_MIN : atoms > BATCH_MAX ? BATCH_MAX : atoms;
-}
-
 /* All batches; returns an exit status. */
 static int run_batches(energy_context *c, cli_stream *stream, aimnet_writer *writer)
 {
-    const int64_t limit = batch_limit(&c->options->engine);
+    const int64_t limit = cli_engine_batch_atoms(&c->options->engine);
     cli_batch batch = {0};
     workspace w = {0};
     cli_progress progress;

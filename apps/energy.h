@@ -9,7 +9,7 @@
 
 typedef struct energy_options {
     int forces, charges, dipole, quadrupole, stress, terms, outputs;
-    int json, quiet;
+    int json, quiet, engrad;
     const char *output; /* -o */
     cli_int format;
     cli_engine_options engine;

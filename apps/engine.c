@@ -13,6 +13,9 @@
 #include "console.h"
 #include "json.h"
 
+/* Enough work for every thread; more would only take memory. */
+enum { ATOMS_PER_THREAD = 512, BATCH_MIN = 1024, BATCH_MAX = 16384 };
+
 #define AT(member) .offset = offsetof(cli_engine_options, member)
 
 const cli_arg cli_engine_args[] = {
@@ -240,6 +243,15 @@ void cli_engine_close(cli_engine *e)
     for (int i = 0; i < e->n_models; i++)
         aimnet_model_free(e->models[i]);
     memset(e, 0, sizeof *e);
+}
+
+int64_t cli_engine_batch_atoms(const cli_engine_options *o)
+{
+    const int64_t threads = o->threads.given ? o->threads.value : aimnet_build().processors;
+    const int64_t atoms = ATOMS_PER_THREAD * threads;
+    if (o->batch_atoms.given)
+        return o->batch_atoms.value;
+    return atoms < BATCH_MIN ? BATCH_MIN : atoms > BATCH_MAX ? BATCH_MAX : atoms;
 }
 
 void cli_engine_override(const cli_engine_options *o, aimnet_system *system)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - `aimnet COMMAND [options] ...`: finds the command's table, parses its options, runs it,
- * and makes sure that everything it printed arrived. Nothing else happens before the arguments are
+ * and makes sure that everything it printed arrived. A command line of xtb is translated first
+ * (xtb.c). Nothing else happens before the arguments are
  * parsed, so that help and mistakes cost milliseconds. */
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "aimnet.h"
 #include "commands.h"
 #include "console.h"
+#include "xtb.h"
 
 static int run(const cli_command *command, int argc, const char **argv)
 {
@@ -33,6 +35,11 @@ static int run(const cli_command *command, int argc, const char **argv)
     return status;
 }
 
+static int run_named(const char *name, int argc, const char **argv)
+{
+    return run(cli_command_find(name), argc, argv);
+}
+
 static int dispatch(int argc, const char **argv)
 {
     if (argc < 2) {
@@ -47,6 +54,8 @@ static int dispatch(int argc, const char **argv)
         cli_printf("aimnet %s\n", aimnet_version());
         return CLI_OK;
     }
+    if (cli_is_xtb(argv))
+        return cli_xtb(argc, argv, run_named);
     if (argv[1][0] == '-' && argv[1][1]) {
         cli_error("unknown option %s: options of a command stand after its name", argv[1]);
         cli_note("'aimnet help' lists the commands");

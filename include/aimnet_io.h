@@ -61,6 +61,9 @@ typedef struct aimnet_writer aimnet_writer;
  * spin_charges; energy, charge, mult, dipole, stress in the comment line. The file is written under a temporary
  * name beside `path` and renamed by aimnet_writer_close(). */
 AIMNET_API aimnet_status aimnet_writer_open(const char *path, aimnet_writer **writer);
+/* The same at the end of a file that is there already or not: every frame is in the file as soon as
+ * aimnet_writer_frame returns, so that what a killed program wrote can be read. For trajectories. */
+AIMNET_API aimnet_status aimnet_writer_append(const char *path, aimnet_writer **writer);
 AIMNET_API aimnet_status aimnet_writer_frame(aimnet_writer *writer, const aimnet_frame *frame,
                                              const aimnet_result *result);
 /* commit 1: flush and rename into place; 0: discard. The writer is freed in every case. */

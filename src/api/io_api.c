@@ -92,6 +92,17 @@ aimnet_status aimnet_writer_open(const char *path, aimnet_writer **writer)
     return aim_writer_open(&alloc, path, writer);
 }
 
+aimnet_status aimnet_writer_append(const char *path, aimnet_writer **writer)
+{
+    if (!writer)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_writer_append: writer is NULL");
+    *writer = NULL;
+    if (!path)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_writer_append: path is NULL");
+    const aim_alloc alloc = aim_alloc_default();
+    return aim_writer_append(&alloc, path, writer);
+}
+
 aimnet_status aimnet_writer_frame(aimnet_writer *writer, const aimnet_frame *frame,
                                   const aimnet_result *result)
 {

@@ -92,6 +92,21 @@ aim_status aim_outfile_open(aim_outfile *o, const aim_alloc *alloc, const char *
     return status;
 }
 
+aim_status aim_outfile_append(aim_outfile *o, const aim_alloc *alloc, const char *path)
+{
+    *o = (aim_outfile){.alloc = *alloc, .fd = -1};
+    aim_status status = aim_strdup(alloc, path, &o->path);
+    if (status == AIMNET_OK) {
+        o->fd = open(path, OPEN_FLAGS | O_CREAT | O_APPEND, 0666);
+        o->owns_fd = 1;
+        if (o->fd < 0)
+            status = failed(o, "cannot be opened for appending");
+    }
+    if (status != AIMNET_OK)
+        aim_outfile_close(o);
+    return status;
+}
+
 aim_status aim_outfile_write(aim_outfile *o, const void *bytes, size_t size)
 {
     const unsigned char *p = bytes;

@@ -16,6 +16,10 @@ typedef struct aim_outfile {
 } aim_outfile;
 
 AIM_NODISCARD aim_status aim_outfile_open(aim_outfile *o, const aim_alloc *alloc, const char *path);
+/* Opens for appending, creating the file if need be; what is written is there at once, and commit
+ * only makes it durable. */
+AIM_NODISCARD aim_status aim_outfile_append(aim_outfile *o, const aim_alloc *alloc,
+                                            const char *path);
 AIM_NODISCARD aim_status aim_outfile_write(aim_outfile *o, const void *bytes, size_t size);
 /* Puts the file into place. After a failure the target is what it was before. Call close afterwards
  * in any case. */

@@ -255,18 +255,30 @@ static aim_status put_frame(aimnet_writer *w, const aimnet_frame *f, const aimne
 
 /* ---------------------------------------------------------------- writer */
 
-aim_status aim_writer_open(const aim_alloc *alloc, const char *path, aimnet_writer **writer)
+static aim_status writer_create(const aim_alloc *alloc, const char *path, int append,
+                                aimnet_writer **writer)
 {
     aimnet_writer *w;
     *writer = NULL;
     AIM_TRY(aim_new0(alloc, 1, sizeof *w, "a structure writer", &w));
     w->alloc = *alloc;
-    const aim_status status = aim_outfile_open(&w->file, alloc, path);
+    const aim_status status = append ? aim_outfile_append(&w->file, alloc, path)
+                                     : aim_outfile_open(&w->file, alloc, path);
     if (status == AIMNET_OK)
         *writer = w;
     else
         aim_free(alloc, w);
     return status;
+}
+
+aim_status aim_writer_append(const aim_alloc *alloc, const char *path, aimnet_writer **writer)
+{
+    return writer_create(alloc, path, 1, writer);
+}
+
+aim_status aim_writer_open(const aim_alloc *alloc, const char *path, aimnet_writer **writer)
+{
+    return writer_create(alloc, path, 0, writer);
 }
 
 aim_status aim_writer_frame(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result)

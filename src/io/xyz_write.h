@@ -7,6 +7,8 @@
 #include "base/alloc.h"
 
 /* As aimnet_writer_open() and so on, with an allocator. */
+AIM_NODISCARD aim_status aim_writer_append(const aim_alloc *alloc, const char *path,
+                                           aimnet_writer **writer);
 AIM_NODISCARD aim_status aim_writer_open(const aim_alloc *alloc, const char *path,
                                          aimnet_writer **writer);
 AIM_NODISCARD aim_status aim_writer_frame(aimnet_writer *writer, const aimnet_frame *frame,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Help of every command fits 80 columns and names every option once; commands that do not exist are absent.
 set -e
-for command in '' energy neighbors inspect convert info help; do
+for command in '' energy opt neighbors inspect convert info help; do
     "$AIMNET" help $command >text
     [ -z "$command" ] || "$AIMNET" $command --help | cmp - text
     [ -z "$command" ] || "$AIMNET" $command -h | cmp - text
@@ -12,5 +12,5 @@ done
 "$AIMNET" --help >long
 "$AIMNET" -h | cmp - long
 "$AIMNET" help | cmp - long
-grep -E '^  (opt|md|freq|scan|train|export|download)' long || true
+grep -E '^  (md|freq|scan|train|export|download)' long || true
 "$AIMNET" --version

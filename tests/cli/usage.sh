@@ -42,6 +42,6 @@ try info extra
 try help nonsense
 try help --man energy
 try help --completion tcsh
-try opt mol.xyz
+try scan mol.xyz
 try neighbors mol.xyz
 try neighbors --cutoff -1 mol.xyz

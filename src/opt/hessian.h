@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* hessian.h - a model Hessian of bond lengths, angles and torsions, factorised for solving: where
+ * L-BFGS starts from. */
+#ifndef AIM_OPT_HESSIAN_H
+#define AIM_OPT_HESSIAN_H
+
+#include "opt/variables.h"
+
+/* Fills h [n_var][n_var] (row-major, n_var = v->n_var) with the model Hessian at v's current point
+ * and replaces its lower triangle by the Cholesky factor. */
+void aim_model_hessian(const aim_variables *v, double *h);
+/* x = H^-1 x with the factor from above. */
+void aim_cholesky_solve(const double *factor, int n, double *x);
+
+#endif

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+# Mistakes in the options of opt are named before anything is computed.
+try() {
+    "$AIMNET" opt "$@" 2>&1
+    echo "= $?"
+}
+try
+try --level finest "$DATA/water.xyz"
+try --fix-axes q --cell full "$DATA/water.xyz"
+try --pressure 1 "$DATA/water.xyz"
+try --restart "$DATA/water.xyz"
+try -o - "$DATA/water.xyz"
+try --fmax 0 "$DATA/water.xyz"
+try --freeze 0,7 "$DATA/water.xyz" | grep -o 'aimnet.*freeze.*\|= .*' | sed 's/aimnet: .*: --/--/'
+try --freeze Xx "$DATA/water.xyz" | grep -o -- '--freeze.*\|= .*'
+try --cell full "$DATA/water.xyz" | grep -o 'the cell cannot.*\|= .*'
