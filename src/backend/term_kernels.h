@@ -88,6 +88,41 @@ typedef struct aim_ewald_rod {
     int64_t start;
 } aim_ewald_rod;
 
+enum {
+    AIM_TAN_WIDTH = 8, /* directions of a block: the innermost index of everything per direction */
+    AIM_TAN_PAIRS = 64,
+    AIM_TAN_PARAMS = 2,
+    /* rows of the sums of one atom: sum f a, g, dE/dparameter, then w if wanted */
+    AIM_TAN_SLOPE = 0,
+    AIM_TAN_GRAD = 1,
+    AIM_TAN_PARAM = 4,
+    AIM_TAN_STRAIN = 6,
+    AIM_TAN_SUMS = 12
+};
+
+/* What the pair energies e(|r|, p_i, p_j) of an atom i with some neighbours need for any direction:
+ * f = -e'/d, h = f'/d, and the derivatives of f and e to the parameters p (charges, coordination
+ * numbers) of i and of the neighbour. */
+typedef struct aim_tan_chunk {
+    int n, n_params;
+    int32_t j[AIM_TAN_PAIRS];
+    double r[3][AIM_TAN_PAIRS]; /* r_j - r_i */
+    double f[AIM_TAN_PAIRS], h[AIM_TAN_PAIRS];
+    double f_i[AIM_TAN_PARAMS][AIM_TAN_PAIRS]; /* df/dp_i; de/dp_i changes by -f_i (r tr) */
+    double f_j[AIM_TAN_PARAMS][AIM_TAN_PAIRS]; /* df/dp_j */
+    /* d2e/dp_i dp_i and d2e/dp_i dp_j */
+    double e_ii[AIM_TAN_PARAMS][AIM_TAN_PARAMS][AIM_TAN_PAIRS];
+    double e_ij[AIM_TAN_PARAMS][AIM_TAN_PARAMS][AIM_TAN_PAIRS];
+} aim_tan_chunk;
+
+/* One block of directions. */
+typedef struct aim_tan_block {
+    const double *t; /* [n_atoms][n_rows][AIM_TAN_WIDTH] tx, ty, tz and the parameters' tangents */
+    int n_rows, n_dir;
+    const double *warp; /* [9][AIM_TAN_WIDTH] strain of the atom's system, or NULL; with it
+                           want_strain must be 1 */
+} aim_tan_block;
+
 typedef struct aim_term_kernels {
     const char *isa;
     int width; /* lanes of a vector */
@@ -120,6 +155,11 @@ typedef struct aim_term_kernels {
     void (*ewald_potential)(const aim_ewald_phases *phases, const aim_ewald_rod *rods,
                             int64_t n_rods, const double *fre, const double *fim, int32_t atom,
                             double sum[4]);
+    /* Adds the chunk's pairs to sum[AIM_TAN_SUMS][AIM_TAN_WIDTH], one after another: with tr the
+     * tangent of r, a = r tr and tf = h a + f_i tp_i + f_j tp_j, sum f a, the tangents of sum f r,
+     * of sum de/dp_i and, where wanted, of sum f r r (otherwise AIM_TAN_STRAIN rows). */
+    void (*pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block, int32_t atom,
+                     int want_strain, double *sum);
 } aim_term_kernels;
 
 /* isa: 0 base, 1 avx2, 2 avx512; larger numbers than this build has give the best there is. */

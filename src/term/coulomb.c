@@ -82,17 +82,16 @@ aim_status aim_term_coulomb_simple(aim_term_io *io, double factor)
     return evaluate(&c, io);
 }
 
-aim_status aim_term_coulomb_sr(aim_term_io *io, double rc, aim_envelope envelope, double factor)
+aim_status aim_coulomb_check_sr(double rc)
 {
     if (!(rc > 0.0 && isfinite(rc)))
         return AIM_FAIL(
             AIMNET_ERR_ARG,
             "the cutoff of the short-range Coulomb energy is %g: it must be a positive length", rc);
-    coulomb c = {.k = factor * AIM_COULOMB_K, .sr_rc = rc, .envelope = envelope};
-    return evaluate(&c, io);
+    return AIMNET_OK;
 }
 
-aim_status aim_term_coulomb_dsf(aim_term_io *io, double rc, double alpha)
+aim_status aim_coulomb_check_dsf(double rc, double alpha)
 {
     if (!(rc > 0.0 && isfinite(rc)))
         return AIM_FAIL(AIMNET_ERR_ARG,
@@ -102,6 +101,19 @@ aim_status aim_term_coulomb_dsf(aim_term_io *io, double rc, double alpha)
         return AIM_FAIL(AIMNET_ERR_ARG,
                         "the damping of the DSF Coulomb energy is %g: it must not be negative",
                         alpha);
+    return AIMNET_OK;
+}
+
+aim_status aim_term_coulomb_sr(aim_term_io *io, double rc, aim_envelope envelope, double factor)
+{
+    AIM_TRY(aim_coulomb_check_sr(rc));
+    coulomb c = {.k = factor * AIM_COULOMB_K, .sr_rc = rc, .envelope = envelope};
+    return evaluate(&c, io);
+}
+
+aim_status aim_term_coulomb_dsf(aim_term_io *io, double rc, double alpha)
+{
+    AIM_TRY(aim_coulomb_check_dsf(rc, alpha));
     const aim_dsf dsf = aim_dsf_make(rc, alpha);
     coulomb c = {.k = AIM_COULOMB_K, .dsf = &dsf};
     return evaluate(&c, io);

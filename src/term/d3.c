@@ -201,23 +201,24 @@ static void count_grad_atom(void *ctx, int32_t i, int worker)
     aim_rows_add(r, i, &sum, 0.0, AIM_HARTREE * AIM_BOHR_INV, -0.5 * AIM_HARTREE);
 }
 
-static aim_status check_elements(d3 *c, const aim_term_io *io)
+aim_status aim_d3_check_elements(const aim_term_io *io, const aim_d3_table *table, int *max_ref)
 {
     const aim_batch *b = io->batch;
+    *max_ref = 0;
     for (int32_t i = 0; i < b->n_atoms; i++) {
         if (!aim_rows_active(io, b->system[i]))
             continue;
         const int z = b->numbers[i];
-        if (z < 1 || z >= c->table->n_elements || n_refs(c->table, z) == 0)
+        if (z < 1 || z >= table->n_elements || n_refs(table, z) == 0)
             return AIM_FAIL(AIMNET_ERR_ARG,
                             "atom %d has the atomic number %d: D3 has reference data for 1 to %d",
-                            (int)i, z, c->table->n_elements - 1);
-        if (n_refs(c->table, z) > AIM_D3_MAX_REF)
+                            (int)i, z, table->n_elements - 1);
+        if (n_refs(table, z) > AIM_D3_MAX_REF)
             return AIM_FAIL(AIMNET_ERR_ARG,
                             "element %d has %d D3 references: at most %d are supported", z,
-                            n_refs(c->table, z), (int)AIM_D3_MAX_REF);
-        if (n_refs(c->table, z) > c->max_ref)
-            c->max_ref = n_refs(c->table, z);
+                            n_refs(table, z), (int)AIM_D3_MAX_REF);
+        if (n_refs(table, z) > *max_ref)
+            *max_ref = n_refs(table, z);
     }
     return AIMNET_OK;
 }
@@ -242,7 +243,7 @@ aim_status aim_term_d3(aim_term_io *io, const aim_d3_table *table, const aim_d3_
 {
     d3 c = {.table = table, .params = params};
     AIM_TRY(aim_d3_range_make(params, &c.range));
-    AIM_TRY(check_elements(&c, io));
+    AIM_TRY(aim_d3_check_elements(io, table, &c.max_ref));
     if (c.max_ref == 0)
         return AIMNET_OK; /* no active atoms */
     AIM_TRY(aim_rows_plan(&c.rows, io, 1, 2 * c.max_ref, AIM_BOHR_INV));

@@ -7,9 +7,11 @@
  * + r0^6) + s8 q/(d^8 + r0^8)) S(d)            q, r0, S as in D3 Bohr and hartree inside. The
  * kernel returns the sums over j and their derivatives to the atom's own C6 and alpha; the sums
  * over both orders of a pair make the total derivative of E equal to minus the atom's own sum. */
+#include "point/d3ts.h"
 #include "point/units.h"
 #include "term/d3_range.h"
 #include "term/rows.h"
+#include "term/sweep.h"
 
 enum { C6, ALPHA, INV_ALPHA, ROOT, N_PROPERTIES }; /* ROOT: sqrt of r4r2 */
 
@@ -48,16 +50,23 @@ static void layout(d3ts *c, aim_arena *a, double *property[N_PROPERTIES])
         property[k] = aim_rows_property(&c->rows, a, "d3ts.property");
 }
 
+static aim_status check(const aim_term_io *io, int n_r4r2)
+{
+    const aim_batch *b = io->batch;
+    for (int32_t i = 0; i < b->n_atoms; i++)
+        if (aim_rows_active(io, b->system[i]) && (b->numbers[i] < 0 || b->numbers[i] >= n_r4r2))
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "atom %d has the atomic number %d: D3TS has parameters up to %d",
+                            (int)i, (int)b->numbers[i], n_r4r2 - 1);
+    return AIMNET_OK;
+}
+
 aim_status aim_term_d3ts(aim_term_io *io, const aim_d3_params *params, const double *r4r2,
                          int n_r4r2, const double *disp, double *gdisp)
 {
     const aim_batch *b = io->batch;
     const int32_t n = b->n_atoms;
-    for (int32_t i = 0; i < n; i++)
-        if (aim_rows_active(io, b->system[i]) && (b->numbers[i] < 0 || b->numbers[i] >= n_r4r2))
-            return AIM_FAIL(AIMNET_ERR_ARG,
-                            "atom %d has the atomic number %d: D3TS has parameters up to %d",
-                            (int)i, (int)b->numbers[i], n_r4r2 - 1);
+    AIM_TRY(check(io, n_r4r2));
     d3ts c = {.params = params, .gdisp = gdisp};
     AIM_TRY(aim_d3_range_make(params, &c.range));
     AIM_TRY(aim_rows_plan(&c.rows, io, 0, N_PROPERTIES, AIM_BOHR_INV));
@@ -80,5 +89,72 @@ aim_status aim_term_d3ts(aim_term_io *io, const aim_d3_params *params, const dou
         c.property[k] = property[k];
     aim_rows_for(&c.rows, d3ts_atom, &c);
     aim_rows_reduce(&c.rows);
+    return AIMNET_OK;
+}
+
+typedef struct d3ts_tan {
+    aim_sweep sweep;
+    const double *r4r2, *disp;
+    const aim_d3_params *params;
+    aim_d3_range range;
+} d3ts_tan;
+
+static void fill(const void *ctx, int32_t i, aim_tan_chunk *chunk, double slope[AIM_TAN_PARAMS])
+{
+    const d3ts_tan *c = ctx;
+    const int32_t *numbers = c->sweep.io->batch->numbers;
+    const double *own = c->disp + 2 * (size_t)i;
+    const double inverse2 = AIM_BOHR_INV * AIM_BOHR_INV;
+    for (int p = 0; p < chunk->n; p++) {
+        const int32_t j = chunk->j[p];
+        const double *other = c->disp + 2 * (size_t)j, d = aim_sweep_distance(chunk, p);
+        const double ratio = aim_d3_c8_ratio(c->r4r2[numbers[i]], c->r4r2[numbers[j]]);
+        const aim_deriv e = aim_d3_damped(d * AIM_BOHR_INV, &c->range, c->params, ratio);
+        const aim_deriv in_angstrom = {e.v, e.d1 * AIM_BOHR_INV, e.d2 * inverse2};
+        const aim_d3ts_c6 c6 = aim_d3ts_combine(own[0], own[1], other[0], other[1]);
+        aim_sweep_radial(chunk, p, d, in_angstrom, -AIM_HARTREE);
+        const double f = chunk->f[p], v = -AIM_HARTREE * e.v;
+        chunk->f[p] *= c6.v;
+        chunk->h[p] *= c6.v;
+        for (int k = 0; k < 2; k++) {
+            slope[k] += v * c6.g[k];
+            chunk->f_i[k][p] = f * c6.g[k];
+            chunk->f_j[k][p] = f * c6.g[2 + k];
+            for (int m = 0; m < 2; m++) {
+                chunk->e_ii[k][m][p] = v * c6.h[k][m];
+                chunk->e_ij[k][m][p] = v * c6.h[k][2 + m];
+            }
+        }
+    }
+}
+
+aim_status aim_term_d3ts_tan(aim_term_io *io, const aim_term_tan *tan, const aim_d3_params *params,
+                             const double *r4r2, int n_r4r2, const double *disp,
+                             const double *tdisp, double *tgdisp)
+{
+    AIM_TRY(check(io, n_r4r2));
+    d3ts_tan c = {.r4r2 = r4r2, .disp = disp, .params = params};
+    aim_sweep *s = &c.sweep;
+    AIM_TRY(aim_d3_range_make(params, &c.range));
+    AIM_TRY(aim_sweep_plan(s, io, tan, 2));
+    aim_arena measure = {0};
+    aim_sweep_layout(s, &measure);
+    AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "D3TS workspace"));
+    aim_sweep_layout(s, io->scratch);
+    aim_sweep_load(s);
+    const size_t n = (size_t)io->batch->n_atoms;
+    for (int d = 0; tdisp && d < tan->n_dir; d++)
+        for (size_t i = 0; i < n; i++)
+            for (int k = 0; k < 2; k++)
+                *aim_sweep_input(s, d, (int32_t)i, 3 + k) =
+                    tdisp[2 * ((size_t)d * n + i) + (size_t)k];
+    aim_sweep_run(s, 2, fill, &c);
+    for (int d = 0; tgdisp && d < tan->n_dir; d++)
+        for (size_t i = 0; i < n; i++)
+            for (int k = 0; k < 2; k++)
+                tgdisp[2 * ((size_t)d * n + i) + (size_t)k] +=
+                    aim_sweep_sum(s, d, (int32_t)i, AIM_TAN_PARAM + k);
+    aim_sweep_add_energy(s, 2);
+    aim_sweep_add_grad(s);
     return AIMNET_OK;
 }

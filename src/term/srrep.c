@@ -3,8 +3,11 @@
  * / d   (docs/math/srrep.md).
  *
  * a (Angstrom^-0.75) and b (sqrt(eV Angstrom)) are the columns of the model's embedding; the factor
- * 1/2 of a double sum is inside b. */
+ * 1/2 of a double sum is inside b. The tangent has no parameters per atom: a and b are fixed. */
+#include "point/cutoff.h"
+#include "point/repulsion.h"
 #include "term/rows.h"
+#include "term/sweep.h"
 
 typedef struct srrep {
     aim_rows rows;
@@ -70,5 +73,44 @@ aim_status aim_term_srrep(aim_term_io *io, const double *params, int n_params, d
     for (int32_t i = 0; e_atom && i < io->batch->n_atoms; i++)
         e_atom[i] += c.rows.e[i];
     aim_rows_reduce(&c.rows);
+    return AIMNET_OK;
+}
+
+typedef struct srrep_tan {
+    aim_sweep sweep;
+    const double *params;
+    double rc;
+    aim_envelope envelope;
+} srrep_tan;
+
+static void fill(const void *ctx, int32_t i, aim_tan_chunk *chunk, double slope[AIM_TAN_PARAMS])
+{
+    const srrep_tan *c = ctx;
+    const int32_t *numbers = c->sweep.io->batch->numbers;
+    const double *own = c->params + 2 * numbers[i];
+    (void)slope;
+    for (int p = 0; p < chunk->n; p++) {
+        const double *other = c->params + 2 * numbers[chunk->j[p]];
+        const double d = aim_sweep_distance(chunk, p);
+        const aim_deriv e = aim_deriv_mul(aim_repulsion_gfn1(d, own[0] * other[0]),
+                                          aim_cutoff_envelope(d, c->rc, c->envelope));
+        aim_sweep_radial(chunk, p, d, e, 2.0 * own[1] * other[1]);
+    }
+}
+
+aim_status aim_term_srrep_tan(aim_term_io *io, const aim_term_tan *tan, const double *params,
+                              int n_params, double rc, aim_envelope envelope)
+{
+    AIM_TRY(check(io, n_params, rc, envelope));
+    srrep_tan c = {.params = params, .rc = rc, .envelope = envelope};
+    AIM_TRY(aim_sweep_plan(&c.sweep, io, tan, 0));
+    aim_arena measure = {0};
+    aim_sweep_layout(&c.sweep, &measure);
+    AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "repulsion workspace"));
+    aim_sweep_layout(&c.sweep, io->scratch);
+    aim_sweep_load(&c.sweep);
+    aim_sweep_run(&c.sweep, 0, fill, &c);
+    aim_sweep_add_energy(&c.sweep, 0);
+    aim_sweep_add_grad(&c.sweep);
     return AIMNET_OK;
 }

@@ -19,4 +19,5 @@ const aim_term_kernels AIM_CPU_NAMED(aim_term_kernels) = {
     .d3ts = AIM_CPU_NAMED(aim_d3ts),
     .ewald_structure = AIM_CPU_NAMED(aim_ewald_structure),
     .ewald_potential = AIM_CPU_NAMED(aim_ewald_potential),
+    .pair_tan = AIM_CPU_NAMED(aim_pair_tan),
 };

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* coulomb_tan.c - directional derivatives of the pair sums of electrostatics (docs/math/tangents.md).
+ *
+ * A pair's energy is k q_i q_j v(d), so its parameter is the charge: f = k q_i q_j f0(d),
+ * f_i = k q_j f0, e_ij = k v. The self term k_e q_i^2 self of DSF and Ewald adds 2 k_e self tq_i to
+ * the tangent of dE/dq_i. */
+#include "point/coulomb.h"
+#include "point/cutoff.h"
+#include "term/screened.h"
+#include "term/sweep.h"
+
+typedef struct coulomb_tan {
+    aim_sweep sweep;
+    double k;           /* factor * k_e */
+    const aim_dsf *dsf; /* not NULL: damped shifted force */
+    double ewald_accuracy;
+    double sr_rc;
+    aim_envelope envelope;
+} coulomb_tan;
+
+/* Of atom i's system for Ewald sums; {0} without damping. */
+static aim_dsf damping(const coulomb_tan *c, int32_t i)
+{
+    const aim_batch *b = c->sweep.io->batch;
+    if (c->ewald_accuracy > 0.0)
+        return aim_ewald_screening(b, b->system[i], c->ewald_accuracy);
+    const aim_dsf none = {0};
+    return c->dsf ? *c->dsf : none;
+}
+
+static void fill(const void *ctx, int32_t i, aim_tan_chunk *chunk, double slope[AIM_TAN_PARAMS])
+{
+    const coulomb_tan *c = ctx;
+    const double *q = c->sweep.io->q;
+    const aim_dsf dsf = damping(c, i);
+    for (int p = 0; p < chunk->n; p++) {
+        const double d = aim_sweep_distance(chunk, p), qj = q[chunk->j[p]];
+        const aim_deriv v = dsf.rc > 0.0 ? aim_coulomb_dsf(d, &dsf)
+                            : c->sr_rc > 0.0
+                                ? aim_deriv_mul(aim_coulomb_simple(d),
+                                                aim_cutoff_envelope(d, c->sr_rc, c->envelope))
+                                : aim_coulomb_simple(d);
+        aim_sweep_radial(chunk, p, d, v, c->k);
+        chunk->f_i[0][p] = qj * chunk->f[p];
+        chunk->f_j[0][p] = q[i] * chunk->f[p];
+        chunk->e_ii[0][0][p] = 0.0;
+        chunk->e_ij[0][0][p] = c->k * v.v;
+        chunk->f[p] *= q[i] * qj;
+        chunk->h[p] *= q[i] * qj;
+        slope[0] += c->k * v.v * qj;
+    }
+}
+
+static void add_charges(const coulomb_tan *c)
+{
+    const aim_sweep *s = &c->sweep;
+    const aim_term_tan *tan = s->tan;
+    const aim_batch *b = s->io->batch;
+    for (int32_t i = 0; i < b->n_atoms; i++) {
+        if (s->io->active && !s->io->active[b->system[i]])
+            continue;
+        const double self = 2.0 * c->k * damping(c, i).self;
+        s->slope[AIM_TAN_PARAMS * (size_t)i] += self * s->io->q[i];
+        for (int d = 0; tan->tgq && d < tan->n_dir; d++)
+            tan->tgq[(size_t)d * (size_t)b->n_atoms + (size_t)i] +=
+                aim_sweep_sum(s, d, i, AIM_TAN_PARAM) + self * *aim_sweep_input(s, d, i, 3);
+    }
+}
+
+static aim_status evaluate(coulomb_tan *c, aim_term_io *io, const aim_term_tan *tan)
+{
+    aim_sweep *s = &c->sweep;
+    AIM_TRY(aim_sweep_plan(s, io, tan, 1));
+    aim_arena measure = {0};
+    aim_sweep_layout(s, &measure);
+    AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "Coulomb workspace"));
+    aim_sweep_layout(s, io->scratch);
+    aim_sweep_load(s);
+    for (int d = 0; tan->tq && d < tan->n_dir; d++)
+        for (int32_t i = 0; i < io->batch->n_atoms; i++)
+            *aim_sweep_input(s, d, i, 3) =
+                tan->tq[(size_t)d * (size_t)io->batch->n_atoms + (size_t)i];
+    aim_sweep_run(s, 1, fill, c);
+    add_charges(c);
+    aim_sweep_add_energy(s, 1);
+    aim_sweep_add_grad(s);
+    return AIMNET_OK;
+}
+
+aim_status aim_term_coulomb_simple_tan(aim_term_io *io, const aim_term_tan *tan, double factor)
+{
+    coulomb_tan c = {.k = factor * AIM_COULOMB_K};
+    return evaluate(&c, io, tan);
+}
+
+aim_status aim_term_coulomb_sr_tan(aim_term_io *io, const aim_term_tan *tan, double rc,
+                                   aim_envelope envelope, double factor)
+{
+    AIM_TRY(aim_coulomb_check_sr(rc));
+    coulomb_tan c = {.k = factor * AIM_COULOMB_K, .sr_rc = rc, .envelope = envelope};
+    return evaluate(&c, io, tan);
+}
+
+aim_status aim_term_coulomb_dsf_tan(aim_term_io *io, const aim_term_tan *tan, double rc,
+                                    double alpha)
+{
+    AIM_TRY(aim_coulomb_check_dsf(rc, alpha));
+    const aim_dsf dsf = aim_dsf_make(rc, alpha);
+    coulomb_tan c = {.k = AIM_COULOMB_K, .dsf = &dsf};
+    return evaluate(&c, io, tan);
+}
+
+aim_status aim_term_coulomb_screened_tan(aim_term_io *io, const aim_term_tan *tan, double accuracy)
+{
+    coulomb_tan c = {.k = AIM_COULOMB_K, .ewald_accuracy = accuracy};
+    return evaluate(&c, io, tan);
+}
