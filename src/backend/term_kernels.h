@@ -155,6 +155,15 @@ typedef struct aim_term_kernels {
     void (*ewald_potential)(const aim_ewald_phases *phases, const aim_ewald_rod *rods,
                             int64_t n_rods, const double *fre, const double *fim, int32_t atom,
                             double sum[4]);
+    /* Tangent of a rod's structure factors: sum (tq + i q (m1 t1 + m2 t2 + m3 t3)) exp(i k r);
+     * theta: [n][3], 2 pi times the tangents of the fractional coordinates. */
+    void (*ewald_structure_tan)(const aim_ewald_phases *phases, const double *tq,
+                                const double *theta, const aim_ewald_rod *rod, double *re,
+                                double *im);
+    /* sums over all rods of m m Re z: 11 22 33 12 13 23; F as above */
+    void (*ewald_curvature)(const aim_ewald_phases *phases, const aim_ewald_rod *rods,
+                            int64_t n_rods, const double *fre, const double *fim, int32_t atom,
+                            double sum[6]);
     /* Adds the chunk's pairs to sum[AIM_TAN_SUMS][AIM_TAN_WIDTH], one after another: with tr the
      * tangent of r, a = r tr and tf = h a + f_i tp_i + f_j tp_j, sum f a, the tangents of sum f r,
      * of sum de/dp_i and, where wanted, of sum f r r (otherwise AIM_TAN_STRAIN rows). */

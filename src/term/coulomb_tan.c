@@ -4,6 +4,7 @@
  * A pair's energy is k q_i q_j v(d), so its parameter is the charge: f = k q_i q_j f0(d),
  * f_i = k q_j f0, e_ij = k v. The self term k_e q_i^2 self of DSF and Ewald adds 2 k_e self tq_i to
  * the tangent of dE/dq_i. */
+#include "base/vec3.h"
 #include "point/coulomb.h"
 #include "point/cutoff.h"
 #include "term/screened.h"
@@ -114,4 +115,30 @@ aim_status aim_term_coulomb_screened_tan(aim_term_io *io, const aim_term_tan *ta
 {
     coulomb_tan c = {.k = AIM_COULOMB_K, .ewald_accuracy = accuracy};
     return evaluate(&c, io, tan);
+}
+
+void aim_term_background_tan(const aim_term_io *io, const aim_term_tan *tan, int32_t s,
+                             double alpha)
+{
+    const aim_batch *b = io->batch;
+    const double c =
+        -AIM_PI * AIM_COULOMB_K / (fabs(aim_det3(b->cell + 9 * (size_t)s)) * alpha * alpha);
+    double charge = 0.0;
+    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
+        charge += io->q[i];
+    for (int d = 0; d < tan->n_dir; d++) {
+        const size_t at = (size_t)d * (size_t)b->n_systems + (size_t)s;
+        const double *w = tan->w ? tan->w + 9 * at : NULL, trace = w ? w[0] + w[4] + w[8] : 0.0;
+        const size_t first = (size_t)d * (size_t)b->n_atoms;
+        double tcharge = 0.0;
+        for (int32_t i = b->offset[s]; tan->tq && i < b->offset[s + 1]; i++)
+            tcharge += tan->tq[first + (size_t)i];
+        const double te = c * charge * (tcharge - 0.5 * trace * charge);
+        if (tan->tenergy)
+            tan->tenergy[at] += te;
+        for (int32_t i = b->offset[s]; tan->tgq && i < b->offset[s + 1]; i++)
+            tan->tgq[first + (size_t)i] += c * (tcharge - trace * charge);
+        for (size_t x = 0; tan->tstrain && x < 9; x += 4)
+            tan->tstrain[9 * at + x] -= te;
+    }
 }

@@ -14,31 +14,13 @@
 
 #include "backend/isa.h"
 #include "base/vec3.h"
-#include "term/rows.h"
+#include "term/ewald.h"
 #include "term/screened.h"
 
 static const double PI = 3.14159265358979323846;
 /* time of one pair over time of one atom and wave vector, both sweeps */
 static const double PAIRS_PER_WAVE = 8.0;
 enum { PAD = 8, MAX_INDEX = 4096 };
-
-typedef struct wave_box {
-    double inverse[9]; /* of the cell: f = x inverse */
-    int m[3];          /* largest index per axis */
-    double k_cutoff, alpha, volume;
-} wave_box;
-
-typedef struct ewald {
-    aim_term_io *io;
-    const aim_term_kernels *kernels;
-    wave_box box;
-    int32_t first, n; /* atoms of the system */
-    aim_ewald_phases phases;
-    double *re, *im, *q; /* phases and charges of the system */
-    aim_ewald_rod *rod;
-    int64_t n_rods, n_waves; /* waves: padded */
-    double *sre, *sim, *a;   /* structure factors, then A S; A = exp(-k^2/4a^2)/k^2 */
-} ewald;
 
 aim_ewald_params aim_ewald_choose(const double cell[9], int32_t n_atoms, double accuracy)
 {
@@ -49,9 +31,9 @@ aim_ewald_params aim_ewald_choose(const double cell[9], int32_t n_atoms, double 
         .alpha = alpha, .real_cutoff = s / alpha, .k_cutoff = 2.0 * alpha * s};
 }
 
-static wave_box make_box(const double *cell, aim_ewald_params p)
+static aim_wave_box make_box(const double *cell, aim_ewald_params p)
 {
-    wave_box b = {.k_cutoff = p.k_cutoff, .alpha = p.alpha};
+    aim_wave_box b = {.k_cutoff = p.k_cutoff, .alpha = p.alpha};
     b.volume = fabs(aim_inverse3(cell, b.inverse));
     for (int d = 0; d < 3; d++) {
         const double m = p.k_cutoff * aim_norm3(cell + 3 * d) / (2.0 * PI);
@@ -60,7 +42,7 @@ static wave_box make_box(const double *cell, aim_ewald_params p)
     return b;
 }
 
-static void wave_vector(const wave_box *b, double m1, double m2, double m3, double k[3])
+void aim_wave_vector(const aim_wave_box *b, double m1, double m2, double m3, double k[3])
 {
     for (int d = 0; d < 3; d++)
         k[d] = 2.0 * PI *
@@ -68,11 +50,11 @@ static void wave_vector(const wave_box *b, double m1, double m2, double m3, doub
 }
 
 /* The stretch of m3 inside the sphere, for half of reciprocal space; n = 0: none. */
-static aim_ewald_rod make_rod(const wave_box *b, int m1, int m2)
+static aim_ewald_rod make_rod(const aim_wave_box *b, int m1, int m2)
 {
     double k[3], step[3];
-    wave_vector(b, m1, m2, 0, k);
-    wave_vector(b, 0, 0, 1, step);
+    aim_wave_vector(b, m1, m2, 0, k);
+    aim_wave_vector(b, 0, 0, 1, step);
     const double kk = aim_dot3(k, k), ks = aim_dot3(k, step), ss = aim_dot3(step, step);
     const double discriminant = ks * ks - ss * (kk - b->k_cutoff * b->k_cutoff);
     aim_ewald_rod rod = {.m1 = m1, .m2 = m2};
@@ -90,7 +72,7 @@ static aim_ewald_rod make_rod(const wave_box *b, int m1, int m2)
 }
 
 /* Lists the rods (out NULL: counts them). */
-static int64_t list_rods(const wave_box *b, aim_ewald_rod *out, int64_t *n_waves)
+static int64_t list_rods(const aim_wave_box *b, aim_ewald_rod *out, int64_t *n_waves)
 {
     int64_t n = 0;
     *n_waves = 0;
@@ -108,7 +90,7 @@ static int64_t list_rods(const wave_box *b, aim_ewald_rod *out, int64_t *n_waves
     return n;
 }
 
-static void layout(ewald *e, aim_arena *arena)
+void aim_ewald_layout(aim_ewald *e, aim_arena *arena)
 {
     const size_t n = (size_t)e->n, waves = (size_t)e->n_waves;
     e->re = aim_take(arena, "ewald.re", n * e->phases.stride, sizeof(double));
@@ -124,7 +106,7 @@ static void layout(ewald *e, aim_arena *arena)
  * of errors */
 static void phase_task(void *ctx, int64_t task, int worker)
 {
-    ewald *e = ctx;
+    aim_ewald *e = ctx;
     (void)worker;
     const double *x = e->io->batch->coord + 3 * (size_t)(e->first + task);
     double *re = e->re + (size_t)task * e->phases.stride,
@@ -147,13 +129,13 @@ static void phase_task(void *ctx, int64_t task, int worker)
 
 static void structure_task(void *ctx, int64_t task, int worker)
 {
-    ewald *e = ctx;
+    aim_ewald *e = ctx;
     (void)worker;
     const aim_ewald_rod *rod = &e->rod[task];
     e->kernels->ewald_structure(&e->phases, rod, e->sre + rod->start, e->sim + rod->start);
     for (int j = 0; j < (rod->n + PAD - 1) / PAD * PAD; j++) {
         double k[3];
-        wave_vector(&e->box, rod->m1, rod->m2, rod->lo + j, k);
+        aim_wave_vector(&e->box, rod->m1, rod->m2, rod->lo + j, k);
         const double k2 = aim_dot3(k, k);
         e->a[rod->start + j] =
             j < rod->n ? exp(-k2 / (4.0 * e->box.alpha * e->box.alpha)) / k2 : 0.0;
@@ -161,7 +143,7 @@ static void structure_task(void *ctx, int64_t task, int worker)
 }
 
 /* Energy and strain of the wave vectors in order; leaves F = A S in place of S. */
-static double sum_waves(ewald *e, double prefactor, double *strain)
+static double sum_waves(aim_ewald *e, double prefactor, double *strain)
 {
     double total = 0, w[9] = {0};
     for (int64_t r = 0; r < e->n_rods; r++)
@@ -179,7 +161,7 @@ static double sum_waves(ewald *e, double prefactor, double *strain)
             e->sim[at] *= e->a[at];
             if (!strain)
                 continue;
-            wave_vector(&e->box, e->rod[r].m1, e->rod[r].m2, e->rod[r].lo + j, k);
+            aim_wave_vector(&e->box, e->rod[r].m1, e->rod[r].m2, e->rod[r].lo + j, k);
             const double f =
                 2.0 * term * (1.0 / aim_dot3(k, k) + 1.0 / (4.0 * e->box.alpha * e->box.alpha));
             for (int x = 0; x < 9; x++)
@@ -192,7 +174,7 @@ static double sum_waves(ewald *e, double prefactor, double *strain)
 
 static void potential_task(void *ctx, int64_t task, int worker)
 {
-    const ewald *e = ctx;
+    const aim_ewald *e = ctx;
     (void)worker;
     const double prefactor = 4.0 * PI * AIM_COULOMB_K / e->box.volume;
     const size_t i = (size_t)(e->first + task);
@@ -202,13 +184,13 @@ static void potential_task(void *ctx, int64_t task, int worker)
         e->io->gq[i] += 2.0 * prefactor * sum[0];
     if (!e->io->grad)
         return;
-    wave_vector(&e->box, sum[1], sum[2], sum[3], g); /* sum of k Im z */
+    aim_wave_vector(&e->box, sum[1], sum[2], sum[3], g); /* sum of k Im z */
     for (int d = 0; d < 3; d++)
         e->io->grad[3 * i + (size_t)d] -= 2.0 * prefactor * e->q[task] * g[d];
 }
 
 /* Uniform background that neutralises a charged cell. */
-static double background(const ewald *e, double *strain)
+static double background(const aim_ewald *e, double *strain)
 {
     double charge = 0;
     for (int32_t i = 0; i < e->n; i++)
@@ -222,37 +204,52 @@ static double background(const ewald *e, double *strain)
     return energy;
 }
 
-static aim_status reciprocal(aim_term_io *io, const aim_term_kernels *kernels, int32_t s,
-                             aim_ewald_params params)
+void aim_ewald_begin(aim_ewald *e, aim_term_io *io, int32_t s, aim_ewald_params params)
 {
-    ewald e = {.io = io,
-               .kernels = kernels,
-               .box = make_box(io->batch->cell + 9 * (size_t)s, params),
-               .first = io->batch->offset[s]};
-    e.n = io->batch->offset[s + 1] - e.first;
-    e.n_rods = list_rods(&e.box, NULL, &e.n_waves);
+    *e = (aim_ewald){.io = io,
+                     .kernels = io->kernels ? io->kernels : aim_term_kernels_select(aim_cpu_isa()),
+                     .box = make_box(io->batch->cell + 9 * (size_t)s, params),
+                     .first = io->batch->offset[s]};
+    e->n = io->batch->offset[s + 1] - e->first;
+    e->n_rods = list_rods(&e->box, NULL, &e->n_waves);
     int end = 0;
     for (int d = 0; d < 3; d++) {
-        e.phases.zero[d] = end + e.box.m[d];
-        end += 2 * e.box.m[d] + 1;
+        e->phases.zero[d] = end + e->box.m[d];
+        end += 2 * e->box.m[d] + 1;
     }
-    e.phases.stride = (size_t)end + PAD;
-    aim_arena measure = {0};
-    layout(&e, &measure);
-    if (measure.overflow)
+    e->phases.stride = (size_t)end + PAD;
+}
+
+aim_status aim_ewald_reserve(aim_term_io *io, const aim_arena *measured)
+{
+    if (measured->overflow)
         return AIM_FAIL(
             AIMNET_ERR_MEMORY,
             "the Ewald sum of this cell needs too much memory: use DSF or a lower accuracy");
-    AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "Ewald workspace"));
-    layout(&e, io->scratch);
-    list_rods(&e.box, e.rod, &e.n_waves);
-    e.phases.n_atoms = e.n;
-    e.phases.re = e.re;
-    e.phases.im = e.im;
-    e.phases.q = e.q;
+    return aim_arena_reserve(io->scratch, io->alloc, measured->used, "Ewald workspace");
+}
+
+void aim_ewald_structure(aim_ewald *e)
+{
+    list_rods(&e->box, e->rod, &e->n_waves);
+    e->phases.n_atoms = e->n;
+    e->phases.re = e->re;
+    e->phases.im = e->im;
+    e->phases.q = e->q;
+    aim_parallel_for(e->io->team, e->n, phase_task, e);
+    aim_parallel_for(e->io->team, e->n_rods, structure_task, e);
+}
+
+static aim_status reciprocal(aim_term_io *io, int32_t s, aim_ewald_params params)
+{
+    aim_ewald e;
+    aim_ewald_begin(&e, io, s, params);
+    aim_arena measure = {0};
+    aim_ewald_layout(&e, &measure);
+    AIM_TRY(aim_ewald_reserve(io, &measure));
+    aim_ewald_layout(&e, io->scratch);
+    aim_ewald_structure(&e);
     double *strain = io->strain ? io->strain + 9 * (size_t)s : NULL;
-    aim_parallel_for(io->team, e.n, phase_task, &e);
-    aim_parallel_for(io->team, e.n_rods, structure_task, &e);
     const double waves = sum_waves(&e, 4.0 * PI * AIM_COULOMB_K / e.box.volume, strain);
     if (io->gq || io->grad)
         aim_parallel_for(io->team, e.n, potential_task, &e);
@@ -262,31 +259,35 @@ static aim_status reciprocal(aim_term_io *io, const aim_term_kernels *kernels, i
     return AIMNET_OK;
 }
 
-static aim_ewald_params choose(const aim_batch *b, int32_t s, double accuracy)
+aim_ewald_params aim_ewald_of_system(const aim_batch *b, int32_t s, double accuracy)
 {
     return aim_ewald_choose(b->cell + 9 * (size_t)s, b->offset[s + 1] - b->offset[s], accuracy);
 }
 
 aim_dsf aim_ewald_screening(const aim_batch *b, int32_t s, double accuracy)
 {
-    const aim_ewald_params p = choose(b, s, accuracy);
+    const aim_ewald_params p = aim_ewald_of_system(b, s, accuracy);
     return (aim_dsf){.alpha = p.alpha,
                      .rc = p.real_cutoff,
                      .gauss = 2.0 * p.alpha / AIM_SQRT_PI,
                      .self = -p.alpha / AIM_SQRT_PI};
 }
 
-aim_status aim_term_coulomb_ewald(aim_term_io *io, double accuracy)
+aim_status aim_ewald_check(double accuracy)
 {
     if (!(accuracy > 0 && accuracy < 1))
         return AIM_FAIL(AIMNET_ERR_ARG,
                         "Ewald accuracy %g: expected a number between 0 and 1, for example 1e-8",
                         accuracy);
-    const aim_term_kernels *kernels =
-        io->kernels ? io->kernels : aim_term_kernels_select(aim_cpu_isa());
+    return AIMNET_OK;
+}
+
+aim_status aim_term_coulomb_ewald(aim_term_io *io, double accuracy)
+{
+    AIM_TRY(aim_ewald_check(accuracy));
     AIM_TRY(aim_term_coulomb_screened(io, accuracy));
     for (int32_t s = 0; s < io->batch->n_systems; s++)
         if (!io->active || io->active[s])
-            AIM_TRY(reciprocal(io, kernels, s, choose(io->batch, s, accuracy)));
+            AIM_TRY(reciprocal(io, s, aim_ewald_of_system(io->batch, s, accuracy)));
     return AIMNET_OK;
 }

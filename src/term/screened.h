@@ -14,6 +14,9 @@ aim_dsf aim_ewald_screening(const aim_batch *batch, int32_t system, double accur
 AIM_NODISCARD aim_status aim_term_coulomb_screened(aim_term_io *io, double accuracy);
 AIM_NODISCARD aim_status aim_term_coulomb_screened_tan(aim_term_io *io, const aim_term_tan *tan,
                                                        double accuracy);
+/* Tangent of the neutralising background of system s, -pi k_e Q^2/(2 V alpha^2). */
+void aim_term_background_tan(const aim_term_io *io, const aim_term_tan *tan, int32_t s,
+                             double alpha);
 
 AIM_NODISCARD aim_status aim_coulomb_check_sr(double rc);
 AIM_NODISCARD aim_status aim_coulomb_check_dsf(double rc, double alpha);

@@ -50,6 +50,21 @@ static aim_status sr_tan(aim_term_io *io, const aim_term_tan *tan, fixture *f, c
     return aim_term_coulomb_sr_tan(io, tan, c->rc, c->envelope, c->factor);
 }
 
+static aim_status ewald(aim_term_io *io, fixture *f, const void *p)
+{
+    (void)f;
+    return aim_term_coulomb_ewald(io, *(const double *)p);
+}
+static aim_status ewald_tan(aim_term_io *io, const aim_term_tan *tan, fixture *f, const void *p,
+                            const double *tdisp, double *tgdisp)
+{
+    UNUSED_DISPERSION;
+    return aim_term_coulomb_ewald_tan(io, tan, *(const double *)p);
+}
+static const double tight = 1e-13, loose = 1e-5;
+static const tangent_case exact_ewald = {"ewald", ewald, ewald_tan, &tight, 1, 0},
+                          rough_ewald = {"ewald, 1e-5", ewald, ewald_tan, &loose, 1, 0};
+
 enum { N_Z = 100 };
 
 static void repulsion_table(double table[2 * N_Z])
@@ -189,6 +204,19 @@ static void tangents_of_a_crystal_are_slopes_too(void **state)
     }
 }
 
+/* The splitting parameter follows the cell, so that sums which are not converged change with it:
+ * accuracy 1e-13, and a list that reaches as far. */
+static void ewald_tangents_are_slopes_too(void **state)
+{
+    (void)state;
+    const structure s = crystal(21, 9), *one = &s;
+    fixture f = fixture_make(&one, 1);
+    fixture_pairs(&f, 11.0);
+    assert_true(aim_ewald_choose(s.cell, s.n, tight).real_cutoff < 10.9);
+    check_differences(&exact_ewald, &f, 3e-9);
+    fixture_free(&f);
+}
+
 static void second_derivatives_are_symmetric(void **state)
 {
     (void)state;
@@ -198,6 +226,8 @@ static void second_derivatives_are_symmetric(void **state)
         fixture_pairs(&g, 7.0);
         check_symmetry(cases + k, &f);
         check_symmetry(cases + k, &g);
+        if (k == 0)
+            check_symmetry(&rough_ewald, &g);
         fixture_free(&f);
         fixture_free(&g);
     }
@@ -258,6 +288,8 @@ static void results_do_not_depend_on_siblings_threads_or_batch(void **state)
         check_bits(cases + k, molecules, 3, 0.0);
         check_bits(cases + k, with_crystal, 3, 5.0);
     }
+    const structure y = crystal(9, 5), *crystals[] = {&x, &y};
+    check_bits(&rough_ewald, crystals, 2, 7.0);
 }
 
 static void instruction_sets_agree(void **state)
@@ -268,6 +300,7 @@ static void instruction_sets_agree(void **state)
         check_sets_agree(cases + k, &s, 0.0);
         check_sets_agree(cases + k, &x, 6.0);
     }
+    check_sets_agree(&rough_ewald, &x, 7.0);
 }
 
 static void inactive_systems_get_nothing(void **state)
@@ -277,6 +310,8 @@ static void inactive_systems_get_nothing(void **state)
     const structure *list[] = {&a, &b, &c, &d};
     for (int k = 0; k < N_CASES; k++)
         check_inactive(cases + k, list, 4, 0.0);
+    const structure x = crystal(4, 8), y = crystal(9, 5), *crystals[] = {&x, &y};
+    check_inactive(&rough_ewald, crystals, 2, 7.0);
 }
 
 static void every_failing_allocation_is_reported_and_nothing_leaks(void **state)
@@ -285,6 +320,8 @@ static void every_failing_allocation_is_reported_and_nothing_leaks(void **state)
     const structure s = cluster(1, 20);
     for (int k = 0; k < N_CASES; k++)
         check_memory(cases + k, &s, 0.0);
+    const structure x = crystal(4, 8);
+    check_memory(&rough_ewald, &x, 7.0);
 }
 
 static void absent_parts_are_zero_and_unwanted_outputs_are_left_alone(void **state)
@@ -329,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tangents_are_slopes_of_the_first_derivatives),
         cmocka_unit_test(tangents_of_a_crystal_are_slopes_too),
+        cmocka_unit_test(ewald_tangents_are_slopes_too),
         cmocka_unit_test(second_derivatives_are_symmetric),
         cmocka_unit_test(two_charges_have_the_dipolar_hessian),
         cmocka_unit_test(a_translation_has_no_second_derivative),

@@ -23,6 +23,12 @@ void AIM_CPU_NAMED(aim_ewald_structure)(const aim_ewald_phases *phases, const ai
 void AIM_CPU_NAMED(aim_ewald_potential)(const aim_ewald_phases *phases, const aim_ewald_rod *rods,
                                         int64_t n_rods, const double *fre, const double *fim,
                                         int32_t atom, double sum[4]);
+void AIM_CPU_NAMED(aim_ewald_structure_tan)(const aim_ewald_phases *phases, const double *tq,
+                                            const double *theta, const aim_ewald_rod *rod,
+                                            double *re, double *im);
+void AIM_CPU_NAMED(aim_ewald_curvature)(const aim_ewald_phases *phases, const aim_ewald_rod *rods,
+                                        int64_t n_rods, const double *fre, const double *fim,
+                                        int32_t atom, double sum[6]);
 void AIM_CPU_NAMED(aim_pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block,
                                  int32_t atom, int want_strain, double *sum);
 

@@ -19,5 +19,7 @@ const aim_term_kernels AIM_CPU_NAMED(aim_term_kernels) = {
     .d3ts = AIM_CPU_NAMED(aim_d3ts),
     .ewald_structure = AIM_CPU_NAMED(aim_ewald_structure),
     .ewald_potential = AIM_CPU_NAMED(aim_ewald_potential),
+    .ewald_structure_tan = AIM_CPU_NAMED(aim_ewald_structure_tan),
+    .ewald_curvature = AIM_CPU_NAMED(aim_ewald_curvature),
     .pair_tan = AIM_CPU_NAMED(aim_pair_tan),
 };
