@@ -20,7 +20,8 @@ typedef struct section {
 
 static const section common[] = {
     {"Input files",
-     "Structures are read from XYZ, extended XYZ, SDF/mol and PDB files, recognised by content and "
+     "Structures are read from XYZ, extended XYZ, SDF/mol, PDB, CIF and POSCAR files, recognised "
+     "by content and "
      "name; '-' is standard "
      "input; gzip-compressed files are read as they are. A file may hold any number of frames and "
      "may be larger than memory. Total charge and multiplicity come from the "
@@ -30,7 +31,8 @@ static const section common[] = {
      "A structure that cannot be read or computed is reported, and all others are still computed.\n"
      "A program that feeds structures through a pipe gets an answer as soon as nothing more is "
      "waiting in the pipe. A structure is "
-     "complete with the empty line after it (XYZ), with $$$$ (SDF) or END (PDB)."},
+     "complete with the empty line after it (XYZ), with $$$$ (SDF), END (PDB) or the next data_ "
+     "(CIF)."},
     {"JSON Lines",
      "With --json every structure is one line, one JSON object, in input order, with all digits "
      "that a double needs and with only the "

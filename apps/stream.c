@@ -14,7 +14,7 @@
 
 const char *cli_format_name(const cli_int *format)
 {
-    static const char *const names[] = {"xyz", "sdf", "pdb"};
+    static const char *const names[] = {"xyz", "sdf", "pdb", "cif", "poscar"};
     return format->given ? names[format->value] : NULL;
 }
 

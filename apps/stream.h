@@ -8,9 +8,9 @@
 #include "args.h"
 
 /* The option --format of every command that reads structures. */
-#define CLI_FORMATS "xyz|sdf|pdb"
+#define CLI_FORMATS "xyz|sdf|pdb|cif|poscar"
 #define CLI_FORMATS_HELP                                                                           \
-    "format of the input: xyz, sdf or pdb (default: recognised by content and name)"
+    "format of the input: xyz, sdf, pdb, cif or poscar (default: recognised by content and name)"
 const char *cli_format_name(const cli_int *format); /* NULL if not given */
 
 typedef struct cli_item {

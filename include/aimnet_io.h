@@ -37,7 +37,7 @@ typedef struct aimnet_frame {
 typedef struct aimnet_reader aimnet_reader;
 
 /* Opens a structure file: "-" is standard input. format: NULL to detect by content and name, or
- * "xyz", "sdf", "pdb". Errors: FILE, FORMAT (nothing recognised), MEMORY. */
+ * "xyz", "sdf", "pdb", "cif", "poscar". Errors: FILE, FORMAT (nothing recognised), MEMORY. */
 AIMNET_API aimnet_status aimnet_reader_open(const char *path, const char *format,
                                             aimnet_reader **reader);
 /* The same over bytes in memory, which must stay valid. `name` is used in messages. */

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "io/cell.h"
 #include "io/pdb_element.h"
 
 int aim_pdb_detect(aim_span head);
@@ -45,22 +46,6 @@ static int is_record(aim_span line, const char *name)
 
 /* ---------------------------------------------------------------- cell */
 
-static double cosine(double degrees)
-{
-    return degrees == 90.0 ? 0.0 : cos(degrees * (3.14159265358979323846 / 180.0));
-}
-
-static int cell_vectors(const double p[6], double cell[9])
-{
-    const double ca = cosine(p[3]), cb = cosine(p[4]), cc = cosine(p[5]);
-    const double sc = sqrt(1.0 - cc * cc), y = (ca - cb * cc) / sc;
-    const double z2 = 1.0 - cb * cb - y * y;
-    const double vectors[9] = {p[0], 0.0,       0.0,      p[1] * cc,      p[1] * sc,
-                               0.0,  p[2] * cb, p[2] * y, p[2] * sqrt(z2)};
-    memcpy(cell, vectors, sizeof vectors);
-    return p[0] > 0.0 && p[1] > 0.0 && p[2] > 0.0 && sc > 1e-6 && z2 > 1e-12;
-}
-
 static int is_placeholder(const double p[6])
 {
     const int ones = p[0] == 1.0 && p[1] == 1.0 && p[2] == 1.0;
@@ -83,7 +68,7 @@ static aim_status read_crystal(aimnet_reader *r, aim_span line)
     }
     if (is_placeholder(p))
         return AIMNET_OK;
-    if (!cell_vectors(p, r->crystal))
+    if (!aim_cell_from_parameters(p, r->crystal))
         return AIM_FAIL(AIMNET_ERR_FORMAT,
                         "CRYST1: lengths %g %g %g and angles %g %g %g make no cell", p[0], p[1],
                         p[2], p[3], p[4], p[5]);

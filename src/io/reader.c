@@ -62,10 +62,12 @@ static aim_status find_type(aimnet_reader *r, const char *format)
     const aim_span head = {r->lines.data + r->lines.pos, r->lines.end - r->lines.pos};
     if (format) {
         r->type = type_by_format(format);
-        return r->type ? AIMNET_OK
-                       : AIM_FAIL(AIMNET_ERR_ARG,
-                                  "structure format \"%s\" is unknown; expected xyz, sdf or pdb",
-                                  format);
+        return r->type
+                   ? AIMNET_OK
+                   : AIM_FAIL(AIMNET_ERR_ARG,
+                              "structure format \"%s\" is unknown; expected xyz, sdf, pdb, cif or "
+                              "poscar",
+                              format);
     }
     for (int i = 0; i < N_TYPES && !r->type; i++)
         if (types[i].detect(head))
@@ -76,12 +78,12 @@ static aim_status find_type(aimnet_reader *r, const char *format)
     if (r->type)
         return AIMNET_OK;
     if (aim_span_trim(head).size == 0)
-        return AIM_FAIL(AIMNET_ERR_FORMAT, "%s: the file is empty; expected XYZ, SDF or PDB",
-                        r->name);
+        return AIM_FAIL(AIMNET_ERR_FORMAT,
+                        "%s: the file is empty; expected XYZ, SDF, PDB, CIF or POSCAR", r->name);
     return AIM_FAIL(
         AIMNET_ERR_FORMAT,
         "%s: not recognised as a structure file; expected XYZ (first line: number of atoms), "
-        "SDF or PDB",
+        "SDF, PDB, CIF or POSCAR",
         r->name);
 }
 
@@ -157,6 +159,7 @@ void aim_reader_close(aimnet_reader *r)
     aim_lines_close(&r->lines);
     aim_comment_free(&r->comment, &alloc);
     aim_string_free(&r->text, &alloc);
+    aim_string_free(&r->cif.text, &alloc);
     aim_free(&alloc, r->name);
     aim_free(&alloc, r);
 }

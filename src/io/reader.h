@@ -4,6 +4,7 @@
 #define AIM_IO_READER_H
 
 #include "base/text.h"
+#include "io/cif_token.h"
 #include "io/comment.h"
 #include "io/frame.h"
 
@@ -27,13 +28,16 @@ struct aimnet_reader {
     int lost;            /* the last structure was bad: look for the next one */
     int64_t skip;        /* XYZ: lines of the lost structure that were not read, -1 if unknown */
     aim_comment comment; /* scratch of XYZ */
-    int inside;          /* SDF, PDB: a structure was begun, and its rest may be unread */
-    int record_ended;    /* SDF: its $$$$ was read */
-    aim_string text;     /* SDF: a line continued over several; PDB: title of all models */
-    int title_final;     /* PDB: it is a TITLE record's */
+    /* SDF, PDB: a structure was begun, and its rest may be unread; CIF: a data_ was read */
+    int inside;
+    int record_ended; /* SDF: its $$$$ was read */
+    /* SDF: a line continued over several; PDB: title of all models; CIF: the block's name */
+    aim_string text;
+    int title_final; /* PDB: it is a TITLE record's */
     int has_crystal; /* PDB: the last CRYST1 record gave a cell, which holds for all models ... */
     int crystal_symmetric; /* ... and a space group other than P 1 */
     double crystal[9];
+    aim_cif_state cif;
 };
 
 /* alloc: used for everything the reader and its frames own. Otherwise as in aimnet_io.h. */

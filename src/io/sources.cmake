@@ -12,6 +12,13 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/sdf_v3000.c
     ${CMAKE_CURRENT_LIST_DIR}/pdb_read.c
     ${CMAKE_CURRENT_LIST_DIR}/pdb_element.c
+    ${CMAKE_CURRENT_LIST_DIR}/cell.c
+    ${CMAKE_CURRENT_LIST_DIR}/cif_token.c
+    ${CMAKE_CURRENT_LIST_DIR}/cif_row.c
+    ${CMAKE_CURRENT_LIST_DIR}/cif_expand.c
+    ${CMAKE_CURRENT_LIST_DIR}/cif_read.c
+    ${CMAKE_CURRENT_LIST_DIR}/symmetry.c
+    ${CMAKE_CURRENT_LIST_DIR}/poscar_read.c
     ${CMAKE_CURRENT_LIST_DIR}/outfile.c
     ${CMAKE_CURRENT_LIST_DIR}/xyz_write.c)
 

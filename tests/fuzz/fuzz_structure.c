@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* fuzz_structure.c - the structure readers and the writer on arbitrary bytes.
  *
- * The first byte chooses the format (detected, xyz, sdf, pdb) and whether it comes from memory of
- * known size or, by way of the comment parser alone, as one comment line. Whatever is read must be
+ * The first byte chooses the format (detected, xyz, sdf, pdb, cif, poscar) or that the comment parser
+ * alone gets the rest as one comment line. Whatever is read must be
  * consistent (finite numbers, elements of the table, sizes that fit), must survive being written as
- * extended XYZ, and must be read back bit by bit. Memory is bounded by the input. */
+ * extended XYZ, and must be read back bit by bit. Memory is bounded by the input: by 192 images of
+ * each atom for CIF, whose shortest line of an atom has 8 bytes. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <stdint.h>
@@ -19,7 +20,13 @@
 #include "io/reader.h"
 #include "io/xyz_write.h"
 
-enum { MAX_FRAMES = 64, MEMORY_FACTOR = 64, PACKED_FACTOR = 8192, MEMORY_BASE = 1 << 20 };
+enum {
+    MAX_FRAMES = 64,
+    MEMORY_FACTOR = 64,
+    CIF_FACTOR = 2 * 192 * 24 / 8,
+    PACKED_FACTOR = 8192,
+    MEMORY_BASE = 1 << 20
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -162,13 +169,14 @@ static void run_comment(const aim_alloc *alloc, const uint8_t *data, size_t size
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const formats[] = {NULL, "xyz", "sdf", "pdb"};
+    static const char *const formats[] = {NULL, "xyz", "sdf", "pdb", NULL, "cif", "poscar"};
     if (size == 0)
         return 0;
     const int packed = size > 2 && data[1] == 0x1F && data[2] == 0x8B;
-    budget b = {.limit = MEMORY_BASE + (packed ? PACKED_FACTOR : MEMORY_FACTOR) * size};
+    const int choice = data[0] % 7, cif = choice == 0 || choice == 5;
+    const size_t factor = packed ? PACKED_FACTOR : cif ? CIF_FACTOR : MEMORY_FACTOR;
+    budget b = {.limit = MEMORY_BASE + factor * size};
     const aim_alloc alloc = {limited_alloc, limited_free, &b};
-    const int choice = data[0] % 5;
     if (choice == 4)
         run_comment(&alloc, data + 1, size - 1);
     else

@@ -2,12 +2,13 @@
 """Writes tests/golden/structures/: structure files in the styles of many programs, good and bad, and what ASE and RDKit read in them.
 
 Each NAME has NAME.expected beside it, lines of words:
-  format xyz|sdf|pdb
+  format xyz|sdf|pdb|cif|poscar
+  tolerance X                               of coordinates, Angstrom (0 without it); atoms of CIF are compared as a set modulo the lattice
   frame N CHARGE MULT HAS_CELL PX PY PZ     then, with a cell, a line of nine numbers; then N lines: Z x y z
   error LINE                                a structure that must be refused, and the line the message must name
   refused                                   the file cannot be opened as a structure file
 Numbers are Python's shortest exact form. The oracle of every case is named in the first line: ase (ase.io.read), rdkit (Mol block
-readers without sanitising), gemmi is not needed; `ase after TEXT` when ASE itself stumbles over something this project reads (Fortran exponents,
+readers without sanitising), gemmi, ase and spglib for CIF (crystal_files.py); `ase after TEXT` when ASE itself stumbles over something this project reads (Fortran exponents,
 D and T, ...) and was given the same file without it; `hand` for bad files, where only the rule is the oracle.
 
 Usage: python make_structures.py        (see requirements.txt)
@@ -23,6 +24,8 @@ import numpy as np
 import rdkit
 from rdkit import Chem
 from rdkit.Chem import AllChem
+
+import crystal_files
 
 assert ase.__version__ == "3.29.0" and rdkit.__version__ == "2026.09.1"
 HERE = pathlib.Path(__file__).resolve().parents[1] / "golden" / "structures"
@@ -69,8 +72,10 @@ def with_rdkit(text, mult=None):
     return frames
 
 
-def expected_text(form, oracle, items):
+def expected_text(form, oracle, items, tolerance=None):
     out = [f"# oracle: {oracle}", f"format {form}"]
+    if tolerance is not None:
+        out.append(f"tolerance {tolerance!r}")
     for item in items:
         if item[0] == "error":
             out.append(f"error {item[1]}")
@@ -88,11 +93,11 @@ def expected_text(form, oracle, items):
 names = []
 
 
-def add(name, content, form, oracle, items):
+def add(name, content, form, oracle, items, tolerance=None):
     names.append(name)
     data = content.encode() if isinstance(content, str) else content
     (HERE / name).write_bytes(data)
-    text = "refused\n" if items is None else expected_text(form, oracle, items)
+    text = "refused\n" if items is None else expected_text(form, oracle, items, tolerance)
     (HERE / (name + ".expected")).write_text(text)
 
 
@@ -417,8 +422,10 @@ def pdb_files():
 if __name__ == "__main__":
     HERE.mkdir(parents=True, exist_ok=True)
     for old in HERE.iterdir():
-        old.unlink()
+        if old.name not in crystal_files.COD:
+            old.unlink()
     for part in (plain_xyz, extended_xyz, bad_xyz, sd_files, pdb_files):
         part()
+    crystal_files.crystals(add, frame, error)
     (HERE / "cases.txt").write_text("\n".join(names) + "\n")
     print(len(names), "cases")
