@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cif_row.c - what the values of a CIF block mean: numbers with uncertainties, operations, elements,
- * atoms.
+/* cif_row.c - what the values of a CIF block mean: numbers with uncertainties, operations,
+ * elements, atoms.
  *
  * Tags are those of the core dictionary and their older names. A number may carry its standard
  * uncertainty in brackets: 0.1469(4). Elements come from the type symbol (Fe3+, O2-) and else from

@@ -24,7 +24,7 @@ void aim_operation_apply(const aim_operation *op, const double x[3], double y[3]
 /* Whether it keeps all lengths and angles of the cell (row vectors), to 1 %. */
 int aim_operation_fits(const aim_operation *op, const double cell[9]);
 
-/* Distance in Angstrom between fractional x and the nearest image of y, as long as that is short. */
+/* Distance in Angstrom between fractional x and the nearest image of y, if that is short. */
 double aim_image_distance(const double x[3], const double y[3], const double cell[9]);
 
 #endif

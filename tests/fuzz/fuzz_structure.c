@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* fuzz_structure.c - the structure readers and the writer on arbitrary bytes.
  *
- * The first byte chooses the format (detected, xyz, sdf, pdb, cif, poscar) or that the comment parser
- * alone gets the rest as one comment line. Whatever is read must be
+ * The first byte chooses the format (detected, xyz, sdf, pdb, cif, poscar) or that the comment
+ * parser alone gets the rest as one comment line. Whatever is read must be
  * consistent (finite numbers, elements of the table, sizes that fit), must survive being written as
  * extended XYZ, and must be read back bit by bit. Memory is bounded by the input: by 192 images of
  * each atom for CIF, whose shortest line of an atom has 8 bytes. */

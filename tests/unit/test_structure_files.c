@@ -3,8 +3,8 @@
  * it.
  *
  * The .expected files come from tests/reference/make_structures.py, which describes their format.
- * Coordinates must agree bit by bit unless the file gives a tolerance; cells made from lengths and angles to 1e-12 of the cell. Each
- * file is read from its path and from memory. */
+ * Coordinates must agree bit by bit unless the file gives a tolerance; cells made from lengths and
+ * angles to 1e-12 of the cell. Each file is read from its path and from memory. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -403,7 +403,7 @@ static void formats_are_found_by_content_then_by_name(void **state)
     assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a", "extxyz", &r),
                      AIMNET_OK);
     aimnet_reader_close(r);
-    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a", "cif", &r),
+    assert_int_equal(aimnet_reader_open_memory(text, sizeof text - 1, "a", "mol2", &r),
                      AIMNET_ERR_ARG);
     assert_int_equal(aimnet_reader_open_memory("", 0, "a", NULL, &r), AIMNET_ERR_FORMAT);
     assert_non_null(strstr(aimnet_last_error(), "empty"));
