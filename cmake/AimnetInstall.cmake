@@ -31,3 +31,11 @@ else()
 endif()
 configure_file(${PROJECT_SOURCE_DIR}/cmake/aimnet.pc.in ${PROJECT_BINARY_DIR}/aimnet.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/aimnet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# The Python wheel (component "python" only): the library beside the modules, found there by name, and the command among the scripts.
+if(SKBUILD)
+    set_property(TARGET aimnet_shared PROPERTY VERSION)
+    set_property(TARGET aimnet_shared PROPERTY SOVERSION)
+    install(TARGETS aimnet_shared COMPONENT python RUNTIME DESTINATION aimnetc LIBRARY DESTINATION aimnetc)
+    install(TARGETS aimnet_command COMPONENT python RUNTIME DESTINATION ${SKBUILD_SCRIPTS_DIR})
+endif()

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* layout.c - sizes and offsets of the public structures as the compiler sees them, one line each:
+ * "structure size" and "structure.member offset". test_aimnetc.py compares them with its own. */
+#include <stdio.h>
+
+#include "aimnet_nlist.h"
+#include "aimnet_opt.h"
+
+#define SIZE(type)           printf(#type " %zu\n", sizeof(type))
+#define OFFSET(type, member) printf(#type "." #member " %zu\n", offsetof(type, member))
+
+int main(void)
+{
+    SIZE(aimnet_options);
+    OFFSET(aimnet_options, precision);
+    OFFSET(aimnet_options, coulomb);
+    OFFSET(aimnet_options, ewald_accuracy);
+    OFFSET(aimnet_options, d3_params);
+    OFFSET(aimnet_options, batch_atoms);
+    SIZE(aimnet_system);
+    OFFSET(aimnet_system, pbc);
+    OFFSET(aimnet_system, mult);
+    SIZE(aimnet_result);
+    OFFSET(aimnet_result, energy_std);
+    OFFSET(aimnet_result, forces);
+    OFFSET(aimnet_result, hessian);
+    OFFSET(aimnet_result, coulomb_method);
+    OFFSET(aimnet_result, message);
+    OFFSET(aimnet_result, warnings);
+    SIZE(aimnet_model_info);
+    OFFSET(aimnet_model_info, species);
+    OFFSET(aimnet_model_info, coulomb_sr_envelope);
+    OFFSET(aimnet_model_info, d3_a2);
+    SIZE(aimnet_build_info);
+    OFFSET(aimnet_build_info, processors);
+    SIZE(aimnet_atoms);
+    OFFSET(aimnet_atoms, cell);
+    OFFSET(aimnet_atoms, pbc);
+    SIZE(aimnet_nlist_options);
+    OFFSET(aimnet_nlist_options, reverse);
+    SIZE(aimnet_opt_options);
+    OFFSET(aimnet_opt_options, fixed_axes);
+    OFFSET(aimnet_opt_options, memory);
+    SIZE(aimnet_opt_state);
+    OFFSET(aimnet_opt_state, energy);
+    OFFSET(aimnet_opt_state, stress);
+    OFFSET(aimnet_opt_state, n_evaluations);
+    OFFSET(aimnet_opt_state, warnings);
+    return 0;
+}
