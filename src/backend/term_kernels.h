@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/mesh_kernels.h"
 #include "point/coulomb.h"
 #include "point/envelope.h"
 
@@ -169,6 +170,31 @@ typedef struct aim_term_kernels {
      * of sum de/dp_i and, where wanted, of sum f r r (otherwise AIM_TAN_STRAIN rows). */
     void (*pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block, int32_t atom,
                      int want_strain, double *sum);
+    /* n (multiple of the width) splines of arguments t: w[k][padded], dw likewise or NULL; zeros
+     * behind `order`. */
+    void (*mesh_splines)(int order, int padded, const double *t, int n, double *w, double *dw);
+    /* plane[row][column] += c wy[row] wz[column] for order rows of `padded` columns */
+    void (*mesh_spread)(int order, int padded, double c, const double *wy, const double *wz,
+                        double *plane, size_t stride);
+    /* sum[0] = sum w0 w1 w2 mesh; sum[1 .. 3]: with the derivative along each axis */
+    void (*mesh_interpolate)(const aim_mesh_tile *tile, const double *mesh, double sum[4]);
+    /* Real rows of plan->n numbers -> half spectra [n/2 + 1] of each, rows of out_stride. work: [8]
+     * [n + 1][width], also below. */
+    void (*fft_rows)(const aim_fft_plan *plan, const double *x, size_t stride, int n_rows,
+                     double *re, double *im, size_t out_stride, double *work);
+    /* The opposite with exp(+): rows of n numbers, n times those that fft_rows took. */
+    void (*fft_rows_inverse)(const aim_fft_plan *plan, const double *re, const double *im,
+                             size_t stride, int n_rows, double *x, size_t out_stride, double *work);
+    /* Transforms along the slow index of [n][columns] (columns: multiple of AIM_MESH_LANES);
+     * inverse: with exp(+). The output may be the input. */
+    void (*fft_columns)(const aim_fft_plan *plan, int inverse, const double *re, const double *im,
+                        size_t stride, int columns, double *out_re, double *out_im,
+                        size_t out_stride, double *work);
+    /* `width` columns m1, m2 .. of all planes: transformed along the first axis, multiplied by G =
+     * prefactor exp(-k^2 quarter)/k^2 moduli, transformed back. With e = weight G |S|^2/2: sum[0] =
+     * sum e, sum[1 .. 6] = sum 2 e (1/k^2 + quarter) k k, xx yy zz xy xz yz. */
+    void (*mesh_convolve)(const aim_mesh_waves *waves, int m1, int m2, double *re, double *im,
+                          double *work, double sum[7]);
 } aim_term_kernels;
 
 /* isa: 0 base, 1 avx2, 2 avx512; larger numbers than this build has give the best there is. */

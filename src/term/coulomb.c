@@ -6,6 +6,7 @@
  * The kernels return the potential phi_i = sum_j q_j f(d_ij), so that E = 1/2 sum k_e q_i phi_i and
  * dE/dq_i = k_e phi_i. DSF adds k_e q_i^2 self to every atom. Calls: calc for external modules, and
  * the model's outputs SRCoulomb and LRCoulomb. */
+#include "base/vec3.h"
 #include "point/coulomb.h"
 #include "term/rows.h"
 #include "term/screened.h"
@@ -15,9 +16,10 @@ typedef struct coulomb {
     const double *q;    /* [n_slots] */
     double k;           /* factor * k_e */
     const aim_dsf *dsf; /* not NULL: damped shifted force */
-    double
-        ewald_accuracy; /* > 0: real-space and self part of Ewald sums, parameters of each system */
-    double sr_rc;       /* > 0: short range */
+    aim_dsf *own;       /* not NULL: [n_systems] real-space and self part of Ewald sums */
+    aim_splitting_fn splitting;
+    double accuracy;
+    double sr_rc; /* > 0: short range */
     aim_envelope envelope;
 } coulomb;
 
@@ -28,12 +30,7 @@ static void coulomb_atom(void *ctx, int32_t i, int worker)
     aim_row row;
     aim_row_sum sum;
     aim_rows_span span[1];
-    const aim_dsf *dsf = c->dsf;
-    aim_dsf own;
-    if (c->ewald_accuracy > 0.0) {
-        own = aim_ewald_screening(io->batch, io->batch->system[i], c->ewald_accuracy);
-        dsf = &own;
-    }
+    const aim_dsf *dsf = c->own ? c->own + io->batch->system[i] : c->dsf;
     aim_rows_get(&c->rows, i, worker, &c->q, 1, &row, span);
     if (dsf)
         c->rows.kernels->coulomb_dsf(&row, dsf, &sum);
@@ -56,6 +53,9 @@ static void layout(coulomb *c, aim_arena *a, double **q)
 {
     aim_rows_layout(&c->rows, a);
     *q = aim_rows_property(&c->rows, a, "coulomb.q");
+    c->own = c->splitting
+                 ? aim_take(a, "coulomb.own", (size_t)c->rows.io->batch->n_systems, sizeof *c->own)
+                 : NULL;
 }
 
 static aim_status evaluate(coulomb *c, aim_term_io *io)
@@ -71,6 +71,9 @@ static aim_status evaluate(coulomb *c, aim_term_io *io)
         if (c->rows.slot[i] >= 0)
             q[c->rows.slot[i]] = io->q[i];
     c->q = q;
+    for (int32_t s = 0; c->own && s < io->batch->n_systems; s++)
+        if (aim_rows_active(io, s))
+            c->own[s] = aim_screening(c->splitting(io->batch, s, c->accuracy));
     aim_rows_for(&c->rows, coulomb_atom, c);
     aim_rows_reduce(&c->rows);
     return AIMNET_OK;
@@ -119,8 +122,33 @@ aim_status aim_term_coulomb_dsf(aim_term_io *io, double rc, double alpha)
     return evaluate(&c, io);
 }
 
-aim_status aim_term_coulomb_screened(aim_term_io *io, double accuracy)
+aim_dsf aim_screening(aim_splitting p)
 {
-    coulomb c = {.k = AIM_COULOMB_K, .ewald_accuracy = accuracy};
+    return (aim_dsf){.alpha = p.alpha,
+                     .rc = p.real_cutoff,
+                     .gauss = 2.0 * p.alpha / AIM_SQRT_PI,
+                     .self = -p.alpha / AIM_SQRT_PI};
+}
+
+aim_status aim_term_coulomb_screened(aim_term_io *io, aim_splitting_fn splitting, double accuracy)
+{
+    coulomb c = {.k = AIM_COULOMB_K, .splitting = splitting, .accuracy = accuracy};
     return evaluate(&c, io);
+}
+
+void aim_term_background(const aim_term_io *io, int32_t s, double alpha)
+{
+    const aim_batch *b = io->batch;
+    double charge = 0;
+    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
+        charge += io->q[i];
+    const double c = -AIM_PI * AIM_COULOMB_K /
+                     (fabs(aim_det3(b->cell + 9 * (size_t)s)) * alpha * alpha),
+                 energy = 0.5 * c * charge * charge;
+    if (io->energy)
+        io->energy[s] += energy;
+    for (int32_t i = b->offset[s]; io->gq && i < b->offset[s + 1]; i++)
+        io->gq[i] += c * charge;
+    for (int x = 0; io->strain && x < 9; x += 4)
+        io->strain[9 * (size_t)s + (size_t)x] -= energy;
 }

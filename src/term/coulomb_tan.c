@@ -14,7 +14,9 @@ typedef struct coulomb_tan {
     aim_sweep sweep;
     double k;           /* factor * k_e */
     const aim_dsf *dsf; /* not NULL: damped shifted force */
-    double ewald_accuracy;
+    aim_dsf *own;       /* not NULL: [n_systems] real-space and self part of Ewald sums */
+    aim_splitting_fn splitting;
+    double accuracy;
     double sr_rc;
     aim_envelope envelope;
 } coulomb_tan;
@@ -22,9 +24,8 @@ typedef struct coulomb_tan {
 /* Of atom i's system for Ewald sums; {0} without damping. */
 static aim_dsf damping(const coulomb_tan *c, int32_t i)
 {
-    const aim_batch *b = c->sweep.io->batch;
-    if (c->ewald_accuracy > 0.0)
-        return aim_ewald_screening(b, b->system[i], c->ewald_accuracy);
+    if (c->own)
+        return c->own[c->sweep.io->batch->system[i]];
     const aim_dsf none = {0};
     return c->dsf ? *c->dsf : none;
 }
@@ -68,14 +69,25 @@ static void add_charges(const coulomb_tan *c)
     }
 }
 
+static void layout(coulomb_tan *c, aim_arena *a)
+{
+    aim_sweep_layout(&c->sweep, a);
+    c->own = c->splitting
+                 ? aim_take(a, "coulomb.own", (size_t)c->sweep.io->batch->n_systems, sizeof *c->own)
+                 : NULL;
+}
+
 static aim_status evaluate(coulomb_tan *c, aim_term_io *io, const aim_term_tan *tan)
 {
     aim_sweep *s = &c->sweep;
     AIM_TRY(aim_sweep_plan(s, io, tan, 1));
     aim_arena measure = {0};
-    aim_sweep_layout(s, &measure);
+    layout(c, &measure);
     AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "Coulomb workspace"));
-    aim_sweep_layout(s, io->scratch);
+    layout(c, io->scratch);
+    for (int32_t k = 0; c->own && k < io->batch->n_systems; k++)
+        if (!io->active || io->active[k])
+            c->own[k] = aim_screening(c->splitting(io->batch, k, c->accuracy));
     aim_sweep_load(s);
     for (int d = 0; tan->tq && d < tan->n_dir; d++)
         for (int32_t i = 0; i < io->batch->n_atoms; i++)
@@ -111,9 +123,10 @@ aim_status aim_term_coulomb_dsf_tan(aim_term_io *io, const aim_term_tan *tan, do
     return evaluate(&c, io, tan);
 }
 
-aim_status aim_term_coulomb_screened_tan(aim_term_io *io, const aim_term_tan *tan, double accuracy)
+aim_status aim_term_coulomb_screened_tan(aim_term_io *io, const aim_term_tan *tan,
+                                         aim_splitting_fn splitting, double accuracy)
 {
-    coulomb_tan c = {.k = AIM_COULOMB_K, .ewald_accuracy = accuracy};
+    coulomb_tan c = {.k = AIM_COULOMB_K, .splitting = splitting, .accuracy = accuracy};
     return evaluate(&c, io, tan);
 }
 

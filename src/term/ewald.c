@@ -189,21 +189,6 @@ static void potential_task(void *ctx, int64_t task, int worker)
         e->io->grad[3 * i + (size_t)d] -= 2.0 * prefactor * e->q[task] * g[d];
 }
 
-/* Uniform background that neutralises a charged cell. */
-static double background(const aim_ewald *e, double *strain)
-{
-    double charge = 0;
-    for (int32_t i = 0; i < e->n; i++)
-        charge += e->q[i];
-    const double c = -PI * AIM_COULOMB_K / (e->box.volume * e->box.alpha * e->box.alpha),
-                 energy = 0.5 * c * charge * charge;
-    for (int32_t i = 0; e->io->gq && i < e->n; i++)
-        e->io->gq[e->first + i] += c * charge;
-    for (int x = 0; strain && x < 9; x += 4)
-        strain[x] -= energy;
-    return energy;
-}
-
 void aim_ewald_begin(aim_ewald *e, aim_term_io *io, int32_t s, aim_ewald_params params)
 {
     *e = (aim_ewald){.io = io,
@@ -253,9 +238,9 @@ static aim_status reciprocal(aim_term_io *io, int32_t s, aim_ewald_params params
     const double waves = sum_waves(&e, 4.0 * PI * AIM_COULOMB_K / e.box.volume, strain);
     if (io->gq || io->grad)
         aim_parallel_for(io->team, e.n, potential_task, &e);
-    const double rest = background(&e, strain);
     if (io->energy)
-        io->energy[s] += waves + rest;
+        io->energy[s] += waves;
+    aim_term_background(io, s, params.alpha);
     return AIMNET_OK;
 }
 
@@ -264,13 +249,10 @@ aim_ewald_params aim_ewald_of_system(const aim_batch *b, int32_t s, double accur
     return aim_ewald_choose(b->cell + 9 * (size_t)s, b->offset[s + 1] - b->offset[s], accuracy);
 }
 
-aim_dsf aim_ewald_screening(const aim_batch *b, int32_t s, double accuracy)
+aim_splitting aim_ewald_splitting(const aim_batch *b, int32_t s, double accuracy)
 {
     const aim_ewald_params p = aim_ewald_of_system(b, s, accuracy);
-    return (aim_dsf){.alpha = p.alpha,
-                     .rc = p.real_cutoff,
-                     .gauss = 2.0 * p.alpha / AIM_SQRT_PI,
-                     .self = -p.alpha / AIM_SQRT_PI};
+    return (aim_splitting){.alpha = p.alpha, .real_cutoff = p.real_cutoff};
 }
 
 aim_status aim_ewald_check(double accuracy)
@@ -285,7 +267,7 @@ aim_status aim_ewald_check(double accuracy)
 aim_status aim_term_coulomb_ewald(aim_term_io *io, double accuracy)
 {
     AIM_TRY(aim_ewald_check(accuracy));
-    AIM_TRY(aim_term_coulomb_screened(io, accuracy));
+    AIM_TRY(aim_term_coulomb_screened(io, aim_ewald_splitting, accuracy));
     for (int32_t s = 0; s < io->batch->n_systems; s++)
         if (!io->active || io->active[s])
             AIM_TRY(reciprocal(io, s, aim_ewald_of_system(io->batch, s, accuracy)));

@@ -240,7 +240,7 @@ static aim_status reciprocal(aim_term_io *io, const aim_term_tan *tan, int32_t s
 aim_status aim_term_coulomb_ewald_tan(aim_term_io *io, const aim_term_tan *tan, double accuracy)
 {
     AIM_TRY(aim_ewald_check(accuracy));
-    AIM_TRY(aim_term_coulomb_screened_tan(io, tan, accuracy));
+    AIM_TRY(aim_term_coulomb_screened_tan(io, tan, aim_ewald_splitting, accuracy));
     for (int32_t s = 0; s < io->batch->n_systems; s++)
         if (!io->active || io->active[s])
             AIM_TRY(reciprocal(io, tan, s, aim_ewald_of_system(io->batch, s, accuracy)));

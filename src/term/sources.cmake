@@ -9,6 +9,8 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/d3ts.c
     ${CMAKE_CURRENT_LIST_DIR}/ewald.c
     ${CMAKE_CURRENT_LIST_DIR}/ewald_tan.c
+    ${CMAKE_CURRENT_LIST_DIR}/fft.c
+    ${CMAKE_CURRENT_LIST_DIR}/pme.c
     ${CMAKE_CURRENT_LIST_DIR}/rows.c
     ${CMAKE_CURRENT_LIST_DIR}/sweep.c
     ${CMAKE_CURRENT_LIST_DIR}/srrep.c)

@@ -51,6 +51,16 @@ typedef struct aim_ewald_params {
 } aim_ewald_params;
 /* Splitting that balances both sums for a relative accuracy 0 < accuracy < 1. */
 aim_ewald_params aim_ewald_choose(const double cell[9], int32_t n_atoms, double accuracy);
+/* Smooth particle mesh Ewald: the same energy up to the accuracy, the gradients being exactly those
+ * of the energy it gives; conditions as for Ewald, parameters aim_pme_choose. */
+AIM_NODISCARD aim_status aim_term_coulomb_pme(aim_term_io *io, double accuracy);
+typedef struct aim_pme_params {
+    double alpha, real_cutoff; /* 1/A, A */
+    int order, mesh[3];        /* of the splines; points along the vectors of the frame */
+    double frame[9];           /* a short basis of the lattice */
+} aim_pme_params;
+/* Splitting and mesh for an accuracy, so that the cost per atom depends on the density only. */
+aim_pme_params aim_pme_choose(const double cell[9], int32_t n_atoms, double accuracy);
 /* GFN1 repulsion: sum_{i != j} exp(-a_ij d^1.5) Z_ij / d * fc(d), the 1/2 of the double sum being
  * part of Z_ij as in the reference; per-atom energies too when e_atom is not NULL ([n_atoms], +=).
  * params: [n_params][2] repa, repb of the file's embedding, whose products are a_ij, Z_ij. */

@@ -31,5 +31,22 @@ void AIM_CPU_NAMED(aim_ewald_curvature)(const aim_ewald_phases *phases, const ai
                                         int32_t atom, double sum[6]);
 void AIM_CPU_NAMED(aim_pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block,
                                  int32_t atom, int want_strain, double *sum);
+void AIM_CPU_NAMED(aim_mesh_splines)(int order, int padded, const double *t, int n, double *w,
+                                     double *dw);
+void AIM_CPU_NAMED(aim_mesh_spread)(int order, int padded, double c, const double *wy,
+                                    const double *wz, double *plane, size_t stride);
+void AIM_CPU_NAMED(aim_mesh_interpolate)(const aim_mesh_tile *tile, const double *mesh,
+                                         double sum[4]);
+void AIM_CPU_NAMED(aim_mesh_convolve)(const aim_mesh_waves *waves, int m1, int m2, double *re,
+                                      double *im, double *work, double sum[7]);
+void AIM_CPU_NAMED(aim_fft_rows)(const aim_fft_plan *plan, const double *x, size_t stride,
+                                 int n_rows, double *re, double *im, size_t out_stride,
+                                 double *work);
+void AIM_CPU_NAMED(aim_fft_rows_inverse)(const aim_fft_plan *plan, const double *re,
+                                         const double *im, size_t stride, int n_rows, double *x,
+                                         size_t out_stride, double *work);
+void AIM_CPU_NAMED(aim_fft_columns)(const aim_fft_plan *plan, int inverse, const double *re,
+                                    const double *im, size_t stride, int columns, double *out_re,
+                                    double *out_im, size_t out_stride, double *work);
 
 #endif

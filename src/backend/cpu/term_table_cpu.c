@@ -22,4 +22,11 @@ const aim_term_kernels AIM_CPU_NAMED(aim_term_kernels) = {
     .ewald_structure_tan = AIM_CPU_NAMED(aim_ewald_structure_tan),
     .ewald_curvature = AIM_CPU_NAMED(aim_ewald_curvature),
     .pair_tan = AIM_CPU_NAMED(aim_pair_tan),
+    .mesh_splines = AIM_CPU_NAMED(aim_mesh_splines),
+    .mesh_spread = AIM_CPU_NAMED(aim_mesh_spread),
+    .mesh_interpolate = AIM_CPU_NAMED(aim_mesh_interpolate),
+    .fft_rows = AIM_CPU_NAMED(aim_fft_rows),
+    .fft_rows_inverse = AIM_CPU_NAMED(aim_fft_rows_inverse),
+    .fft_columns = AIM_CPU_NAMED(aim_fft_columns),
+    .mesh_convolve = AIM_CPU_NAMED(aim_mesh_convolve),
 };
