@@ -71,10 +71,9 @@ const cli_arg cli_engine_args[] = {
      .kind = CLI_CHOICE,
      .meta = "METHOD",
      AT(coulomb),
-     .choices = "simple|dsf|ewald",
-     .hint = "PME sums are not part of this version; use ewald or dsf",
-     .help = "long-range Coulomb: simple (all pairs; default), dsf (damped and shifted) or ewald "
-             "(crystals)"},
+     .choices = "simple|dsf|ewald|pme",
+     .help = "long-range Coulomb: simple (all pairs; default), dsf (damped and shifted), ewald or "
+             "pme (crystals; pme for large cells)"},
     {.name = "coulomb-cutoff",
      .kind = CLI_REAL,
      .meta = "R",
@@ -94,7 +93,7 @@ const cli_arg cli_engine_args[] = {
      AT(ewald_accuracy),
      .max = 0.5,
      .above_min = 1,
-     .help = "relative accuracy of ewald (default 1e-8)"},
+     .help = "accuracy of ewald (default 1e-8) and pme (default 1e-6)"},
     {.name = "d3-cutoff",
      .kind = CLI_REAL,
      .meta = "R",
@@ -184,7 +183,7 @@ static void note_options_without_effect(const cli_engine_options *o, cli_engine 
     const int has_dispersion = aimnet_calc_has_external_dftd3(e->calc);
     const aimnet_coulomb method = aimnet_calc_coulomb_method(e->calc);
     const int dsf = has_coulomb && method == AIMNET_COULOMB_DSF;
-    if (!has_coulomb || method != AIMNET_COULOMB_EWALD)
+    if (!has_coulomb || (method != AIMNET_COULOMB_EWALD && method != AIMNET_COULOMB_PME))
         note_if(e, o->ewald_accuracy.given, "--ewald-accuracy", "no Ewald sum is in use");
     if (!has_coulomb && o->coulomb.value == 0) /* otherwise the library says so */
         note_if(e, o->coulomb.given, "--coulomb", no_coulomb);
@@ -270,7 +269,9 @@ static const char *model_name(const cli_engine *e, int i)
 
 static double ewald_accuracy(const cli_engine *e)
 {
-    return e->options.ewald_accuracy > 0 ? e->options.ewald_accuracy : 1e-8;
+    return e->options.ewald_accuracy > 0              ? e->options.ewald_accuracy
+           : e->options.coulomb == AIMNET_COULOMB_PME ? 1e-6
+                                                      : 1e-8;
 }
 
 /* Prints ", text" or a new line before it when it no longer fits. */
@@ -307,6 +308,8 @@ void cli_engine_headline(const cli_engine *e)
                  aimnet_calc_coulomb_cutoff(e->calc), e->options.dsf_alpha);
     else if (coulomb && aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_EWALD)
         snprintf(text, sizeof text, "Coulomb ewald (accuracy %g)", ewald_accuracy(e));
+    else if (coulomb && aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_PME)
+        snprintf(text, sizeof text, "Coulomb pme (accuracy %g)", ewald_accuracy(e));
     else if (coulomb)
         snprintf(text, sizeof text, "Coulomb simple");
     else
@@ -337,25 +340,42 @@ void cli_engine_json_model(const cli_engine *e)
     cli_json_close_list();
 }
 
+static void real(const char *key, double value)
+{
+    cli_json_key(key);
+    cli_json_real(value);
+}
+
 void cli_engine_json_coulomb(const cli_engine *e, const aimnet_result *result)
 {
+    const aimnet_coulomb_params *p = &result->coulomb;
     cli_json_key("coulomb");
     cli_json_open();
     cli_json_key("method");
     if (!result->has_coulomb) {
         cli_json_text(e->info.has_embedded_coulomb ? "embedded" : "none");
     } else if (result->coulomb_method == AIMNET_COULOMB_DSF) {
-        /* a periodic structure gets DSF with fixed parameters in place of `simple` */
-        const int chosen = aimnet_calc_coulomb_method(e->calc) == AIMNET_COULOMB_DSF;
         cli_json_text("dsf");
-        cli_json_key("cutoff");
-        cli_json_real(chosen ? aimnet_calc_coulomb_cutoff(e->calc) : 15.0);
-        cli_json_key("alpha");
-        cli_json_real(chosen ? e->options.dsf_alpha : 0.2);
+        real("cutoff", p->cutoff);
+        real("alpha", p->alpha);
     } else if (result->coulomb_method == AIMNET_COULOMB_EWALD) {
         cli_json_text("ewald");
-        cli_json_key("accuracy");
-        cli_json_real(ewald_accuracy(e));
+        real("accuracy", p->accuracy);
+        real("alpha", p->alpha);
+        real("cutoff", p->cutoff);
+        real("k_cutoff", p->k_cutoff);
+    } else if (result->coulomb_method == AIMNET_COULOMB_PME) {
+        cli_json_text("pme");
+        real("accuracy", p->accuracy);
+        real("alpha", p->alpha);
+        real("cutoff", p->cutoff);
+        cli_json_key("order");
+        cli_json_int(p->order);
+        cli_json_key("mesh");
+        cli_json_open_list();
+        for (int d = 0; d < 3; d++)
+            cli_json_int(p->mesh[d]);
+        cli_json_close_list();
     } else {
         cli_json_text("simple");
     }

@@ -194,6 +194,17 @@ typedef struct aimnet_system {
 
 enum { AIMNET_MESSAGE_SIZE = 512 };
 
+/* Parameters that a Coulomb energy was computed with; 0 where its method has none. Those of Ewald
+ * and PME follow from the accuracy and the crystal. */
+typedef struct aimnet_coulomb_params {
+    double accuracy; /* Ewald, PME */
+    double alpha;    /* DSF, Ewald, PME: damping or splitting, 1/Angstrom */
+    double cutoff;   /* the same: of the pairs in real space, Angstrom */
+    double k_cutoff; /* Ewald: longest wave vector, 1/Angstrom */
+    int order;       /* PME: of the splines */
+    int mesh[3];     /* PME: points along the vectors of the reduced cell */
+} aimnet_coulomb_params;
+
 /* Results of one structure. A pointer that is not NULL asks for that quantity; the caller owns all
  * buffers. Zero-initialise, set the pointers, call. `status` and `message` say why a structure
  * failed; nothing else is written then. */
@@ -219,6 +230,7 @@ typedef struct aimnet_result {
     int has_coulomb, has_dispersion;    /* whether an external part was added */
     char message[AIMNET_MESSAGE_SIZE];  /* why the structure failed, or "" */
     char warnings[AIMNET_MESSAGE_SIZE]; /* lines separated by '\n', or "" */
+    aimnet_coulomb_params coulomb;      /* of the external Coulomb energy */
 } aimnet_result;
 
 /* Evaluates n_systems structures together. A structure's results do not depend, bit for bit, on the

@@ -43,9 +43,6 @@ static aim_status check_options(const aimnet_options *o)
         return AIM_FAIL(AIMNET_ERR_ARG, "threads %d: expected 0 (all) to 4096", o->threads);
     if (o->coulomb < AIMNET_COULOMB_SIMPLE || o->coulomb > AIMNET_COULOMB_PME)
         return AIM_FAIL(AIMNET_ERR_ARG, "Coulomb method %d is unknown", (int)o->coulomb);
-    if (o->coulomb == AIMNET_COULOMB_PME)
-        return AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
-                        "PME is not part of this version: use Ewald or DSF");
     if (!(o->ewald_accuracy >= 0 && o->ewald_accuracy < 1))
         return AIM_FAIL(AIMNET_ERR_ARG,
                         "ewald_accuracy %g: expected 0 (the method's default) or a number below 1",

@@ -33,7 +33,7 @@ typedef struct aim_member {
 typedef struct aim_range_plan {
     aimnet_coulomb method;
     double coulomb_cutoff, dsf_alpha; /* DSF */
-    double ewald_accuracy;            /* Ewald */
+    double ewald_accuracy;            /* Ewald, PME */
     int converted;                    /* `simple` became DSF because the system is periodic */
     const aim_pairs *coulomb, *d3;    /* NULL: all pairs */
 } aim_range_plan;
@@ -124,6 +124,12 @@ aim_term_io aim_calc_term_io(aim_calc *c, const aim_pairs *pairs, double *energy
 /* coulomb.c: the chosen method, or the short-range part */
 AIM_NODISCARD aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const double *q,
                                           double *gq, int live, double *energy);
+int aim_calc_has_waves(int method);                /* Ewald or PME */
+double aim_calc_accuracy(const aimnet_options *o); /* of Ewald or PME, its default resolved */
+/* What the method uses for a system, and the largest real-space cutoff of a batch. */
+aimnet_coulomb_params aim_calc_coulomb_params(const aim_range_plan *range, const aim_batch *b,
+                                              int32_t s);
+double aim_calc_real_cutoff(const aim_batch *b, aimnet_coulomb method, double accuracy);
 /* eval.c */
 AIM_NODISCARD aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n,
                                       aimnet_result *results);

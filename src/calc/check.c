@@ -183,25 +183,36 @@ static aim_status check_charge(const aim_calc *c, const aimnet_system *s, char *
     return AIMNET_OK;
 }
 
-/* Ewald sums know crystals only. */
-static aim_status check_method(const aim_calc *c, const aimnet_system *s)
+/* Ewald or PME, attached or embedded; AIMNET_COULOMB_SIMPLE if none. */
+static int wave_method(const aim_calc *c)
 {
-    int external = 0;
-    for (int m = 0; m < c->n_members; m++)
-        external |= c->member[m].coulomb;
-    if (external && c->options.coulomb == AIMNET_COULOMB_EWALD &&
-        !(s->cell && s->pbc[0] && s->pbc[1] && s->pbc[2]))
+    for (int m = 0; m < c->n_members; m++) {
+        if (c->member[m].coulomb && aim_calc_has_waves(c->options.coulomb))
+            return c->options.coulomb;
+        for (int o = 0; o < c->member[m].model->n_outputs; o++)
+            if (c->member[m].model->output[o].kind == AIM_OUT_LRCOULOMB &&
+                aim_calc_has_waves(c->member[m].model->output[o].method))
+                return c->member[m].model->output[o].method;
+    }
+    return AIMNET_COULOMB_SIMPLE;
+}
+
+/* Sums over wave vectors know crystals only. */
+static aim_status check_method(int method, const aimnet_system *s)
+{
+    if (method != AIMNET_COULOMB_SIMPLE && !(s->cell && s->pbc[0] && s->pbc[1] && s->pbc[2]))
         return AIM_FAIL(AIMNET_ERR_SYSTEM,
-                        "Ewald summation needs a system that is periodic along all three axes: use "
-                        "DSF for slabs, wires and molecules");
+                        "%s needs a system that is periodic along all three axes: use DSF for "
+                        "slabs, wires and molecules",
+                        method == AIMNET_COULOMB_PME ? "PME" : "Ewald summation");
     return AIMNET_OK;
 }
 
 static aim_status check_cell(const aim_calc *c, const aimnet_system *s, const aimnet_result *r)
 {
     const int periodic = s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
-    const int needs_volume = r->stress || c->options.coulomb == AIMNET_COULOMB_EWALD;
-    AIM_TRY(check_method(c, s));
+    const int method = wave_method(c), needs_volume = r->stress || aim_calc_has_waves(method);
+    AIM_TRY(check_method(method, s));
     if (r->stress && !periodic)
         return AIM_FAIL(AIMNET_ERR_SYSTEM, "stress needs a periodic cell: give Lattice and pbc");
     if (!periodic)

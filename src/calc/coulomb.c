@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* coulomb.c - the one place that maps a Coulomb method to its term. */
+#include <math.h>
+#include <string.h>
+
 #include "calc/calc.h"
 
 aim_term_io aim_calc_term_io(aim_calc *c, const aim_pairs *pairs, double *energy, int live)
@@ -28,7 +31,55 @@ aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const doub
     case AIMNET_COULOMB_EWALD:
         return aim_term_coulomb_ewald(&io, range->ewald_accuracy);
     case AIMNET_COULOMB_PME:
-        break;
+        return aim_term_coulomb_pme(&io, range->ewald_accuracy);
     }
-    return AIM_FAIL(AIMNET_ERR_UNSUPPORTED, "PME is not part of this version: use Ewald or DSF");
+    return AIM_FAIL(AIMNET_ERR_INTERNAL, "Coulomb method %d", (int)range->method);
+}
+
+int aim_calc_has_waves(int method)
+{
+    return method == AIMNET_COULOMB_EWALD || method == AIMNET_COULOMB_PME;
+}
+
+double aim_calc_accuracy(const aimnet_options *o)
+{
+    return o->ewald_accuracy > 0              ? o->ewald_accuracy
+           : o->coulomb == AIMNET_COULOMB_PME ? 1e-6
+                                              : 1e-8;
+}
+
+aimnet_coulomb_params aim_calc_coulomb_params(const aim_range_plan *range, const aim_batch *b,
+                                              int32_t s)
+{
+    const double *cell = b->cell + 9 * (size_t)s;
+    const int32_t n = b->offset[s + 1] - b->offset[s];
+    aimnet_coulomb_params out = {0};
+    if (range->method == AIMNET_COULOMB_DSF) {
+        out.cutoff = range->coulomb_cutoff;
+        out.alpha = range->dsf_alpha;
+    } else if (range->method == AIMNET_COULOMB_EWALD) {
+        const aim_ewald_params p = aim_ewald_choose(cell, n, range->ewald_accuracy);
+        out.accuracy = range->ewald_accuracy;
+        out.alpha = p.alpha;
+        out.cutoff = p.real_cutoff;
+        out.k_cutoff = p.k_cutoff;
+    } else if (range->method == AIMNET_COULOMB_PME) {
+        const aim_pme_params p = aim_pme_choose(cell, n, range->ewald_accuracy);
+        out.accuracy = range->ewald_accuracy;
+        out.alpha = p.alpha;
+        out.cutoff = p.real_cutoff;
+        out.order = p.order;
+        memcpy(out.mesh, p.mesh, sizeof out.mesh);
+    }
+    return out;
+}
+
+/* The longest real-space cutoff that a system of the batch wants. */
+double aim_calc_real_cutoff(const aim_batch *b, aimnet_coulomb method, double accuracy)
+{
+    const aim_range_plan plan = {.method = method, .ewald_accuracy = accuracy};
+    double longest = 0;
+    for (int32_t s = 0; s < b->n_systems; s++)
+        longest = fmax(longest, aim_calc_coulomb_params(&plan, b, s).cutoff);
+    return longest;
 }

@@ -18,17 +18,6 @@ typedef struct wishes {
     int grad, strain;
 } wishes;
 
-/* The longest real-space cutoff that a system of the batch wants. */
-static double ewald_cutoff(const aim_batch *b, double accuracy)
-{
-    double longest = 0;
-    for (int32_t s = 0; s < b->n_systems; s++)
-        longest = fmax(longest, aim_ewald_choose(b->cell + 9 * (size_t)s,
-                                                 b->offset[s + 1] - b->offset[s], accuracy)
-                                    .real_cutoff);
-    return longest;
-}
-
 /* Coulomb and D3 lists of the current batch (PRODUCT, Ranges). */
 static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_plan *range)
 {
@@ -43,16 +32,19 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
         dispersion |= out->kind == AIM_OUT_D3TS || out->kind == AIM_OUT_DFTD3;
         if (out->kind == AIM_OUT_LRCOULOMB) {
             simple |= out->method == AIMNET_COULOMB_SIMPLE;
-            embedded_cutoff = out->dsf_rc;
+            embedded_cutoff =
+                periodic && aim_calc_has_waves(out->method)
+                    ? aim_calc_real_cutoff(b, (aimnet_coulomb)out->method, out->ewald_accuracy)
+                    : out->dsf_rc;
         }
     }
     *range = (aim_range_plan){.method = o->coulomb,
                               .coulomb_cutoff = o->coulomb_cutoff,
                               .dsf_alpha = o->dsf_alpha,
-                              .ewald_accuracy = o->ewald_accuracy > 0 ? o->ewald_accuracy : 1e-8};
-    const int ewald = coulomb && o->coulomb == AIMNET_COULOMB_EWALD;
-    if (ewald)
-        range->coulomb_cutoff = ewald_cutoff(b, range->ewald_accuracy);
+                              .ewald_accuracy = aim_calc_accuracy(o)};
+    const int waves = coulomb && aim_calc_has_waves(o->coulomb);
+    if (waves)
+        range->coulomb_cutoff = aim_calc_real_cutoff(b, o->coulomb, range->ewald_accuracy);
     if (periodic && simple) {
         *range = (aim_range_plan){
             .method = AIMNET_COULOMB_DSF, .coulomb_cutoff = 15.0, .dsf_alpha = 0.2, .converted = 1};
@@ -64,7 +56,7 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
                  d_cutoff = o->d3_cutoff;
     const int both = q_cutoff > 0 && dispersion;
     const double largest = fmax(q_cutoff, d_cutoff);
-    const int shared = both && !ewald && largest / fmin(q_cutoff, d_cutoff) <= 1.2;
+    const int shared = both && !waves && largest / fmin(q_cutoff, d_cutoff) <= 1.2;
     if (q_cutoff > 0) {
         AIM_TRY(aim_nlist_build(c->nlist, b, shared ? largest : q_cutoff, o->nb_threshold, 0,
                                 c->team, &c->pairs_coulomb));

@@ -146,6 +146,7 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
         own.coulomb = NULL;
         own.coulomb_cutoff = o->dsf_rc;
         own.dsf_alpha = o->dsf_alpha;
+        own.ewald_accuracy = o->ewald_accuracy;
         if (aim_batch_periodic(&c->flat.batch, 0))
             own.coulomb = range->coulomb;
         AIM_TRY(aim_calc_coulomb(c, &own, near.q, gradient_of_charge(v, o->in), live, energy));

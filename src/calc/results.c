@@ -20,6 +20,7 @@ void aim_result_clear(aimnet_result *r)
     r->energy = r->energy_network = r->energy_coulomb = r->energy_dispersion = r->energy_std = 0;
     r->coulomb_method = AIMNET_COULOMB_SIMPLE;
     r->has_coulomb = r->has_dispersion = 0;
+    r->coulomb = (aimnet_coulomb_params){0};
     r->message[0] = r->warnings[0] = 0;
 }
 
@@ -75,13 +76,16 @@ static int is_finite_result(const aim_calc *c, int32_t s)
            all_finite(c->average.q + first, n);
 }
 
-static void write_method(const aim_calc *c, const aim_range_plan *range, aimnet_result *r)
+static void write_method(const aim_calc *c, const aim_range_plan *range, int32_t s,
+                         aimnet_result *r)
 {
     for (int k = 0; k < c->n_members; k++) {
         r->has_coulomb |= c->member[k].coulomb;
         r->has_dispersion |= c->member[k].dispersion;
     }
     r->coulomb_method = range->method;
+    if (r->has_coulomb)
+        r->coulomb = aim_calc_coulomb_params(range, &c->flat.batch, s);
     if (range->converted && r->has_coulomb)
         warn(r, "periodic system: Coulomb method simple was replaced by DSF with a cutoff of 15 A "
                 "and alpha 0.2");
@@ -118,7 +122,7 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
                            fabs(aim_det3(system->cell));
     scatter_deviation(c, s, system, 3, a->grad_m2, r->forces_std);
     scatter_deviation(c, s, system, 1, a->q_m2, r->charges_std);
-    write_method(c, range, r);
+    write_method(c, range, s, r);
 }
 
 void aim_plain_multipoles(const aim_batch *b, const double *q, double *dipole, double *quadrupole)

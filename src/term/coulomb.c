@@ -17,6 +17,7 @@ typedef struct coulomb {
     double k;           /* factor * k_e */
     const aim_dsf *dsf; /* not NULL: damped shifted force */
     aim_dsf *own;       /* not NULL: [n_systems] real-space and self part of Ewald sums */
+    double *reach;      /* [n_systems] their cutoffs */
     aim_splitting_fn splitting;
     double accuracy;
     double sr_rc; /* > 0: short range */
@@ -53,9 +54,9 @@ static void layout(coulomb *c, aim_arena *a, double **q)
 {
     aim_rows_layout(&c->rows, a);
     *q = aim_rows_property(&c->rows, a, "coulomb.q");
-    c->own = c->splitting
-                 ? aim_take(a, "coulomb.own", (size_t)c->rows.io->batch->n_systems, sizeof *c->own)
-                 : NULL;
+    const size_t systems = c->splitting ? (size_t)c->rows.io->batch->n_systems : 0;
+    c->own = c->splitting ? aim_take(a, "coulomb.own", systems, sizeof *c->own) : NULL;
+    c->reach = c->splitting ? aim_take(a, "coulomb.reach", systems, sizeof *c->reach) : NULL;
 }
 
 static aim_status evaluate(coulomb *c, aim_term_io *io)
@@ -72,8 +73,11 @@ static aim_status evaluate(coulomb *c, aim_term_io *io)
             q[c->rows.slot[i]] = io->q[i];
     c->q = q;
     for (int32_t s = 0; c->own && s < io->batch->n_systems; s++)
-        if (aim_rows_active(io, s))
+        if (aim_rows_active(io, s)) {
             c->own[s] = aim_screening(c->splitting(io->batch, s, c->accuracy));
+            c->reach[s] = c->own[s].rc;
+        }
+    c->rows.reach = c->reach;
     aim_rows_for(&c->rows, coulomb_atom, c);
     aim_rows_reduce(&c->rows);
     return AIMNET_OK;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backend/isa.h"
+#include "base/vec3.h"
 
 enum { CHUNK = 8, SERIAL_PAIRS = 1500 };
 
@@ -277,6 +278,10 @@ static int row_of_list(const aim_rows *r, int32_t i, int worker, const double *c
         const int k = next[r->local_group[j]]++;
         double d[3];
         aim_pair_vector(b, l, i, p, d);
+        if (r->reach && !(aim_dot3(d, d) < r->reach[s] * r->reach[s])) {
+            next[r->local_group[j]]--;
+            continue;
+        }
         for (int c = 0; c < 3; c++)
             column[c][k] = d[c] * r->unit;
         for (int c = 0; c < n_props; c++)
@@ -284,8 +289,12 @@ static int row_of_list(const aim_rows *r, int32_t i, int worker, const double *c
         id[k] = 0;
         real[k] = -1;
     }
-    for (int t = 0; t < n_spans; t++)
+    for (int t = 0; t < n_spans; t++) {
+        if (r->reach) /* fewer than planned: the span may end earlier */
+            span[t].end = span[t].begin +
+                          (int)round_up(next[span[t].group] - span[t].begin, r->kernels->width);
         clear_row_end(column, 3 + n_props, id, real, next[span[t].group], span[t].end);
+    }
     row->x = column[0];
     row->y = column[1];
     row->z = column[2];

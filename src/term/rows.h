@@ -44,6 +44,9 @@ typedef struct aim_rows {
     int n_groups, max_groups; /* of all systems, of one */
     int64_t n_slots, n_pairs; /* slots; ordered pairs to be visited */
     int64_t capacity;         /* elements of a gathered row */
+    /* NULL, or [n_systems]: pairs of a list from this distance on are left out, so that a row does
+     * not depend on how far the list of the batch reaches */
+    const double *reach;
     int32_t *first;        /* [n_systems + 1] first group of each system; empty range: not active */
     aim_rows_group *group; /* [n_groups] */
     int32_t *local_group;  /* [n_atoms] group of the atom within its system */

@@ -29,7 +29,7 @@ try energy --d3-smoothing 1.5 mol.xyz
 try energy --precision half mol.xyz
 try energy --device cuda mol.xyz
 try energy --device cuda:0 mol.xyz
-try energy --coulomb=pme mol.xyz
+try energy --coulomb=p3m mol.xyz
 try energy --ewald-accuracy 2 mol.xyz
 try energy --hessian mol.xyz
 try energy --json=yes mol.xyz

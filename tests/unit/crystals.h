@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/vec3.h"
 #include "point/units.h"
 #include "term/term.h"
 
@@ -28,7 +29,8 @@ typedef struct crystals {
     double energy[MAX_SYSTEMS], grad[3 * MAX_ATOMS], gq[MAX_ATOMS], strain[9 * MAX_SYSTEMS];
 } crystals;
 
-static inline void add_system(crystals *c, int n, const double *coord, const double *q, const double *cell)
+static inline void add_system(crystals *c, int n, const double *coord, const double *q,
+                              const double *cell)
 {
     const int s = c->n_systems++;
     memcpy(c->coord + 3 * c->n, coord, 3 * (size_t)n * sizeof *coord);
@@ -136,5 +138,74 @@ static inline void rock_salt(crystals *c, int repeat)
     add_system(c, n, x, q, cell);
 }
 
+/* n random atoms with at least 1 A between them, images included; Q = 0 or whatever comes. */
+static inline void add_random(crystals *c, uint64_t seed, const double *cell, int n, int neutral)
+{
+    double x[3 * MAX_ATOMS], q[MAX_ATOMS], sum = 0;
+    for (int i = 0; i < n; i++) {
+        double f[3], closest;
+        do {
+            closest = 9.0;
+            for (int d = 0; d < 3; d++)
+                f[d] = unit(&seed);
+            aim_vecmat3(f, cell, x + 3 * i);
+            for (int k = 0; k < 27 * i; k++) {
+                const double s[3] = {k % 3 - 1, k / 3 % 3 - 1, k / 9 % 3 - 1};
+                double r[3];
+                aim_vecmat3(s, cell, r);
+                for (int d = 0; d < 3; d++)
+                    r[d] += x[3 * i + d] - x[3 * (k / 27) + d];
+                closest = fmin(closest, aim_dot3(r, r));
+            }
+        } while (closest < 1.0);
+        q[i] = unit(&seed) - 0.5;
+        sum += q[i];
+    }
+    for (int i = 0; neutral && i < n; i++)
+        q[i] -= sum / n;
+    add_system(c, n, x, q, cell);
+}
+
+static inline void strained(const crystals *from, int component, double e, crystals *to)
+{
+    *to = *from;
+    const int a = component / 3, b = component % 3;
+    for (int i = 0; i < from->n; i++)
+        to->coord[3 * i + b] += e * from->coord[3 * i + a];
+    for (int v = 0; v < 3 * from->n_systems; v++)
+        to->cell[3 * v + b] += e * from->cell[3 * v + a];
+}
+
+/* Times nx ny nz. */
+static inline void add_supercell(crystals *c, const crystals *of, const int times[3])
+{
+    double x[3 * MAX_ATOMS], q[MAX_ATOMS], cell[9];
+    int n = 0;
+    for (int k = 0; k < times[0] * times[1] * times[2]; k++)
+        for (int i = 0; i < of->n; i++, n++) {
+            const double s[3] = {k % times[0], k / times[0] % times[1], k / times[0] / times[1]};
+            aim_vecmat3(s, of->cell, x + 3 * n);
+            for (int d = 0; d < 3; d++)
+                x[3 * n + d] += of->coord[3 * i + d];
+            q[n] = of->q[i];
+        }
+    for (int k = 0; k < 9; k++)
+        cell[k] = of->cell[k] * times[k / 3];
+    add_system(c, n, x, q, cell);
+}
+
+static inline double farthest(const double *x, const double *y, int n)
+{
+    double most = 0;
+    for (int k = 0; k < n; k++)
+        most = fmax(most, fabs(x[k] - y[k]));
+    return most;
+}
+
+static inline void assert_below(double x, double limit, const char *what, int k)
+{
+    if (!(x <= limit))
+        fail_msg("%s, case %d: %.3g is not below %.3g", what, k, x, limit);
+}
 
 #endif
