@@ -180,6 +180,41 @@ AIMNET_API aimnet_status aimnet_calc_create(aimnet_model *const *models, int n_m
                                             const aimnet_options *options, aimnet_calc **calc);
 AIMNET_API void aimnet_calc_free(aimnet_calc *calc);
 
+/* Changes of a calculator, as if it had been created with other options; nothing changes on
+ * failure (ARG, MEMORY, UNSUPPORTED). AIMNET_DEFAULT for a number: the default of aimnet_options.
+ * A method that a model cannot take (none or an embedded Coulomb) is noted in
+ * aimnet_calc_warnings(). */
+#define AIMNET_DEFAULT (-1.0)
+/* cutoff and dsf_alpha: of DSF; ewald_accuracy: of Ewald and PME; the others ignore them. */
+AIMNET_API aimnet_status aimnet_calc_set_lrcoulomb_method(aimnet_calc *calc, aimnet_coulomb method,
+                                                          double cutoff, double dsf_alpha,
+                                                          double ewald_accuracy);
+/* Both cutoffs: DSF's (which shifts energy and force to zero there; other Coulomb methods have
+ * none) and that of D3, whose switching window goes with it. */
+AIMNET_API aimnet_status aimnet_calc_set_lr_cutoff(aimnet_calc *calc, double cutoff);
+/* smoothing: width of the switching window as a fraction of the cutoff; 0: none. */
+AIMNET_API aimnet_status aimnet_calc_set_dftd3_cutoff(aimnet_calc *calc, double cutoff,
+                                                      double smoothing);
+
+/* A neighbour matrix from elsewhere, in the form of aimnet_nlist.h: nbmat[n_rows][width] of
+ * neighbours in any order with n_atoms as padding, n_rows = n_atoms or n_atoms + 1;
+ * shifts[n_rows][width][3] or NULL (no shifts); every pair and its opposite. Pairs beyond `cutoff`
+ * are allowed (a skin), pairs within it must all be there: that is the caller's word, which
+ * aimnet_nlist_check() verifies. nbmat NULL: not given. */
+typedef struct aimnet_list {
+    const int32_t *nbmat, *shifts;
+    int32_t n_rows, width;
+    double cutoff; /* Angstrom; INFINITY: all pairs */
+} aimnet_list;
+
+/* Lists of a structure, which then need not be found; results are the same to the bit. Those that
+ * are not given are found as usual. `lr` serves Coulomb and D3 where their own list is missing; a
+ * list that is too short for its purpose, or breaks a rule, is that structure's error. */
+typedef struct aimnet_lists {
+    aimnet_list network;            /* nbmat: of the network and the short-range terms */
+    aimnet_list lr, coulomb, dftd3; /* nbmat_lr, nbmat_coulomb, nbmat_dftd3 */
+} aimnet_lists;
+
 /* One structure. Everything is borrowed for the duration of the call and never changed. */
 typedef struct aimnet_system {
     int32_t n_atoms;
@@ -190,6 +225,8 @@ typedef struct aimnet_system {
     int pbc[3];          /* periodic axes; ignored without a cell */
     double charge;       /* total charge, e */
     double mult;         /* spin multiplicity 2S+1; 0 means 1 */
+    /* neighbours of the caller, or NULL; not for structures with padding */
+    const aimnet_lists *lists;
 } aimnet_system;
 
 enum { AIMNET_MESSAGE_SIZE = 512 };
@@ -260,6 +297,7 @@ AIMNET_API aimnet_status aimnet_calc_memory_estimate(aimnet_calc *calc,
 AIMNET_API int aimnet_calc_has_external_coulomb(const aimnet_calc *calc);
 AIMNET_API int aimnet_calc_has_external_dftd3(const aimnet_calc *calc);
 AIMNET_API aimnet_coulomb aimnet_calc_coulomb_method(const aimnet_calc *calc);
+/* Of DSF; infinite for methods without a cutoff. */
 AIMNET_API double aimnet_calc_coulomb_cutoff(const aimnet_calc *calc);
 AIMNET_API double aimnet_calc_dftd3_cutoff(const aimnet_calc *calc);
 /* Notes about the combination of models and options ('\n'-separated), or "". */

@@ -76,7 +76,7 @@ class Options(C.Structure):
 
 class System(C.Structure):
     _fields_ = [("n_atoms", C.c_int32), ("numbers", C.c_void_p), ("coord", C.c_void_p), ("cell", C.c_void_p), ("pbc", C.c_int * 3),
-                ("charge", C.c_double), ("mult", C.c_double)]
+                ("charge", C.c_double), ("mult", C.c_double), ("lists", C.c_void_p)]
 
 
 class Result(C.Structure):

@@ -166,6 +166,53 @@ aimnet_status aimnet_calc_eval(aimnet_calc *calc, const aimnet_system *systems, 
     return aim_calc_run(calc, systems, n_systems, results);
 }
 
+static aim_status change(aim_calc *c, const aimnet_options *o)
+{
+    AIM_TRY(check_options(o));
+    return aim_plan_settings(c, o);
+}
+
+/* The value, or for AIMNET_DEFAULT the default. */
+static double value_or(double value, double standard)
+{
+    return value == AIMNET_DEFAULT ? standard : value;
+}
+
+aimnet_status aimnet_calc_set_lrcoulomb_method(aimnet_calc *calc, aimnet_coulomb method,
+                                               double cutoff, double dsf_alpha,
+                                               double ewald_accuracy)
+{
+    if (!calc)
+        return AIM_FAIL(AIMNET_ERR_ARG, "the calculator is NULL");
+    const aimnet_options standard = aimnet_options_default();
+    aimnet_options o = calc->options;
+    o.coulomb = method;
+    o.coulomb_cutoff = value_or(cutoff, standard.coulomb_cutoff);
+    o.dsf_alpha = value_or(dsf_alpha, standard.dsf_alpha);
+    o.ewald_accuracy = value_or(ewald_accuracy, standard.ewald_accuracy);
+    return change(calc, &o);
+}
+
+aimnet_status aimnet_calc_set_lr_cutoff(aimnet_calc *calc, double cutoff)
+{
+    if (!calc)
+        return AIM_FAIL(AIMNET_ERR_ARG, "the calculator is NULL");
+    aimnet_options o = calc->options;
+    o.coulomb_cutoff = o.d3_cutoff = cutoff;
+    return change(calc, &o);
+}
+
+aimnet_status aimnet_calc_set_dftd3_cutoff(aimnet_calc *calc, double cutoff, double smoothing)
+{
+    if (!calc)
+        return AIM_FAIL(AIMNET_ERR_ARG, "the calculator is NULL");
+    const aimnet_options standard = aimnet_options_default();
+    aimnet_options o = calc->options;
+    o.d3_cutoff = value_or(cutoff, standard.d3_cutoff);
+    o.d3_smoothing = value_or(smoothing, standard.d3_smoothing);
+    return change(calc, &o);
+}
+
 aimnet_status aimnet_calc_memory_estimate(aimnet_calc *calc, const aimnet_system *systems,
                                           int n_systems, int want_forces, size_t *bytes)
 {

@@ -60,6 +60,7 @@ aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t 
     AIM_TRY(aim_arena_reserve(&f->arena, &c->alloc, measure.used, "batch"));
     place(f, &f->arena, n_atoms, (size_t)n);
     int32_t atom = 0;
+    f->lists = n == 1 ? systems[index[0]].lists : NULL;
     for (int32_t k = 0; k < n; k++) {
         f->index[k] = index[k];
         fill_system(f, &systems[index[k]], k, &atom);

@@ -52,7 +52,8 @@ typedef struct aim_kept {
 /* Flat batch with its own storage. */
 typedef struct aim_flat {
     aim_batch batch;
-    int32_t *index; /* [n_systems] the caller's number of each system */
+    int32_t *index;            /* [n_systems] the caller's number of each system */
+    const aimnet_lists *lists; /* the caller's; a system that has them is a batch of its own */
     aim_arena arena;
 } aim_flat;
 
@@ -105,6 +106,8 @@ typedef struct aimnet_calc aim_calc;
 /* plan.c */
 AIM_NODISCARD aim_status aim_plan_members(aim_calc *c, aimnet_model *const *models,
                                           const double d3_override[4]);
+/* Methods, cutoffs and their notes; nothing changes on failure. options may be c->options. */
+AIM_NODISCARD aim_status aim_plan_settings(aim_calc *c, const aimnet_options *options);
 /* check.c: OK, or the reason in the thread's message; warnings (lines) are written to `warnings`.
  * */
 AIM_NODISCARD aim_status aim_check_system(const aim_calc *c, const aimnet_system *s,
@@ -114,6 +117,14 @@ AIM_NODISCARD aim_status aim_check_images(const aim_batch *b, const aim_pairs *p
 /* batch.c: flattens systems[index[0..n)] into c->flat */
 AIM_NODISCARD aim_status aim_flatten(aim_calc *c, const aimnet_system *systems,
                                      const int32_t *index, int32_t n);
+/* lists.c: the list for a purpose, of the caller or found */
+typedef enum aim_purpose { AIM_FOR_NETWORK, AIM_FOR_COULOMB, AIM_FOR_D3 } aim_purpose;
+AIM_NODISCARD aim_status aim_calc_pairs(aim_calc *c, aim_purpose purpose, double cutoff,
+                                        int want_reverse, aim_pairs *pairs);
+/* Whether two purposes have the same list when their cutoffs are the same. */
+int aim_calc_same_source(const aim_calc *c, aim_purpose a, aim_purpose b);
+/* Sums over all pairs need no list; those given for them must still hold all pairs. */
+AIM_NODISCARD aim_status aim_calc_check_all_pairs(aim_calc *c);
 /* program.c */
 void aim_values_layout(const aim_calc *c, const aim_model *m, const aim_batch *b, aim_arena *arena,
                        aim_values *v);

@@ -64,6 +64,11 @@ static aim_status check_atoms(const aim_calc *c, const aimnet_system *s)
         }
         real_atoms++;
     }
+    if (s->lists && real_atoms > 0 && real_atoms < s->n_atoms)
+        return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                        "neighbour lists refer to all %d atoms, but %d of them are padding: leave "
+                        "the padding out, or the lists",
+                        (int)s->n_atoms, (int)(s->n_atoms - real_atoms));
     return real_atoms ? AIMNET_OK : AIM_FAIL(AIMNET_ERR_SYSTEM, "the structure has no atoms");
 }
 

@@ -51,21 +51,21 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
         simple = 0;
     }
     if (simple)
-        return AIMNET_OK; /* all pairs, for D3 as well */
+        return aim_calc_check_all_pairs(c); /* all pairs, for D3 as well */
     const double q_cutoff = coulomb ? range->coulomb_cutoff : embedded_cutoff,
                  d_cutoff = o->d3_cutoff;
     const int both = q_cutoff > 0 && dispersion;
     const double largest = fmax(q_cutoff, d_cutoff);
     const int shared = both && !waves && largest / fmin(q_cutoff, d_cutoff) <= 1.2;
     if (q_cutoff > 0) {
-        AIM_TRY(aim_nlist_build(c->nlist, b, shared ? largest : q_cutoff, o->nb_threshold, 0,
-                                c->team, &c->pairs_coulomb));
+        AIM_TRY(
+            aim_calc_pairs(c, AIM_FOR_COULOMB, shared ? largest : q_cutoff, 0, &c->pairs_coulomb));
         range->coulomb = &c->pairs_coulomb;
     }
-    if (shared) {
+    if (shared && aim_calc_same_source(c, AIM_FOR_COULOMB, AIM_FOR_D3)) {
         range->d3 = range->coulomb;
     } else if (dispersion) {
-        AIM_TRY(aim_nlist_build(c->nlist, b, d_cutoff, o->nb_threshold, 0, c->team, &c->pairs_d3));
+        AIM_TRY(aim_calc_pairs(c, AIM_FOR_D3, shared ? largest : d_cutoff, 0, &c->pairs_d3));
         range->d3 = &c->pairs_d3;
     }
     return AIMNET_OK;
@@ -176,8 +176,8 @@ static aim_status run_members(aim_calc *c, const aimnet_system *systems, wishes 
     for (int k = 0; k < c->n_members; k++) {
         const aim_member *member = &c->member[k];
         if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff)
-            AIM_TRY(aim_nlist_build(c->nlist, b, member->model->cutoff, c->options.nb_threshold,
-                                    want.grad, c->team, &c->pairs));
+            AIM_TRY(
+                aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, want.grad, &c->pairs));
         AIM_TRY(make_ranges(c, member, range));
         AIM_TRY(run_member(c, member, range, want));
         AIM_TRY(take_multipoles(c, &multipoles));
@@ -208,8 +208,7 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
 {
     const double cutoff = c->member[0].model->cutoff;
     AIM_TRY(aim_flatten(c, systems, index, n));
-    AIM_TRY(aim_nlist_build(c->nlist, &c->flat.batch, cutoff, c->options.nb_threshold, want.grad,
-                            c->team, &c->pairs));
+    AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, cutoff, want.grad, &c->pairs));
     if (aim_batch_periodic(&c->flat.batch, 0)) {
         const int32_t kept = drop_overlapping_images(c, index, n, results);
         if (kept == 0)
@@ -246,7 +245,7 @@ static void run_or_split(aim_calc *c, const aimnet_system *systems, int32_t *ind
             run_or_split(c, systems, index + k, 1, want, results);
 }
 
-/* Structures [*next, n) of one kind and one set of wishes, up to the batch size. */
+/* Structures [*next, n) of one kind, up to the batch size; one with lists of the caller is alone. */
 static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int n,
                             const aimnet_result *results, int periodic, int32_t *next,
                             int32_t *index, wishes *want)
@@ -260,12 +259,16 @@ static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int
         const aimnet_result *r = &results[*next];
         if (r->status != AIMNET_OK || is_periodic(s) != periodic)
             continue;
-        if (count > 0 && atoms + s->n_atoms > limit)
+        if (count > 0 && (atoms + s->n_atoms > limit || s->lists))
             break;
         atoms += s->n_atoms;
         index[count++] = *next;
         want->strain |= r->stress != NULL;
         want->grad |= r->forces || r->forces_std || r->stress;
+        if (s->lists) {
+            (*next)++;
+            break;
+        }
     }
     return count;
 }
@@ -306,8 +309,7 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
     const double cutoff = c->member[0].model->cutoff;
     AIM_TRY(aim_flatten(c, systems, index, n));
     const aim_batch *b = &c->flat.batch;
-    AIM_TRY(aim_nlist_build(c->nlist, b, cutoff, c->options.nb_threshold, want_grad, c->team,
-                            &c->pairs));
+    AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, cutoff, want_grad, &c->pairs));
     aim_range_plan range;
     size_t bytes = c->flat.arena.used + aim_average_bytes((size_t)b->n_atoms, (size_t)b->n_systems),
            largest = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* plan.c - what is attached to each model, and which of its outputs reach the energy.
+/* plan.c - what is attached to each model, which of its outputs reach the energy, and settings that
+ * may change later.
  *
  * Metadata decides, the caller may override (PRODUCT, system 6). A model that embeds the
  * short-range part (SRCoulomb) gets the full Coulomb energy; one that embeds nothing and is asked
@@ -9,10 +10,10 @@
 
 #include "calc/calc.h"
 
-static aim_status note(aim_calc *c, const char *text, const char *model)
+static aim_status note(const aim_calc *c, aim_string *notes, const char *text, const char *model)
 {
-    return aim_string_printf(&c->warnings, &c->alloc, "%smodel '%s': %s",
-                             c->warnings.size ? "\n" : "", model, text);
+    return aim_string_printf(notes, &c->alloc, "%smodel '%s': %s", notes->size ? "\n" : "", model,
+                             text);
 }
 
 static int has_output(const aim_model *m, aim_output_kind kind)
@@ -28,15 +29,8 @@ static aim_status plan_coulomb(aim_calc *c, aim_member *member)
     const aim_model *m = member->model;
     const int wish = c->options.needs_coulomb, embedded = has_output(m, AIM_OUT_LRCOULOMB);
     member->coulomb = wish < 0 ? m->needs_coulomb : wish;
-    if (!member->coulomb) {
-        if (c->options.coulomb != AIMNET_COULOMB_SIMPLE)
-            AIM_TRY(note(c,
-                         embedded
-                             ? "its Coulomb energy is embedded; the method asked for is ignored"
-                             : "no external Coulomb; the method is ignored",
-                         m->name));
+    if (!member->coulomb)
         return AIMNET_OK;
-    }
     if (m->coulomb_mode == AIMNET_COULOMB_MODE_FULL_EMBEDDED || embedded)
         return AIM_FAIL(AIMNET_ERR_ARG,
                         "model '%s' embeds its full Coulomb energy: an external one would count it "
@@ -46,8 +40,6 @@ static aim_status plan_coulomb(aim_calc *c, aim_member *member)
     member->sr_rc = m->coulomb_sr_rc > 0 ? m->coulomb_sr_rc : 4.6;
     member->sr_envelope =
         strcmp(m->coulomb_sr_envelope, "cosine") == 0 ? AIM_ENVELOPE_COSINE : AIM_ENVELOPE_EXP;
-    if (wish == 1 && !m->needs_coulomb)
-        AIM_TRY(note(c, "Coulomb was added although the model does not ask for it", m->name));
     return AIMNET_OK;
 }
 
@@ -70,9 +62,44 @@ static aim_status plan_dispersion(aim_calc *c, aim_member *member, const double 
     member->d3 = (aim_d3_params){.s6 = d3 ? d3[0] : m->d3_s6,
                                  .s8 = d3 ? d3[1] : m->d3_s8,
                                  .a1 = d3 ? d3[2] : m->d3_a1,
-                                 .a2 = d3 ? d3[3] : m->d3_a2,
-                                 .cutoff = c->options.d3_cutoff,
-                                 .smoothing = c->options.d3_smoothing};
+                                 .a2 = d3 ? d3[3] : m->d3_a2};
+    return AIMNET_OK;
+}
+
+/* What the caller should know about these settings. */
+static aim_status write_notes(const aim_calc *c, const aimnet_options *o, aim_string *notes)
+{
+    for (int k = 0; k < c->n_members; k++) {
+        const aim_member *member = &c->member[k];
+        const aim_model *m = member->model;
+        if (!member->coulomb && o->coulomb != AIMNET_COULOMB_SIMPLE)
+            AIM_TRY(note(c, notes,
+                         has_output(m, AIM_OUT_LRCOULOMB)
+                             ? "its Coulomb energy is embedded; the method asked for is ignored"
+                             : "no external Coulomb; the method is ignored",
+                         m->name));
+        if (member->coulomb && o->needs_coulomb == 1 && !m->needs_coulomb)
+            AIM_TRY(note(c, notes, "Coulomb was added although the model does not ask for it",
+                         m->name));
+    }
+    return AIMNET_OK;
+}
+
+aim_status aim_plan_settings(aim_calc *c, const aimnet_options *options)
+{
+    aim_string notes = {0};
+    const aim_status status = write_notes(c, options, &notes);
+    if (status != AIMNET_OK) {
+        aim_string_free(&notes, &c->alloc);
+        return status;
+    }
+    aim_string_free(&c->warnings, &c->alloc);
+    c->warnings = notes;
+    c->options = *options;
+    for (int k = 0; k < c->n_members; k++) {
+        c->member[k].d3.cutoff = options->d3_cutoff;
+        c->member[k].d3.smoothing = options->d3_smoothing;
+    }
     return AIMNET_OK;
 }
 
@@ -163,5 +190,6 @@ aim_status aim_plan_members(aim_calc *c, aimnet_model *const *models, const doub
         mark_live(member);
     }
     find_extras(c);
-    return check_families(c);
+    AIM_TRY(check_families(c));
+    return aim_plan_settings(c, &c->options);
 }

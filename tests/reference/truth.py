@@ -45,6 +45,8 @@ class Reference:
         self._override(opt, DFTD3, LRCoulomb)
         if opt.get("coulomb") == "dsf" and calc.external_coulomb is not None:
             calc.set_lrcoulomb_method("dsf", cutoff=opt.get("coulomb_cutoff", 15.0), dsf_alpha=opt.get("dsf_alpha", 0.2))
+        elif "coulomb" in opt and calc.external_coulomb is not None:
+            calc.set_lrcoulomb_method(opt["coulomb"], ewald_accuracy=opt["ewald_accuracy"])
         if "d3_cutoff" in opt or "d3_smoothing" in opt:
             calc.set_dftd3_cutoff(opt.get("d3_cutoff", 15.0), opt.get("d3_smoothing", 0.2))
         for m in (calc.external_coulomb, calc.external_dftd3):
@@ -126,6 +128,21 @@ class Reference:
             results.append(r)
             start += size
         return results
+
+
+    def eval_crystal(self, numbers, coord, cell, pbc, charge=0.0):
+        """One periodic structure: energy and its parts, forces, charges and stress in float64."""
+        self.parts = {}
+        data = {"coord": torch.tensor(coord, dtype=self.dtype), "numbers": torch.tensor(np.asarray(numbers, dtype="int32")),
+                "charge": torch.tensor([float(charge)], dtype=self.dtype), "cell": torch.tensor(np.ascontiguousarray(cell), dtype=self.dtype),
+                "pbc": torch.tensor([bool(p) for p in pbc])}
+        out = self.calc.eval(data, forces=True, stress=True)
+        out = {k: out[k].detach().double().numpy() for k in ("energy", "forces", "charges", "stress")}
+        r = {"energy": out["energy"].reshape(()), "coulomb": np.zeros(()), "dispersion": np.zeros(()), "forces": out["forces"],
+             "charges": out["charges"][: len(numbers)], "stress": out["stress"].reshape(3, 3)}
+        r.update({k: np.asarray(v).reshape(()) for k, v in self.parts.items()})
+        r["network"] = r["energy"] - r["coulomb"] - r["dispersion"]
+        return r
 
 
 def quadrupole(q, x):
