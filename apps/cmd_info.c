@@ -33,7 +33,7 @@ static void print_text(const aimnet_build_info *b, const aimnet_model_info *m)
     cli_printf("devices        cpu\n");
     cli_printf("instructions   %s\n", b->isa);
     cli_printf("threads        %d\n", b->processors);
-    cli_printf("models         files (v2 .pt, safetensors) and 'default', which is built in\n");
+    cli_printf("models         files (v2 .pt, safetensors, .jpt) and 'default', which is built in\n");
     cli_printf("\ndefault model  %s, %lld parameters, cutoff %g A\n", m->format,
                (long long)m->n_parameters, m->cutoff);
     cli_printf("elements       ");

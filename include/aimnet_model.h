@@ -31,6 +31,9 @@ AIMNET_API aimnet_load_options aimnet_load_options_default(void);
 /* aimnet_model_load with options (NULL: the defaults). The format is recognised by content, never
  * by name:
  *   - a v2 model file of PyTorch (.pt);
+ *   - TorchScript (.jpt) of aimnet 0.0.1: its objects are read as data, its code is never run, and it
+ *     is evaluated as that release did (D3 over all pairs with clamped coordination numbers, Coulomb
+ *     that cannot be switched);
  *   - a file of safetensors with its description beside it: NAME.json, else config.json;
  *   - a directory in the layout of Hugging Face: config.json and ensemble_0.safetensors, ...
  * Only the names given or fixed names beside them are opened; nothing in a file is followed as a

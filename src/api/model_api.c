@@ -157,6 +157,13 @@ aimnet_status aimnet_model_save(const aimnet_model *model, const char *path,
         AIM_TRY(check_for_config(model));
     AIM_TRY(open_source(model, &files));
     aim_status status = aim_content_read(a, &files.in, &content);
+    if (status == AIMNET_OK && content.format == AIM_FORMAT_SCRIPT) {
+        status = AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
+                          "%s: a model in TorchScript is evaluated as its release did, which no "
+                          "other format can say: export it (aimnet_model_export)",
+                          model->name);
+        aim_content_free(&content, a);
+    }
     if (status == AIMNET_OK) {
         const aim_model_parts parts = {content.tree, content.metadata, content.tensor,
                                        content.n_tensors};

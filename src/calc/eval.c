@@ -30,6 +30,7 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
     for (int k = 0; k < member->model->n_outputs; k++) {
         const aim_output *out = &member->model->output[k];
         dispersion |= out->kind == AIM_OUT_D3TS || out->kind == AIM_OUT_DFTD3;
+        simple |= member->model->all_pairs && !periodic; /* as those releases did */
         if (out->kind == AIM_OUT_LRCOULOMB) {
             simple |= out->method == AIMNET_COULOMB_SIMPLE;
             embedded_cutoff =

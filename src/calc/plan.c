@@ -75,7 +75,8 @@ static aim_status write_notes(const aim_calc *c, const aimnet_options *o, aim_st
         if (!member->coulomb && o->coulomb != AIMNET_COULOMB_SIMPLE)
             AIM_TRY(note(c, notes,
                          has_output(m, AIM_OUT_LRCOULOMB)
-                             ? "its Coulomb energy is embedded; the method asked for is ignored"
+                             ? "its Coulomb energy is embedded and cannot be switched; the method "
+                               "asked for is ignored"
                              : "no external Coulomb; the method is ignored",
                          m->name));
         if (member->coulomb && o->needs_coulomb == 1 && !m->needs_coulomb)

@@ -168,8 +168,16 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
                                  .cutoff = o->cutoff,
                                  .smoothing = o->smoothing};
         const aim_d3_data *d = o->d3; /* an embedded module brings its own tables */
-        const aim_d3_table table = {d->n_elements, d->n_refs, d->rcov, d->r4r2,
-                                    d->first,      d->cn,     d->c6,   c->d3_table->weight_floor};
+        const aim_d3_table table = {.n_elements = d->n_elements,
+                                    .n_refs = d->n_refs,
+                                    .rcov = d->rcov,
+                                    .r4r2 = d->r4r2,
+                                    .first = d->first,
+                                    .cn = d->cn,
+                                    .c6 = d->c6,
+                                    .weight_floor =
+                                        d->cn_max ? -INFINITY : c->d3_table->weight_floor,
+                                    .cn_max = d->cn_max};
         return aim_term_d3(&far, &table, &p);
     }
     }

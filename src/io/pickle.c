@@ -43,6 +43,7 @@ typedef struct machine {
     const unsigned char *bytes;
     size_t size, at; /* at: of the next byte; size - at bytes remain */
     size_t opcode;   /* position of the current opcode, for messages */
+    int script;      /* objects of TorchScript are read */
     aim_pickle *tree;
     size_t node_capacity, cell_capacity, limit;
     array stack, memo;
@@ -358,6 +359,11 @@ static aim_status op_global(machine *m)
     for (size_t i = 0; i < sizeof globals / sizeof *globals; i++)
         if (aim_slice_is(module, globals[i].module) && aim_slice_is(name, globals[i].name))
             return push_node(m, (node){.kind = AIM_PICKLE_CLASS, .u.i = globals[i].id});
+    if (m->script && aim_slice_starts(module, "__torch__."))
+        return push_node(
+            m, (node){.kind = AIM_PICKLE_GLOBAL,
+                      .count = (uint32_t)(module.size + 1 + name.size),
+                      .u.text = (uint64_t)((const unsigned char *)module.text - m->bytes)});
     return AIM_FAIL(AIMNET_ERR_FORMAT,
                     "pickle byte %zu: '%s.%s' is not needed to store tensors and is refused; model "
                     "files hold plain data and "
@@ -408,13 +414,32 @@ static aim_status op_persistent(machine *m)
     return push(m, storage);
 }
 
-/* The attributes of an OrderedDict: only {'_metadata': dict}, the version numbers of torch's
+/* An object of a class of TorchScript, made without arguments. */
+static aim_status op_new_object(machine *m)
+{
+    aim_ref arguments = AIM_NO_REF, class = AIM_NO_REF, object = AIM_NO_REF;
+    AIM_TRY(pop(m, &arguments));
+    AIM_TRY(pop(m, &class));
+    if (arguments != NODE_EMPTY_TUPLE || kind_of(m, class) != AIM_PICKLE_GLOBAL)
+        return fail(m, "an object is made of something that is not a class of TorchScript");
+    AIM_TRY(new_node(m, container(AIM_PICKLE_OBJECT), &object));
+    AIM_TRY(append(m, object, class));
+    return push(m, object);
+}
+
+/* The attributes of an object, once; or of an OrderedDict: only {'_metadata': dict}, the version numbers of torch's
  * modules, which say nothing here. */
 static aim_status op_build(machine *m)
 {
     aim_ref state = AIM_NO_REF, target = AIM_NO_REF;
     AIM_TRY(pop(m, &state));
     AIM_TRY(pop(m, &target));
+    if (kind_of(m, target) == AIM_PICKLE_OBJECT) {
+        if (kind_of(m, state) != AIM_PICKLE_DICT || m->tree->node[target].count != 1)
+            return fail(m, "the attributes of an object are no dict, or set twice");
+        AIM_TRY(append(m, target, state));
+        return push(m, target);
+    }
     const int single = kind_of(m, state) == AIM_PICKLE_DICT && m->tree->node[state].count == 2;
     const aim_ref value = single ? aim_pickle_get(m->tree, state, "_metadata") : AIM_NO_REF;
     if (kind_of(m, target) != AIM_PICKLE_DICT || value == AIM_NO_REF ||
@@ -487,6 +512,8 @@ static aim_status step(machine *m, unsigned char opcode)
     case 'b':
         return op_build(m);
     default:
+        if (opcode == 0x81 && m->script)
+            return op_new_object(m);
         return AIM_FAIL(AIMNET_ERR_FORMAT,
                         "pickle byte %zu: opcode 0x%02x is not one that torch.save writes",
                         m->opcode, opcode);
@@ -523,15 +550,19 @@ static aim_status make_shared(machine *m)
     return new_node(m, container(AIM_PICKLE_TUPLE), &ref);
 }
 
-aim_status aim_pickle_parse(const aim_alloc *a, const unsigned char *bytes, size_t size,
-                            aim_pickle *pickle)
+static aim_status parse(const aim_alloc *a, const unsigned char *bytes, size_t size, int script,
+                        aim_pickle *pickle)
 {
     *pickle = (aim_pickle){.text = (const char *)bytes, .root = AIM_NO_REF};
     if (size > MAX_PICKLE)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "the pickle has %zu bytes; no model needs more than %d",
                         size, MAX_PICKLE);
-    machine m = {
-        .alloc = a, .bytes = bytes, .size = size, .tree = pickle, .limit = size / 2 + SPARE_NODES};
+    machine m = {.alloc = a,
+                 .bytes = bytes,
+                 .size = size,
+                 .script = script,
+                 .tree = pickle,
+                 .limit = size / 2 + SPARE_NODES};
     aim_status status = make_shared(&m);
     if (status == AIMNET_OK)
         status = run(&m);
@@ -540,4 +571,16 @@ aim_status aim_pickle_parse(const aim_alloc *a, const unsigned char *bytes, size
     if (status != AIMNET_OK)
         aim_pickle_free(pickle, a);
     return status;
+}
+
+aim_status aim_pickle_parse(const aim_alloc *a, const unsigned char *bytes, size_t size,
+                            aim_pickle *pickle)
+{
+    return parse(a, bytes, size, 0, pickle);
+}
+
+aim_status aim_pickle_parse_script(const aim_alloc *a, const unsigned char *bytes, size_t size,
+                                   aim_pickle *pickle)
+{
+    return parse(a, bytes, size, 1, pickle);
 }

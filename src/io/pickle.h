@@ -2,7 +2,7 @@
 /* pickle.h - a closed machine for the pickles of torch.save: protocol 2, its opcodes for plain data
  * and tensors, nothing else.
  *
- * There is no way to name code: the only globals are collections.OrderedDict,
+ * There is no way to run code: the only globals are collections.OrderedDict,
  * torch._utils._rebuild_tensor_v2 and the storage classes of torch, each of which becomes a value
  * of this file's own tree. The tree lives in flat arrays; containers may be shared and even contain
  * themselves (the memo allows it), so readers walk a known number of levels and never recurse. */
@@ -23,7 +23,10 @@ typedef enum aim_pickle_kind {
     AIM_PICKLE_STORAGE, /* items: storage class, key, number of elements */
     AIM_PICKLE_TENSOR,  /* items: storage, offset, shape, strides, and two more; kinds are not
                            checked yet */
-    AIM_PICKLE_CLASS    /* a storage class: integer = aim_pickle_class */
+    AIM_PICKLE_OBJECT,  /* of TorchScript. Items: its class (GLOBAL), and its attributes (DICT) once
+                           they are set */
+    AIM_PICKLE_CLASS,   /* a storage class: integer = aim_pickle_class */
+    AIM_PICKLE_GLOBAL   /* the name of a class of TorchScript: text = "module\nname" */
 } aim_pickle_kind;
 
 typedef enum aim_pickle_class {
@@ -55,6 +58,10 @@ typedef struct aim_pickle {
 /* Errors: FORMAT with the byte position. The bytes must stay as they are while the tree is used. */
 AIM_NODISCARD aim_status aim_pickle_parse(const aim_alloc *a, const unsigned char *bytes,
                                           size_t size, aim_pickle *pickle);
+/* The same for data.pkl of a TorchScript archive, which holds objects of classes "__torch__...": they
+ * become OBJECTs, names with attributes. */
+AIM_NODISCARD aim_status aim_pickle_parse_script(const aim_alloc *a, const unsigned char *bytes,
+                                                 size_t size, aim_pickle *pickle);
 void aim_pickle_free(aim_pickle *pickle, const aim_alloc *a);
 
 aim_pickle_kind aim_pickle_kind_of(const aim_pickle *p, aim_ref value);

@@ -19,7 +19,7 @@ const char *aim_pickle_kind_name(aim_pickle_kind kind)
 {
     static const char *const names[] = {"None",      "a bool",   "an integer", "a float",
                                         "a string",  "a tuple",  "a list",     "a dict",
-                                        "a storage", "a tensor", "a class"};
+                                        "a storage", "a tensor", "an object", "a class", "a class"};
     return names[kind];
 }
 
@@ -51,7 +51,7 @@ aim_items aim_pickle_items(const aim_pickle *p, aim_ref container_ref)
 {
     const struct aim_pickle_node *n = &p->node[container_ref];
     const int has_items =
-        n->kind >= AIM_PICKLE_TUPLE && n->kind <= AIM_PICKLE_TENSOR && n->count > 0;
+        n->kind >= AIM_PICKLE_TUPLE && n->kind <= AIM_PICKLE_OBJECT && n->count > 0;
     return items_at(p, has_items ? n->u.list.first : AIM_NO_CELL);
 }
 

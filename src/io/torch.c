@@ -57,7 +57,8 @@ static int is_known(const aim_torch *x, aim_slice name)
     for (size_t i = 0; i < (x->is_script ? sizeof folders / sizeof *folders : 1); i++)
         if (aim_slice_starts(name, folders[i]))
             return 1;
-    return x->is_script && aim_slice_is(name, "constants.pkl");
+    return x->is_script &&
+           (aim_slice_is(name, "constants.pkl") || aim_slice_is(name, ".data/version"));
 }
 
 static aim_status check_records(const aim_torch *x)
@@ -69,6 +70,11 @@ static aim_status check_records(const aim_torch *x)
             return AIM_FAIL(AIMNET_ERR_FORMAT,
                             "archive entry '%s' is not one that torch.save writes",
                             aim_shown(shown, name));
+        if (x->zip.entry[i].deflated && !(x->is_script && aim_slice_starts(name, "code/")))
+            return AIM_FAIL(AIMNET_ERR_FORMAT,
+                            "archive entry '%s' is compressed: torch.save stores without "
+                            "compression",
+                            aim_shown(shown, name));
     }
     /* torch before 2.1 wrote no byteorder: little-endian machines were the only ones */
     const aim_zip_entry *order = aim_torch_record(x, "byteorder"),
@@ -76,6 +82,8 @@ static aim_status check_records(const aim_torch *x)
     if (order && !aim_slice_is((aim_slice){(const char *)order->data, order->size}, "little"))
         return AIM_FAIL(AIMNET_ERR_FORMAT, "byte order '%s': only little-endian files are read",
                         aim_shown(shown, (aim_slice){(const char *)order->data, order->size}));
+    if (!version && x->is_script) /* where torch 2 has it */
+        version = aim_torch_record(x, ".data/version");
     /* of the operators that TorchScript's code uses, of which nothing is run here */
     if (version && x->is_script && version->size > 0 && version->size <= 4)
         return AIMNET_OK;

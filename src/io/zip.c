@@ -7,13 +7,15 @@
  * entry, central directory, zip64 end record, zip64 locator, end record. The local header's sizes
  * and CRC are zero when flag bit 3 says that the descriptor has them. The entries must tile the
  * bytes in front of the central directory without gap or overlap, in the directory's order: this
- * one rule excludes foreign offsets, entries that share bytes and hidden data. No length is used
+ * one rule excludes foreign offsets, entries that share bytes and hidden data. Deflated entries are
+ * inflated once, in passing, for their checksum. No length is used
  * before it was compared with the bytes that remain. */
 #include "io/zip.h"
 
 #include <string.h>
 #include <zlib.h>
 
+#include "io/inflate.h"
 #include "io/little.h"
 
 enum {
@@ -35,7 +37,9 @@ enum {
     FLAG_ENCRYPTED = 0x0001,
     FLAG_DESCRIPTOR = 0x0008,
     FLAG_UTF8 = 0x0800,
-    METHOD_STORED = 0
+    METHOD_STORED = 0,
+    METHOD_DEFLATED = 8,
+    MAX_INFLATED = 1 << 24 /* of all deflated entries together */
 };
 
 typedef struct directory {
@@ -45,7 +49,7 @@ typedef struct directory {
 /* One entry as the central directory describes it. */
 typedef struct record {
     aim_slice name;
-    unsigned flags;
+    unsigned flags, method;
     uint32_t crc;
     uint64_t size, packed, offset;
 } record;
@@ -169,17 +173,17 @@ static aim_status read_record(const unsigned char **p, size_t room, record *rec)
     AIM_TRY(check_name(rec->name));
     if (rec->flags & FLAG_ENCRYPTED)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "encrypted entries are not read");
-    if (aim_le16(c + 10) != METHOD_STORED)
-        return AIM_FAIL(AIMNET_ERR_FORMAT,
-                        "compression method %u: torch.save stores without compression",
-                        aim_le16(c + 10));
+    rec->method = aim_le16(c + 10);
+    if (rec->method != METHOD_STORED && rec->method != METHOD_DEFLATED)
+        return AIM_FAIL(AIMNET_ERR_FORMAT, "compression method %u is not one that torch writes",
+                        rec->method);
     if ((rec->flags & ~(unsigned)(FLAG_DESCRIPTOR | FLAG_UTF8)) != 0 || comment != 0 ||
         aim_le16(c + 34) != 0)
         return AIM_FAIL(AIMNET_ERR_FORMAT,
                         "flags %#x, a comment or a disk number that torch.save does not write",
                         rec->flags);
     AIM_TRY(read_central_extra(c + CENTRAL_SIZE + name, extra, rec));
-    if (rec->packed != rec->size)
+    if (rec->packed != rec->size && rec->method == METHOD_STORED)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "stored entry with two different sizes");
     *p = c + CENTRAL_SIZE + name + extra;
     return AIMNET_OK;
@@ -198,7 +202,7 @@ static aim_status check_local_extra(const unsigned char *extra, size_t size, int
         const unsigned id = aim_le16(extra);
         const size_t n = aim_le16(extra + 2);
         if (id == EXTRA_ZIP64 && need64) {
-            if (n < 16 || aim_le64(extra + 4) != rec->size || aim_le64(extra + 12) != rec->size)
+            if (n < 16 || aim_le64(extra + 4) != rec->size || aim_le64(extra + 12) != rec->packed)
                 return AIM_FAIL(AIMNET_ERR_FORMAT, "64-bit sizes differ from the directory");
             need64 = 0;
         } else if (id != EXTRA_PADDING && id != EXTRA_ZIP64) {
@@ -227,13 +231,13 @@ static aim_status check_local(const unsigned char *bytes, size_t limit, const re
         memcmp(l + LOCAL_SIZE, rec->name.text, name) != 0)
         return AIM_FAIL(AIMNET_ERR_FORMAT,
                         "no local header of that name where the directory points to");
-    if (aim_le16(l + 6) != rec->flags || aim_le16(l + 8) != METHOD_STORED)
+    if (aim_le16(l + 6) != rec->flags || aim_le16(l + 8) != rec->method)
         return AIM_FAIL(AIMNET_ERR_FORMAT,
                         "local header and directory disagree on flags or method");
     const uint32_t crc = aim_le32(l + 14), packed = aim_le32(l + 18), size = aim_le32(l + 22);
     const int later = (rec->flags & FLAG_DESCRIPTOR) != 0 && crc == 0 && packed == 0 && size == 0;
     const int wide = !later && packed == UINT32_MAX && size == UINT32_MAX;
-    if (!later && (crc != rec->crc || (!wide && (packed != rec->size || size != rec->size))))
+    if (!later && (crc != rec->crc || (!wide && (packed != rec->packed || size != rec->size))))
         return AIM_FAIL(AIMNET_ERR_FORMAT,
                         "local header and directory disagree on size or checksum");
     AIM_TRY(check_local_extra(l + LOCAL_SIZE + name, extra, wide, rec));
@@ -256,15 +260,19 @@ static aim_status check_descriptor(const unsigned char *bytes, size_t end, size_
     const int wide = gap == DESCRIPTOR64_SIZE;
     const uint64_t packed = wide ? aim_le64(d + 8) : aim_le32(d + 8);
     const uint64_t size = wide ? aim_le64(d + 16) : aim_le32(d + 12);
-    if (aim_le32(d) != DESCRIPTOR_SIGNATURE || aim_le32(d + 4) != rec->crc || packed != rec->size ||
-        size != rec->size)
+    if (aim_le32(d) != DESCRIPTOR_SIGNATURE || aim_le32(d + 4) != rec->crc ||
+        packed != rec->packed || size != rec->size)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "data descriptor and directory disagree");
     return AIMNET_OK;
 }
 
-static aim_status check_crc(const aim_zip_entry *entry, uint32_t expected)
+static aim_status check_crc(const aim_alloc *a, const aim_zip_entry *entry, uint32_t expected)
 {
-    const uint32_t crc = (uint32_t)crc32_z(0, entry->data, entry->size);
+    uint32_t crc = 0;
+    if (entry->deflated)
+        AIM_TRY(aim_inflate(a, entry->data, entry->size, NULL, entry->full, &crc));
+    else
+        crc = (uint32_t)crc32_z(0, entry->data, entry->size);
     if (crc == expected)
         return AIMNET_OK;
     if (expected == 0)
@@ -275,8 +283,8 @@ static aim_status check_crc(const aim_zip_entry *entry, uint32_t expected)
 }
 
 /* Makes the entry of `rec`, which must begin at `start` and end at `next`. */
-static aim_status make_entry(const unsigned char *bytes, size_t start, size_t next,
-                             const record *rec, aim_zip_entry *entry)
+static aim_status make_entry(const aim_alloc *a, const unsigned char *bytes, size_t start,
+                             size_t next, const record *rec, aim_zip_entry *entry)
 {
     size_t data = 0;
     if (rec->offset != start || next < start)
@@ -285,19 +293,22 @@ static aim_status make_entry(const unsigned char *bytes, size_t start, size_t ne
             "entries overlap, leave gaps or are out of order (offset %llu, expected %zu)",
             (unsigned long long)rec->offset, start);
     AIM_TRY(check_local(bytes, next, rec, &data));
-    if (rec->size > next - data)
+    if (rec->packed > next - data)
         return AIM_FAIL(AIMNET_ERR_FORMAT, "%llu bytes of data are promised where %zu lie",
-                        (unsigned long long)rec->size, next - data);
-    *entry = (aim_zip_entry){rec->name, bytes + data, (size_t)rec->size};
+                        (unsigned long long)rec->packed, next - data);
+    *entry = (aim_zip_entry){rec->name, bytes + data, (size_t)rec->packed,
+                             rec->method == METHOD_DEFLATED, (size_t)rec->size};
     AIM_TRY(check_descriptor(bytes, data + entry->size, next, rec));
-    return check_crc(entry, rec->crc);
+    return check_crc(a, entry, rec->crc);
 }
 
-static aim_status read_entries(aim_zip *zip, const unsigned char *bytes, const directory *dir)
+static aim_status read_entries(const aim_alloc *a, aim_zip *zip, const unsigned char *bytes,
+                               const directory *dir)
 {
     const unsigned char *p = bytes + dir->offset, *const end = p + dir->size;
     const size_t limit = (size_t)dir->offset;
-    record rec = {{0}, 0, 0, 0, 0, 0}, next = rec;
+    record rec = {{0}, 0, 0, 0, 0, 0, 0}, next = rec;
+    uint64_t inflated = 0;
     char shown[AIM_SHOWN_SIZE];
     size_t start = 0;
     AIM_TRY(read_record(&p, (size_t)(end - p), &next));
@@ -311,7 +322,10 @@ static aim_status read_entries(aim_zip *zip, const unsigned char *bytes, const d
                                 aim_shown(shown, next.name));
             stop = (size_t)next.offset;
         }
-        const aim_status status = make_entry(bytes, start, stop, &rec, &zip->entry[i]);
+        inflated += rec.method == METHOD_DEFLATED && rec.size <= MAX_INFLATED ? rec.size : 0;
+        if (inflated > MAX_INFLATED || (rec.method == METHOD_DEFLATED && rec.size > MAX_INFLATED))
+            return AIM_FAIL(AIMNET_ERR_FORMAT, "compressed archive entries of more than 16 MiB");
+        const aim_status status = make_entry(a, bytes, start, stop, &rec, &zip->entry[i]);
         if (status != AIMNET_OK)
             return aim_fail_prefix(status, "archive entry '%s'", aim_shown(shown, rec.name));
         start = stop;
@@ -333,7 +347,7 @@ aim_status aim_zip_open(const aim_alloc *a, const unsigned char *bytes, size_t s
         return AIM_FAIL(AIMNET_ERR_FORMAT, "the archive is empty");
     zip->n_entries = (size_t)dir.count;
     AIM_TRY(aim_new0(a, zip->n_entries, sizeof *zip->entry, "archive directory", &zip->entry));
-    aim_status status = read_entries(zip, bytes, &dir);
+    aim_status status = read_entries(a, zip, bytes, &dir);
     if (status == AIMNET_OK)
         status = aim_names_create(&zip->names, a, zip->entry, sizeof *zip->entry, zip->n_entries);
     if (status == AIMNET_OK && aim_names_duplicate(&zip->names) != AIM_NO_NAME)
@@ -349,6 +363,22 @@ void aim_zip_free(aim_zip *zip, const aim_alloc *a)
     aim_names_free(&zip->names, a);
     aim_free(a, zip->entry);
     *zip = (aim_zip){0};
+}
+
+aim_status aim_zip_inflate(const aim_alloc *a, const aim_zip_entry *entry, unsigned char **bytes)
+{
+    uint32_t crc = 0;
+    AIM_TRY(aim_new(a, entry->full, 1, "an archive entry", bytes));
+    if (!entry->deflated) {
+        memcpy(*bytes, entry->data, entry->size);
+        return AIMNET_OK;
+    }
+    const aim_status status = aim_inflate(a, entry->data, entry->size, *bytes, entry->full, &crc);
+    if (status != AIMNET_OK) {
+        aim_free(a, *bytes);
+        *bytes = NULL;
+    }
+    return status;
 }
 
 const aim_zip_entry *aim_zip_find(const aim_zip *zip, aim_slice name)

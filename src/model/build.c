@@ -56,6 +56,7 @@ static aim_status build(aim_builder *b, const aim_model_bytes *in)
     const aim_alloc *a = &m->alloc;
     AIM_TRY(aim_content_read(a, in, &b->file));
     snprintf(m->format, sizeof m->format, "%s", aim_format_name(b->file.format));
+    m->all_pairs = b->file.script.all_pairs;
     AIM_TRY(aim_metadata_read(b));
     AIM_TRY(aim_new0(a, b->file.n_tensors, 1, "list of tensors", &b->used));
     AIM_TRY(aim_yaml_parse(a, m->yaml, strlen(m->yaml), &b->yaml));

@@ -13,7 +13,7 @@
 
 const char *aim_format_name(aim_format format)
 {
-    static const char *const names[] = {"v2-pt", "safetensors"};
+    static const char *const names[] = {"v2-pt", "safetensors", "torchscript"};
     return names[format];
 }
 
@@ -73,14 +73,25 @@ static aim_status read_safetensors(const aim_alloc *a, const aim_model_bytes *in
 
 /* ---------------------------------------------------------------- archives */
 
+static aim_status read_script(const aim_alloc *a, aim_content *c)
+{
+    const aim_string *bytes = &c->script.metadata.bytes;
+    AIM_TRY(aim_script_read(a, &c->torch, &c->script));
+    AIM_TRY(aim_pickle_parse(a, (const unsigned char *)bytes->data, bytes->size, &c->described));
+    c->format = AIM_FORMAT_SCRIPT;
+    c->tree = &c->described;
+    c->metadata = c->described.root;
+    c->tensor = c->script.tensor;
+    c->n_tensors = c->script.n_tensors;
+    c->names = &c->script.names;
+    return AIMNET_OK;
+}
+
 static aim_status read_archive(const aim_alloc *a, const aim_model_bytes *in, aim_content *c)
 {
     AIM_TRY(aim_torch_open(a, in->bytes, in->size, &c->torch));
     if (c->torch.is_script)
-        return AIM_FAIL(
-            AIMNET_ERR_MODEL,
-            "a TorchScript archive (legacy .jpt), which this version does not read: "
-            "convert it to the v2 format first (`aimnet convert` of the Python package)");
+        return read_script(a, c);
     AIM_TRY(aim_pt_open(a, &c->torch, &c->pt));
     if (c->pt.kind == AIM_PT_TENSOR)
         return AIM_FAIL(AIMNET_ERR_MODEL, "the file holds one tensor, not a model");
@@ -119,6 +130,7 @@ void aim_content_free(aim_content *content, const aim_alloc *a)
     aim_pickle_free(&content->described, a);
     aim_string_free(&content->text, a);
     aim_safetensors_free(&content->safetensors, a);
+    aim_script_free(&content->script, a);
     aim_pt_free(&content->pt, a);
     aim_torch_free(&content->torch, a);
     *content = (aim_content){.metadata = AIM_NO_REF};

@@ -11,12 +11,14 @@
 #include "io/pt.h"
 #include "io/safetensors.h"
 #include "model/model.h"
+#include "model/script.h"
 
 typedef enum aim_format {
-    AIM_FORMAT_PT,         /* v2 .pt */
-    AIM_FORMAT_SAFETENSORS /* with a config.json */
+    AIM_FORMAT_PT,          /* v2 .pt */
+    AIM_FORMAT_SAFETENSORS, /* with a config.json */
+    AIM_FORMAT_SCRIPT       /* TorchScript of old releases */
 } aim_format;
-const char *aim_format_name(aim_format format); /* "v2-pt", "safetensors" */
+const char *aim_format_name(aim_format format); /* "v2-pt", "safetensors", "torchscript" */
 
 typedef struct aim_content {
     aim_format format;
@@ -31,6 +33,7 @@ typedef struct aim_content {
     aim_torch torch;
     aim_pt pt;
     aim_safetensors safetensors;
+    aim_script script;
     aim_pickle described; /* metadata that did not come as a pickle ... */
     aim_string text;      /* ... and its strings */
 } aim_content;

@@ -7,7 +7,11 @@
  * tensor whose last axis is C6, CN of the first, CN of the second. A reference i of a exists if
  * some C6 with it is not zero. C6 must be symmetric and complete, and CN must depend on the element
  * and reference alone, as in every D3 table; then 254 references are all there is to 902,500
- * numbers. */
+ * numbers.
+ *
+ * Models in TorchScript weight all five references of every element, also those that do not exist
+ * (CN -1, C6 0), clamp coordination numbers to `cnmax`, and drop no small weight: their tables are
+ * taken as they are. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,9 +23,15 @@ enum { REFS = 5, PER_PAIR = REFS * REFS };
 typedef struct tables {
     const aim_alloc *alloc;
     int n;                 /* elements, with row 0 */
+    int script;            /* of a model in TorchScript */
     float *c6, *cn;        /* [n][n][5][5] of the file */
     unsigned char *exists; /* [n][5] */
 } tables;
+
+/* One number per element. */
+typedef struct elements {
+    double rcov[AIM_MAX_SPECIES], r4r2[AIM_MAX_SPECIES], cnmax[AIM_MAX_SPECIES];
+} elements;
 
 /* Everything of one module in one block behind the struct. */
 typedef struct block {
@@ -89,13 +99,14 @@ static aim_status wrong(const char *what, int a, int i)
 static aim_status check_entry(const tables *t, const double *cn_of, int a, int b, int i, int j)
 {
     const float c6 = t->c6[at(t, a, b, i, j)], cn = t->cn[at(t, a, b, i, j)];
-    if (c6 == 0.0f && t->exists[a * REFS + i] && t->exists[b * REFS + j])
+    if (c6 == 0.0f && !t->script && t->exists[a * REFS + i] && t->exists[b * REFS + j])
         return wrong("a C6 is missing", a, i);
-    if (c6 == 0.0f)
+    if (c6 == 0.0f && !t->script)
         return AIMNET_OK;
-    if (!(c6 > 0.0f && c6 < 1e7f) || c6 != t->c6[at(t, b, a, j, i)])
+    if (!((c6 > 0.0f || t->script) && c6 >= 0.0f && c6 < 1e7f) || c6 != t->c6[at(t, b, a, j, i)])
         return wrong("a C6 is not positive or not symmetric", a, i);
-    if (!(cn >= 0.0f && cn < 100.0f) || (double)cn != cn_of[a * REFS + i])
+    if (!((cn >= 0.0f || (t->script && cn == -1.0f)) && cn < 100.0f) ||
+        (double)cn != cn_of[a * REFS + i])
         return wrong("coordination numbers are inconsistent", a, i);
     return AIMNET_OK;
 }
@@ -106,7 +117,7 @@ static aim_status check(const tables *t, double *cn_of)
     for (int a = 1; a < n; a++)
         for (int k = 0; k < n * PER_PAIR; k++) {
             const int b = k / PER_PAIR, i = k / REFS % REFS, j = k % REFS;
-            if (b == 0 || t->c6[at(t, a, b, i, j)] == 0.0f)
+            if (b == 0 || (t->c6[at(t, a, b, i, j)] == 0.0f && !t->script))
                 continue;
             t->exists[a * REFS + i] = 1;
             cn_of[a * REFS + i] = (double)t->cn[at(t, a, b, i, j)];
@@ -118,8 +129,7 @@ static aim_status check(const tables *t, double *cn_of)
 }
 
 /* Packs the existing references. */
-static aim_status pack(const tables *t, const double *cn_of, const double *rcov, const double *r4r2,
-                       aim_output *out)
+static aim_status pack(const tables *t, const double *cn_of, const elements *e, aim_output *out)
 {
     const size_t n = (size_t)t->n;
     size_t n_refs = 0, row = 0;
@@ -128,12 +138,14 @@ static aim_status pack(const tables *t, const double *cn_of, const double *rcov,
     if (n_refs == 0)
         return AIM_FAIL(AIMNET_ERR_MODEL, "embedded D3 tables: all C6 are 0");
     block *x = NULL;
-    const size_t values = 2 * n + n_refs + n_refs * n_refs + (n + 2) / 2;
+    const size_t values = 3 * n + n_refs + n_refs * n_refs + (n + 2) / 2;
     AIM_TRY(aim_new(t->alloc, 1, sizeof *x + values * sizeof(double), "D3 tables", &x));
-    double *c6 = x->values, *cn = c6 + n_refs * n_refs, *radii = cn + n_refs, *ratios = radii + n;
-    int32_t *first = (int32_t *)(void *)(ratios + n);
-    memcpy(radii, rcov, n * sizeof *radii);
-    memcpy(ratios, r4r2, n * sizeof *ratios);
+    double *c6 = x->values, *cn = c6 + n_refs * n_refs, *radii = cn + n_refs, *ratios = radii + n,
+           *clamp = ratios + n;
+    int32_t *first = (int32_t *)(void *)(clamp + n);
+    memcpy(radii, e->rcov, n * sizeof *radii);
+    memcpy(ratios, e->r4r2, n * sizeof *ratios);
+    memcpy(clamp, e->cnmax, n * sizeof *clamp);
     for (int a = 0; a < t->n; a++) {
         first[a] = (int32_t)row;
         for (int i = 0; i < REFS; i++) {
@@ -147,7 +159,8 @@ static aim_status pack(const tables *t, const double *cn_of, const double *rcov,
         }
     }
     first[t->n] = (int32_t)row;
-    x->data = (aim_d3_data){t->n, (int)n_refs, radii, ratios, first, cn, x->values};
+    x->data = (aim_d3_data){t->n,  (int)n_refs, radii,     ratios,
+                            first, cn,          x->values, t->script ? clamp : NULL};
     out->d3 = &x->data;
     return AIMNET_OK;
 }
@@ -170,16 +183,19 @@ static aim_status read_tables(aim_builder *b, const char *prefix, tables *t, dou
 
 aim_status aim_d3_read(aim_builder *b, const char *prefix, aim_output *out)
 {
-    double rcov[AIM_MAX_SPECIES], r4r2[AIM_MAX_SPECIES], cn_of[AIM_MAX_SPECIES * REFS] = {0};
+    elements e = {.cnmax = {0}};
+    double cn_of[AIM_MAX_SPECIES * REFS] = {0};
     char cnmax[AIM_NAME_SIZE];
-    tables t = {.alloc = &b->m->alloc};
-    AIM_TRY(read_row(b, prefix, "rcov", &t.n, rcov));
-    AIM_TRY(read_row(b, prefix, "r4r2", &t.n, r4r2));
+    tables t = {.alloc = &b->m->alloc, .script = b->file.format == AIM_FORMAT_SCRIPT};
+    AIM_TRY(read_row(b, prefix, "rcov", &t.n, e.rcov));
+    AIM_TRY(read_row(b, prefix, "r4r2", &t.n, e.r4r2));
     snprintf(cnmax, sizeof cnmax, "%.150s.cnmax", prefix);
-    (void)aim_bind_find(b, cnmax); /* older files have it; it is not used any more */
+    (void)aim_bind_find(b, cnmax); /* older files have it, and only TorchScript uses it */
+    if (t.script)
+        AIM_TRY(read_row(b, prefix, "cnmax", &t.n, e.cnmax));
     aim_status status = read_tables(b, prefix, &t, cn_of);
     if (status == AIMNET_OK)
-        status = pack(&t, cn_of, rcov, r4r2, out);
+        status = pack(&t, cn_of, &e, out);
     aim_free(t.alloc, t.c6);
     aim_free(t.alloc, t.cn);
     aim_free(t.alloc, t.exists);

@@ -66,6 +66,8 @@ typedef struct aim_d3_data {
     const int32_t *first;      /* [n_elements + 1] */
     const double *cn;          /* [n_refs] */
     const double *c6;          /* [n_refs][n_refs] hartree bohr^6, symmetric */
+    const double *cn_max;        /* [n_elements] of TorchScript models, which clamp coordination
+                                    numbers; else NULL */
 } aim_d3_data;
 
 typedef struct aim_output {
@@ -111,6 +113,7 @@ struct aimnet_model {
     int coulomb_mode;             /* aimnet_coulomb_mode */
     double coulomb_sr_rc;         /* 0: absent */
     char coulomb_sr_envelope[16]; /* "" absent */
+    int all_pairs; /* embedded long-range parts run over all pairs (TorchScript models) */
     int has_d3_params;
     double d3_s6, d3_s8, d3_a1, d3_a2;
     int n_species;

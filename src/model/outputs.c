@@ -390,6 +390,10 @@ static aim_status read_dftd3(module *x)
     AIM_TRY(check_damping(x));
     if (out->smoothing > 1.0)
         return fail(x, "smoothing_fraction must lie between 0 and 1");
+    if (x->b->file.format == AIM_FORMAT_SCRIPT) { /* those releases cut and switch nothing */
+        out->cutoff = INFINITY;
+        out->smoothing = 0.0;
+    }
     AIM_TRY(aim_d3_read(x->b, x->prefix, out));
     return write_slot(x, key_out, AIM_VALUE_SYSTEM, 1, 1);
 }

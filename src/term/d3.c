@@ -44,6 +44,9 @@ static void set_weights(const d3 *c, int z, int64_t slot, double cn)
     const int n = n_refs(t, z);
     const double *ref = t->cn + t->first[z];
     double s[AIM_D3_MAX_REF], top = -INFINITY, sum = 0.0, dsum = 0.0;
+    const int clamped = t->cn_max && cn > t->cn_max[z];
+    if (clamped)
+        cn = t->cn_max[z];
     for (int a = 0; a < n; a++) {
         s[a] = aim_d3_exponent(cn, ref[a]);
         top = fmax(top, s[a]);
@@ -59,7 +62,7 @@ static void set_weights(const d3 *c, int z, int64_t slot, double cn)
     for (int a = 0; a < n; a++) {
         const double w = c->w[a][slot] / sum;
         c->w[a][slot] = w;
-        c->dw[a][slot] = w * (-2.0 * AIM_D3_K3 * (cn - ref[a]) - dsum / sum);
+        c->dw[a][slot] = clamped ? 0.0 : w * (-2.0 * AIM_D3_K3 * (cn - ref[a]) - dsum / sum);
     }
 }
 

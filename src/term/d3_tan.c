@@ -48,9 +48,11 @@ static void set_weights(const d3_tan *c, int32_t i)
     const int z = c->sweep.io->batch->numbers[i];
     const size_t at = (size_t)i * (size_t)c->n_kept;
     double top = -INFINITY;
+    const int clamped = t->cn_max && c->cn[i] > t->cn_max[z];
+    const double cn = clamped ? t->cn_max[z] : c->cn[i];
     for (int a = 0; a < n_refs(t, z); a++) {
-        c->s[at + (size_t)a] = aim_d3_exponent(c->cn[i], t->cn[t->first[z] + a]);
-        c->u[at + (size_t)a] = -2.0 * AIM_D3_K3 * (c->cn[i] - t->cn[t->first[z] + a]);
+        c->s[at + (size_t)a] = aim_d3_exponent(cn, t->cn[t->first[z] + a]);
+        c->u[at + (size_t)a] = clamped ? 0.0 : -2.0 * AIM_D3_K3 * (cn - t->cn[t->first[z] + a]);
         top = fmax(top, c->s[at + (size_t)a]);
     }
     for (int a = 0; a < n_refs(t, z); a++) {

@@ -221,7 +221,8 @@ static void what_torch_does_not_write_is_refused_by_name(void **state)
         size_t n;
         const char *why;
     } cases[] = {{8, 0x0809, 2, "encrypted"},
-                 {10, 8, 2, "compression method 8"},
+                 {10, 9, 2, "compression method 9"},
+                 {10, 8, 2, "disagree on flags or method"},
                  {8, 0x0848, 2, "flags"},
                  {32, 1, 2, "comment"},
                  {34, 1, 2, "disk number"},
