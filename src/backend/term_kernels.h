@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "backend/mesh_kernels.h"
+#include "backend/row_gather.h"
 #include "point/coulomb.h"
 #include "point/envelope.h"
 
@@ -170,6 +171,10 @@ typedef struct aim_term_kernels {
      * of sum de/dp_i and, where wanted, of sum f r r (otherwise AIM_TAN_STRAIN rows). */
     void (*pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block, int32_t atom,
                      int want_strain, double *sum);
+    /* Appends the pairs to the groups' columns, in their order; count[n_groups] += how many. */
+    void (*row_gather)(const aim_row_pairs *pairs, const aim_row_columns *to, int64_t *count);
+    /* out[k] = property[slot[k]], k < n, and zeros up to a multiple of 8 */
+    void (*row_property)(const double *property, const int64_t *slot, int64_t n, double *out);
     /* n (multiple of the width) splines of arguments t: w[k][padded], dw likewise or NULL; zeros
      * behind `order`. */
     void (*mesh_splines)(int order, int padded, const double *t, int n, double *w, double *dw);

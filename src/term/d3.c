@@ -166,6 +166,18 @@ static void make_block(const d3 *c, int32_t i, const own_ref *own, int n_own,
     block->r08 = r4 * r4;
 }
 
+/* The neighbours' weights and, where some are dropped, their exponents. */
+static void add_weights(const d3 *c, int32_t i, int worker, const aim_rows_span *span,
+                        const aim_d3_block *block, aim_row *row)
+{
+    for (int k = 0; k < block->n_ref; k++) {
+        const int b = block->ref[k];
+        aim_rows_add_property(&c->rows, i, worker, c->w[b], b, span, row);
+        if (block->n_drop)
+            aim_rows_add_property(&c->rows, i, worker, c->s[b], c->max_ref + b, span, row);
+    }
+}
+
 static void energy_atom(void *ctx, int32_t i, int worker)
 {
     const d3 *c = ctx;
@@ -173,17 +185,14 @@ static void energy_atom(void *ctx, int32_t i, int worker)
     aim_row row;
     aim_row_sum sum;
     aim_rows_span span[AIM_ROWS_KEYS];
-    const double *property[AIM_ROW_PROPS];
-    for (int b = 0; b < c->max_ref; b++) {
-        property[b] = c->w[b];
-        property[c->max_ref + b] = c->s[b];
-    }
-    const int n = aim_rows_get(r, i, worker, property, 2 * c->max_ref, &row, span);
+    const int n = aim_rows_get_bare(r, i, worker, &row, span);
     aim_d3_block *block = c->block + (size_t)worker * (size_t)r->max_groups;
     own_ref own[AIM_D3_MAX_REF];
     const int n_own = own_refs(c, i, own);
-    for (int k = 0; k < n; k++)
+    for (int k = 0; k < n; k++) {
         make_block(c, i, own, n_own, span + k, block + k);
+        add_weights(c, i, worker, span + k, block + k, &row);
+    }
     r->kernels->d3_energy(&row, block, n, &c->range, &sum);
     c->c[r->slot[i]] = -sum.s[0];
     aim_rows_add(r, i, &sum, -0.5 * AIM_HARTREE, -AIM_HARTREE * AIM_BOHR_INV, 0.5 * AIM_HARTREE);

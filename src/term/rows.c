@@ -72,22 +72,20 @@ aim_status aim_rows_plan(aim_rows *r, aim_term_io *io, int by_number, int n_prop
     for (int32_t s = 0; s < io->batch->n_systems; s++)
         if (aim_rows_active(r->io, s))
             AIM_TRY(plan_system(r, s, &longest));
-    const int64_t padding = (int64_t)r->max_groups * r->kernels->width;
-    if (longest > INT32_MAX - padding)
+    r->capacity = round_up(longest, AIM_MESH_LANES) + 2 * AIM_MESH_LANES;
+    r->row_size = (size_t)r->capacity * (size_t)(r->max_groups > 0 ? r->max_groups : 1);
+    if (r->row_size > INT32_MAX)
         return AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
                         "an atom has %lld neighbours: reduce the long-range cutoff",
                         (long long)longest);
-    r->capacity = longest + padding;
     return AIMNET_OK;
 }
 
 void aim_rows_layout(aim_rows *r, aim_arena *a)
 {
-    const size_t n = (size_t)r->io->batch->n_atoms, slots = (size_t)r->n_slots,
-                 cap = (size_t)r->capacity;
+    const size_t n = (size_t)r->io->batch->n_atoms, slots = (size_t)r->n_slots, cap = r->row_size;
     r->first = aim_take(a, "rows.first", (size_t)r->io->batch->n_systems + 1, sizeof *r->first);
     r->group = aim_take(a, "rows.group", (size_t)r->n_groups, sizeof *r->group);
-    r->local_group = aim_take(a, "rows.local_group", n, sizeof *r->local_group);
     r->slot = aim_take(a, "rows.slot", n, sizeof *r->slot);
     r->e = aim_take(a, "rows.e", n, sizeof *r->e);
     r->w = r->io->strain ? aim_take(a, "rows.w", 6 * n, sizeof *r->w) : NULL;
@@ -106,15 +104,13 @@ void aim_rows_layout(aim_rows *r, aim_arena *a)
     }
 }
 
-/* Groups of a system, and for each key its group (local) and first slot. */
-static void fill_groups(aim_rows *r, int32_t s, int64_t *slots, int32_t local[AIM_ROWS_KEYS],
-                        int64_t next[AIM_ROWS_KEYS])
+/* Groups of a system, and for each key its first slot. */
+static void fill_groups(aim_rows *r, int32_t s, int64_t *slots, int64_t next[AIM_ROWS_KEYS])
 {
     int32_t count[AIM_ROWS_KEYS], n = r->first[s];
     histogram(r, s, count);
     for (int key = 0; key < AIM_ROWS_KEYS; key++)
         if (count[key]) {
-            local[key] = n - r->first[s];
             next[key] = *slots;
             r->group[n++] = (aim_rows_group){.key = key, .count = count[key], .begin = *slots};
             *slots += round_up(count[key], r->kernels->width);
@@ -152,17 +148,15 @@ void aim_rows_fill(aim_rows *r)
     if (r->w)
         memset(r->w, 0, 6 * (size_t)b->n_atoms * sizeof *r->w);
     for (int32_t s = 0; s < b->n_systems; s++) {
-        int32_t local[AIM_ROWS_KEYS];
         int64_t next[AIM_ROWS_KEYS];
         const int64_t begin = slots;
         const int active = aim_rows_active(r->io, s);
         r->first[s + 1] = r->first[s];
         if (active)
-            fill_groups(r, s, &slots, local, next);
+            fill_groups(r, s, &slots, next);
         for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {
             const int key = key_of(r, i);
             r->slot[i] = active ? next[key]++ : -1;
-            r->local_group[i] = active ? local[key] : 0;
         }
         if (active && !r->io->pairs)
             fill_positions(r, s, begin, slots);
@@ -200,8 +194,7 @@ void aim_rows_for(const aim_rows *r, aim_rows_fn fn, void *ctx)
     aim_parallel_for(team, ((int64_t)r->io->batch->n_atoms + CHUNK - 1) / CHUNK, chunk_task, &l);
 }
 
-static int row_of_all(const aim_rows *r, int32_t i, const double *const *property, int n_props,
-                      aim_row *row, aim_rows_span *span)
+static int row_of_all(const aim_rows *r, int32_t i, aim_row *row, aim_rows_span *span)
 {
     const int32_t s = r->io->batch->system[i];
     const aim_rows_group *g = r->group + r->first[s];
@@ -212,8 +205,6 @@ static int row_of_all(const aim_rows *r, int32_t i, const double *const *propert
     row->z = r->z + begin;
     row->id = r->id + begin;
     row->real = r->real + begin;
-    for (int k = 0; k < n_props; k++)
-        row->prop[k] = property[k] + begin;
     row->origin[0] = r->x[me];
     row->origin[1] = r->y[me];
     row->origin[2] = r->z[me];
@@ -227,93 +218,105 @@ static int row_of_all(const aim_rows *r, int32_t i, const double *const *propert
     return n_groups;
 }
 
-/* Where each group of the row goes: spans of the groups that occur, and the next free element of
- * each. */
-static int plan_row(const aim_rows *r, int32_t i, int n_groups, int next[AIM_ROWS_KEYS],
-                    aim_rows_span *span)
+/* The groups' regions of the worker's scratch; a group's first slot is where the one before it ends. */
+static aim_row_columns columns_of(const aim_rows *r, int worker)
 {
-    const aim_pairs *l = r->io->pairs;
-    int count[AIM_ROWS_KEYS] = {0}, n = 0, end = 0;
-    if (n_groups == 1)
-        count[0] = (int)(l->row[i + 1] - l->row[i]);
-    else
-        for (int64_t p = l->row[i]; p < l->row[i + 1]; p++)
-            count[r->local_group[l->j[p]]]++;
-    for (int g = 0; g < n_groups; g++)
-        if (count[g]) {
-            next[g] = end;
-            span[n] = (aim_rows_span){
-                .begin = end, .end = end + (int)round_up(count[g], r->kernels->width), .group = g};
-            end = span[n++].end;
-        }
-    return n;
+    const size_t size = r->row_size, first = (size_t)worker * size;
+    double *x = r->scratch + first * (3 + (size_t)r->n_props);
+    return (aim_row_columns){.x = x,
+                             .y = x + size,
+                             .z = x + 2 * size,
+                             .id = r->scratch_id + first,
+                             .real = r->scratch_real + first,
+                             .stride = (size_t)r->capacity};
 }
 
-static void clear_row_end(double *const *column, int n_columns, int64_t *id, int64_t *real,
-                          int begin, int end)
+/* Ends a group's region in whole vectors. */
+static void end_group(const aim_rows *r, const aim_row_columns *to, aim_rows_span *span,
+                      int64_t count)
 {
-    for (int k = begin; k < end; k++) {
-        id[k] = real[k] = 0;
-        for (int c = 0; c < n_columns; c++)
-            column[c][k] = 0.0;
+    const size_t begin = (size_t)span->group * to->stride;
+    span->begin = (int)begin;
+    span->n = (int)count;
+    span->end = (int)(begin + (size_t)round_up(count, r->kernels->width));
+    for (int64_t k = 0; k < count; k++)
+        to->real[begin + (size_t)k] = -1;
+    for (size_t k = begin + (size_t)count; k < (size_t)span->end; k++) {
+        to->x[k] = to->y[k] = to->z[k] = 0.0;
+        to->id[k] = to->real[k] = 0;
     }
 }
 
-static int row_of_list(const aim_rows *r, int32_t i, int worker, const double *const *property,
-                       int n_props, aim_row *row, aim_rows_span *span)
+static int row_of_list(const aim_rows *r, int32_t i, int worker, aim_row *row, aim_rows_span *span)
 {
     const aim_batch *b = r->io->batch;
     const aim_pairs *l = r->io->pairs;
     const int32_t s = b->system[i];
-    int next[AIM_ROWS_KEYS] = {0};
-    const int n_spans = plan_row(r, i, r->first[s + 1] - r->first[s], next, span);
-    double *column[3 + AIM_ROW_PROPS];
-    for (int c = 0; c < 3 + n_props; c++)
-        column[c] = r->scratch +
-                    ((size_t)worker * (3 + (size_t)r->n_props) + (size_t)c) * (size_t)r->capacity;
-    int64_t *id = r->scratch_id + (size_t)worker * (size_t)r->capacity;
-    int64_t *real = r->scratch_real + (size_t)worker * (size_t)r->capacity;
-    for (int64_t p = l->row[i]; p < l->row[i + 1]; p++) {
-        const int32_t j = l->j[p];
-        const int k = next[r->local_group[j]]++;
-        double d[3];
-        aim_pair_vector(b, l, i, p, d);
-        if (r->reach && !(aim_dot3(d, d) < r->reach[s] * r->reach[s])) {
-            next[r->local_group[j]]--;
-            continue;
+    const aim_rows_group *g = r->group + r->first[s];
+    const int n_groups = r->first[s + 1] - r->first[s];
+    int64_t begin[AIM_ROWS_KEYS + 1], count[AIM_ROWS_KEYS] = {0};
+    for (int k = 0; k < n_groups; k++)
+        begin[k] = g[k].begin;
+    begin[n_groups] = g[n_groups - 1].begin + g[n_groups - 1].count;
+    const aim_row_pairs pairs = {.n = l->row[i + 1] - l->row[i],
+                                 .j = l->j + l->row[i],
+                                 .shift =
+                                     l->shift ? (const int32_t(*)[3])l->shift + l->row[i] : NULL,
+                                 .coord = b->coord,
+                                 .slot = r->slot,
+                                 .origin = b->coord + 3 * (size_t)i,
+                                 .cell = b->cell + 9 * (size_t)s,
+                                 .unit = r->unit,
+                                 .reach2 = r->reach ? r->reach[s] * r->reach[s] : INFINITY,
+                                 .n_groups = n_groups,
+                                 .group = begin};
+    const aim_row_columns to = columns_of(r, worker);
+    r->kernels->row_gather(&pairs, &to, count);
+    int n = 0;
+    for (int k = 0; k < n_groups; k++)
+        if (count[k]) {
+            span[n] = (aim_rows_span){.group = k};
+            end_group(r, &to, &span[n++], count[k]);
         }
-        for (int c = 0; c < 3; c++)
-            column[c][k] = d[c] * r->unit;
-        for (int c = 0; c < n_props; c++)
-            column[3 + c][k] = property[c][r->slot[j]];
-        id[k] = 0;
-        real[k] = -1;
-    }
-    for (int t = 0; t < n_spans; t++) {
-        if (r->reach) /* fewer than planned: the span may end earlier */
-            span[t].end = span[t].begin +
-                          (int)round_up(next[span[t].group] - span[t].begin, r->kernels->width);
-        clear_row_end(column, 3 + n_props, id, real, next[span[t].group], span[t].end);
-    }
-    row->x = column[0];
-    row->y = column[1];
-    row->z = column[2];
-    row->id = id;
-    row->real = real;
-    for (int c = 0; c < n_props; c++)
-        row->prop[c] = column[3 + c];
+    row->x = to.x;
+    row->y = to.y;
+    row->z = to.z;
+    row->id = to.id;
+    row->real = to.real;
+    for (int c = 0; c < r->n_props; c++)
+        row->prop[c] = to.x + (3 + (size_t)c) * r->row_size;
     row->origin[0] = row->origin[1] = row->origin[2] = 0.0;
     row->self = -1;
-    row->n = n_spans ? span[n_spans - 1].end : 0;
-    return n_spans;
+    row->n = n ? span[n - 1].end : 0;
+    return n;
+}
+
+int aim_rows_get_bare(const aim_rows *r, int32_t i, int worker, aim_row *row, aim_rows_span *span)
+{
+    row->strain = r->w != NULL;
+    return r->io->pairs ? row_of_list(r, i, worker, row, span) : row_of_all(r, i, row, span);
+}
+
+void aim_rows_add_property(const aim_rows *r, int32_t i, int worker, const double *property, int k,
+                           const aim_rows_span *span, aim_row *row)
+{
+    if (!r->io->pairs) {
+        row->prop[k] = property + r->group[r->first[r->io->batch->system[i]]].begin;
+        return;
+    }
+    const aim_row_columns to = columns_of(r, worker);
+    r->kernels->row_property(property, to.id + span->begin, span->n,
+                             to.x + (3 + (size_t)k) * r->row_size + span->begin);
 }
 
 int aim_rows_get(const aim_rows *r, int32_t i, int worker, const double *const *property,
                  int n_props, aim_row *row, aim_rows_span *span)
 {
-    row->strain = r->w != NULL;
-    return r->io->pairs ? row_of_list(r, i, worker, property, n_props, row, span)
-                        : row_of_all(r, i, property, n_props, row, span);
+    const int n = aim_rows_get_bare(r, i, worker, row, span);
+    for (int s = 0; s < n; s++)
+        for (int k = 0; k < n_props; k++)
+            aim_rows_add_property(r, i, worker, property[k], k, &span[s], row);
+    return n;
 }
 
 void aim_rows_add(const aim_rows *r, int32_t i, const aim_row_sum *sum, double fe, double fg,

@@ -31,6 +31,10 @@ void AIM_CPU_NAMED(aim_ewald_curvature)(const aim_ewald_phases *phases, const ai
                                         int32_t atom, double sum[6]);
 void AIM_CPU_NAMED(aim_pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block,
                                  int32_t atom, int want_strain, double *sum);
+void AIM_CPU_NAMED(aim_row_gather)(const aim_row_pairs *pairs, const aim_row_columns *to,
+                                   int64_t *count);
+void AIM_CPU_NAMED(aim_row_property)(const double *property, const int64_t *slot, int64_t n,
+                                     double *out);
 void AIM_CPU_NAMED(aim_mesh_splines)(int order, int padded, const double *t, int n, double *w,
                                      double *dw);
 void AIM_CPU_NAMED(aim_mesh_spread)(int order, int padded, double c, const double *wy,
