@@ -36,9 +36,9 @@ endforeach()
 
 function(aim_link_dependencies)
     # Inside this build the archives are named by path; an installed libaimnet.a is described by the package files instead.
-    target_link_libraries(aimnet_static PUBLIC $<BUILD_INTERFACE:${AIM_STATIC_LIBRARIES}> Threads::Threads)
+    target_link_libraries(aimnet_static PUBLIC $<BUILD_INTERFACE:${AIM_STATIC_LIBRARIES}> Threads::Threads ${CMAKE_DL_LIBS})
     target_link_libraries(aimnet_static INTERFACE $<INSTALL_INTERFACE:z;yaml;jansson>)
-    target_link_libraries(aimnet_shared PRIVATE ${AIM_YAML_LIBRARY} ${AIM_JANSSON_LIBRARY} ${AIM_ZLIB_LIBRARY} Threads::Threads)
+    target_link_libraries(aimnet_shared PRIVATE ${AIM_YAML_LIBRARY} ${AIM_JANSSON_LIBRARY} ${AIM_ZLIB_LIBRARY} Threads::Threads ${CMAKE_DL_LIBS})
     foreach(target IN ITEMS aimnet_static aimnet_shared)
         target_link_libraries(${target} PUBLIC $<$<NOT:$<PLATFORM_ID:Windows>>:m>)
         target_link_options(${target} PRIVATE ${AIM_SANITIZE_LINK_FLAGS})

@@ -23,7 +23,7 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/xyz_write.c)
 
 # model files
-foreach(name IN ITEMS bytes inflate json json_tree json_write names pickle pickle_tree pickle_write pt pt_write
+foreach(name IN ITEMS bytes inflate json json_tree json_write names npy pickle pickle_tree pickle_write pt pt_write
         safetensors safetensors_write tensor torch zip zip_write)
     target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/${name}.c)
 endforeach()

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
 # Help of every command fits 80 columns and names every option once; commands that do not exist are absent.
 set -e
-for command in '' energy opt neighbors inspect convert info help; do
+for command in '' energy opt freq neighbors inspect convert info help; do
     "$AIMNET" help $command >text
     [ -z "$command" ] || "$AIMNET" $command --help | cmp - text
     [ -z "$command" ] || "$AIMNET" $command -h | cmp - text
     awk -v c="$command" 'length($0) > 80 {print c ": too long: " $0}' text
     sed -n 's/^ *\(-., \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p' text | sort | uniq -d
-    grep -E 'hessian|cuda|TODO' text || true
+    [ "$command" = freq ] || grep -E 'hessian|cuda|TODO' text || true
 done
 "$AIMNET" --help >long
 "$AIMNET" -h | cmp - long
 "$AIMNET" help | cmp - long
-grep -E '^  (md|freq|scan|train|export|download)' long || true
+grep -E '^  (md|scan|train|export|download)' long || true
 "$AIMNET" --version
