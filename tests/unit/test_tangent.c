@@ -61,6 +61,19 @@ static aim_status ewald_tan(aim_term_io *io, const aim_term_tan *tan, fixture *f
     UNUSED_DISPERSION;
     return aim_term_coulomb_ewald_tan(io, tan, *(const double *)p);
 }
+static aim_status pme(aim_term_io *io, fixture *f, const void *p)
+{
+    (void)f;
+    return aim_term_coulomb_pme(io, *(const double *)p);
+}
+static aim_status pme_tan(aim_term_io *io, const aim_term_tan *tan, fixture *f, const void *p,
+                          const double *tdisp, double *tgdisp)
+{
+    UNUSED_DISPERSION;
+    return aim_term_coulomb_pme_tan(io, tan, *(const double *)p);
+}
+static const double fine = 1e-10;
+static const tangent_case fine_pme = {"pme", pme, pme_tan, &fine, 1, 0};
 static const double tight = 1e-13, loose = 1e-5;
 static const tangent_case exact_ewald = {"ewald", ewald, ewald_tan, &tight, 1, 0},
                           rough_ewald = {"ewald, 1e-5", ewald, ewald_tan, &loose, 1, 0};
@@ -206,7 +219,7 @@ static void tangents_of_a_crystal_are_slopes_too(void **state)
 
 /* The splitting parameter follows the cell, so that sums which are not converged change with it:
  * accuracy 1e-13, and a list that reaches as far. */
-static void ewald_tangents_are_slopes_too(void **state)
+static void ewald_and_pme_tangents_are_slopes_too(void **state)
 {
     (void)state;
     const structure s = crystal(21, 9), *one = &s;
@@ -214,6 +227,9 @@ static void ewald_tangents_are_slopes_too(void **state)
     fixture_pairs(&f, 11.0);
     assert_true(aim_ewald_choose(s.cell, s.n, tight).real_cutoff < 10.9);
     check_differences(&exact_ewald, &f, 3e-9);
+    assert_true(aim_pme_choose(s.cell, s.n, fine).real_cutoff < 10.9);
+    check_differences(&fine_pme, &f, 1e-7);
+    check_symmetry(&fine_pme, &f);
     fixture_free(&f);
 }
 
@@ -366,7 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tangents_are_slopes_of_the_first_derivatives),
         cmocka_unit_test(tangents_of_a_crystal_are_slopes_too),
-        cmocka_unit_test(ewald_tangents_are_slopes_too),
+        cmocka_unit_test(ewald_and_pme_tangents_are_slopes_too),
         cmocka_unit_test(second_derivatives_are_symmetric),
         cmocka_unit_test(two_charges_have_the_dipolar_hessian),
         cmocka_unit_test(a_translation_has_no_second_derivative),
