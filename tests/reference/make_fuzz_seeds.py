@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Writes the seeds of tests/fuzz/fuzz_model.c with the Python reference (torch 2.15, aimnet 0.2.5).
+"""Writes the seeds of the fuzz targets that read model files with the Python reference (torch 2.15, aimnet 0.2.5).
 
-    python tests/reference/make_fuzz_seeds.py [OUTPUT_DIRECTORY]
+    python tests/reference/make_fuzz_seeds.py [SEEDS_DIRECTORY]
 
 One minimal network (one feature, one Gaussian, no hidden layers) with every output module that needs no large table, all
 weights 1: as a file, as its pickle (door 'k'; the storages' sizes are printed, fuzz_model.c has them) and as its YAML
-(door 'y'). The pickles of smaller models are prefixes of the same list of storages.
+(door 'y') for fuzz_model. The pickles of smaller models are prefixes of the same list of storages. The other targets
+(zip, pickle, yaml, json, safetensors) get the same bytes without a door, and small cases of their formats.
 """
 
 import copy
 import io
+import json
+import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -64,23 +67,70 @@ def artifact(n_outputs, **metadata):
     return result
 
 
+JSON = {"forms": b'{"a":[1,-2.5e-3,true,false,null,"\\u00e9\\ud83d\\ude00\\n"],"b":{"c":{}},"d":[[],[{}]],"e":9223372036854775807}',
+        "numbers": b'{"x":[0,-0,1e308,1E-320,0.1,123456789012345678],"y":""}'}
+YAML = {"forms": b"{a: &x [1, 2.5e-3, ~, yes], 'b': *x, \"c\\u00e9\": |\n  text\n}\n",
+        "block": b"a:\n- 1\n- b: .inf\n  c: >-\n    folded\n    text\nd: 'it''s'\n? k\n: v\n"}
+
+
+def zip_seeds():
+    yield "torch", saved(torch.ones(2))
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:  # stored, sizes in the local headers
+        for name, data in (("m/data.pkl", b"\x80\x02}."), ("m/data/0", b"12345678"), ("m/version", b"3\n")):
+            archive.writestr(zipfile.ZipInfo(name), data)
+    yield "plain", stream.getvalue()
+
+
+def saved(value):
+    stream = io.BytesIO()
+    torch.save(value, stream)
+    return stream.getvalue()
+
+
+def safetensors(header, data):
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def safetensors_seeds():
+    one = {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}
+    yield "two", safetensors({"a": one, "b": {"dtype": "F64", "shape": [], "data_offsets": [8, 16]}}, bytes(range(16)))
+    yield "types", safetensors({"__metadata__": {"format": "pt"}, **{
+        t: {"dtype": t, "shape": [1], "data_offsets": [i, i + 1]} for i, t in enumerate(["I8", "U8", "BOOL"])},
+        "h": {"dtype": "BF16", "shape": [1], "data_offsets": [3, 5]}}, bytes(5))
+
+
 def main():
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / "fuzz" / "seeds" / "fuzz_model")
-    folder.mkdir(parents=True, exist_ok=True)
+    seeds = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / "fuzz" / "seeds")
+
+    def write(target, name, data):
+        (seeds / target).mkdir(parents=True, exist_ok=True)
+        (seeds / target / name).write_bytes(data)
+
     cases = {"energy": artifact(3), "coulomb": artifact(4, **SR, family="x", supports_charged_systems=False),
              "multipoles": artifact(7, **SR), "all": artifact(11, has_embedded_lr=True, has_embedded_d3ts=True)}
     for name, data in cases.items():
-        stream = io.BytesIO()
-        torch.save(data, stream)
-        archive = zipfile.ZipFile(stream)
-        (folder / f"pickle_{name}").write_bytes(b"k" + archive.read("archive/data.pkl"))
+        archive = zipfile.ZipFile(io.BytesIO(saved(data)))
+        write("fuzz_model", f"pickle_{name}", b"k" + archive.read("archive/data.pkl"))
         if name == "energy":
-            (folder / "file_energy").write_bytes(stream.getvalue())
+            write("fuzz_model", "file_energy", saved(data))
+            write("fuzz_pickle", "energy", archive.read("archive/data.pkl"))
         if name == "all":
-            (folder / "yaml_all").write_bytes(b"y" + data["model_yaml"].encode())
+            write("fuzz_model", "yaml_all", b"y" + data["model_yaml"].encode())
+            write("fuzz_yaml", "all", data["model_yaml"].encode())
             sizes = [archive.getinfo(f"archive/data/{i}").file_size for i in range(len(data["state_dict"]))]
             print(", ".join(map(str, sizes)))
-    (folder / "yaml_forms").write_bytes(b"y{a: &x [1, 2.5e-3, ~, yes], 'b': *x, \"c\\u00e9\": |\n  text\n}\n")
+    write("fuzz_model", "yaml_forms", b"y" + YAML["forms"])
+    write("fuzz_pickle", "tensor", zipfile.ZipFile(io.BytesIO(saved(torch.ones(2)))).read("archive/data.pkl"))
+    plain = {"a": [1, -2, 300, 70000, 2**40], "b": (None, True, False, 2.5), "c": {"\u00e9": "x"}}
+    write("fuzz_pickle", "plain", zipfile.ZipFile(io.BytesIO(saved(plain))).read("archive/data.pkl"))
+    config = {"cutoff": 5.0, "implemented_species": [1, 6], "d3_params": None, "model_yaml": "class: x\n"}
+    for target, items in {"json": {**JSON, "config": json.dumps(config).encode()}.items(), "yaml": YAML.items(),
+                          "zip": zip_seeds(), "safetensors": safetensors_seeds()}.items():
+        for name, data in items:
+            write(f"fuzz_{target}", name, data)
 
 
 if __name__ == "__main__":
