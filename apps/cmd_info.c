@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "aimnet_io.h"
+#include "aimnet_model.h"
 #include "commands.h"
 #include "console.h"
 #include "json.h"
@@ -28,12 +29,15 @@ static void elements(const aimnet_model_info *m)
 
 static void print_text(const aimnet_build_info *b, const aimnet_model_info *m)
 {
+    char cache[4096];
     cli_printf("aimnet         %s\n", b->version);
     cli_printf("built with     %s\n", b->compiler);
     cli_printf("devices        cpu\n");
     cli_printf("instructions   %s\n", b->isa);
     cli_printf("threads        %d\n", b->processors);
-    cli_printf("models         files (v2 .pt, safetensors, .jpt) and 'default', which is built in\n");
+    cli_printf("models         v2 .pt, safetensors and .jpt files, 'default' (built in), names\n");
+    cli_printf("model cache    %s\n",
+               aimnet_cache_dir(cache, sizeof cache) == AIMNET_OK ? cache : "none");
     cli_printf("\ndefault model  %s, %lld parameters, cutoff %g A\n", m->format,
                (long long)m->n_parameters, m->cutoff);
     cli_printf("elements       ");
@@ -54,6 +58,7 @@ static void text_pair(const char *key, const char *value)
 
 static void print_json(const aimnet_build_info *b, const aimnet_model_info *m)
 {
+    char cache[4096];
     cli_json_open();
     text_pair("version", b->version);
     text_pair("compiler", b->compiler);
@@ -64,6 +69,11 @@ static void print_json(const aimnet_build_info *b, const aimnet_model_info *m)
     text_pair("isa", b->isa);
     cli_json_key("threads");
     cli_json_int(b->processors);
+    cli_json_key("cache");
+    if (aimnet_cache_dir(cache, sizeof cache) == AIMNET_OK)
+        cli_json_text(cache);
+    else
+        cli_json_text("");
     cli_json_key("default_model");
     cli_json_open();
     text_pair("format", m->format);

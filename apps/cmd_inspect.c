@@ -77,8 +77,8 @@ const cli_command cli_command_inspect = {
     .max_operands = 1,
     .description = "Prints what a model file contains and what a calculator attaches to it: "
                    "metadata, elements, architecture "
-                   "and, if asked for, tensors. MODEL is a file, or 'default' for the model that "
-                   "is built into the program.",
+                   "and, if asked for, tensors. MODEL is a file, a directory, the name of a model in "
+                   "the cache, or 'default' for the model that is built into the program.",
     .groups = groups,
     .n_groups = 1,
     .examples = "aimnet inspect default\naimnet inspect --json model.pt | jq .metadata\n",

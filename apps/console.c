@@ -48,6 +48,7 @@ void cli_console_start(void)
             return;
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow: an error of write, too */
 #endif
     setvbuf(stdout, NULL, _IONBF, 0);
 }

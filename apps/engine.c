@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aimnet_model.h"
 #include "console.h"
 #include "json.h"
 
@@ -24,7 +25,8 @@ const cli_arg cli_engine_args[] = {
      .kind = CLI_LIST,
      .meta = "NAME|PATH",
      AT(model),
-     .help = "model file, or 'default' for the built-in one; several are an ensemble"},
+     .help = "model: a file, a published name (aimnet2; NAME:all is its ensemble) or OWNER/NAME "
+             "from the cache, or 'default', the built-in one; several are an ensemble"},
     {.name = "device",
      .kind = CLI_CHOICE,
      .meta = "DEVICE",
@@ -210,24 +212,50 @@ static void warn_lines(const char *lines)
     }
 }
 
+static int load_one(cli_engine *e, const char *name)
+{
+    if (e->n_models == CLI_LIST_SIZE) {
+        cli_error("--model: more than %d models", CLI_LIST_SIZE);
+        return CLI_USAGE;
+    }
+    if (aimnet_model_load(name, NULL, &e->models[e->n_models]) != AIMNET_OK) {
+        cli_error("%s", aimnet_last_error());
+        return CLI_FAILED;
+    }
+    e->n_models++;
+    return CLI_OK;
+}
+
+/* A model, or the members of "NAME:all". */
+static int load_name(cli_engine *e, const char *name)
+{
+    char member[4200];
+    int n = 1, status = CLI_OK;
+    const size_t size = strlen(name);
+    if (size <= 4 || size > 4096 || strcmp(name + size - 4, ":all") != 0)
+        return load_one(e, name);
+    if (aimnet_model_members(name, NULL, &n) != AIMNET_OK) {
+        cli_error("%s", aimnet_last_error());
+        return CLI_FAILED;
+    }
+    for (int k = 0; k < n && status == CLI_OK; k++) {
+        snprintf(member, sizeof member, "%.*s:%d", (int)size - 4, name, k);
+        status = load_one(e, member);
+    }
+    return status;
+}
+
 int cli_engine_open(const cli_engine_options *o, cli_engine *e)
 {
     memset(e, 0, sizeof *e);
-    const int n = o->model.n > 0 ? o->model.n : 1;
-    for (int i = 0; i < n; i++) {
-        const char *path = o->model.n > 0 ? o->model.item[i] : NULL;
-        if (aimnet_model_load(path, NULL, &e->models[i]) != AIMNET_OK) {
-            cli_error("%s", aimnet_last_error());
-            if (path && strpbrk(path, "/.\\") == NULL)
-                cli_note("models are given as files in this version, for example --model ./%s.pt",
-                         path);
-            return CLI_FAILED;
-        }
-        e->n_models = i + 1;
-    }
+    int status = o->model.n > 0 ? CLI_OK : load_one(e, "default");
+    for (int i = 0; i < o->model.n && status == CLI_OK; i++)
+        status = load_name(e, o->model.item[i]);
+    if (status != CLI_OK)
+        return status;
     fill_options(o, e);
     if (aimnet_model_get_info(e->models[0], &e->info) != AIMNET_OK ||
-        aimnet_calc_create(e->models, n, &e->options, &e->calc) != AIMNET_OK) {
+        aimnet_calc_create(e->models, e->n_models, &e->options, &e->calc) != AIMNET_OK) {
         cli_error("%s", aimnet_last_error());
         return CLI_FAILED;
     }

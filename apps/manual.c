@@ -45,7 +45,20 @@ static const section common[] = {
      "are nested lists: [natoms][3] for forces, [3][3] for stress. What is not a number is null. "
      "Units are eV, Angstrom and e.\n"
      "aimnet neighbors: file, frame, cutoff, pairs as [i, j, [Sx, Sy, Sz], distance]."},
-    {"Environment", "AIM_ISA=base, avx2 or avx512 keeps the program from using a wider instruction "
+    {"Models",
+     "--model takes, in this order: 'default', the model that is built in; a path that begins with "
+     "/, ./ or ../; a published name or alias (aimnet download --list) in the cache; a file or "
+     "directory that exists; OWNER/NAME[@REVISION], a repository of Hugging Face in the cache. "
+     "NAME:K is member K of a family, repository or directory, NAME:all the ensemble of its "
+     "members. A model that is not in the cache is reported with what to fetch and where to put "
+     "it; only aimnet download uses the network. The SHA-256 of a model from the cache is checked "
+     "whenever it is loaded."},
+    {"Environment", "AIMNET_CACHE_DIR is the folder of downloaded models, else "
+                    "XDG_CACHE_HOME/aimnet, else ~/.cache/aimnet. AIMNET_MIRROR=https://... "
+                    "replaces the host that published models come from; digests are checked all "
+                    "the same. HF_ENDPOINT and HF_TOKEN are those of Hugging Face. SSL_CERT_FILE "
+                    "names the trusted certificates.\nAIM_ISA=base, avx2 or avx512 keeps the "
+                    "program from using a wider instruction "
                     "set than this; by default it takes the widest "
                     "that the processor has."},
     {"Exit status", "0: fine. 1: a structure, a model or a file failed. 2: wrong usage. 3: not "

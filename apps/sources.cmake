@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The files of the command, its manual page and its shell completion.
 set(AIM_APP_SOURCES "")
-foreach(name IN ITEMS args cmd_convert cmd_energy cmd_help cmd_info cmd_inspect cmd_neighbors complete console energy_json energy_table engine
+foreach(name IN ITEMS args cmd_convert cmd_clear_model_cache cmd_download cmd_energy cmd_help cmd_info cmd_inspect cmd_neighbors complete console energy_json energy_table engine
         help json main manual progress shortest stream
         cmd_ipi ipi_client ipi_wire
         cmd_freq cmd_opt engrad freq_files freq_print opt_print opt_restart opt_run xtb)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* aimnet_model.h - looking into a loaded model: tensors, metadata, architecture, provenance.
+/* aimnet_model.h - looking into a loaded model: tensors, metadata, architecture, provenance; and
+ * where models come from: registry, download, cache.
  *
  *     aimnet_model *model;
  *     char *text;
@@ -98,6 +99,81 @@ typedef enum aimnet_describe {
 AIMNET_API aimnet_status aimnet_model_describe(const aimnet_model *model, aimnet_describe what,
                                                char **text);
 AIMNET_API void aimnet_model_text_free(const aimnet_model *model, char *text);
+
+/* ---------------------------------------------------------------- published models
+ *
+ * Wherever a model is loaded by name, the name means, in this order:
+ *     "default"                    the model that is linked into the library
+ *     "./x.pt", "../x", "/x"       a file or a directory
+ *     "aimnet2", "aimnet2-nse_3"   a published model by name or alias, from the cache
+ *     "x.pt"                       a file or directory that exists
+ *     "owner/name[@revision]"      a repository of Hugging Face, from the cache
+ * "NAME:K" is member K of the family, repository or directory; "NAME:all", all of them, is for
+ * aimnet_model_members. Loading never uses the network: what is missing is reported with its
+ * address, its digest and the place where it belongs. What comes from the cache is compared with
+ * its SHA-256 each time.
+ *
+ * Environment: AIMNET_CACHE_DIR, else XDG_CACHE_HOME/aimnet, else ~/.cache/aimnet is the cache;
+ * AIMNET_MIRROR (https://...) replaces the host of the registry's addresses; HF_ENDPOINT and
+ * HF_TOKEN are those of Hugging Face; SSL_CERT_FILE names the trusted certificates. */
+
+typedef struct aimnet_registry aimnet_registry;
+/* Strings belong to the registry. */
+typedef struct aimnet_registry_entry {
+    const char *name, *family, *about;
+    int member;         /* of the family, from 0 */
+    const char *file;   /* in the cache */
+    const char *url;    /* before AIMNET_MIRROR */
+    const char *sha256; /* "": none was published */
+} aimnet_registry_entry;
+/* The registry that is built in. Errors: MEMORY. */
+AIMNET_API aimnet_status aimnet_registry_open(const aimnet_allocator *allocator,
+                                              aimnet_registry **registry);
+AIMNET_API void aimnet_registry_close(aimnet_registry *registry);
+AIMNET_API int aimnet_registry_count(const aimnet_registry *registry);
+AIMNET_API aimnet_status aimnet_registry_get(const aimnet_registry *registry, int index,
+                                             aimnet_registry_entry *entry);
+/* Index of a name or alias; -1: there is none. */
+AIMNET_API int aimnet_registry_find(const aimnet_registry *registry, const char *name);
+/* Alias number `index` and the entry that it stands for; NULL behind the last one. */
+AIMNET_API const char *aimnet_registry_alias(const aimnet_registry *registry, int index,
+                                             int *entry);
+
+/* Fill with aimnet_fetch_options_default() and change what you need. */
+typedef struct aimnet_fetch_options {
+    size_t struct_size;
+    int allow_unverified; /* 1: models without a published digest; the digest seen is pinned */
+    const char *revision; /* of repositories; NULL: what the name says, else "main" */
+    const char *token;    /* of Hugging Face; NULL: HF_TOKEN */
+    int64_t max_bytes;    /* largest file that is accepted, default 256 MiB */
+    int retries;          /* after failures that may pass, default 3 */
+    double retry_seconds; /* before the first of them, default 1; doubled each time */
+    double stall_seconds; /* without a byte: a failure; default 30, at least 1 */
+    /* NULL, or called often; done and total in bytes, total -1 if unknown, done -1 while another
+     * process is downloading the same file. Returns nonzero to stop. */
+    int (*progress)(void *user, const char *what, int64_t done, int64_t total);
+    void *user;
+} aimnet_fetch_options;
+AIMNET_API aimnet_fetch_options aimnet_fetch_options_default(void);
+/* Makes sure that a model is in the cache: downloads (HTTPS only) what is missing or damaged, to be
+ * used with aimnet_model_load(name). path (may be NULL, else path_size bytes) receives the file, or
+ * the directory of a repository. Not more than one thread at a time may call this with libcurl
+ * before 7.84. Errors: UNSUPPORTED without libcurl, FILE, INTERRUPTED, ARG, OVERFLOW, MEMORY. */
+AIMNET_API aimnet_status aimnet_model_fetch(const char *name, const aimnet_fetch_options *options,
+                                            char *path, size_t path_size);
+/* Where aimnet_model_load(name) reads; nothing is downloaded. Errors: FILE if it is not there. */
+AIMNET_API aimnet_status aimnet_model_locate(const char *name, char *path, size_t path_size);
+/* How many models NAME:all stands for, 1 for other names; NAME:0, NAME:1, ... are they. options:
+ * NULL, or a repository's description is downloaded if needed and asked. */
+AIMNET_API aimnet_status aimnet_model_members(const char *name, const aimnet_fetch_options *options,
+                                              int *count);
+
+/* The cache's path. Errors: FILE if there is none, OVERFLOW. */
+AIMNET_API aimnet_status aimnet_cache_dir(char *path, size_t path_size);
+/* Removes downloaded models and unfinished downloads, nothing else; each (NULL: nobody) is told
+ * every path. dry_run 1: only tells. Errors: FILE for what cannot be removed. */
+AIMNET_API aimnet_status aimnet_cache_clear(int dry_run, void (*each)(void *user, const char *path),
+                                            void *user);
 
 #ifdef __cplusplus
 }

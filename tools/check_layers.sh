@@ -13,7 +13,7 @@ cd "${1:-$(dirname "$0")/..}"
 find src apps include plugins bench tests \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.def' -o -name '*.cpp' -o -name '*.S' \) \
     -type f 2>/dev/null | LC_ALL=C sort | LC_ALL=C xargs awk '
 BEGIN {
-    n_layers = split("base point backend data io model nlist net term calc opt vib train api", layer, " ")
+    n_layers = split("base point backend data io model fetch nlist net term calc opt vib train api", layer, " ")
     for (i = 1; i <= n_layers; i++)
         rank[layer[i]] = i
     allocation = "(^|[^A-Za-z0-9_.>])(malloc|calloc|realloc|aligned_alloc|strdup|strndup)[ \t]*\\("

@@ -9,7 +9,7 @@
 set -eu
 
 build="gcc libc6-dev make cmake pkg-config zlib1g-dev libyaml-dev libjansson-dev"
-test="g++ libcmocka-dev liblapack3 locales"
+test="g++ libcmocka-dev liblapack3 locales libcurl4 openssl python3"
 dev="clang clang-format llvm valgrind"
 
 case ${1:-test} in

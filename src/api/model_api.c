@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "aimnet_model.h"
+#include "fetch/fetch.h"
 #include "model/content.h"
 #include "model/files.h"
 #include "model/origin.h"
@@ -29,20 +30,55 @@ static aim_status load_builtin(const aim_alloc *a, aim_model **model)
     return AIMNET_OK;
 }
 
-static aim_status load_files(const aim_alloc *a, const char *path, const aimnet_load_options *o,
-                             aim_model **model)
+static aim_status check_digest(const aim_model_files *f, const char *expected)
+{
+    char hex[65];
+    if (expected[0] == '\0')
+        return AIMNET_OK;
+    aim_sha256(f->in.bytes, f->in.size, hex);
+    if (strcmp(hex, expected) == 0)
+        return AIMNET_OK;
+    return AIM_FAIL(AIMNET_ERR_FILE,
+                    "%s: SHA-256 is %s instead of %s: the file in the cache is damaged or was "
+                    "replaced; download it again",
+                    f->weights, hex, expected);
+}
+
+/* name: as the user wrote it, which becomes the model's. */
+static aim_status load_place(const aim_alloc *a, const aim_registry *reg, const aim_place *place,
+                             const char *name, const char *config, aim_model **model)
 {
     aim_model_files files;
-    AIM_TRY(aim_model_files_read(a, path, o->config, o->member, &files));
-    const aim_status status = aim_model_build(a, &files.in, path, model);
+    AIM_TRY(aim_model_files_read(a, place->path.data, config, place->member, &files));
+    aim_status status = check_digest(&files, place->digest);
+    if (status == AIMNET_OK)
+        status = aim_model_build(a, &files.in, name, model);
     if (status == AIMNET_OK) {
         struct aim_model_origin *origin = (*model)->origin;
         set_source(*model, AIM_SOURCE_PATH);
         origin->weights_path = files.weights;
         origin->config_path = files.config;
         files.weights = files.config = NULL;
+        status = aim_family_apply(reg, place->family, *model);
+    }
+    if (status != AIMNET_OK) {
+        aim_model_free(*model);
+        *model = NULL;
     }
     aim_model_files_free(&files, a);
+    return status;
+}
+
+static aim_status load_named(const aim_alloc *a, const aim_registry *reg, const char *text,
+                             const aimnet_load_options *o, aim_model **model)
+{
+    const aim_model_name name = aim_model_name_of(reg, text);
+    aim_place place;
+    if (name.kind == AIM_NAME_BUILTIN)
+        return load_builtin(a, model);
+    AIM_TRY(aim_place_find(a, reg, &name, o->member, &place));
+    const aim_status status = load_place(a, reg, &place, text, o->config, model);
+    aim_place_free(&place, a);
     return status;
 }
 
@@ -55,6 +91,7 @@ aimnet_status aimnet_model_load_with(const char *path, const aimnet_load_options
                                      const aimnet_allocator *allocator, aimnet_model **model)
 {
     aim_alloc a;
+    aim_registry reg;
     aimnet_load_options o = aimnet_load_options_default();
     if (!model)
         return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_load: model is NULL");
@@ -70,9 +107,12 @@ aimnet_status aimnet_model_load_with(const char *path, const aimnet_load_options
         return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_load_with: member %d must not be negative",
                         o.member);
     AIM_TRY(aim_alloc_from(allocator, &a));
-    if (path && strcmp(path, "default") != 0)
-        return load_files(&a, path, &o, model);
-    return load_builtin(&a, model);
+    if (!path)
+        return load_builtin(&a, model);
+    AIM_TRY(aim_registry_builtin(&a, &reg));
+    const aim_status status = load_named(&a, &reg, path, &o, model);
+    aim_registry_free(&reg, &a);
+    return status;
 }
 
 aimnet_status aimnet_model_load(const char *path, const aimnet_allocator *allocator,
@@ -89,6 +129,15 @@ static aim_status keep_bytes(aim_model *m, const void *bytes, size_t size)
     return AIMNET_OK;
 }
 
+static aim_status apply_family(const aim_alloc *a, aim_model *m)
+{
+    aim_registry reg;
+    AIM_TRY(aim_registry_builtin(a, &reg));
+    const aim_status status = aim_family_apply(&reg, -1, m);
+    aim_registry_free(&reg, a);
+    return status;
+}
+
 aimnet_status aimnet_model_load_memory(const void *bytes, size_t size, const char *name,
                                        const aimnet_allocator *allocator, aimnet_model **model)
 {
@@ -101,7 +150,9 @@ aimnet_status aimnet_model_load_memory(const void *bytes, size_t size, const cha
     const aim_model_bytes in = {.bytes = bytes, .size = size};
     AIM_TRY(aim_model_build(&a, &in, name ? name : "memory", model));
     set_source(*model, AIM_SOURCE_MEMORY);
-    const aim_status status = keep_bytes(*model, bytes, size);
+    aim_status status = keep_bytes(*model, bytes, size);
+    if (status == AIMNET_OK && (*model)->family[0])
+        status = apply_family(&a, *model);
     if (status != AIMNET_OK) {
         aim_model_free(*model);
         *model = NULL;

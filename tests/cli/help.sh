@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Help of every command fits 80 columns and names every option once; commands that do not exist are absent.
 set -e
-for command in '' energy opt ipi freq neighbors inspect convert info help; do
+for command in '' energy opt ipi freq neighbors inspect convert download clear_model_cache info help; do
     "$AIMNET" help $command >text
     [ -z "$command" ] || "$AIMNET" $command --help | cmp - text
     [ -z "$command" ] || "$AIMNET" $command -h | cmp - text
@@ -12,5 +12,5 @@ done
 "$AIMNET" --help >long
 "$AIMNET" -h | cmp - long
 "$AIMNET" help | cmp - long
-grep -E '^  (md|scan|train|export|download)' long || true
+grep -E '^  (md|scan|train|export)' long || true
 "$AIMNET" --version

@@ -10,5 +10,5 @@ for bad in missing.pt "$DATA/water.xyz" "$DATA/empty.xyz" . /dev/null; do
     [ -s out ] && echo "$bad: output"
     [ "$(wc -l <message)" = 1 ] || cat message
 done
-"$AIMNET" energy -m aimnet2 "$DATA/water.xyz" 2>&1
+AIMNET_CACHE_DIR=$PWD "$AIMNET" energy -m aimnet2 "$DATA/water.xyz" 2>&1
 echo "= $?"
