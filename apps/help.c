@@ -137,7 +137,7 @@ void cli_help_overview(void)
                aimnet_version());
     cli_puts("Usage: aimnet COMMAND [options] ...\n\nCommands\n");
     for (int i = 0; i < cli_command_count(); i++)
-        cli_printf("  %-17s %s\n", commands[i]->name, commands[i]->summary);
+        cli_printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
     cli_puts("\nOptions\n"
              "  -h, --help   this help; after a command: the help of that command\n"
              "      --version\n"
