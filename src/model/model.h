@@ -122,6 +122,7 @@ struct aimnet_model {
     char *family;                               /* "" when absent */
     int supports_charged;                       /* 1, 0, -1 */
     /* network */
+    double charge_epsilon; /* in the denominator of the charge equilibration: 1e-6 */
     int nfeature, nshifts, ncomb_v, d2features, n_charge, n_pass, aim_size;
     int n_embed;      /* rows of the embedding (64) */
     const float *afv; /* [n_embed][nfeature * nshifts] with d2features, else [n_embed][nfeature] */

@@ -242,6 +242,7 @@ aim_status aim_network_read(aim_builder *b)
             "model_yaml: class '%s' is not aimnet.models.AIMNet2, the only network there is",
             aim_shown(shown, (aim_slice){name, strlen(name)}));
     m->n_charge = 1;
+    m->charge_epsilon = 1e-6;
     AIM_TRY(aim_args_read(&b->yaml, &where, kwargs, args, sizeof args / sizeof *args));
     if (m->n_charge > 2)
         return AIM_FAIL(AIMNET_ERR_MODEL,

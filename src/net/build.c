@@ -231,6 +231,7 @@ static void describe(aim_net *net, const aim_model *m, int isa)
     net->nshifts = m->nshifts;
     net->gp = round_up(m->nshifts, AIM_LANES);
     net->n_charge = m->n_charge;
+    net->charge_epsilon = m->charge_epsilon;
     net->d2 = m->d2features;
     net->fa = net->d2 ? m->nfeature * net->gp : m->nfeature;
     net->n_pass = m->n_pass;

@@ -123,7 +123,7 @@ aim_charge_args AIM_NAMED(aim_net_charge_args)(const net_run *run)
                              .n_channels = run->net->n_charge,
                              .charge = b->charge,
                              .mult = b->mult,
-                             .epsilon = 1e-6,
+                             .epsilon = run->net->charge_epsilon,
                              .y = t->y[p],
                              .ldy = 2 * c,
                              .q_old = p > 0 ? t->q[p - 1] : NULL,

@@ -37,6 +37,7 @@ typedef struct aim_net {
     aim_alloc alloc;
     const aim_model *model;
     const aim_kernels *k;
+    double charge_epsilon;
     int nshifts, gp, n_charge, fa, n_pass, d2;
     int n_species;                       /* implemented elements, dense */
     int32_t species_of[AIM_MAX_SPECIES]; /* [Z] -> dense index, or -1 */
