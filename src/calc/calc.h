@@ -141,6 +141,8 @@ double aim_calc_accuracy(const aimnet_options *o); /* of Ewald or PME, its defau
 aimnet_coulomb_params aim_calc_coulomb_params(const aim_range_plan *range, const aim_batch *b,
                                               int32_t s);
 double aim_calc_real_cutoff(const aim_batch *b, aimnet_coulomb method, double accuracy);
+/* Real-space cutoff of a lattice sum for this structure; 0 without one. */
+double aim_calc_reach(const aim_calc *c, const aimnet_system *s);
 /* eval.c */
 AIM_NODISCARD aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n,
                                       aimnet_result *results);

@@ -74,6 +74,25 @@ aimnet_coulomb_params aim_calc_coulomb_params(const aim_range_plan *range, const
     return out;
 }
 
+double aim_calc_reach(const aim_calc *c, const aimnet_system *s)
+{
+    aim_range_plan plan = {.method = c->options.coulomb,
+                           .ewald_accuracy = aim_calc_accuracy(&c->options)};
+    for (int m = 0; m < c->n_members; m++)
+        for (int k = 0; k < c->member[m].model->n_outputs && !c->member[m].coulomb; k++) {
+            const aim_output *out = &c->member[m].model->output[k];
+            if (out->kind == AIM_OUT_LRCOULOMB) {
+                plan.method = (aimnet_coulomb)out->method;
+                plan.ewald_accuracy = out->ewald_accuracy;
+            }
+        }
+    if (plan.method == AIMNET_COULOMB_SIMPLE || plan.method == AIMNET_COULOMB_DSF || !s->cell)
+        return 0.0;
+    const int32_t offset[2] = {0, s->n_atoms};
+    const aim_batch b = {.n_atoms = s->n_atoms, .n_systems = 1, .offset = offset, .cell = s->cell};
+    return aim_calc_real_cutoff(&b, plan.method, plan.ewald_accuracy);
+}
+
 /* The longest real-space cutoff that a system of the batch wants. */
 double aim_calc_real_cutoff(const aim_batch *b, aimnet_coulomb method, double accuracy)
 {

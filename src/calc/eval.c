@@ -246,6 +246,14 @@ static void run_or_split(aim_calc *c, const aimnet_system *systems, int32_t *ind
             run_or_split(c, systems, index + k, 1, want, results);
 }
 
+/* Whether s may not join a batch of this reach. A batch has one list, as long as its longest reach:
+ * a wide, empty cell would make the list of a dense crystal explode. */
+static int differs(double reach, const aim_calc *c, const aimnet_system *s)
+{
+    const double own = aim_calc_reach(c, s);
+    return fmax(own, reach) > 1.25 * fmin(own, reach);
+}
+
 /* Structures [*next, n) of one kind, up to the batch size; one with lists of the caller is alone. */
 static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int n,
                             const aimnet_result *results, int periodic, int32_t *next,
@@ -254,14 +262,17 @@ static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int
     const int64_t limit = c->options.batch_atoms > 0 ? c->options.batch_atoms : BATCH_ATOMS;
     int64_t atoms = 0;
     int32_t count = 0;
+    double reach = 0.0;
     *want = (wishes){0, 0};
     for (; *next < n; (*next)++) {
         const aimnet_system *s = &systems[*next];
         const aimnet_result *r = &results[*next];
         if (r->status != AIMNET_OK || is_periodic(s) != periodic)
             continue;
-        if (count > 0 && (atoms + s->n_atoms > limit || s->lists))
+        if (count > 0 && (atoms + s->n_atoms > limit || s->lists || differs(reach, c, s)))
             break;
+        if (count == 0)
+            reach = aim_calc_reach(c, s);
         atoms += s->n_atoms;
         index[count++] = *next;
         want->strain |= r->stress != NULL;
