@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """libaimnet through ctypes: where it is, its structures and functions, its errors as exceptions.
 
-The structures repeat the public headers; tests/python/layout.c compares sizes and offsets with what the compiler sees. Calls release the
+The structures repeat the public headers; tests/python/test_layout.py compares sizes and offsets with what the compiler sees. Calls release the
 GIL (ctypes does).
 """
 from __future__ import annotations
@@ -79,13 +79,18 @@ class System(C.Structure):
                 ("charge", C.c_double), ("mult", C.c_double), ("lists", C.c_void_p)]
 
 
+class CoulombParams(C.Structure):
+    _fields_ = [("accuracy", C.c_double), ("alpha", C.c_double), ("cutoff", C.c_double), ("k_cutoff", C.c_double), ("order", C.c_int),
+                ("mesh", C.c_int * 3)]
+
+
 class Result(C.Structure):
     _fields_ = [("status", C.c_int), ("energy", C.c_double), ("energy_network", C.c_double), ("energy_coulomb", C.c_double),
                 ("energy_dispersion", C.c_double), ("energy_std", C.c_double), ("forces", C.c_void_p), ("charges", C.c_void_p),
                 ("spin_charges", C.c_void_p), ("dipole", C.c_void_p), ("quadrupole", C.c_void_p), ("stress", C.c_void_p),
                 ("forces_std", C.c_void_p), ("charges_std", C.c_void_p), ("hessian", C.c_void_p), ("coulomb_method", C.c_int),
                 ("has_coulomb", C.c_int), ("has_dispersion", C.c_int), ("message", C.c_char * MESSAGE_SIZE),
-                ("warnings", C.c_char * MESSAGE_SIZE)]
+                ("warnings", C.c_char * MESSAGE_SIZE), ("coulomb", CoulombParams)]
 
 
 class ModelInfo(C.Structure):
@@ -126,7 +131,7 @@ class OptState(C.Structure):
 
 
 # Structures by the name that they have in C, for the comparison of layouts.
-STRUCTURES = {"aimnet_options": Options, "aimnet_system": System, "aimnet_result": Result, "aimnet_model_info": ModelInfo,
+STRUCTURES = {"aimnet_options": Options, "aimnet_system": System, "aimnet_result": Result, "aimnet_coulomb_params": CoulombParams, "aimnet_model_info": ModelInfo,
               "aimnet_build_info": BuildInfo, "aimnet_atoms": Atoms, "aimnet_nlist_options": NlistOptions,
               "aimnet_opt_options": OptOptions, "aimnet_opt_state": OptState}
 

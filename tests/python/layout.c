@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* layout.c - sizes and offsets of the public structures as the compiler sees them, one line each:
- * "structure size" and "structure.member offset". test_aimnetc.py compares them with its own. */
+ * "structure size" and "structure.member offset". test_layout.py compares them with its own. */
 #include <stdio.h>
 
 #include "aimnet_nlist.h"
@@ -20,6 +20,7 @@ int main(void)
     SIZE(aimnet_system);
     OFFSET(aimnet_system, pbc);
     OFFSET(aimnet_system, mult);
+    OFFSET(aimnet_system, lists);
     SIZE(aimnet_result);
     OFFSET(aimnet_result, energy_std);
     OFFSET(aimnet_result, forces);
@@ -27,6 +28,9 @@ int main(void)
     OFFSET(aimnet_result, coulomb_method);
     OFFSET(aimnet_result, message);
     OFFSET(aimnet_result, warnings);
+    OFFSET(aimnet_result, coulomb);
+    SIZE(aimnet_coulomb_params);
+    OFFSET(aimnet_coulomb_params, mesh);
     SIZE(aimnet_model_info);
     OFFSET(aimnet_model_info, species);
     OFFSET(aimnet_model_info, coulomb_sr_envelope);

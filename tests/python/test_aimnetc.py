@@ -41,16 +41,6 @@ def arrays(data):
 
 
 class Library(unittest.TestCase):
-    def test_structures_have_the_layout_of_the_headers(self):
-        lines = subprocess.run([os.environ["LAYOUT"]], stdout=subprocess.PIPE, check=True, text=True).stdout.split("\n")
-        seen = set()
-        for name, value in (line.split() for line in lines if line):
-            structure, _, member = name.partition(".")
-            ours = _lib.STRUCTURES[structure]
-            seen.add(structure)
-            self.assertEqual(getattr(ours, member).offset if member else _lib.C.sizeof(ours), int(value), name)
-        self.assertEqual(seen, set(_lib.STRUCTURES))
-
     def test_version_is_that_of_the_command(self):
         out = subprocess.run([os.environ["AIMNET"], "--version"], stdout=subprocess.PIPE, check=True, text=True).stdout
         self.assertEqual(out.split()[1], aimnetc.__version__)
