@@ -5,6 +5,7 @@
 
 #include "point/cutoff.h"
 #include "point/d3_damping.h"
+#include "term/tangent.h"
 
 typedef struct params {
     aim_d3_params d3;
@@ -420,6 +421,8 @@ static void compare_dftd3(const golden_case *c)
 #define DFTD3_SHIPPED                                                                              \
     1e-6 /* float32 tables, rcov 1e-7 off; dropped weights below e^-12 = 6e-6 of the largest */
 
+#define DFTD3_SHIPPED_HESSIAN 1e-5 /* the slope of the counting function feels rcov */
+
 static void agrees_with_simple_dftd3(void **state)
 {
     (void)state;
@@ -434,6 +437,51 @@ static void agrees_with_simple_dftd3(void **state)
     assert_true(worst_core < DFTD3_CORE);
     assert_true(worst_shipped < DFTD3_SHIPPED);
     assert_true(worst_dropping < DFTD3_SHIPPED);
+}
+
+static double worst_hessian, worst_hessian_shipped;
+
+/* Largest error of H v, v_k = cos(k + 1), over its largest component. */
+static double hessian_error(const golden_case *c, const aim_d3_table *table)
+{
+    double v[4], error = 0.0;
+    assert_int_equal(line_numbers(c->line, v, 4), 4);
+    const aim_d3_params p = {v[0], v[1], v[2], v[3], INFINITY, 0.0};
+    const structure *list = &c->s;
+    fixture f = fixture_make(&list, 1);
+    const int n = 3 * c->s.n;
+    static double direction[3 * MAX_ATOMS], hv[3 * MAX_ATOMS];
+    memset(hv, 0, sizeof hv);
+    for (int k = 0; k < n; k++)
+        direction[k] = cos(k + 1.0);
+    const aim_term_tan tan = {.n_dir = 1, .tx = direction, .tgrad = hv};
+    aim_term_io io = fixture_io(&f);
+    assert_int_equal(aim_term_d3_tan(&io, &tan, table, &p), AIMNET_OK);
+    for (int k = 0; k < n; k++)
+        error = fmax(error, fabs(hv[k] - c->grad[k]) / largest(c->grad, n));
+    fixture_free(&f);
+    return error;
+}
+
+static void compare_dftd3_hessian(const golden_case *c)
+{
+    aim_d3_table all = *shipped;
+    all.weight_floor = -INFINITY;
+    worst_hessian = fmax(worst_hessian, hessian_error(c, &dftd3->table));
+    worst_hessian_shipped = fmax(worst_hessian_shipped, hessian_error(c, &all));
+}
+
+static void hessians_agree_with_simple_dftd3(void **state)
+{
+    (void)state;
+    dftd3 = read_dftd3_table();
+    assert_in_range(golden_for_each("dftd3_hessians.txt", "dftd3_hv", compare_dftd3_hessian), 30,
+                    1000);
+    free(dftd3);
+    print_message("simple-dftd3, H v: with its tables %.1e, with the shipped tables %.1e\n",
+                  worst_hessian, worst_hessian_shipped);
+    assert_true(worst_hessian < DFTD3_CORE);
+    assert_true(worst_hessian_shipped < DFTD3_SHIPPED_HESSIAN);
 }
 
 static int create_table(void **state)
@@ -469,6 +517,7 @@ int main(void)
         cmocka_unit_test(the_shipped_table_is_complete_and_symmetric),
         cmocka_unit_test(agrees_with_the_python_reference),
         cmocka_unit_test(agrees_with_simple_dftd3),
+        cmocka_unit_test(hessians_agree_with_simple_dftd3),
     };
     return cmocka_run_group_tests(tests, create_table, free_table);
 }
