@@ -18,15 +18,20 @@
 #include "term/d3_range.h"
 #include "term/sweep.h"
 
+typedef struct kept_ref { /* a reference of an atom with weight */
+    int ref;              /* in the table */
+    double s, w, u;       /* exponent, weight, d ln weight/dCN */
+} kept_ref;
+
 typedef struct d3_tan {
     aim_sweep sweep;
     const aim_d3_table *table;
     const aim_d3_params *params;
     aim_d3_range range;
-    int n_kept;             /* most references of an element */
-    double *cn;             /* [n_atoms] */
-    double *s, *weight, *u; /* [n_atoms][n_kept] exponent, weight, d ln weight/dCN */
-    double *g;              /* [n_atoms] dE/dCN, eV */
+    int max_kept;   /* most references of an element */
+    double *cn, *g; /* [n_atoms] coordination number; dE/dCN, eV */
+    int *n_kept;    /* [n_atoms] */
+    kept_ref *kept; /* [n_atoms][max_kept] */
 } d3_tan;
 
 static int n_refs(const aim_d3_table *t, int z)
@@ -42,24 +47,25 @@ static aim_deriv count(const d3_tan *c, int32_t i, int32_t j, double d)
     return in_angstrom;
 }
 
+/* The references of atom i that have weight, packed. */
 static void set_weights(const d3_tan *c, int32_t i)
 {
     const aim_d3_table *t = c->table;
-    const int z = c->sweep.io->batch->numbers[i];
-    const size_t at = (size_t)i * (size_t)c->n_kept;
-    double top = -INFINITY;
-    const int clamped = t->cn_max && c->cn[i] > t->cn_max[z];
-    const double cn = clamped ? t->cn_max[z] : c->cn[i];
-    for (int a = 0; a < n_refs(t, z); a++) {
-        c->s[at + (size_t)a] = aim_d3_exponent(cn, t->cn[t->first[z] + a]);
-        c->u[at + (size_t)a] = clamped ? 0.0 : -2.0 * AIM_D3_K3 * (cn - t->cn[t->first[z] + a]);
-        top = fmax(top, c->s[at + (size_t)a]);
+    const int z = c->sweep.io->batch->numbers[i], n = n_refs(t, z);
+    const double *ref = t->cn + t->first[z];
+    kept_ref *kept = c->kept + (size_t)i * (size_t)c->max_kept;
+    double s[AIM_D3_MAX_REF], top = -INFINITY;
+    c->n_kept[i] = 0;
+    for (int a = 0; a < n; a++) {
+        s[a] = aim_d3_exponent(c->cn[i], ref[a]);
+        top = fmax(top, s[a]);
     }
-    for (int a = 0; a < n_refs(t, z); a++) {
-        double *s = c->s + at + a;
-        *s -= top;
-        c->weight[at + (size_t)a] = *s >= t->weight_floor ? exp(*s) : 0.0;
-    }
+    for (int a = 0; a < n; a++)
+        if (s[a] - top >= t->weight_floor)
+            kept[c->n_kept[i]++] = (kept_ref){.ref = t->first[z] + a,
+                                              .s = s[a] - top,
+                                              .w = exp(s[a] - top),
+                                              .u = -2.0 * AIM_D3_K3 * (c->cn[i] - ref[a])};
 }
 
 /* Coordination numbers; the kernel's sum f a with f = c'/d is their tangent. */
@@ -82,24 +88,18 @@ typedef struct pair_c6 {
 static pair_c6 c6_of(const d3_tan *c, int32_t i, int32_t j)
 {
     const aim_d3_table *t = c->table;
-    const int32_t *z = c->sweep.io->batch->numbers;
-    const size_t ati = (size_t)i * (size_t)c->n_kept, atj = (size_t)j * (size_t)c->n_kept;
-    const double *wi = c->weight + ati, *wj = c->weight + atj, *ui = c->u + ati, *uj = c->u + atj,
-                 *si = c->s + ati, *sj = c->s + atj;
+    const kept_ref *own = c->kept + (size_t)i * (size_t)c->max_kept,
+                   *other = c->kept + (size_t)j * (size_t)c->max_kept;
     pair_c6 n = {0}, d = {0};
-    for (int a = 0; a < n_refs(t, z[i]); a++) {
-        const double *c6 =
-            t->c6 + (size_t)(t->first[z[i]] + a) * (size_t)t->n_refs + t->first[z[j]];
-        for (int b = 0; wi[a] > 0.0 && b < n_refs(t, z[j]); b++) {
-            if (!(si[a] + sj[b] >= t->weight_floor))
+    for (const kept_ref *a = own; a < own + c->n_kept[i]; a++)
+        for (const kept_ref *b = other; b < other + c->n_kept[j]; b++) {
+            if (!(a->s + b->s >= t->weight_floor))
                 continue;
-            const double w = wi[a] * wj[b], x = w * ui[a], y = w * uj[b], xx = x * ui[a],
-                         xy = x * uj[b];
+            const double c6 = t->c6[(size_t)a->ref * (size_t)t->n_refs + (size_t)b->ref],
+                         w = a->w * b->w, x = w * a->u, y = w * b->u, xx = x * a->u, xy = x * b->u;
             d.v += w, d.i += x, d.j += y, d.ii += xx, d.ij += xy;
-            n.v += w * c6[b], n.i += x * c6[b], n.j += y * c6[b], n.ii += xx * c6[b],
-                n.ij += xy * c6[b];
+            n.v += w * c6, n.i += x * c6, n.j += y * c6, n.ii += xx * c6, n.ij += xy * c6;
         }
-    }
     const double inv = 1.0 / d.v;
     pair_c6 r = {.v = n.v * inv};
     r.i = (n.i - r.v * d.i) * inv;
@@ -152,13 +152,12 @@ static void fill_count_grad(const void *ctx, int32_t i, aim_tan_chunk *chunk,
 
 static void layout(d3_tan *c, aim_arena *a)
 {
-    const size_t n = (size_t)c->sweep.io->batch->n_atoms, kept = (size_t)c->n_kept;
+    const size_t n = (size_t)c->sweep.io->batch->n_atoms;
     aim_sweep_layout(&c->sweep, a);
     c->cn = aim_take(a, "d3.cn", n, sizeof *c->cn);
-    c->s = aim_take(a, "d3.s", n * kept, sizeof *c->s);
-    c->weight = aim_take(a, "d3.w", n * kept, sizeof *c->weight);
-    c->u = aim_take(a, "d3.u", n * kept, sizeof *c->u);
     c->g = aim_take(a, "d3.g", n, sizeof *c->g);
+    c->n_kept = aim_take(a, "d3.n_kept", n, sizeof *c->n_kept);
+    c->kept = aim_take(a, "d3.kept", n * (size_t)c->max_kept, sizeof *c->kept);
 }
 
 /* The last sweep's sum of every direction becomes the parameter of the next. */
@@ -175,8 +174,8 @@ aim_status aim_term_d3_tan(aim_term_io *io, const aim_term_tan *tan, const aim_d
     d3_tan c = {.table = table, .params = params};
     aim_sweep *s = &c.sweep;
     AIM_TRY(aim_d3_range_make(params, &c.range));
-    AIM_TRY(aim_d3_check_elements(io, table, &c.n_kept));
-    if (c.n_kept == 0)
+    AIM_TRY(aim_d3_check_elements(io, table, &c.max_kept));
+    if (c.max_kept == 0)
         return AIMNET_OK; /* no active atoms */
     AIM_TRY(aim_sweep_plan(s, io, tan, 1));
     aim_arena measure = {0};
