@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Help of every command fits 80 columns and names every option once; commands that do not exist are absent.
 set -e
-for command in '' $("$AIMNET" help | sed -n 's/^  \([a-z_-]*\)  .*/\1/p'); do
+for command in '' $("$AIMNET" help | sed -n 's/^  \([a-z_-]*\) .*/\1/p'); do
     "$AIMNET" help $command >text
     [ -z "$command" ] || "$AIMNET" $command --help | cmp - text
     [ -z "$command" ] || "$AIMNET" $command -h | cmp - text
