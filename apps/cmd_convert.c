@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_convert.c - `aimnet convert IN OUT`: a model in another file format. */
+/* cmd_convert.c - `aimnet convert IN [YAML] OUT`: a model in another file format; TorchScript of old
+ * releases with its long-range parts taken out. */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "aimnet_model.h"
 #include "commands.h"
 #include "console.h"
+#include "model_files.h"
 
 typedef struct convert_options {
     cli_int member, into;
@@ -31,16 +32,21 @@ static const cli_arg args[] = {
     {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, AT(quiet), .help = "print nothing"},
 };
 
-/* A directory, or a name that says so. */
-static aimnet_file_format format_of(const char *path)
+/* Exact copy of what the file holds. */
+static aimnet_status copy(const convert_options *o, const aimnet_model *model, const char *to)
 {
-    static const char suffix[] = ".safetensors";
-    struct stat info;
-    const size_t n = strlen(path), stem = sizeof suffix - 1;
-    const int is_folder =
-        (n > 0 && path[n - 1] == '/') || (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
-    const int is_named = n > stem && strcmp(path + n - stem, suffix) == 0;
-    return is_folder || is_named ? AIMNET_FILE_SAFETENSORS : AIMNET_FILE_PT;
+    return aimnet_model_save(model, to, cli_format_of(to), (int)o->into.value);
+}
+
+static aimnet_status externalize(const convert_options *o, const char *from, const char *yaml,
+                                 const char *to)
+{
+    aimnet_export_options e = aimnet_export_options_default();
+    e.weights = from;
+    e.config = yaml;
+    e.format = cli_format_of(to);
+    e.member = (int)o->into.value;
+    return aimnet_model_export(&e, NULL, to);
 }
 
 static int run(void *options, const char *const *operands, int n_operands)
@@ -50,20 +56,22 @@ static int run(void *options, const char *const *operands, int n_operands)
     aimnet_load_options how = aimnet_load_options_default();
     aimnet_model_info info;
     aimnet_model *model = NULL;
-    int status = CLI_FAILED;
     how.member = (int)o->member.value;
-    if (aimnet_model_load_with(operands[0], &how, NULL, &model) != AIMNET_OK ||
-        aimnet_model_get_info(model, &info) != AIMNET_OK ||
-        aimnet_model_save(model, to, format_of(to), (int)o->into.value) != AIMNET_OK) {
-        cli_error("%s", aimnet_last_error());
-    } else {
-        status = CLI_OK;
-        if (!o->quiet && strcmp(to, "-") != 0)
-            cli_printf("%s (%s) -> %s (%s)\n", operands[0], info.format, to,
-                       format_of(to) == AIMNET_FILE_PT ? "v2-pt" : "safetensors");
-    }
+    how.config = n_operands == 3 ? operands[1] : NULL;
+    aimnet_status status = aimnet_model_load_with(operands[0], &how, NULL, &model);
+    if (status == AIMNET_OK)
+        status = aimnet_model_get_info(model, &info);
+    if (status == AIMNET_OK && (n_operands == 3 || strcmp(info.format, "torchscript") == 0))
+        status = externalize(o, operands[0], how.config, to);
+    else if (status == AIMNET_OK)
+        status = copy(o, model, to);
     aimnet_model_free(model);
-    return status;
+    if (status != AIMNET_OK)
+        cli_error("%s", aimnet_last_error());
+    if (status != AIMNET_OK || o->quiet)
+        return status == AIMNET_OK ? CLI_OK : CLI_FAILED;
+    how.member = (int)o->into.value;
+    return cli_report_model(to, how.member);
 }
 
 static const cli_group groups[] = {{"Options", args, sizeof args / sizeof args[0], 0}};
@@ -71,20 +79,24 @@ static const cli_group groups[] = {{"Options", args, sizeof args / sizeof args[0
 const cli_command cli_command_convert = {
     .name = "convert",
     .summary = "a model file in another format",
-    .operands = "IN OUT",
+    .operands = "IN [YAML] OUT",
     .min_operands = 2,
-    .max_operands = 2,
+    .max_operands = 3,
     .description =
         "Writes the model IN (a file, a directory, or 'default') as OUT, with all metadata and "
         "tensors exactly as they are. The format of IN is recognised by its content; that of OUT "
         "by its name: NAME.safetensors is a file of safetensors with its description NAME.json "
         "beside it, a directory (or a name ending in '/', which is made) gets config.json and "
         "ensemble_0.safetensors as on Hugging Face, everything else is a v2 .pt file, which the "
-        "Python package loads. An existing OUT is replaced when the new one is complete.",
+        "Python package loads. An existing OUT is replaced when the new one is complete.\n"
+        "TorchScript (.jpt) of old releases becomes a model whose Coulomb and dispersion energies "
+        "are external, as in newer files: they are then computed by today's rules. YAML is its "
+        "definition; without it the one that the archive itself says is used.",
     .groups = groups,
     .n_groups = 1,
     .examples = "aimnet convert model.pt model/\tthe layout of Hugging Face\n"
-                "aimnet convert --member 2 model/ model_2.pt\n",
+                "aimnet convert --member 2 model/ model_2.pt\n"
+                "aimnet convert old.jpt aimnet2.yaml new.pt\n",
     .options_size = sizeof(convert_options),
     .run = run,
 };

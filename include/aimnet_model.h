@@ -23,8 +23,8 @@ extern "C" {
 /* How a file is read, where the path alone does not say it. */
 typedef struct aimnet_load_options {
     size_t struct_size; /* set by aimnet_load_options_default() */
-    /* the description that belongs to the weights: config.json of safetensors. NULL (default): the
-     * one beside them */
+    /* the description that belongs to the weights: config.json of safetensors, the YAML of a training
+     * checkpoint. NULL (default): the config.json beside them */
     const char *config;
     int member; /* of a directory with an ensemble: ensemble_<member>.safetensors; default 0 */
 } aimnet_load_options;
@@ -36,6 +36,8 @@ AIMNET_API aimnet_load_options aimnet_load_options_default(void);
  *     is evaluated as that release did (D3 over all pairs with clamped coordination numbers, Coulomb
  *     that cannot be switched);
  *   - a file of safetensors with its description beside it: NAME.json, else config.json;
+ *   - the weights of a training run (a bare state_dict), with options->config: evaluated with the
+ *     long-range modules that the YAML puts into the model;
  *   - a directory in the layout of Hugging Face: config.json and ensemble_0.safetensors, ...
  * Only the names given or fixed names beside them are opened; nothing in a file is followed as a
  * path or executed. Errors: as aimnet_model_load, and ARG. */
@@ -56,6 +58,30 @@ typedef enum aimnet_file_format {
  * for metadata that the format cannot hold. */
 AIMNET_API aimnet_status aimnet_model_save(const aimnet_model *model, const char *path,
                                            aimnet_file_format format, int member);
+
+/* What a model file is made of. */
+typedef struct aimnet_export_options {
+    size_t struct_size; /* set by aimnet_export_options_default() */
+    /* the weights: a training checkpoint, TorchScript of aimnet 0.0.1, or a v2 file */
+    const char *weights;
+    const char
+        *config;     /* YAML of the training; may be NULL for TorchScript, which says it itself */
+    const char *sae; /* YAML {atomic number: energy of the atom in eV}, added to the atomic shifts;
+                        elements without are masked. NULL: the elements of the weights */
+    int needs_coulomb,
+        needs_dispersion;      /* -1 (default): as found in the YAML; 0 or 1 override it */
+    aimnet_file_format format; /* default PT */
+    int member;                /* SAFETENSORS into a directory: ensemble_<member> */
+} aimnet_export_options;
+AIMNET_API aimnet_export_options aimnet_export_options_default(void);
+/* Makes a model file of the weights and the YAML of a training: long-range modules are taken out
+ * and asked for in the metadata (SRCoulomb takes the place of LRCoulomb), the energies of the atoms
+ * are added to the shifts in float64, elements without one are masked, tables that the YAML names as
+ * ptfile are stored. The result is checked as a file is when it is read; then it replaces `path`,
+ * named as for aimnet_model_save. Errors: ARG for overrides that contradict the model, FILE, FORMAT,
+ * MODEL, MEMORY. */
+AIMNET_API aimnet_status aimnet_model_export(const aimnet_export_options *options,
+                                             const aimnet_allocator *allocator, const char *path);
 
 /* One tensor as the file holds it. Strings belong to the model. */
 typedef struct aimnet_tensor_info {

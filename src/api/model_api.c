@@ -6,6 +6,7 @@
 #include "aimnet_model.h"
 #include "fetch/fetch.h"
 #include "model/content.h"
+#include "model/export.h"
 #include "model/files.h"
 #include "model/origin.h"
 #include "model/save.h"
@@ -228,6 +229,31 @@ aimnet_status aimnet_model_save(const aimnet_model *model, const char *path,
 void aimnet_model_free(aimnet_model *model)
 {
     aim_model_free(model);
+}
+
+aimnet_export_options aimnet_export_options_default(void)
+{
+    return (aimnet_export_options){
+        .struct_size = sizeof(aimnet_export_options), .needs_coulomb = -1, .needs_dispersion = -1};
+}
+
+aimnet_status aimnet_model_export(const aimnet_export_options *options,
+                                  const aimnet_allocator *allocator, const char *path)
+{
+    aim_alloc a;
+    aimnet_export_options o = aimnet_export_options_default();
+    if (!options || !path || options->struct_size == 0 || options->struct_size > sizeof o)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_export: path or options are NULL, or the "
+                                        "options were not filled by aimnet_export_options_default");
+    memcpy(&o, options, options->struct_size);
+    if (!o.weights || o.needs_coulomb < -1 || o.needs_coulomb > 1 || o.needs_dispersion < -1 ||
+        o.needs_dispersion > 1 || o.member < 0 ||
+        (o.format != AIMNET_FILE_PT && o.format != AIMNET_FILE_SAFETENSORS))
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "aimnet_model_export: weights are NULL, or an option is out "
+                        "of its range");
+    AIM_TRY(aim_alloc_from(allocator, &a));
+    return aim_model_export(&a, &o, path);
 }
 
 aimnet_status aimnet_model_get_info(const aimnet_model *model, aimnet_model_info *info)

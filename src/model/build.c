@@ -50,11 +50,10 @@ static aim_status check_radii(const aim_model *m)
     return AIMNET_OK;
 }
 
-static aim_status build(aim_builder *b, const aim_model_bytes *in)
+static aim_status build(aim_builder *b)
 {
     aim_model *m = b->m;
     const aim_alloc *a = &m->alloc;
-    AIM_TRY(aim_content_read(a, in, &b->file));
     snprintf(m->format, sizeof m->format, "%s", aim_format_name(b->file.format));
     m->all_pairs = b->file.script.all_pairs;
     AIM_TRY(aim_metadata_read(b));
@@ -68,32 +67,62 @@ static aim_status build(aim_builder *b, const aim_model_bytes *in)
     return keep_tensors(b);
 }
 
-aim_status aim_model_build(const aim_alloc *a, const aim_model_bytes *in, const char *name,
-                           aim_model **model)
+/* in: what to read into b->file; NULL: that is filled. */
+static aim_status build_named(aim_builder *b, const aim_alloc *a, const aim_model_bytes *in,
+                              const char *name, aim_model **model)
 {
-    aim_builder b = {.yaml.root = AIM_YAML_NONE};
     *model = NULL;
-    AIM_TRY(aim_new0(a, 1, sizeof *b.m, "model", &b.m));
-    aim_model *m = b.m;
+    AIM_TRY(aim_new0(a, 1, sizeof *b->m, "model", &b->m));
+    aim_model *m = b->m;
     m->alloc = *a;
-    m->file_size = in->size;
+    m->file_size = in ? in->size : 0;
     m->n_embed = AIM_EMBED_ROWS;
-    aim_status status = aim_new0(a, 1, sizeof *b.origin, "model", &b.origin);
-    m->origin = b.origin;
+    aim_status status = aim_new0(a, 1, sizeof *b->origin, "model", &b->origin);
+    m->origin = b->origin;
     if (status == AIMNET_OK)
         status = aim_strdup(a, name, &m->name);
+    if (status == AIMNET_OK && in)
+        status = aim_content_read(a, in, &b->file);
     if (status == AIMNET_OK)
-        status = build(&b, in);
-    aim_free(a, b.binding);
-    aim_free(a, b.used);
-    aim_yaml_free(&b.yaml, a);
-    aim_content_free(&b.file, a);
+        status = build(b);
+    aim_free(a, b->binding);
+    aim_free(a, b->used);
+    aim_yaml_free(&b->yaml, a);
+    if (in)
+        aim_content_free(&b->file, a);
     if (status == AIMNET_OK) {
         *model = m;
         return AIMNET_OK;
     }
     aim_model_free(m);
     return aim_fail_prefix(status, "%s", name);
+}
+
+aim_status aim_model_build(const aim_alloc *a, const aim_model_bytes *in, const char *name,
+                           aim_model **model)
+{
+    aim_builder b = {.yaml.root = AIM_YAML_NONE};
+    return build_named(&b, a, in, name, model);
+}
+
+aim_status aim_model_check_parts(const aim_alloc *a, const aim_model_parts *parts, const char *name)
+{
+    aim_names names = {0};
+    aim_model *m = NULL;
+    AIM_TRY(aim_names_create(&names, a, parts->tensor, sizeof *parts->tensor, parts->n_tensors));
+    aim_tensor *tensor = NULL;
+    memcpy(&tensor, &parts->tensor, sizeof tensor); /* read only */
+    aim_builder b = {.yaml.root = AIM_YAML_NONE,
+                     .file = {.format = AIM_FORMAT_PT,
+                              .tree = parts->tree,
+                              .metadata = parts->metadata,
+                              .tensor = tensor,
+                              .n_tensors = parts->n_tensors,
+                              .names = &names}};
+    const aim_status status = build_named(&b, a, NULL, name, &m);
+    aim_model_free(m);
+    aim_names_free(&names, a);
+    return status;
 }
 
 void aim_model_free(aim_model *model)

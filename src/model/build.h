@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/text.h"
+#include "io/pt_write.h"
 #include "model/args.h"
 #include "model/content.h"
 #include "model/model.h"
@@ -55,6 +56,10 @@ typedef struct aim_expected {
     int64_t shape[AIM_BIND_DIMS];
     int *rows; /* NULL, or receives shape[0] */
 } aim_expected;
+
+/* Whether parts that are about to be written make a model. */
+AIM_NODISCARD aim_status aim_model_check_parts(const aim_alloc *a, const aim_model_parts *parts,
+                                               const char *name);
 
 AIM_NODISCARD aim_status aim_metadata_read(aim_builder *b);
 /* Checks between metadata and outputs, after both were read. */

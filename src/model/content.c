@@ -10,10 +10,11 @@
 #include <string.h>
 
 #include "io/json_tree.h"
+#include "model/checkpoint.h"
 
 const char *aim_format_name(aim_format format)
 {
-    static const char *const names[] = {"v2-pt", "safetensors", "torchscript"};
+    static const char *const names[] = {"v2-pt", "safetensors", "torchscript", "checkpoint"};
     return names[format];
 }
 
@@ -87,6 +88,30 @@ static aim_status read_script(const aim_alloc *a, aim_content *c)
     return AIMNET_OK;
 }
 
+static aim_status read_checkpoint(const aim_alloc *a, const aim_model_bytes *in, aim_content *c)
+{
+    const aim_string *bytes = &c->checkpoint.bytes;
+    if (!in->config)
+        return AIM_FAIL(
+            AIMNET_ERR_MODEL,
+            "a raw training checkpoint: weights without architecture and metadata; give "
+            "the YAML of its training as well (--config), or export it (`aimnet "
+            "export`)");
+    const aim_status status = aim_checkpoint_describe(
+        a, c->pt.tensor, c->pt.n_tensors, (aim_slice){(const char *)in->config, in->config_size},
+        &c->checkpoint);
+    if (status != AIMNET_OK)
+        return aim_fail_prefix(status, "%s", in->config_name);
+    AIM_TRY(aim_pickle_parse(a, (const unsigned char *)bytes->data, bytes->size, &c->described));
+    c->format = AIM_FORMAT_CHECKPOINT;
+    c->tree = &c->described;
+    c->metadata = c->described.root;
+    c->tensor = c->pt.tensor;
+    c->n_tensors = c->pt.n_tensors;
+    c->names = &c->pt.names;
+    return AIMNET_OK;
+}
+
 static aim_status read_archive(const aim_alloc *a, const aim_model_bytes *in, aim_content *c)
 {
     AIM_TRY(aim_torch_open(a, in->bytes, in->size, &c->torch));
@@ -96,9 +121,7 @@ static aim_status read_archive(const aim_alloc *a, const aim_model_bytes *in, ai
     if (c->pt.kind == AIM_PT_TENSOR)
         return AIM_FAIL(AIMNET_ERR_MODEL, "the file holds one tensor, not a model");
     if (c->pt.kind == AIM_PT_STATE)
-        return AIM_FAIL(AIMNET_ERR_MODEL,
-                        "a raw training checkpoint: weights without architecture and metadata; "
-                        "export it to a model file first (`aimnet export`)");
+        return read_checkpoint(a, in, c);
     c->format = AIM_FORMAT_PT;
     c->tree = &c->torch.pickle;
     c->metadata = c->pt.metadata;
@@ -130,6 +153,7 @@ void aim_content_free(aim_content *content, const aim_alloc *a)
     aim_pickle_free(&content->described, a);
     aim_string_free(&content->text, a);
     aim_safetensors_free(&content->safetensors, a);
+    aim_string_free(&content->checkpoint.bytes, a);
     aim_script_free(&content->script, a);
     aim_pt_free(&content->pt, a);
     aim_torch_free(&content->torch, a);

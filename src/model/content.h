@@ -16,9 +16,11 @@
 typedef enum aim_format {
     AIM_FORMAT_PT,          /* v2 .pt */
     AIM_FORMAT_SAFETENSORS, /* with a config.json */
-    AIM_FORMAT_SCRIPT       /* TorchScript of old releases */
+    AIM_FORMAT_SCRIPT,      /* TorchScript of old releases */
+    AIM_FORMAT_CHECKPOINT   /* weights of training, with their YAML */
 } aim_format;
-const char *aim_format_name(aim_format format); /* "v2-pt", "safetensors", "torchscript" */
+const char *
+aim_format_name(aim_format format); /* "v2-pt", "safetensors", "torchscript", "checkpoint" */
 
 typedef struct aim_content {
     aim_format format;
@@ -34,6 +36,7 @@ typedef struct aim_content {
     aim_pt pt;
     aim_safetensors safetensors;
     aim_script script;
+    aim_pickle_out checkpoint;
     aim_pickle described; /* metadata that did not come as a pickle ... */
     aim_string text;      /* ... and its strings */
 } aim_content;

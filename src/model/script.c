@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/embedding.h"
 #include "model/script_walk.h"
 
 enum { MAX_ELEMENT = 63 };
@@ -122,6 +123,7 @@ static aim_status put_species_of_buffer(const aim_script_walk *w, const aim_scri
     AIM_TRY(aim_torch_tensor(w->archive, value, &t));
     if (t.dtype != AIM_INT64 || t.ndim != 1 || !aim_tensor_is_packed(&t) || t.count > MAX_ELEMENT)
         return aim_script_refuse(model, "its list of species is no short list of integers");
+    aim_put_open(&w->out->metadata, AIM_PICKLE_LIST);
     for (int64_t i = 0; i < t.count; i++) {
         unsigned char bytes[8];
         memcpy(bytes, t.data + 8 * i, 8);
@@ -130,32 +132,8 @@ static aim_status put_species_of_buffer(const aim_script_walk *w, const aim_scri
             if (bytes[k] != 0)
                 return aim_script_refuse(model, "its list of species holds no elements");
     }
+    aim_put_close(&w->out->metadata, AIM_PICKLE_LIST);
     return AIMNET_OK;
-}
-
-/* Rows of the embedding that are not all NaN. */
-static aim_status put_species_of_embedding(const aim_script_walk *w, const aim_script_object *model)
-{
-    const aim_script *s = w->out;
-    const aim_tensor *afv = NULL;
-    for (size_t i = 0; i < s->n_tensors; i++)
-        if (aim_slice_is(s->tensor[i].name, "afv.weight"))
-            afv = &s->tensor[i];
-    if (!afv || afv->ndim != 2 || afv->shape[0] < 1)
-        return aim_script_refuse(model, "its embedding has no rows");
-    double *values = NULL;
-    const int64_t width = afv->shape[1];
-    AIM_TRY(aim_new(w->alloc, (size_t)afv->count, sizeof *values, "the embedding", &values));
-    const aim_status status = aim_tensor_to_double(afv, values);
-    for (int64_t z = 1; status == AIMNET_OK && z < afv->shape[0] && z <= MAX_ELEMENT; z++) {
-        int64_t k = 0;
-        while (k < width && isnan(values[z * width + k]))
-            k++;
-        if (k < width)
-            aim_put_int(&w->out->metadata, z);
-    }
-    aim_free(w->alloc, values);
-    return status;
 }
 
 static aim_status put_d3_params(const aim_script_walk *w)
@@ -186,6 +164,7 @@ static aim_status put_metadata(const aim_script_walk *w, const aim_script_object
 {
     aim_pickle_out *out = &w->out->metadata;
     double cutoff = 0.0;
+    unsigned char known[AIM_EMBEDDING_ROWS];
     AIM_TRY(aim_script_float(w, model, "cutoff", &cutoff));
     aim_put_begin(out);
     aim_put_open(out, AIM_PICKLE_DICT);
@@ -201,13 +180,13 @@ static aim_status put_metadata(const aim_script_walk *w, const aim_script_object
     put_flag(out, "has_embedded_lr", w->has_coulomb || w->has_d3ts || w->dftd3 != AIM_NO_REF);
     put_flag(out, "has_embedded_d3ts", w->has_d3ts);
     aim_put_text(out, "implemented_species");
-    aim_put_open(out, AIM_PICKLE_LIST);
     const aim_ref species = aim_pickle_get(w->pickle, model->attributes, "impemented_species");
     if (species != AIM_NO_REF)
         AIM_TRY(put_species_of_buffer(w, model, species));
     else
-        AIM_TRY(put_species_of_embedding(w, model));
-    aim_put_close(out, AIM_PICKLE_LIST);
+        AIM_TRY(aim_embedding_species(w->alloc, w->out->tensor, w->out->n_tensors, known));
+    if (species == AIM_NO_REF)
+        aim_put_species(out, known);
     aim_put_close(out, AIM_PICKLE_DICT);
     return aim_put_end(out);
 }

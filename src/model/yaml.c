@@ -40,7 +40,7 @@ typedef struct reader {
     size_t node_capacity, item_capacity, pool_capacity;
     int open[MAX_DEPTH]; /* collections that are being read */
     int key[MAX_DEPTH];  /* MAP: key whose value comes next, or AIM_YAML_NONE */
-    int depth;
+    int depth, integer_keys;
     anchor anchors[MAX_ANCHORS];
     int n_anchors;
     yaml_mark_t mark; /* of the current event */
@@ -201,7 +201,8 @@ static aim_status place(reader *r, int node)
     if (y->node[in].kind == AIM_YAML_LIST)
         return append(r, in, AIM_YAML_NONE, node);
     if (*key == AIM_YAML_NONE) {
-        if (y->node[node].kind != AIM_YAML_TEXT)
+        if (y->node[node].kind != AIM_YAML_TEXT &&
+            !(r->integer_keys && y->node[node].kind == AIM_YAML_INT))
             return fail(r, "a key must be a string");
         const char *text = aim_yaml_text(y, node);
         if (strcmp(text, "<<") == 0)
@@ -320,9 +321,10 @@ static aim_status read_events(reader *r, yaml_parser_t *p)
     return AIMNET_OK;
 }
 
-aim_status aim_yaml_parse(const aim_alloc *a, const char *text, size_t size, aim_yaml *yaml)
+static aim_status parse(const aim_alloc *a, const char *text, size_t size, int integer_keys,
+                        aim_yaml *yaml)
 {
-    reader r = {.alloc = a, .y = yaml};
+    reader r = {.alloc = a, .y = yaml, .integer_keys = integer_keys};
     yaml_parser_t parser;
     *yaml = (aim_yaml){.root = AIM_YAML_NONE};
     if (size > MAX_TEXT)
@@ -337,6 +339,16 @@ aim_status aim_yaml_parse(const aim_alloc *a, const char *text, size_t size, aim
     if (status != AIMNET_OK)
         aim_yaml_free(yaml, a);
     return status;
+}
+
+aim_status aim_yaml_parse(const aim_alloc *a, const char *text, size_t size, aim_yaml *yaml)
+{
+    return parse(a, text, size, 0, yaml);
+}
+
+aim_status aim_yaml_parse_table(const aim_alloc *a, const char *text, size_t size, aim_yaml *yaml)
+{
+    return parse(a, text, size, 1, yaml);
 }
 
 void aim_yaml_free(aim_yaml *yaml, const aim_alloc *a)

@@ -35,6 +35,9 @@ typedef struct aim_yaml {
 /* Errors: MODEL with line and column, MEMORY. */
 AIM_NODISCARD aim_status aim_yaml_parse(const aim_alloc *a, const char *text, size_t size,
                                         aim_yaml *yaml);
+/* The same, where keys may be integers too (tables of atomic energies). */
+AIM_NODISCARD aim_status aim_yaml_parse_table(const aim_alloc *a, const char *text, size_t size,
+                                              aim_yaml *yaml);
 void aim_yaml_free(aim_yaml *yaml, const aim_alloc *a);
 
 aim_yaml_kind aim_yaml_kind_of(const aim_yaml *y, int node);
