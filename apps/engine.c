@@ -28,12 +28,11 @@ const cli_arg cli_engine_args[] = {
      .help = "model: a file, a published name (aimnet2; NAME:all is its ensemble) or OWNER/NAME "
              "from the cache, or 'default', the built-in one; several are an ensemble"},
     {.name = "device",
-     .kind = CLI_CHOICE,
+     .kind = CLI_TEXT,
      .meta = "DEVICE",
      AT(device),
-     .choices = "cpu|auto",
-     .hint = "this version has no CUDA backend",
-     .help = "where to compute: cpu (default) or auto"},
+     .help = "where to compute: cpu (default), cuda or cuda:N (a GPU), auto (a GPU if one "
+             "can be used)"},
     {.name = "precision",
      .kind = CLI_CHOICE,
      .meta = "P",
@@ -142,7 +141,7 @@ static void fill_options(const cli_engine_options *o, cli_engine *e)
 {
     aimnet_options *a = &e->options;
     *a = aimnet_options_default();
-    a->device = o->device.given && o->device.value == 1 ? "auto" : "cpu";
+    a->device = o->device ? o->device : "cpu";
     a->precision = o->precision.value == 1 ? AIMNET_DOUBLE : AIMNET_SINGLE;
     a->threads = (int)o->threads.value;
     a->coulomb = (aimnet_coulomb)o->coulomb.value; /* the choices stand in the order of the enum */

@@ -9,7 +9,8 @@
 
 typedef struct cli_engine_options {
     cli_list model;
-    cli_int device, precision, threads;
+    const char *device;
+    cli_int precision, threads;
     cli_real charge;
     cli_int mult;
     cli_int coulomb;

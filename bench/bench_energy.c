@@ -2,7 +2,7 @@
 /* bench_energy.c - time of energy + forces through the public API, in the format of
  * bench/peer.py.
  *
- *     bench_energy [--threads N] [--seconds S] [--precision single|double] MODEL NAME=FILE...
+ *     bench_energy [--threads N] [--seconds S] [--precision single|double] [--device DEVICE] MODEL NAME=FILE...
  *
  * Every workload is one call over all frames of the file, repeated for S seconds and at least
  * five times after two calls that do not count. Lines:
@@ -139,12 +139,14 @@ int main(int argc, char **argv)
             seconds = strtod(argv[at + 1], NULL);
         else if (strcmp(argv[at], "--precision") == 0)
             options.precision = strcmp(argv[at + 1], "double") == 0 ? AIMNET_DOUBLE : AIMNET_SINGLE;
+        else if (strcmp(argv[at], "--device") == 0)
+            options.device = argv[at + 1];
         else
             break;
     }
     if (argc - at < 2) {
         fprintf(stderr, "usage: bench_energy [--threads N] [--seconds S] [--precision "
-                        "single|double] MODEL NAME=FILE...\n");
+                        "single|double] [--device DEVICE] MODEL NAME=FILE...\n");
         return 2;
     }
     aimnet_model *model = NULL;

@@ -151,7 +151,9 @@ typedef enum aimnet_coulomb {
 typedef struct aimnet_options {
     /* set by aimnet_options_default(); lets old programs run with newer libraries */
     size_t struct_size;
-    const char *device; /* "cpu" (default) or "auto" */
+    /* "cpu" (default), "cuda" or "cuda:N" (card N; DEVICE if that is not possible), or "auto": a GPU
+     * if there is one that can be used, else the CPU */
+    const char *device;
     /* network arithmetic; energies, coordinates and long-range sums are always double */
     aimnet_precision precision;
     int threads; /* 0: one per available processor */
@@ -300,6 +302,8 @@ AIMNET_API aimnet_coulomb aimnet_calc_coulomb_method(const aimnet_calc *calc);
 /* Of DSF; infinite for methods without a cutoff. */
 AIMNET_API double aimnet_calc_coulomb_cutoff(const aimnet_calc *calc);
 AIMNET_API double aimnet_calc_dftd3_cutoff(const aimnet_calc *calc);
+/* "cpu", or the name of the GPU in use. */
+AIMNET_API const char *aimnet_calc_device(const aimnet_calc *calc);
 /* Notes about the combination of models and options ('\n'-separated), or "". */
 AIMNET_API const char *aimnet_calc_warnings(const aimnet_calc *calc);
 

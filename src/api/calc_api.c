@@ -33,9 +33,11 @@ static aim_status check_options(const aimnet_options *o)
         return AIM_FAIL(AIMNET_ERR_ARG,
                         "options.struct_size is %zu: start from aimnet_options_default()",
                         o->struct_size);
-    if (o->device && strcmp(o->device, "cpu") != 0 && strcmp(o->device, "auto") != 0)
-        return AIM_FAIL(AIMNET_ERR_DEVICE,
-                        "device '%s' is not part of this version: use 'cpu' or 'auto'", o->device);
+    aim_device_kind kind;
+    int card;
+    if (aim_device_parse(o->device, &kind, &card))
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "device '%s' is unknown: expected cpu, auto, cuda or cuda:N", o->device);
     if (o->precision != AIMNET_SINGLE && o->precision != AIMNET_DOUBLE)
         return AIM_FAIL(AIMNET_ERR_ARG, "precision %d: expected AIMNET_SINGLE or AIMNET_DOUBLE",
                         (int)o->precision);
@@ -80,7 +82,8 @@ static int needs_d3_table(const aim_calc *c)
     return 0;
 }
 
-static aim_status build(aim_calc *c, aimnet_model *const *models, const double *d3_params)
+static aim_status build(aim_calc *c, aimnet_model *const *models, const double *d3_params,
+                        const char *device)
 {
     AIM_TRY(aim_new0(&c->alloc, (size_t)c->n_members, sizeof *c->member, "ensemble", &c->member));
     AIM_TRY(aim_plan_members(c, models, d3_params));
@@ -91,7 +94,7 @@ static aim_status build(aim_calc *c, aimnet_model *const *models, const double *
         AIM_TRY(c->ops->create(c->member[k].model, &c->alloc, isa, &c->member[k].net));
     if (needs_d3_table(c))
         AIM_TRY(aim_d3_table_create(&c->alloc, &c->d3_table));
-    return AIMNET_OK;
+    return aim_device_start(c, device);
 }
 
 aimnet_status aimnet_calc_create(aimnet_model *const *models, int n_models,
@@ -115,7 +118,7 @@ aimnet_status aimnet_calc_create(aimnet_model *const *models, int n_models,
     c->options.d3_params = NULL;
     c->n_members = n_models;
     c->ops = o->precision == AIMNET_DOUBLE ? &aim_net_ops_f64 : &aim_net_ops_f32;
-    const aim_status status = build(c, models, o->d3_params);
+    const aim_status status = build(c, models, o->d3_params, o->device);
     if (status != AIMNET_OK) {
         aimnet_calc_free(c);
         return status;
@@ -129,6 +132,7 @@ void aimnet_calc_free(aimnet_calc *c)
     if (!c)
         return;
     const aim_alloc alloc = c->alloc;
+    aim_device_stop(c);
     for (int k = 0; c->member && k < c->n_members; k++)
         c->ops->free(c->member[k].net);
     aim_free(&alloc, c->member);
@@ -287,6 +291,10 @@ double aimnet_calc_coulomb_cutoff(const aimnet_calc *calc)
 double aimnet_calc_dftd3_cutoff(const aimnet_calc *calc)
 {
     return calc ? calc->options.d3_cutoff : 0;
+}
+const char *aimnet_calc_device(const aimnet_calc *calc)
+{
+    return calc && calc->device.ops ? calc->device.name : "cpu";
 }
 const char *aimnet_calc_warnings(const aimnet_calc *calc)
 {

@@ -18,6 +18,7 @@ enum { AIM_MAX_SLOTS = AIM_SLOT_FIRST_FREE + AIM_MAX_OUTPUTS };
 typedef struct aim_member {
     const aim_model *model;
     void *net;
+    void *device_net; /* the same on the calculator's device; NULL: computes on the CPU */
     int coulomb,
         subtract_sr; /* external Coulomb; minus its short-range part when the model embeds none */
     double sr_rc;
@@ -36,6 +37,7 @@ typedef struct aim_range_plan {
     double ewald_accuracy;            /* Ewald, PME */
     int converted;                    /* `simple` became DSF because the system is periodic */
     const aim_pairs *coulomb, *d3;    /* NULL: all pairs */
+    double d3_reach;                  /* pairs that count for D3 are closer; INFINITY: all */
 } aim_range_plan;
 
 /* A named further output that every member has, kept (as the mean) after an evaluation. */
@@ -100,6 +102,9 @@ struct aimnet_calc {
     size_t kept_capacity, kept_values_capacity, kept_values_used;
     int32_t *index; /* structures of the batch being chosen; kept from call to call */
     size_t index_capacity;
+    aim_device device;      /* ops NULL: none */
+    const double *given_sr; /* [n_systems] short-range Coulomb energies that a device has
+                               computed, with their gradients; NULL: the term computes them */
 };
 typedef struct aimnet_calc aim_calc;
 
@@ -143,7 +148,25 @@ aimnet_coulomb_params aim_calc_coulomb_params(const aim_range_plan *range, const
 double aim_calc_real_cutoff(const aim_batch *b, aimnet_coulomb method, double accuracy);
 /* Real-space cutoff of a lattice sum for this structure; 0 without one. */
 double aim_calc_reach(const aim_calc *c, const aimnet_system *s);
+/* device.c */
+typedef struct aim_wishes {
+    int grad, strain;
+} aim_wishes;
+/* Opens the device of the options and copies the members' networks to it. */
+AIM_NODISCARD aim_status aim_device_start(aim_calc *c, const char *device);
+void aim_device_stop(aim_calc *c);
+/* Whether the device computes the whole of this member for the current batch: lists, terms, all. */
+int aim_device_takes_all(const aim_calc *c, const aim_member *member);
+/* Whether the evaluation itself will find atoms of this structure that overlap. */
+int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s);
+AIM_NODISCARD aim_status aim_device_member(aim_calc *c, const aim_member *member,
+                                           const aim_range_plan *range, aim_wishes want);
+/* Atoms of a batch that suit the device. */
+int64_t aim_device_batch(const aim_calc *c);
 /* eval.c */
+/* Terms outside the model, into c->values. */
+AIM_NODISCARD aim_status aim_calc_external(aim_calc *c, const aim_member *member,
+                                           const aim_range_plan *range, int want_grad);
 AIM_NODISCARD aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n,
                                       aimnet_result *results);
 AIM_NODISCARD aim_status aim_calc_estimate(aim_calc *c, const aimnet_system *systems, int n,

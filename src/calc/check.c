@@ -257,7 +257,7 @@ aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aim
     AIM_TRY(check_atoms(c, s));
     AIM_TRY(check_charge(c, s, warnings, capacity));
     AIM_TRY(check_cell(c, s, r));
-    return check_overlap(c, s);
+    return aim_device_finds_overlap(c, s) ? AIMNET_OK : check_overlap(c, s);
 }
 
 aim_status aim_check_images(const aim_batch *b, const aim_pairs *pairs, int32_t system)
@@ -268,12 +268,15 @@ aim_status aim_check_images(const aim_batch *b, const aim_pairs *pairs, int32_t 
             aim_pair_vector(b, pairs, i, p, r);
             const double d = aim_norm3(r);
             if (!(d >= OVERLAP)) {
-                const int32_t j = pairs->j[p];
+                const int32_t j = pairs->j[p], *shift = pairs->shift ? pairs->shift[p] : NULL;
                 return AIM_FAIL(AIMNET_ERR_SYSTEM,
-                                "atoms %d (%s) and %d (%s) overlap through the cell: %.3g A apart, "
-                                "expected at least %g",
+                                "atoms %d (%s) and %d (%s) overlap%s: %.3g A apart, expected at "
+                                "least %g",
                                 (int)b->origin[i], symbol(b->numbers[i]), (int)b->origin[j],
-                                symbol(b->numbers[j]), d, OVERLAP);
+                                symbol(b->numbers[j]),
+                                shift && (shift[0] || shift[1] || shift[2]) ? " through the cell"
+                                                                            : "",
+                                d, OVERLAP);
             }
         }
     return AIMNET_OK;

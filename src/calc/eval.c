@@ -14,9 +14,7 @@ enum {
     BATCH_ATOMS = 2048
 }; /* default: activations of some 80 MB, and more than enough rows for the matrix kernels */
 
-typedef struct wishes {
-    int grad, strain;
-} wishes;
+typedef aim_wishes wishes;
 
 /* Coulomb and D3 lists of the current batch (PRODUCT, Ranges). */
 static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_plan *range)
@@ -51,6 +49,7 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
             .method = AIMNET_COULOMB_DSF, .coulomb_cutoff = 15.0, .dsf_alpha = 0.2, .converted = 1};
         simple = 0;
     }
+    range->d3_reach = INFINITY;
     if (simple)
         return aim_calc_check_all_pairs(c); /* all pairs, for D3 as well */
     const double q_cutoff = coulomb ? range->coulomb_cutoff : embedded_cutoff,
@@ -58,6 +57,9 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
     const int both = q_cutoff > 0 && dispersion;
     const double largest = fmax(q_cutoff, d_cutoff);
     const int shared = both && !waves && largest / fmin(q_cutoff, d_cutoff) <= 1.2;
+    range->d3_reach = shared ? largest : d_cutoff;
+    if (aim_device_takes_all(c, member))
+        return AIMNET_OK;
     if (q_cutoff > 0) {
         AIM_TRY(
             aim_calc_pairs(c, AIM_FOR_COULOMB, shared ? largest : q_cutoff, 0, &c->pairs_coulomb));
@@ -72,8 +74,8 @@ static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_p
     return AIMNET_OK;
 }
 
-static aim_status external_terms(aim_calc *c, const aim_member *member, const aim_range_plan *range,
-                                 int want_grad)
+aim_status aim_calc_external(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                             int want_grad)
 {
     aim_values *v = &c->values;
     if (member->coulomb) {
@@ -118,10 +120,12 @@ static aim_net_call make_call(aim_calc *c, const aim_member *member, wishes want
 static aim_status reserve(aim_calc *c, const aim_member *member, int want_grad)
 {
     const aim_batch *b = &c->flat.batch;
-    const size_t bytes =
-        c->ops->workspace(member->net, b->n_atoms, c->pairs.n_pairs, aim_pairs_max_row(&c->pairs),
-                          aim_team_size(c->team), want_grad);
-    AIM_TRY(aim_arena_reserve(&c->net_arena, &c->alloc, bytes, "network workspace"));
+    if (!member->device_net) {
+        const size_t bytes =
+            c->ops->workspace(member->net, b->n_atoms, c->pairs.n_pairs,
+                              aim_pairs_max_row(&c->pairs), aim_team_size(c->team), want_grad);
+        AIM_TRY(aim_arena_reserve(&c->net_arena, &c->alloc, bytes, "network workspace"));
+    }
     aim_arena measure = {0};
     aim_values_layout(c, member->model, b, &measure, &c->values);
     AIM_TRY(aim_arena_reserve(&c->values.arena, &c->alloc, measure.used, "output values"));
@@ -146,10 +150,12 @@ static aim_status run_member(aim_calc *c, const aim_member *member, const aim_ra
                              wishes want)
 {
     AIM_TRY(reserve(c, member, want.grad));
+    if (member->device_net)
+        return aim_device_member(c, member, range, want);
     aim_net_call call = make_call(c, member, want);
     AIM_TRY(c->ops->forward(member->net, &call));
     AIM_TRY(aim_program_forward(c, member, range, want.grad));
-    AIM_TRY(external_terms(c, member, range, want.grad));
+    AIM_TRY(aim_calc_external(c, member, range, want.grad));
     if (want.grad) {
         aim_program_backward(member, &c->flat.batch, &c->values);
         c->ops->backward(member->net, &call);
@@ -168,6 +174,15 @@ static aim_status take_multipoles(aim_calc *c, double **multipoles)
     return AIMNET_OK;
 }
 
+/* No member needs a list from the host. */
+static int takes_all(const aim_calc *c)
+{
+    for (int k = 0; k < c->n_members; k++)
+        if (!aim_device_takes_all(c, &c->member[k]))
+            return 0;
+    return 1;
+}
+
 static aim_status run_members(aim_calc *c, const aimnet_system *systems, wishes want,
                               aim_range_plan *range)
 {
@@ -176,7 +191,7 @@ static aim_status run_members(aim_calc *c, const aimnet_system *systems, wishes 
     AIM_TRY(aim_average_start(&c->average, &c->alloc, b));
     for (int k = 0; k < c->n_members; k++) {
         const aim_member *member = &c->member[k];
-        if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff)
+        if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff && !takes_all(c))
             AIM_TRY(
                 aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, want.grad, &c->pairs));
         AIM_TRY(make_ranges(c, member, range));
@@ -209,8 +224,9 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
 {
     const double cutoff = c->member[0].model->cutoff;
     AIM_TRY(aim_flatten(c, systems, index, n));
-    AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, cutoff, want.grad, &c->pairs));
-    if (aim_batch_periodic(&c->flat.batch, 0)) {
+    if (!takes_all(c))
+        AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, cutoff, want.grad, &c->pairs));
+    if (aim_batch_periodic(&c->flat.batch, 0) && !takes_all(c)) {
         const int32_t kept = drop_overlapping_images(c, index, n, results);
         if (kept == 0)
             return AIMNET_OK;
@@ -259,7 +275,9 @@ static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int
                             const aimnet_result *results, int periodic, int32_t *next,
                             int32_t *index, wishes *want)
 {
-    const int64_t limit = c->options.batch_atoms > 0 ? c->options.batch_atoms : BATCH_ATOMS;
+    const int64_t limit = c->options.batch_atoms > 0 ? c->options.batch_atoms
+                          : c->device.ops            ? aim_device_batch(c)
+                                                     : BATCH_ATOMS;
     int64_t atoms = 0;
     int32_t count = 0;
     double reach = 0.0;

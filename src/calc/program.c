@@ -139,6 +139,10 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
     }
     switch (o->kind) {
     case AIM_OUT_SRCOULOMB:
+        for (int32_t s = 0; c->given_sr && s < c->flat.batch.n_systems; s++)
+            energy[s] += c->given_sr[s];
+        if (c->given_sr)
+            return AIMNET_OK;
         return aim_term_coulomb_sr(&near, o->rc, o->envelope, -1.0);
     case AIM_OUT_LRCOULOMB: {
         aim_range_plan own = *range;

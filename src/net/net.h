@@ -9,6 +9,7 @@
 #ifndef AIM_NET_NET_H
 #define AIM_NET_NET_H
 
+#include "backend/device.h"
 #include "base/arena.h"
 #include "base/threads.h"
 #include "data/batch.h"
@@ -42,6 +43,8 @@ typedef struct aim_net_ops {
                         int workers, int want_grad);
     aim_status (*forward)(const void *net, aim_net_call *call);
     void (*backward)(const void *net, aim_net_call *call);
+    /* for a compute device; of a net that was created for the reference kernels */
+    void (*describe)(const void *net, aim_dev_net *out);
 } aim_net_ops;
 
 extern const aim_net_ops aim_net_ops_f32, aim_net_ops_f64;

@@ -123,5 +123,6 @@ aim_status AIM_NAMED(aim_net_create)(const aim_model *model, const aim_alloc *al
 void AIM_NAMED(aim_net_free)(void *net);
 aim_status AIM_NAMED(aim_net_forward)(const void *net, aim_net_call *call);
 void AIM_NAMED(aim_net_backward)(const void *net, aim_net_call *call);
+void AIM_NAMED(aim_net_describe)(const void *net, aim_dev_net *out);
 
 #endif

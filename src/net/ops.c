@@ -19,4 +19,5 @@ const aim_net_ops AIM_NAMED(aim_net_ops) = {
     .workspace = workspace,
     .forward = AIM_NAMED(aim_net_forward),
     .backward = AIM_NAMED(aim_net_backward),
+    .describe = AIM_NAMED(aim_net_describe),
 };

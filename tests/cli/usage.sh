@@ -27,8 +27,8 @@ try energy --batch-atoms 0 mol.xyz
 try energy --coulomb-cutoff 0 mol.xyz
 try energy --d3-smoothing 1.5 mol.xyz
 try energy --precision half mol.xyz
-try energy --device cuda mol.xyz
-try energy --device cuda:0 mol.xyz
+try energy --device gpu mol.xyz
+try energy --device cuda: mol.xyz
 try energy --coulomb=p3m mol.xyz
 try energy --ewald-accuracy 2 mol.xyz
 try energy --hessian mol.xyz

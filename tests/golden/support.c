@@ -149,7 +149,10 @@ aimnet_model *model_open(const char *path)
 aimnet_calc *calc_open(aimnet_model *model, const aimnet_options *options)
 {
     aimnet_calc *calc = NULL;
-    if (aimnet_calc_create(&model, 1, options, &calc))
+    aimnet_options own = options ? *options : aimnet_options_default();
+    if (getenv("AIMNET_TEST_DEVICE")) /* tests/cuda: the same tests on a GPU */
+        own.device = getenv("AIMNET_TEST_DEVICE");
+    if (aimnet_calc_create(&model, 1, &own, &calc))
         fail_msg("%s", aimnet_last_error());
     return calc;
 }

@@ -404,6 +404,8 @@ static void check_mean_outputs(const char *first, const char *second, int n_shar
     evaluation e = evaluation_create(m.n, 0);
     aimnet_options o = aimnet_options_default();
     o.mixed_families = 1;
+    if (getenv("AIMNET_TEST_DEVICE"))
+        o.device = getenv("AIMNET_TEST_DEVICE");
     assert_int_equal(aimnet_calc_create(model, 2, &o, &calc[2]), AIMNET_OK);
     evaluate_ok(calc[2], &p, 1, &e);
     for (int k = 0; k < 2; k++) {

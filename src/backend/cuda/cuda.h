@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/* cuda.h - the CUDA module inside: a card, a network on it, the arrays of one evaluation, and the
+ * launchers of the kernels in the .cu files. C in style; compiled as C++ for templates over the
+ * working precision `real` only.
+ *
+ * Conventions of every kernel: an atom, row or system is owned by one block or warp, which gathers
+ * (no additions through atomics; maxima of bit patterns are the one atomic, and have no order);
+ * sums run in an order that depends on the own system alone. So results do not depend on the batch
+ * and repeat bit for bit. */
+#ifndef AIM_BACKEND_CUDA_CUDA_H
+#define AIM_BACKEND_CUDA_CUDA_H
+
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include "backend/cuda/cells.h"
+#include "backend/device.h"
+
+enum {
+    CU_CHUNK = 32,    /* terms of a matrix product that are summed before rounding to float */
+    CU_ROW_PAD = 128, /* output columns of packed weights are padded to this */
+    CU_D3_REFS = 7,   /* references per element */
+    CU_GRAPHS = 16    /* shapes of batches that are kept as graphs */
+};
+
+template <typename real> struct alignas(4 * sizeof(real)) vec4 {
+    real x, y, z, w;
+};
+
+/* Remembers the first failure; every later step is skipped. */
+typedef struct cu_state {
+    cudaError_t code;
+    const char *what;
+} cu_state;
+
+typedef struct cu_device {
+    int index, processors, major, minor;
+    cudaStream_t stream, side; /* `side`: what does not depend on the network */
+    cudaEvent_t fork, join;
+    void *workspace;
+    size_t workspace_size;
+    void *in, *out; /* pinned */
+    size_t in_size, out_size;
+    unsigned workspace_age; /* changes when addresses do */
+} cu_device;
+
+/* Weights of one direction of a layer: n_out x n_in. float: two half planes, side by side in
+ * chunks of CU_CHUNK, each row scaled by a power of two; double: plain. */
+typedef struct cu_matrix {
+    int n_in, n_out; /* exact */
+    int k_pad, n_pad;
+    void *w;
+    float *scale; /* [n_pad] undoes the rows' scaling */
+} cu_matrix;
+
+typedef struct cu_layer {
+    int n_in, n_out, ld_in, ld_out, gelu;
+    cu_matrix fwd, bwd;
+    void *bias;  /* [rows][ld_out] */
+    void *plain; /* [n_out][n_in] as given (heads' last layers) */
+} cu_layer;
+
+typedef struct cu_mlp {
+    int n_layers, slope_width;
+    cu_layer layer[AIM_DEV_LAYERS];
+} cu_mlp;
+
+typedef struct cu_net {
+    cu_device *device;
+    aim_dev_net d; /* pointers: device memory */
+    cu_mlp mlp[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
+    aim_dev_d3_table d3; /* device memory; n_refs 0: none */
+    void *block;         /* of all the above */
+    size_t block_size;
+    int capacity; /* neighbours per atom that lists have room for */
+    struct {
+        cudaGraphExec_t exec;
+        unsigned age, used;
+        struct {
+            int n, systems, kinds, bins, capacity, flags, coulomb, envelope;
+            double numbers[11];
+            uint64_t heads;
+        } key;
+    } graph[CU_GRAPHS];
+    unsigned clock;
+} cu_net;
+
+/* Arrays of one evaluation, carved from the workspace: flow.cu lays them out with base NULL to
+ * measure, then with the workspace. */
+template <typename real> struct cu_work {
+    int n, systems, capacity, kinds;
+    /* in: one block, filled in pinned memory and copied as it is */
+    double *coord, *cell, *charge, *mult;
+    int *offset, *system, *kind, *kind_species, *kind_number;
+    int *in_count, *in_j, *in_shift; /* a list from the host, or NULL */
+    double *ghead[AIM_DEV_HEADS];    /* second part, with a host's terms copied later */
+    double *in_gq, *in_gspin;
+    cu_grid *grid; /* [systems], crystals without a list from the host */
+    cu_cells cells;
+    char *in_base;
+    size_t in_first, in_bytes;
+    /* out: likewise */
+    double *q, *spin, *head[AIM_DEV_HEADS], *e_coulomb, *e_sr, *e_d3, *grad, *strain;
+    int *longest; /* neighbours of the atom that has most */
+    int *overlap; /* whether two atoms are nearly at one place */
+    char *out_base;
+    size_t out_bytes;
+    /* lists */
+    int *count, *j, *species;
+    int *shift;    /* images of crystals, three signed bytes; else NULL */
+    vec4<real> *u; /* unit vector to the neighbour and distance */
+    /* cleared at the start */
+    char *clear_base;
+    size_t clear_bytes;
+    unsigned *rowmax; /* [slots][n] bits of the largest magnitude of each row of an operand */
+    int n_slots;
+    double *gq, *term_e, *virial; /* [n], [3][n], [n][9] */
+    real *gqs[AIM_DEV_PASSES];
+    /* network */
+    real *x, *hidden[2], *aim;
+    real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
+    real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES], *slope[AIM_DEV_PASSES];
+    real *head_slope[AIM_DEV_HEADS];
+    real *gy[AIM_DEV_PASSES], *ga[2], *s_adj, *sq_adj, *e_adj, *gaim[AIM_DEV_HEADS];
+    /* D3 */
+    double *d3_w, *d3_dw, *d3_s, *d3_low, *cn_grad, *grad_side, *virial_side;
+    size_t bytes;
+};
+
+/* flow.cu */
+template <typename real>
+void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, char *base,
+               cu_work<real> *w);
+/* Puts one evaluation into the queue: copies in, forward, terms; then (second half) backward and
+ * copies out. */
+template <typename real>
+void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<real> *w,
+                int first_half, int second_half);
+
+/* ---------------------------------------------------------------- matrix products (mlp.cu) */
+
+enum cu_epilogue {
+    CU_FORWARD, /* y = act(x W^T + b), slope */
+    CU_UPDATE,  /* the last layer of a pass: features += y, charges beside */
+    CU_BACKWARD /* y = (x W) * slope of the layer below */
+};
+
+template <typename real> struct cu_gemm {
+    int rows, mode, gelu;
+    const real *x;
+    int ldx;
+    const unsigned *xmax;
+    cu_matrix m;
+    const real *bias;
+    const int *bias_row;
+    int ldbias;
+    real *y;
+    int ldy; /* columns written */
+    unsigned *ymax;
+    real *slope; /* forward: out; backward: in; may be NULL */
+    int ldslope;
+    /* CU_UPDATE */
+    const real *old;
+    const int *old_row;
+    int ldold, fa;
+    real *charges;
+    int ldcharges;
+};
+
+void cu_pack(cu_state *s, cudaStream_t stream, int is_double, const void *w, int n_out, int n_in,
+             int transpose, const cu_matrix *m);
+void cu_multiply_prepare(cu_state *s);
+template <typename real> void cu_multiply(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g);
+
+/* last layer of a head: out[r][c] in double */
+template <typename real> struct cu_head_out {
+    int rows, n_in, n_out, gelu;
+    const real *w, *bias, *x;
+    int ldx;
+    double *out;
+    real *slope; /* [rows][ldslope] if gelu */
+    int ldslope;
+    /* backward */
+    const double *g;
+    real *gx;
+    int ldgx;
+    const real *slope_below;
+    int ldslope_below;
+    unsigned *gxmax;
+};
+template <typename real>
+void cu_head_forward(cu_state *s, cudaStream_t stream, const cu_head_out<real> *h);
+template <typename real>
+void cu_head_backward(cu_state *s, cudaStream_t stream, const cu_head_out<real> *h);
+/* y = (sum of n arrays [rows][ld]) * slope, with rowmax */
+template <typename real>
+void cu_combine(cu_state *s, cudaStream_t stream, int rows, int ld, int n, real *const *part,
+                const real *slope, int ldslope, real *y, unsigned *ymax);
+
+/* ---------------------------------------------------------------- convolution (conv.cu) */
+
+enum cu_features { CU_EMBED, CU_FULL, CU_PLAIN };
+
+template <typename real> struct cu_conv {
+    int n, capacity, gp, nshifts, fa, nc, features, charges, want_strain;
+    const int *count, *j, *species;
+    const vec4<real> *u;
+    real rc, eta;
+    const real *shifts;
+    int nf, ncomb, hp, q_ncomb, q_hp;
+    const real *agh, *q_agh;
+    const real *a; /* features (or embedding) */
+    const real *q; /* charges of the pass before */
+    aim_dev_columns col;
+    real *x;
+    int ldx;
+    unsigned *xmax;
+    real *v, *vq;
+    /* backward */
+    const real *gx;
+    real *s_adj, *sq_adj, *e_adj;
+    real *ga, *gq;
+    const real *ga_later;
+    double *grad, *virial;
+    int kinds;
+    const int *kind, *kind_species;
+};
+template <typename real>
+void cu_conv_forward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c);
+template <typename real>
+void cu_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c);
+template <typename real>
+void cu_conv_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c);
+template <typename real>
+void cu_embed_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c);
+
+/* ---------------------------------------------------------------- charges (charge.cu) */
+
+template <typename real> struct cu_charges {
+    int systems, nc;
+    const int *offset;
+    const double *charge, *mult;
+    const real *y, *q_old;
+    real *q;
+    const real *gq;
+    real *gy, *gq_old;
+};
+template <typename real>
+void cu_charge_forward(cu_state *s, cudaStream_t stream, const cu_charges<real> *c);
+template <typename real>
+void cu_charge_backward(cu_state *s, cudaStream_t stream, const cu_charges<real> *c);
+template <typename real>
+void cu_report(cu_state *s, cudaStream_t stream, int n, int nc, const real *q, double *out,
+               double *spin);
+template <typename real>
+void cu_seed(cu_state *s, cudaStream_t stream, int n, int nc, const double *gq, const double *gspin,
+             real *out);
+/* row = [ga | gy | 0] * slope, with rowmax */
+template <typename real>
+void cu_output_adjoint(cu_state *s, cudaStream_t stream, int n, int fa, int nc, const real *ga,
+                       const real *gy, const real *slope, int ldslope, real *out, int ld,
+                       unsigned *max);
+template <typename real>
+void cu_gather_rows(cu_state *s, cudaStream_t stream, int n, int width, const real *table,
+                    const int *row, real *out);
+/* out[system] = sum over its atoms of in[atom][stride] */
+void cu_reduce_systems(cu_state *s, cudaStream_t stream, int systems, const int *offset,
+                       const double *in, int width, double *out);
+
+/* ---------------------------------------------------------------- lists (nlist.cu) */
+
+struct cu_list {
+    int n, capacity, n_kinds;
+    double cutoff;
+    const double *coord, *cell;
+    const int *offset, *system, *numbers, *kind, *kind_species;
+    const int *in_count, *in_j, *in_shift; /* NULL: all pairs of each (non-periodic) system */
+    int *count, *j, *shift, *species, *longest, *overlap;
+    cu_cells cells;
+};
+void cu_sort_atoms(cu_state *s, cudaStream_t stream, const cu_cells *c, const double *coord,
+                   const int *system);
+template <typename real>
+void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real> *u);
+
+/* ---------------------------------------------------------------- terms (term.cu) */
+
+struct cu_terms {
+    int n, kinds;
+    const int *offset, *system, *kind, *kind_number;
+    const double *coord, *q;
+    /* list of the network, for the short-range part */
+    const int *count, *j;
+    int capacity;
+    int coulomb, sr, envelope, want_grad, want_strain;
+    double rc, alpha, sr_rc;
+    double *virial, *virial_side;
+    cu_cells cells;
+    const int *shift;
+    double *e, *grad, *gq; /* e: [3][n] Coulomb, short range, D3 */
+    /* D3 */
+    aim_dev_d3_table d3;
+    double s6, s8, a1, a2, cutoff, smoothing, reach;
+    double *w, *dw, *s, *low, *cn_grad, *grad_side;
+};
+void cu_terms_prepare(cu_state *s);
+void cu_coulomb(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
+void cu_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
+/* grad[n][3] += side */
+void cu_add(cu_state *s, cudaStream_t stream, size_t n, const double *in, double *out);
+
+/* ---------------------------------------------------------------- helpers */
+
+static inline void cu_check(cu_state *s, const char *what)
+{
+    const cudaError_t code = cudaGetLastError();
+    if (code != cudaSuccess && s->code == cudaSuccess) {
+        s->code = code;
+        s->what = what;
+    }
+}
+
+static inline int cu_round_up(int n, int multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+#if defined(__CUDACC__)
+/* sum over the lanes of a warp, the same in all of them, as a balanced tree */
+template <typename T> static __device__ __forceinline__ T cu_warp_sum(T x)
+{
+    for (int d = 16; d > 0; d >>= 1)
+        x += __shfl_xor_sync(0xffffffffu, x, d);
+    return x;
+}
+
+static __device__ __forceinline__ unsigned cu_bits(float x)
+{
+    return __float_as_uint(fabsf(x));
+}
+static __device__ __forceinline__ unsigned cu_bits(double)
+{
+    return 0; /* double precision needs no scaling */
+}
+#endif
+
+#endif

@@ -1,0 +1,724 @@
+/* SPDX-License-Identifier: MIT */
+/* flow.cu - one evaluation as a sequence of kernels: the order of net/forward.c and net/backward.c,
+ * the terms between them, and where every array lies.
+ *
+ * Everything goes into one stream without waiting; what does not depend on the network (D3) goes
+ * into a second one that joins before the results leave. The sequence depends on the shape of a
+ * batch only, so that it can be recorded as a graph. */
+#include <string.h>
+
+#include "backend/cuda/cuda.h"
+
+/* ---------------------------------------------------------------- layout */
+
+typedef struct carver {
+    char *base;
+    size_t used;
+} carver;
+
+template <typename T> static void take(carver *c, T **field, size_t count)
+{
+    *field = c->base ? (T *)(c->base + c->used) : NULL;
+    c->used += (count * sizeof **field + 255) / 256 * 256;
+}
+
+#define TAKE(c, field, count) take((c), &(field), (size_t)(count))
+
+static int max_of(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int widest(const cu_mlp *m)
+{
+    int w = 0;
+    for (int l = 0; l < m->n_layers; l++)
+        w = max_of(w, max_of(m->layer[l].ld_out, l ? m->layer[l].ld_in : 0));
+    return w;
+}
+
+template <typename real>
+static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
+{
+    const size_t n = (size_t)w->n;
+    const size_t start = c->used;
+    w->in_base = c->base ? c->base + start : NULL;
+    TAKE(c, w->coord, 3 * n);
+    TAKE(c, w->cell, 9 * w->systems);
+    TAKE(c, w->charge, w->systems);
+    TAKE(c, w->mult, w->systems);
+    TAKE(c, w->offset, w->systems + 1);
+    TAKE(c, w->system, n);
+    TAKE(c, w->kind, n);
+    TAKE(c, w->kind_species, w->kinds);
+    TAKE(c, w->kind_number, w->kinds);
+    if (w->cells.bins)
+        TAKE(c, w->grid, w->systems);
+    if (job->row) {
+        TAKE(c, w->in_count, n);
+        TAKE(c, w->in_j, n * (size_t)w->capacity);
+        TAKE(c, w->in_shift, n * (size_t)w->capacity);
+    }
+    w->in_first = c->used - start;
+    for (int h = 0; h < net->d.n_heads; h++)
+        if (job->want_grad && (job->ghead[h] || job->middle))
+            TAKE(c, w->ghead[h], n * (size_t)net->d.head_width[h]);
+    if (job->middle && job->want_grad) {
+        TAKE(c, w->in_gq, n);
+        TAKE(c, w->in_gspin, n);
+    }
+    w->in_bytes = c->used - start;
+}
+
+template <typename real>
+static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
+{
+    const size_t n = (size_t)w->n, start = c->used;
+    w->out_base = c->base ? c->base + start : NULL;
+    TAKE(c, w->q, n);
+    TAKE(c, w->spin, n);
+    for (int h = 0; h < net->d.n_heads; h++)
+        TAKE(c, w->head[h], n * (size_t)net->d.head_width[h]);
+    TAKE(c, w->e_coulomb, w->systems);
+    TAKE(c, w->e_sr, w->systems);
+    TAKE(c, w->e_d3, w->systems);
+    TAKE(c, w->longest, 1);
+    TAKE(c, w->overlap, 1);
+    if (job->want_grad)
+        TAKE(c, w->grad, 3 * n);
+    if (job->want_strain)
+        TAKE(c, w->strain, 9 * w->systems);
+    w->out_bytes = c->used - start;
+}
+
+template <typename real>
+static void layout_cleared(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
+{
+    const size_t n = (size_t)w->n, start = c->used;
+    w->clear_base = c->base ? c->base + start : NULL;
+    w->n_slots = 4;
+    for (int p = 0; p < net->d.n_pass; p++)
+        w->n_slots += 2 * net->mlp[p].n_layers + 2;
+    for (int h = 0; h < net->d.n_heads; h++)
+        w->n_slots += 2 * net->head[h].n_layers + 2;
+    if (!net->d.is_double)
+        TAKE(c, w->rowmax, (size_t)w->n_slots * n);
+    TAKE(c, w->gq, n);
+    TAKE(c, w->term_e, 3 * n);
+    for (int p = 0; p < net->d.n_pass - 1 && job->want_grad; p++)
+        TAKE(c, w->gqs[p], n * (size_t)net->d.n_charge);
+    if (job->want_strain)
+        TAKE(c, w->virial, 9 * n);
+    if (w->cells.bins) {
+        TAKE(c, w->cells.start, w->cells.bins + 1);
+        TAKE(c, w->cells.fill, w->cells.bins);
+    }
+    w->clear_bytes = c->used - start;
+}
+
+template <typename real>
+static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
+{
+    const aim_dev_net *d = &net->d;
+    const size_t n = (size_t)w->n, nc = (size_t)d->n_charge;
+    int x = 0, hidden = 0;
+    for (int p = 0; p < d->n_pass; p++) {
+        x = max_of(x, net->mlp[p].layer[0].ld_in);
+        hidden = max_of(hidden, widest(&net->mlp[p]));
+    }
+    for (int h = 0; h < d->n_heads; h++)
+        hidden = max_of(hidden, max_of(widest(&net->head[h]), net->head[h].layer[0].ld_in));
+    TAKE(c, w->x, n * (size_t)x);
+    for (int k = 0; k < 2; k++)
+        TAKE(c, w->hidden[k], n * (size_t)hidden);
+    const cu_mlp *last = &net->mlp[d->n_pass - 1];
+    TAKE(c, w->aim, n * (size_t)last->layer[last->n_layers - 1].ld_out);
+    for (int p = 0; p < d->n_pass; p++) {
+        if (p > 0 || !d->d2)
+            TAKE(c, w->a[p], n * (size_t)d->fa);
+        if (p < d->n_pass - 1) {
+            TAKE(c, w->qs[p], n * nc);
+            TAKE(c, w->y[p], n * 2 * nc);
+        }
+        TAKE(c, w->v[p], n * (size_t)(3 * d->conv_a.nf * d->conv_a.hp));
+        if (p > 0)
+            TAKE(c, w->vq[p], n * 3 * nc * (size_t)d->conv_q.hp);
+        if (job->want_grad)
+            TAKE(c, w->slope[p], n * (size_t)net->mlp[p].slope_width);
+        if (job->want_grad && p < d->n_pass - 1)
+            TAKE(c, w->gy[p], n * 2 * nc);
+    }
+    for (int h = 0; h < d->n_heads && job->want_grad; h++) {
+        TAKE(c, w->head_slope[h], n * (size_t)net->head[h].slope_width);
+        if (d->n_heads > 1)
+            TAKE(c, w->gaim[h], n * (size_t)net->head[h].layer[0].ld_in);
+    }
+    if (!job->want_grad)
+        return;
+    for (int k = 0; k < 2; k++)
+        TAKE(c, w->ga[k], n * (size_t)d->fa);
+    TAKE(c, w->s_adj, n * (size_t)(4 * d->conv_a.nf * d->gp));
+    TAKE(c, w->sq_adj, n * 4 * nc * (size_t)d->gp);
+    if (d->d2)
+        TAKE(c, w->e_adj, n * (size_t)(w->kinds * 4 * d->gp));
+}
+
+template <typename real>
+void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, char *base,
+               cu_work<real> *w)
+{
+    carver c = {base, 0};
+    memset(w, 0, sizeof *w);
+    w->n = job->n_atoms;
+    w->systems = job->n_systems;
+    w->capacity = net->capacity;
+    w->kinds = kinds;
+    w->cells.n = w->n;
+    w->cells.bins = bins;
+    const size_t n = (size_t)w->n;
+    layout_in(net, job, &c, w);
+    layout_out(net, job, &c, w);
+    layout_cleared(net, job, &c, w);
+    TAKE(&c, w->count, n);
+    TAKE(&c, w->species, n);
+    TAKE(&c, w->j, n * (size_t)w->capacity);
+    TAKE(&c, w->u, n * (size_t)w->capacity);
+    if (bins) {
+        TAKE(&c, w->shift, n * (size_t)w->capacity);
+        TAKE(&c, w->cells.bin, n);
+        TAKE(&c, w->cells.raw, n);
+        TAKE(&c, w->cells.order, n);
+        TAKE(&c, w->cells.pos, 3 * n);
+        TAKE(&c, w->cells.wrapped, 3 * n);
+        w->cells.grid = w->grid;
+    }
+    layout_network(net, job, &c, w);
+    if (job->d3) {
+        TAKE(&c, w->d3_w, n * CU_D3_REFS);
+        TAKE(&c, w->d3_dw, n * CU_D3_REFS);
+        TAKE(&c, w->d3_s, n * CU_D3_REFS);
+        TAKE(&c, w->d3_low, n);
+        TAKE(&c, w->cn_grad, n);
+        TAKE(&c, w->grad_side, 3 * n);
+        if (job->want_strain)
+            TAKE(&c, w->virial_side, 9 * n);
+    }
+    w->bytes = c.used;
+}
+
+/* ---------------------------------------------------------------- one evaluation */
+
+template <typename real> struct flow {
+    cu_state *s;
+    cu_net *net;
+    const aim_dev_job *job;
+    const cu_work<real> *w;
+    cudaStream_t stream;
+    int slot;
+};
+
+template <typename real> static unsigned *next_slot(flow<real> *f)
+{
+    return f->w->rowmax ? f->w->rowmax + (size_t)f->slot++ * f->w->n : NULL;
+}
+
+/* An operand: rows with a leading dimension and the maxima of their magnitudes. */
+template <typename real> struct rows {
+    real *x;
+    int ld;
+    unsigned *max;
+};
+
+template <typename real> static cu_conv<real> conv_args(const flow<real> *f, int p)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_net *d = &f->net->d;
+    cu_conv<real> c = {};
+    c.n = w->n;
+    c.capacity = w->capacity;
+    c.gp = d->gp;
+    c.nshifts = d->nshifts;
+    c.fa = d->fa;
+    c.nc = d->n_charge;
+    c.features = !d->d2 ? CU_PLAIN : p == 0 ? CU_EMBED : CU_FULL;
+    c.charges = p > 0;
+    c.want_strain = f->job->want_strain;
+    c.count = w->count;
+    c.j = w->j;
+    c.species = w->species;
+    c.u = w->u;
+    c.rc = (real)d->rc;
+    c.eta = (real)d->eta;
+    c.shifts = (const real *)d->shifts;
+    c.nf = d->conv_a.nf;
+    c.ncomb = d->conv_a.ncomb;
+    c.hp = d->conv_a.hp;
+    c.q_ncomb = d->conv_q.ncomb;
+    c.q_hp = d->conv_q.hp;
+    c.agh = (const real *)d->conv_a.agh;
+    c.q_agh = (const real *)d->conv_q.agh;
+    c.a = c.features == CU_EMBED ? (const real *)d->embedding : w->a[p];
+    c.q = p > 0 ? w->qs[p - 1] : NULL;
+    c.col = d->columns[p];
+    c.x = w->x;
+    c.gx = w->x;
+    c.ldx = f->net->mlp[p].layer[0].ld_in;
+    c.v = w->v[p];
+    c.vq = w->vq[p];
+    c.s_adj = w->s_adj;
+    c.sq_adj = w->sq_adj;
+    c.e_adj = w->e_adj;
+    c.ga = p > 0 ? w->ga[p % 2] : NULL;
+    c.ga_later = p < d->n_pass - 1 ? w->ga[(p + 1) % 2] : NULL;
+    c.gq = p > 0 ? w->gqs[p - 1] : NULL;
+    c.grad = w->grad;
+    c.virial = w->virial;
+    c.kinds = w->kinds;
+    c.kind = w->kind;
+    c.kind_species = w->kind_species;
+    return c;
+}
+
+template <typename real> static cu_charges<real> charge_args(const flow<real> *f, int p)
+{
+    const cu_work<real> *w = f->w;
+    cu_charges<real> c = {};
+    c.systems = w->systems;
+    c.nc = f->net->d.n_charge;
+    c.offset = w->offset;
+    c.charge = w->charge;
+    c.mult = w->mult;
+    c.y = w->y[p];
+    c.q_old = p > 0 ? w->qs[p - 1] : NULL;
+    c.q = w->qs[p];
+    c.gq = w->gqs[p];
+    c.gy = w->gy[p];
+    c.gq_old = p > 0 ? w->gqs[p - 1] : NULL;
+    return c;
+}
+
+template <typename real>
+static cu_gemm<real> layer_args(const flow<real> *f, const cu_layer *l, const rows<real> *in,
+                                rows<real> *out)
+{
+    cu_gemm<real> g = {};
+    g.rows = f->w->n;
+    g.mode = CU_FORWARD;
+    g.gelu = l->gelu;
+    g.x = in->x;
+    g.ldx = in->ld;
+    g.xmax = in->max;
+    g.m = l->fwd;
+    g.bias = (const real *)l->bias;
+    g.ldbias = l->ld_out;
+    g.y = out->x;
+    g.ldy = l->ld_out;
+    g.ymax = out->max;
+    return g;
+}
+
+/* Layers 0 .. n - 1; the last one writes to `end` (features and charges where it updates). */
+template <typename real>
+static void forward_layers(flow<real> *f, const cu_mlp *m, int n, rows<real> in, real *slope,
+                           int pass, rows<real> *end)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_net *d = &f->net->d;
+    int at = 0;
+    for (int l = 0; l < n; l++) {
+        const cu_layer *layer = &m->layer[l];
+        rows<real> out = {w->hidden[l % 2], layer->ld_out, NULL};
+        if (l == n - 1 && end)
+            out = *end;
+        else
+            out.max = next_slot(f);
+        cu_gemm<real> g = layer_args(f, layer, &in, &out);
+        g.slope = slope && layer->gelu ? slope + at : NULL;
+        g.ldslope = m->slope_width;
+        g.bias_row = pass == 0 && l == 0 ? w->species : NULL;
+        if (pass >= 0 && pass < d->n_pass - 1 && l == n - 1) {
+            g.mode = CU_UPDATE;
+            g.y = w->a[pass + 1];
+            g.fa = d->fa;
+            g.ldcharges = 2 * d->n_charge;
+            g.ldy = g.fa + g.ldcharges;
+            g.ymax = NULL;
+            g.charges = w->y[pass];
+            g.old = pass > 0 ? w->a[pass] : (const real *)d->embedding;
+            g.old_row = pass > 0 ? NULL : w->species;
+            g.ldold = d->fa;
+        }
+        cu_multiply(f->s, f->stream, &g);
+        at += layer->gelu ? layer->ld_out : 0;
+        in = out;
+    }
+    if (end)
+        *end = in;
+}
+
+template <typename real>
+static cu_head_out<real> head_args(const flow<real> *f, int h, const rows<real> *x)
+{
+    const cu_mlp *m = &f->net->head[h];
+    const cu_layer *end = &m->layer[m->n_layers - 1];
+    cu_head_out<real> o = {};
+    o.rows = f->w->n;
+    o.n_in = end->n_in;
+    o.n_out = end->n_out;
+    o.gelu = end->gelu;
+    o.w = (const real *)end->plain;
+    o.bias = (const real *)end->bias;
+    o.x = x->x;
+    o.ldx = x->ld;
+    o.out = f->w->head[h];
+    o.slope = f->w->head_slope[h] ? f->w->head_slope[h] + m->slope_width - end->ld_out : NULL;
+    o.ldslope = m->slope_width;
+    return o;
+}
+
+template <typename real> static void forward_heads(flow<real> *f, rows<real> aim)
+{
+    const cu_work<real> *w = f->w;
+    for (int h = 0; h < f->net->d.n_heads; h++) {
+        const cu_mlp *m = &f->net->head[h];
+        rows<real> x = aim;
+        if (m->n_layers > 1) {
+            x.x = w->hidden[m->n_layers % 2];
+            x.ld = m->layer[m->n_layers - 2].ld_out;
+            x.max = NULL;
+            forward_layers(f, m, m->n_layers - 1, aim, w->head_slope[h], -1, &x);
+        }
+        const cu_head_out<real> o = head_args(f, h, &x);
+        cu_head_forward(f->s, f->stream, &o);
+    }
+}
+
+template <typename real> static void forward_network(flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_net *d = &f->net->d;
+    if (!d->d2)
+        cu_gather_rows(f->s, f->stream, w->n, d->fa, (const real *)d->embedding, w->species,
+                       w->a[0]);
+    for (int p = 0; p < d->n_pass; p++) {
+        const cu_mlp *m = &f->net->mlp[p];
+        cu_conv<real> c = conv_args(f, p);
+        c.xmax = next_slot(f);
+        cu_conv_forward(f->s, f->stream, &c);
+        rows<real> end = {NULL, 0, NULL};
+        if (p == d->n_pass - 1) {
+            end.x = w->aim;
+            end.ld = m->layer[m->n_layers - 1].ld_out;
+            end.max = next_slot(f);
+        }
+        const rows<real> in = {w->x, c.ldx, c.xmax};
+        forward_layers(f, m, m->n_layers, in, w->slope[p], p, &end);
+        if (p == d->n_pass - 1) {
+            forward_heads(f, end);
+        } else {
+            const cu_charges<real> q = charge_args(f, p);
+            cu_charge_forward(f->s, f->stream, &q);
+        }
+    }
+    cu_report(f->s, f->stream, w->n, d->n_charge, w->qs[d->n_pass - 2], w->q, w->spin);
+}
+
+/* ---------------------------------------------------------------- backward */
+
+/* Where the slope of layer l begins in its row; -1: the layer has no activation. */
+static int slope_at(const cu_mlp *m, int l)
+{
+    int at = 0;
+    if (l < 0 || !m->layer[l].gelu)
+        return -1;
+    for (int k = 0; k < l; k++)
+        at += m->layer[k].gelu ? m->layer[k].ld_out : 0;
+    return at;
+}
+
+/* Layers n - 1 .. 0: `in` is the adjoint of the last one's sum; the adjoint of the input goes to
+ * `out`, times out_slope where that is given. */
+template <typename real>
+static void backward_layers(flow<real> *f, const cu_mlp *m, int n, rows<real> in, real *slope,
+                            rows<real> out, const real *out_slope, int ld_out_slope)
+{
+    for (int l = n - 1; l >= 0; l--) {
+        const cu_layer *layer = &m->layer[l];
+        const int below = slope_at(m, l - 1);
+        rows<real> to = out;
+        if (l > 0) {
+            to.x = in.x == f->w->hidden[0] ? f->w->hidden[1] : f->w->hidden[0];
+            to.ld = layer->ld_in;
+            to.max = next_slot(f);
+        }
+        cu_gemm<real> g = {};
+        g.rows = f->w->n;
+        g.mode = CU_BACKWARD;
+        g.x = in.x;
+        g.ldx = in.ld;
+        g.xmax = in.max;
+        g.m = layer->bwd;
+        g.y = to.x;
+        g.ldy = layer->ld_in;
+        g.ymax = to.max;
+        g.slope = l == 0 ? (real *)out_slope : below >= 0 ? slope + below : NULL;
+        g.ldslope = l == 0 ? ld_out_slope : m->slope_width;
+        cu_multiply(f->s, f->stream, &g);
+        in = to;
+    }
+}
+
+/* Adjoint of one head's input. */
+template <typename real>
+static void backward_head(flow<real> *f, int h, rows<real> out, const real *out_slope,
+                          int ld_out_slope)
+{
+    const cu_work<real> *w = f->w;
+    const cu_mlp *m = &f->net->head[h];
+    const cu_layer *end = &m->layer[m->n_layers - 1];
+    const int below = m->n_layers > 1 ? slope_at(m, m->n_layers - 2) : -1;
+    rows<real> x = {w->hidden[0], end->ld_in, NULL};
+    if (m->n_layers > 1) {
+        x.max = next_slot(f);
+        if (out.x == x.x && m->n_layers % 2 == 0)
+            x.x = w->hidden[1];
+    } else {
+        x = out;
+    }
+    cu_head_out<real> o = head_args(f, h, &x);
+    o.g = w->ghead[h];
+    o.gx = x.x;
+    o.ldgx = x.ld;
+    o.gxmax = x.max;
+    o.slope_below = m->n_layers == 1 ? out_slope : below >= 0 ? w->head_slope[h] + below : NULL;
+    o.ldslope_below = m->n_layers == 1 ? ld_out_slope : m->slope_width;
+    cu_head_backward(f->s, f->stream, &o);
+    if (m->n_layers > 1)
+        backward_layers(f, m, m->n_layers - 1, x, w->head_slope[h], out, out_slope, ld_out_slope);
+}
+
+/* Adjoint of the last pass's sums, from all heads that carry one. */
+template <typename real> static rows<real> backward_heads(flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    const cu_mlp *m = &f->net->mlp[f->net->d.n_pass - 1];
+    const int at = slope_at(m, m->n_layers - 1), ld = m->layer[m->n_layers - 1].ld_out;
+    const real *slope = at >= 0 ? w->slope[f->net->d.n_pass - 1] + at : NULL;
+    real *part[AIM_DEV_HEADS];
+    int n = 0, only = 0;
+    for (int h = 0; h < f->net->d.n_heads; h++)
+        if (w->ghead[h]) {
+            only = h;
+            part[n++] = w->gaim[h];
+        }
+    rows<real> out = {w->hidden[0], ld, next_slot(f)};
+    if (n == 1) {
+        backward_head(f, only, out, slope, m->slope_width);
+        return out;
+    }
+    for (int h = 0; h < f->net->d.n_heads; h++)
+        if (w->ghead[h]) {
+            const rows<real> own = {w->gaim[h], ld, next_slot(f)};
+            backward_head<real>(f, h, own, NULL, 0);
+        }
+    cu_combine(f->s, f->stream, w->n, ld, n, part, slope, m->slope_width, out.x, out.max);
+    return out;
+}
+
+template <typename real> static void backward_network(flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_net *d = &f->net->d;
+    for (int p = d->n_pass - 1; p >= 0; p--) {
+        const cu_mlp *m = &f->net->mlp[p];
+        const int at = slope_at(m, m->n_layers - 1);
+        rows<real> gy;
+        if (p == d->n_pass - 1) {
+            gy = backward_heads(f);
+        } else {
+            gy.x = w->hidden[0];
+            gy.ld = m->layer[m->n_layers - 1].ld_out;
+            gy.max = next_slot(f);
+            cu_output_adjoint<real>(f->s, f->stream, w->n, d->fa, d->n_charge, w->ga[(p + 1) % 2],
+                                    w->gy[p], at >= 0 ? w->slope[p] + at : NULL, m->slope_width,
+                                    gy.x, gy.ld, gy.max);
+        }
+        const rows<real> gx = {w->x, m->layer[0].ld_in, NULL};
+        backward_layers<real>(f, m, m->n_layers, gy, w->slope[p], gx, NULL, 0);
+        const cu_conv<real> c = conv_args(f, p);
+        cu_project_backward(f->s, f->stream, &c);
+        if (c.features == CU_EMBED)
+            cu_embed_backward(f->s, f->stream, &c);
+        else
+            cu_conv_backward(f->s, f->stream, &c);
+        if (p > 0) {
+            const cu_charges<real> q = charge_args(f, p - 1);
+            cu_charge_backward(f->s, f->stream, &q);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- terms and copies */
+
+template <typename real> static cu_terms term_args(const flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_job *j = f->job;
+    cu_terms t = {};
+    t.n = w->n;
+    t.kinds = w->kinds;
+    t.offset = w->offset;
+    t.system = w->system;
+    t.kind = w->kind;
+    t.kind_number = w->kind_number;
+    t.coord = w->coord;
+    t.q = w->q;
+    t.count = w->count;
+    t.j = w->j;
+    t.capacity = w->capacity;
+    t.coulomb = j->coulomb;
+    t.sr = j->sr;
+    t.envelope = j->sr_envelope;
+    t.want_grad = j->want_grad;
+    t.want_strain = j->want_strain;
+    t.virial = w->virial;
+    t.virial_side = w->virial_side;
+    t.cells = w->cells;
+    t.shift = w->shift;
+    t.rc = j->coulomb_cutoff;
+    t.alpha = j->dsf_alpha;
+    t.sr_rc = j->sr_rc;
+    t.e = w->term_e;
+    t.grad = w->grad;
+    t.gq = w->gq;
+    t.d3 = f->net->d3;
+    t.s6 = j->d3_s6;
+    t.s8 = j->d3_s8;
+    t.a1 = j->d3_a1;
+    t.a2 = j->d3_a2;
+    t.cutoff = j->d3_cutoff;
+    t.smoothing = j->d3_smoothing;
+    t.reach = j->d3_reach;
+    t.w = w->d3_w;
+    t.dw = w->d3_dw;
+    t.s = w->d3_s;
+    t.low = w->d3_low;
+    t.cn_grad = w->cn_grad;
+    t.grad_side = w->grad_side;
+    return t;
+}
+
+static void check(cu_state *s, cudaError_t code, const char *what)
+{
+    if (code != cudaSuccess && s->code == cudaSuccess) {
+        s->code = code;
+        s->what = what;
+    }
+    (void)cudaGetLastError();
+}
+
+template <typename real> static void first_half(flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    cu_device *dev = f->net->device;
+    const aim_dev_job *job = f->job;
+    check(f->s,
+          cudaMemcpyAsync(w->in_base, dev->in, job->middle ? w->in_first : w->in_bytes,
+                          cudaMemcpyHostToDevice, f->stream),
+          "copying the batch");
+    check(f->s, cudaMemsetAsync(w->clear_base, 0, w->clear_bytes, f->stream), "clearing");
+    check(f->s, cudaMemsetAsync(w->out_base, 0, w->out_bytes, f->stream), "clearing");
+    const cu_terms t = term_args(f);
+    if (w->grid)
+        cu_sort_atoms(f->s, f->stream, &w->cells, w->coord, w->system);
+    if (job->d3) {
+        check(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
+        check(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
+        cu_d3(f->s, dev->side, &t);
+        check(f->s, cudaEventRecord(dev->join, dev->side), "an event");
+    }
+    cu_list list = {};
+    list.n = w->n;
+    list.capacity = w->capacity;
+    list.cutoff = job->cutoff;
+    list.coord = w->coord;
+    list.cell = w->cell;
+    list.offset = w->offset;
+    list.system = w->system;
+    list.kind = w->kind;
+    list.kind_species = w->kind_species;
+    list.in_count = w->in_count;
+    list.in_j = w->in_j;
+    list.in_shift = w->in_shift;
+    list.count = w->count;
+    list.j = w->j;
+    list.species = w->species;
+    list.longest = w->longest;
+    list.overlap = w->overlap;
+    list.shift = w->shift;
+    list.cells = w->cells;
+    cu_list_build(f->s, f->stream, &list, w->u);
+    forward_network(f);
+    if (job->coulomb || job->sr)
+        cu_coulomb(f->s, f->stream, &t);
+}
+
+template <typename real> static void second_half(flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    cu_device *dev = f->net->device;
+    const aim_dev_job *job = f->job;
+    if (job->want_grad) {
+        const aim_dev_net *d = &f->net->d;
+        if (job->middle)
+            check(f->s,
+                  cudaMemcpyAsync(w->in_base + w->in_first, (char *)dev->in + w->in_first,
+                                  w->in_bytes - w->in_first, cudaMemcpyHostToDevice, f->stream),
+                  "copying adjoints");
+        cu_seed(f->s, f->stream, w->n, d->n_charge, job->middle ? w->in_gq : w->gq,
+                job->middle ? w->in_gspin : NULL, w->gqs[d->n_pass - 2]);
+        backward_network(f);
+    }
+    if (job->d3) {
+        check(f->s, cudaStreamWaitEvent(f->stream, dev->join, 0), "an event");
+        if (job->want_grad)
+            cu_add(f->s, f->stream, 3 * (size_t)w->n, w->grad_side, w->grad);
+        if (job->want_strain)
+            cu_add(f->s, f->stream, 9 * (size_t)w->n, w->virial_side, w->virial);
+    }
+    const struct {
+        int wanted;
+        double *to;
+    } sums[3] = {{job->coulomb != 0, w->e_coulomb}, {job->sr, w->e_sr}, {job->d3, w->e_d3}};
+    for (int k = 0; k < 3; k++)
+        if (sums[k].wanted)
+            cu_reduce_systems(f->s, f->stream, w->systems, w->offset, w->term_e + (size_t)k * w->n,
+                              1, sums[k].to);
+    if (job->want_strain)
+        cu_reduce_systems(f->s, f->stream, w->systems, w->offset, w->virial, 9, w->strain);
+}
+
+template <typename real>
+void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<real> *w, int first,
+                int second)
+{
+    flow<real> f = {s, net, job, w, net->device->stream, 0};
+    if (first)
+        first_half(&f);
+    else /* slots are counted on from the first half */
+        f.slot = w->n_slots / 2;
+    if (second)
+        second_half(&f);
+    check(s,
+          cudaMemcpyAsync(net->device->out, w->out_base, w->out_bytes, cudaMemcpyDeviceToHost,
+                          f.stream),
+          "copying results");
+}
+
+#define INSTANCE(real)                                                                             \
+    template void cu_layout(const cu_net *, const aim_dev_job *, int, int, char *,                 \
+                            cu_work<real> *);                                                      \
+    template void cu_enqueue(cu_state *, cu_net *, const aim_dev_job *, const cu_work<real> *,     \
+                             int, int)
+INSTANCE(float);
+INSTANCE(double);

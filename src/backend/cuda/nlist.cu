@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* nlist.cu - the network's neighbours of every atom, in rows of fixed length, in the order of their
+ * indices; direction and distance of each pair, formed in double from the positions as given.
+ *
+ * Rows have room for `capacity` neighbours. The longest row is reported: if it did not fit, the
+ * caller makes room and evaluates again. */
+#include "backend/cuda/cuda.h"
+
+#define CU_OVERLAP 0.1 /* Angstrom, as in calc/check.c */
+
+/* One warp per atom; 32 candidates at a time, survivors keep their order. */
+template <typename real>
+__global__ void __launch_bounds__(128) all_pairs(const struct cu_list l, vec4<real> *u)
+{
+    const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    if (i >= l.n)
+        return;
+    const int s = l.system[i];
+    const double x = l.coord[3 * i], y = l.coord[3 * i + 1], z = l.coord[3 * i + 2];
+    int n = 0;
+    for (int base = l.offset[s]; base < l.offset[s + 1]; base += 32) {
+        const int j = base + lane;
+        double r[3] = {0, 0, 0}, d2 = 0;
+        int hit = 0;
+        if (j < l.offset[s + 1] && j != i) {
+            r[0] = l.coord[3 * j] - x;
+            r[1] = l.coord[3 * j + 1] - y;
+            r[2] = l.coord[3 * j + 2] - z;
+            d2 = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
+            hit = d2 < l.cutoff * l.cutoff;
+        }
+        const unsigned hits = __ballot_sync(0xffffffffu, hit);
+        const int k = n + __popc(hits & ((1u << lane) - 1));
+        if (hit && k < l.capacity) {
+            const double d = sqrt(d2), inv = 1.0 / d;
+            const size_t p = (size_t)i * l.capacity + k;
+            l.j[p] = j;
+            u[p] = vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv), (real)(r[2] * inv), (real)d};
+            if (d < CU_OVERLAP)
+                atomicOr(l.overlap, 1);
+        }
+        n += __popc(hits);
+    }
+    if (lane == 0) {
+        l.count[i] = min(n, l.capacity);
+        l.species[i] = l.kind_species[l.kind[i]];
+        atomicMax(l.longest, n);
+    }
+}
+
+/* The list came from the host; shift: three signed bytes. */
+template <typename real>
+__global__ void __launch_bounds__(128) given_pairs(const struct cu_list l, vec4<real> *u)
+{
+    const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    if (i >= l.n)
+        return;
+    const int n = l.in_count[i];
+    const double *h = l.cell + 9 * l.system[i];
+    for (int k = lane; k < n; k += 32) {
+        const size_t p = (size_t)i * l.capacity + k;
+        const int j = l.in_j[p], s = l.in_shift[p];
+        const double sx = (double)(signed char)(s & 255), sy = (double)(signed char)(s >> 8 & 255),
+                     sz = (double)(signed char)(s >> 16 & 255);
+        double r[3], d2 = 0;
+        for (int d = 0; d < 3; d++) {
+            r[d] = l.coord[3 * j + d] - l.coord[3 * i + d];
+            r[d] += sx * h[d] + sy * h[3 + d] + sz * h[6 + d];
+            d2 += r[d] * r[d];
+        }
+        const double d = sqrt(d2), inv = 1.0 / d;
+        l.j[p] = j;
+        u[p] = vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv), (real)(r[2] * inv), (real)d};
+    }
+    if (lane == 0) {
+        l.count[i] = n;
+        l.species[i] = l.kind_species[l.kind[i]];
+    }
+}
+
+/* ---------------------------------------------------------------- crystals */
+
+__global__ void wrap_atoms(const cu_cells c, const double *coord, const int *system)
+{
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= c.n)
+        return;
+    const cu_grid &g = c.grid[system[i]];
+    const double x[3] = {coord[3 * i], coord[3 * i + 1], coord[3 * i + 2]};
+    double s[3];
+    int b[3];
+    for (int a = 0; a < 3; a++) {
+        s[a] = x[0] * g.inverse[a] + x[1] * g.inverse[3 + a] + x[2] * g.inverse[6 + a];
+        s[a] -= floor(s[a]);
+        b[a] = min((int)(s[a] * g.n[a]), g.n[a] - 1);
+    }
+    for (int d = 0; d < 3; d++)
+        c.wrapped[3 * i + d] = s[0] * g.cell[d] + s[1] * g.cell[3 + d] + s[2] * g.cell[6 + d];
+    c.bin[i] = g.base + (b[2] * g.n[1] + b[1]) * g.n[0] + b[0];
+    atomicAdd(c.start + c.bin[i] + 1, 1); /* a count: no order */
+}
+
+/* Counts to starts, in one block. */
+__global__ void __launch_bounds__(1024) scan_bins(const cu_cells c)
+{
+    __shared__ int part[32], carry;
+    if (threadIdx.x == 0)
+        carry = 0;
+    for (int base = 0; base < c.bins; base += 1024) {
+        const int k = base + (int)threadIdx.x, lane = threadIdx.x % 32;
+        int x = k < c.bins ? c.start[k + 1] : 0;
+        for (int d = 1; d < 32; d <<= 1) {
+            const int y = __shfl_up_sync(0xffffffffu, x, d);
+            x += lane >= d ? y : 0;
+        }
+        __syncthreads();
+        if (lane == 31)
+            part[threadIdx.x / 32] = x;
+        __syncthreads();
+        int before = carry;
+        for (int w = 0; w < (int)threadIdx.x / 32; w++)
+            before += part[w];
+        if (k < c.bins)
+            c.start[k + 1] = before + x;
+        __syncthreads();
+        if (threadIdx.x == 1023)
+            carry = before + x;
+        __syncthreads();
+    }
+}
+
+__global__ void fill_bins(const cu_cells c)
+{
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < c.n)
+        c.raw[c.start[c.bin[i]] + atomicAdd(c.fill + c.bin[i], 1)] = i;
+}
+
+/* One warp per bin: atoms by their index, whatever order they came in. */
+__global__ void __launch_bounds__(128) sort_bins(const cu_cells c)
+{
+    const int b = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    if (b >= c.bins)
+        return;
+    const int from = c.start[b], to = c.start[b + 1];
+    for (int k = from + lane; k < to; k += 32) {
+        const int i = c.raw[k];
+        int place = from;
+        for (int m = from; m < to; m++)
+            place += c.raw[m] < i;
+        c.order[place] = i;
+        for (int d = 0; d < 3; d++)
+            c.pos[3 * (size_t)place + d] = c.wrapped[3 * (size_t)i + d];
+    }
+}
+
+void cu_sort_atoms(cu_state *s, cudaStream_t stream, const cu_cells *c, const double *coord,
+                   const int *system)
+{
+    const int blocks = (c->n + 255) / 256;
+    wrap_atoms<<<blocks, 256, 0, stream>>>(*c, coord, system);
+    scan_bins<<<1, 1024, 0, stream>>>(*c);
+    fill_bins<<<blocks, 256, 0, stream>>>(*c);
+    sort_bins<<<(c->bins + 3) / 4, 128, 0, stream>>>(*c);
+    cu_check(s, "sorting atoms into bins");
+}
+
+template <typename real>
+__global__ void __launch_bounds__(128) near_pairs(const struct cu_list l, vec4<real> *u)
+{
+    const int self = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    if (self >= l.n)
+        return;
+    const int i = l.cells.order[self];
+    int n = 0, overlap = 0;
+    cu_walk(l.cells, l.cells.grid[l.system[i]], self, l.cutoff,
+            [&](int place, const double r[3], double d2, int image) {
+                const unsigned hits = __ballot_sync(0xffffffffu, place >= 0);
+                const int k = n + __popc(hits & ((1u << lane) - 1));
+                if (place >= 0 && k < l.capacity) {
+                    const double d = sqrt(d2), inv = 1.0 / d;
+                    const size_t p = (size_t)i * l.capacity + k;
+                    l.j[p] = l.cells.order[place];
+                    l.shift[p] = image;
+                    u[p] = vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv), (real)(r[2] * inv),
+                                      (real)d};
+                    overlap |= d < CU_OVERLAP;
+                }
+                n += __popc(hits);
+            });
+    if (overlap)
+        atomicOr(l.overlap, 1);
+    if (lane == 0) {
+        l.count[i] = min(n, l.capacity);
+        l.species[i] = l.kind_species[l.kind[i]];
+        atomicMax(l.longest, n);
+    }
+}
+
+template <typename real>
+void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real> *u)
+{
+    if (l->cells.grid) {
+        near_pairs<<<(l->n + 3) / 4, 128, 0, stream>>>(*l, u);
+    } else if (l->in_j)
+        given_pairs<<<(l->n + 3) / 4, 128, 0, stream>>>(*l, u);
+    else
+        all_pairs<<<(l->n + 3) / 4, 128, 0, stream>>>(*l, u);
+    cu_check(s, "the neighbour list");
+}
+
+template void cu_list_build(cu_state *, cudaStream_t, const cu_list *, vec4<float> *);
+template void cu_list_build(cu_state *, cudaStream_t, const cu_list *, vec4<double> *);

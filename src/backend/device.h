@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* device.h - the seam to a compute device: plain structs and one table of functions, filled by a
+ * module that is loaded when it is asked for (device.c), so that one build runs with and without.
+ *
+ * The seam is a whole evaluation of one network on one flat batch, not a kernel: a device wants
+ * lists, network, interactions and reductions in one queue without the host in between. Models,
+ * checks, batches, output programs, ensembles and results stay with calc/ and are the same for every
+ * device. Where the host has to contribute terms of its own, the evaluation stops once between the
+ * network's halves (aim_dev_job.middle). C and C++; nothing here owns memory. */
+#ifndef AIM_BACKEND_DEVICE_H
+#define AIM_BACKEND_DEVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    AIM_DEV_ABI = 1, /* of everything in this file */
+    AIM_DEV_LAYERS = 16,
+    AIM_DEV_PASSES = 16,
+    AIM_DEV_HEADS = 64,
+    AIM_DEV_SPECIES = 128,
+    AIM_DEV_TEXT = 400
+};
+
+/* What went wrong, in a sentence; status is an aimnet_status. */
+typedef struct aim_dev_error {
+    int status;
+    char text[AIM_DEV_TEXT];
+} aim_dev_error;
+
+/* y = act(x W^T + b); arrays are float or double as aim_dev_net says */
+typedef struct aim_dev_layer {
+    int n_in, n_out, gelu;
+    const void *w;    /* [n_out][n_in] */
+    const void *bias; /* [n_out]; of the first layer of pass 0 [n_species][n_out] */
+} aim_dev_layer;
+
+typedef struct aim_dev_mlp {
+    int n_layers;
+    aim_dev_layer layer[AIM_DEV_LAYERS];
+} aim_dev_mlp;
+
+typedef struct aim_dev_conv {
+    int nf, ncomb, hp;
+    const void *agh; /* [nf][gp][hp] */
+} aim_dev_conv;
+
+/* Columns of a pass's input: own features, convolved scalars and vectors, charges and theirs. */
+typedef struct aim_dev_columns {
+    int a, xs, xv, q, qs, qv, total;
+} aim_dev_columns;
+
+/* A network in the order of net/net_impl.h. */
+typedef struct aim_dev_net {
+    int is_double;
+    int nshifts, gp, n_charge, fa, n_pass, d2, n_species, n_heads;
+    int32_t species_of[AIM_DEV_SPECIES]; /* [Z] dense index or -1 */
+    double rc, eta;
+    const void *embedding; /* [n_species][fa] */
+    const void *shifts;    /* [gp] */
+    aim_dev_conv conv_a, conv_q;
+    aim_dev_columns columns[AIM_DEV_PASSES];
+    aim_dev_mlp mlp[AIM_DEV_PASSES];
+    aim_dev_mlp head[AIM_DEV_HEADS];
+    int head_width[AIM_DEV_HEADS];
+    int head_output[AIM_DEV_HEADS]; /* the caller's number of each head */
+} aim_dev_net;
+
+/* D3 reference data in the layout of term/term.h. */
+typedef struct aim_dev_d3_table {
+    int n_elements, n_refs;
+    const double *rcov, *r4r2, *cn, *c6;
+    const int32_t *first;
+    double weight_floor;
+} aim_dev_d3_table;
+
+typedef enum aim_dev_coulomb {
+    AIM_DEV_COULOMB_NONE,
+    AIM_DEV_COULOMB_SIMPLE,
+    AIM_DEV_COULOMB_DSF
+} aim_dev_coulomb;
+
+/* One evaluation. Host arrays; NULL where something is not wanted. */
+typedef struct aim_dev_job {
+    /* the batch (data/batch.h) */
+    int32_t n_atoms, n_systems;
+    const int32_t *offset, *system, *numbers, *pbc;
+    const double *coord, *cell, *charge, *mult;
+    int want_grad, want_strain;
+    /* the network's list from the host; row NULL: the device finds the pairs */
+    const int64_t *row;
+    const int32_t *j;
+    const int32_t (*shift)[3];
+    double cutoff;
+    int crystal; /* every system is periodic along its three axes, and the device finds the pairs */
+    /* terms on the device */
+    aim_dev_coulomb coulomb;
+    double coulomb_cutoff, dsf_alpha;
+    int sr, sr_envelope; /* short-range Coulomb energy with the factor -1 */
+    double sr_rc;
+    int d3;
+    double d3_s6, d3_s8, d3_a1, d3_a2, d3_cutoff, d3_smoothing; /* Angstrom; a2 bohr */
+    double d3_reach; /* pairs farther apart do not count at all; INFINITY: all do */
+    /* adjoints of the heads, [n][width] by head; in: given before the call, or by `middle` */
+    const double *ghead[AIM_DEV_HEADS];
+    /* called once q, spin and heads are there; leaves adjoints in gq, gspin, ghead; NULL: none.
+     * Returns a status, other than 0 ends the evaluation with it. */
+    int (*middle)(void *ctx);
+    void *ctx;
+    const double *gq, *gspin; /* with `middle` only */
+    int no_graph;             /* 1: launches one by one */
+    /* results, assigned */
+    double *q, *spin;
+    double *head[AIM_DEV_HEADS];
+    double *e_coulomb, *e_sr, *e_d3; /* [n_systems] eV */
+    double *grad, *strain;           /* added to */
+    int overlap;                     /* out: some atoms of some system are nearly at one place */
+} aim_dev_job;
+
+typedef struct aim_device_ops {
+    int abi;
+    size_t device_size, net_size; /* bytes of the objects below, which the caller allocates */
+    /* Takes card `index`; `device` is cleared memory. On failure nothing has to be closed. */
+    int (*open)(void *device, int index, aim_dev_error *error);
+    void (*close)(void *device);
+    /* Name of the card and its memory in bytes. */
+    void (*describe)(void *device, char *name, size_t capacity, size_t *total, size_t *available);
+    /* Copies a network (and D3 data, or NULL) to the device; `net` is cleared memory. */
+    int (*net_create)(void *net, void *device, const aim_dev_net *in, const aim_dev_d3_table *d3,
+                      aim_dev_error *error);
+    void (*net_free)(void *net);
+    int (*run)(void *net, aim_dev_job *job, aim_dev_error *error);
+    /* Bytes on the device that run() would need for this job. */
+    size_t (*workspace)(const void *net, const aim_dev_job *job);
+} aim_device_ops;
+
+/* A card in use; device.c. */
+typedef struct aim_device {
+    const aim_device_ops *ops;
+    void *card; /* ops->device_size bytes, cleared, of the caller; taken by aim_device_take */
+    int index;
+    char name[128];
+    size_t total, available; /* bytes of its memory, and free when it was opened */
+} aim_device;
+
+/* "cpu", "auto", "cuda" or "cuda:N"; -1: the word is none of them. *index: the card. */
+typedef enum aim_device_kind { AIM_DEVICE_CPU, AIM_DEVICE_AUTO, AIM_DEVICE_CUDA } aim_device_kind;
+int aim_device_parse(const char *word, aim_device_kind *kind, int *index);
+/* The module's table; NULL: DEVICE and a sentence in `error`. */
+const aim_device_ops *aim_device_load(aim_dev_error *error);
+/* Takes card `index` with device->ops into device->card. */
+int aim_device_take(aim_device *device, int index, aim_dev_error *error);
+
+/* The one symbol of a module. */
+typedef const aim_device_ops *aim_device_module_fn(int abi);
+#define AIM_DEVICE_SYMBOL "aimnet_device_module"
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* device.c - members of the ensemble on a compute device: what it is given and what comes back.
+ *
+ * Molecules and crystals of a model whose outputs are heads, shifts, sums and multipoles, with or
+ * without the short-range Coulomb term, are evaluated there as a whole: lists, network, Coulomb (all
+ * pairs or damped shifted force), D3. For everything
+ * else the device computes the network, from the host's list, and the host the terms between the
+ * network's halves, with the same code as without a device. The adjoints of the heads do not depend
+ * on values there and are known before. */
+#include <math.h>
+#include <string.h>
+
+#include "backend/isa.h"
+#include "calc/calc.h"
+
+static aim_status device_error(const aim_dev_error *e)
+{
+    return AIM_FAIL((aim_status)e->status, "%s", e->text);
+}
+
+static aim_status copy_net(aim_calc *c, aim_member *member)
+{
+    void *plain;
+    aim_dev_net net;
+    aim_dev_error e = {0};
+    AIM_TRY(c->ops->create(member->model, &c->alloc, AIM_ISA_REF, &plain));
+    c->ops->describe(plain, &net);
+    aim_dev_d3_table table;
+    if (c->d3_table)
+        table = (aim_dev_d3_table){.n_elements = c->d3_table->n_elements,
+                                   .n_refs = c->d3_table->n_refs,
+                                   .rcov = c->d3_table->rcov,
+                                   .r4r2 = c->d3_table->r4r2,
+                                   .cn = c->d3_table->cn,
+                                   .c6 = c->d3_table->c6,
+                                   .first = c->d3_table->first,
+                                   .weight_floor = c->d3_table->weight_floor};
+    void *copy;
+    aim_status status =
+        aim_new0(&c->alloc, 1, c->device.ops->net_size, "network on the device", &copy);
+    if (status == AIMNET_OK) {
+        if (c->device.ops->net_create(copy, c->device.card, &net, c->d3_table ? &table : NULL, &e))
+            status = device_error(&e);
+        else
+            member->device_net = copy;
+        if (status != AIMNET_OK)
+            aim_free(&c->alloc, copy);
+    }
+    c->ops->free(plain);
+    return status;
+}
+
+static aim_status open_device(aim_calc *c, int index)
+{
+    aim_dev_error e = {0};
+    aim_device d = {.ops = aim_device_load(&e)};
+    if (!d.ops)
+        return device_error(&e);
+    AIM_TRY(aim_new0(&c->alloc, 1, d.ops->device_size, "device", &d.card));
+    if (aim_device_take(&d, index, &e)) {
+        aim_free(&c->alloc, d.card);
+        return device_error(&e);
+    }
+    c->device = d;
+    return AIMNET_OK;
+}
+
+aim_status aim_device_start(aim_calc *c, const char *word)
+{
+    aim_device_kind kind;
+    int index;
+    if (aim_device_parse(word, &kind, &index))
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "device '%s' is unknown: expected cpu, auto, cuda or cuda:N", word);
+    if (kind == AIM_DEVICE_CPU)
+        return AIMNET_OK;
+    const aim_status status = open_device(c, index);
+    if (status != AIMNET_OK)
+        return kind == AIM_DEVICE_AUTO && status == AIMNET_ERR_DEVICE ? AIMNET_OK : status;
+    for (int k = 0; k < c->n_members; k++)
+        AIM_TRY(copy_net(c, &c->member[k]));
+    return AIMNET_OK;
+}
+
+void aim_device_stop(aim_calc *c)
+{
+    const aim_device_ops *ops = c->device.ops;
+    if (!ops)
+        return;
+    for (int k = 0; c->member && k < c->n_members; k++)
+        if (c->member[k].device_net) {
+            ops->net_free(c->member[k].device_net);
+            aim_free(&c->alloc, c->member[k].device_net);
+        }
+    ops->close(c->device.card);
+    aim_free(&c->alloc, c->device.card);
+}
+
+/* Half of the memory, at 100 kB per atom. */
+int64_t aim_device_batch(const aim_calc *c)
+{
+    const int64_t fits = (int64_t)(c->device.available / 200000);
+    return fits < 1024 ? 1024 : fits < 65536 ? fits : 65536;
+}
+
+/* 0: molecules, 1: crystals in three directions, -1: others */
+static int batch_kind(const aim_batch *b)
+{
+    if (!aim_batch_periodic(b, 0))
+        return 0;
+    for (int32_t k = 0; k < 3 * b->n_systems; k++)
+        if (!b->pbc[k])
+            return -1;
+    return 1;
+}
+
+/* Whether the outputs and terms of a model are all known to the device. */
+static int knows_model(const aim_calc *c, const aim_member *member)
+{
+    const aim_model *m = member->model;
+    int short_range = member->coulomb && member->subtract_sr;
+    if (!member->device_net)
+        return 0;
+    if (member->coulomb && c->options.coulomb != AIMNET_COULOMB_SIMPLE &&
+        c->options.coulomb != AIMNET_COULOMB_DSF)
+        return 0;
+    for (int o = 0; o < m->n_outputs; o++)
+        switch (m->output[o].kind) {
+        case AIM_OUT_MLP:
+        case AIM_OUT_ATOMIC_SHIFT:
+        case AIM_OUT_ATOMIC_SUM:
+        case AIM_OUT_DIPOLE:
+        case AIM_OUT_QUADRUPOLE:
+            break;
+        case AIM_OUT_SRCOULOMB:
+            if (short_range || m->output[o].in != AIM_SLOT_CHARGES ||
+                !member->live[m->output[o].out])
+                return 0;
+            short_range = 1;
+            break;
+        default:
+            return 0;
+        }
+    return 1;
+}
+
+int aim_device_takes_all(const aim_calc *c, const aim_member *member)
+{
+    return knows_model(c, member) && !c->flat.lists && batch_kind(&c->flat.batch) >= 0;
+}
+
+int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)
+{
+    const int axes = s->cell ? !!s->pbc[0] + !!s->pbc[1] + !!s->pbc[2] : 0;
+    if (s->n_atoms <= 512 || s->lists || (axes != 0 && axes != 3))
+        return 0;
+    for (int k = 0; k < c->n_members; k++)
+        if (!knows_model(c, &c->member[k]))
+            return 0;
+    return 1;
+}
+
+static void set_terms(const aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                      aim_dev_job *job)
+{
+    const aim_model *m = member->model;
+    if (member->coulomb) {
+        job->coulomb =
+            range->method == AIMNET_COULOMB_DSF ? AIM_DEV_COULOMB_DSF : AIM_DEV_COULOMB_SIMPLE;
+        job->coulomb_cutoff = range->coulomb_cutoff;
+        job->dsf_alpha = range->dsf_alpha;
+        job->e_coulomb = c->values.coulomb;
+    }
+    if (member->coulomb && member->subtract_sr) {
+        job->sr = 1;
+        job->sr_rc = member->sr_rc;
+        job->sr_envelope = (int)member->sr_envelope;
+    }
+    for (int o = 0; o < m->n_outputs; o++)
+        if (m->output[o].kind == AIM_OUT_SRCOULOMB) {
+            job->sr = 1;
+            job->sr_rc = m->output[o].rc;
+            job->sr_envelope = (int)m->output[o].envelope;
+        }
+    if (job->sr)
+        job->e_sr = c->values.scrap;
+    if (member->dispersion) {
+        job->d3 = 1;
+        job->d3_s6 = member->d3.s6;
+        job->d3_s8 = member->d3.s8;
+        job->d3_a1 = member->d3.a1;
+        job->d3_a2 = member->d3.a2;
+        job->d3_cutoff = member->d3.cutoff;
+        job->d3_smoothing = member->d3.smoothing;
+        job->d3_reach = range->d3_reach;
+        job->e_d3 = c->values.dispersion;
+    }
+}
+
+/* What a call to the host between the halves needs. */
+typedef struct middle {
+    aim_calc *c;
+    const aim_member *member;
+    const aim_range_plan *range;
+    int want_grad;
+} middle;
+
+static int host_terms(void *ctx)
+{
+    const middle *m = ctx;
+    AIM_TRY(aim_program_forward(m->c, m->member, m->range, m->want_grad));
+    AIM_TRY(aim_calc_external(m->c, m->member, m->range, m->want_grad));
+    if (m->want_grad)
+        aim_program_backward(m->member, &m->c->flat.batch, &m->c->values);
+    return AIMNET_OK;
+}
+
+static aim_dev_job make_job(aim_calc *c, const aim_member *member, aim_wishes want)
+{
+    const aim_batch *b = &c->flat.batch;
+    aim_values *v = &c->values;
+    aim_dev_job job = {.n_atoms = b->n_atoms,
+                       .n_systems = b->n_systems,
+                       .offset = b->offset,
+                       .system = b->system,
+                       .numbers = b->numbers,
+                       .pbc = b->pbc,
+                       .coord = b->coord,
+                       .cell = b->cell,
+                       .charge = b->charge,
+                       .mult = b->mult,
+                       .want_grad = want.grad,
+                       .want_strain = want.strain,
+                       .cutoff = member->model->cutoff,
+                       .q = v->q,
+                       .spin = v->spin,
+                       .gq = v->gq,
+                       .gspin = v->gspin,
+                       .grad = v->grad,
+                       .strain = want.strain ? v->strain : NULL};
+    int h = 0;
+    for (int o = 0; o < member->model->n_outputs; o++)
+        if (member->model->output[o].kind == AIM_OUT_MLP) {
+            const int slot = member->model->output[o].out;
+            job.head[h] = v->slot[slot];
+            job.ghead[h++] = want.grad && member->live[slot] ? v->adjoint[slot] : NULL;
+        }
+    return job;
+}
+
+static aim_status run(aim_calc *c, const aim_member *member, aim_dev_job *job)
+{
+    aim_dev_error e = {0};
+    const int status = c->device.ops->run(member->device_net, job, &e);
+    if (!status)
+        return AIMNET_OK;
+    return e.text[0] ? device_error(&e) : (aim_status)status; /* the host's own message stands */
+}
+
+/* Which atoms they are is found as without a device. */
+static aim_status overlap_message(aim_calc *c, const aim_member *member)
+{
+    AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, 0, &c->pairs));
+    for (int32_t s = 0; s < c->flat.batch.n_systems; s++)
+        AIM_TRY(aim_check_images(&c->flat.batch, &c->pairs, s));
+    return AIMNET_OK;
+}
+
+aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                             aim_wishes want)
+{
+    const aim_batch *b = &c->flat.batch;
+    aim_values *v = &c->values;
+    aim_dev_job job = make_job(c, member, want);
+    middle m = {c, member, range, want.grad};
+    if (!aim_device_takes_all(c, member)) {
+        job.row = c->pairs.row;
+        job.j = c->pairs.j;
+        job.shift = (const int32_t(*)[3])c->pairs.shift;
+        job.middle = host_terms;
+        job.ctx = &m;
+        return run(c, member, &job);
+    }
+    job.crystal = batch_kind(b) == 1;
+    set_terms(c, member, range, &job);
+    if (want.grad)
+        aim_program_backward(member, b, v);
+    AIM_TRY(run(c, member, &job));
+    if (job.overlap)
+        AIM_TRY(overlap_message(c, member));
+    if (member->coulomb && member->subtract_sr)
+        for (int32_t s = 0; s < b->n_systems; s++)
+            v->coulomb[s] += v->scrap[s];
+    c->given_sr = v->scrap;
+    const aim_status status = aim_program_forward(c, member, range, 0);
+    c->given_sr = NULL;
+    return status;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* test_multiply.cu - the dense layers of the CUDA module against sums in double: error compared with
+ * that of ordinary float arithmetic, and bits that do not depend on the number of rows. Exit status 77:
+ * no GPU. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <vector>
+
+#include "backend/cuda/cuda.h"
+
+static unsigned long long state = 1;
+static double uniform(void)
+{
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    return (double)(state >> 11) / 9007199254740992.0;
+}
+static float normal(void)
+{
+    return (float)(sqrt(-2.0 * log(uniform() + 1e-300)) * cos(6.283185307179586 * uniform()));
+}
+
+template <typename T> static T *to_device(const std::vector<T> &v)
+{
+    T *p;
+    cudaMalloc(&p, v.size() * sizeof(T));
+    cudaMemcpy(p, v.data(), v.size() * sizeof(T), cudaMemcpyHostToDevice);
+    return p;
+}
+
+typedef struct shape {
+    int n_in, n_out, positive; /* positive: operands of one sign, sums without cancellation */
+} shape;
+
+static int failures;
+
+static void check(const shape s, cudaStream_t stream)
+{
+    const int rows = 600, ld = cu_round_up(s.n_in, CU_CHUNK), ldy = cu_round_up(s.n_out, CU_CHUNK);
+    std::vector<float> x((size_t)rows * ld, 0.0f), w((size_t)s.n_out * s.n_in), bias(ldy, 0.0f),
+        y((size_t)rows * ldy), few((size_t)rows * ldy);
+    std::vector<unsigned> max(rows, 0u);
+    for (int r = 0; r < rows; r++) {
+        const float scale = expf(3.0f * normal());
+        for (int k = 0; k < s.n_in; k++) {
+            float v = scale * normal();
+            if (s.positive)
+                v = fabsf(v);
+            x[(size_t)r * ld + k] = v;
+            unsigned bits;
+            const float a = fabsf(v);
+            memcpy(&bits, &a, 4);
+            max[r] = bits > max[r] ? bits : max[r];
+        }
+    }
+    for (size_t k = 0; k < w.size(); k++)
+        w[k] = s.positive ? fabsf(0.1f * normal()) : 0.1f * normal();
+    float *dx = to_device(x), *dw = to_device(w), *db = to_device(bias), *dy = to_device(y);
+    unsigned *dm = to_device(max);
+    cu_state st = {cudaSuccess, NULL};
+    cu_matrix m = {s.n_in, s.n_out, ld, cu_round_up(s.n_out, CU_ROW_PAD), NULL, NULL};
+    cudaMalloc(&m.w, (size_t)m.k_pad * m.n_pad * 4);
+    cudaMalloc((void **)&m.scale, m.n_pad * 4);
+    cu_pack(&st, stream, 0, dw, s.n_out, s.n_in, 0, &m);
+    cu_gemm<float> g = {};
+    g.rows = rows;
+    g.mode = CU_FORWARD;
+    g.x = dx;
+    g.ldx = ld;
+    g.xmax = dm;
+    g.m = m;
+    g.bias = db;
+    g.y = dy;
+    g.ldy = ldy;
+    cu_multiply(&st, stream, &g);
+    cudaStreamSynchronize(stream);
+    cudaMemcpy(y.data(), dy, y.size() * 4, cudaMemcpyDeviceToHost);
+    cudaMemset(dy, 255, y.size() * 4);
+    for (int r = 0; r < rows; r += 50) { /* the same rows, a few at a time */
+        g.rows = 50;
+        g.x = dx + (size_t)r * ld;
+        g.xmax = dm + r;
+        g.y = dy + (size_t)r * ldy;
+        cu_multiply(&st, stream, &g);
+    }
+    cudaStreamSynchronize(stream);
+    cudaMemcpy(few.data(), dy, few.size() * 4, cudaMemcpyDeviceToHost);
+    double error = 0, bias_sum = 0, plain = 0, size = 0;
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < s.n_out; c++) {
+            double exact = 0, mass = 0;
+            float chunked = 0;
+            for (int k0 = 0; k0 < s.n_in; k0 += 32) {
+                float part = 0;
+                for (int k = k0; k < s.n_in && k < k0 + 32; k++) {
+                    const float a = x[(size_t)r * ld + k], b = w[(size_t)c * s.n_in + k];
+                    exact += (double)a * (double)b;
+                    mass += (double)a * a * (double)b * b;
+                    part = fmaf(a, b, part);
+                }
+                chunked += part;
+            }
+            const double norm = s.positive ? exact : sqrt(mass);
+            const double e = ((double)y[(size_t)r * ldy + c] - exact) / norm;
+            error += e * e;
+            bias_sum += e;
+            plain += ((double)chunked - exact) / norm * (((double)chunked - exact) / norm);
+            size += 1;
+        }
+    error = sqrt(error / size);
+    plain = sqrt(plain / size);
+    const int same = memcmp(y.data(), few.data(), y.size() * 4) == 0;
+    const int good = st.code == cudaSuccess && same && error < 1.5 * plain;
+    failures += !good;
+    printf("%s %d x %d%s: rms error %.2e (bias %+.1e), float in chunks of 32 %.2e, rows alone %s\n",
+           good ? "ok  " : "FAIL", s.n_out, s.n_in, s.positive ? " positive" : "", error,
+           bias_sum / size, plain, same ? "identical" : "DIFFERENT");
+    cudaFree(dx), cudaFree(dw), cudaFree(db), cudaFree(dy), cudaFree(dm), cudaFree(m.w);
+    cudaFree(m.scale);
+}
+
+int main(void)
+{
+    int n = 0;
+    if (cudaGetDeviceCount(&n) != cudaSuccess || n == 0) {
+        printf("skipped: no GPU\n");
+        return 77;
+    }
+    cudaStream_t stream;
+    cudaStreamCreate(&stream);
+    cu_state s = {cudaSuccess, NULL};
+    cu_multiply_prepare(&s);
+    const shape shapes[] = {{704, 512, 0}, {733, 512, 0}, {512, 380, 0}, {380, 258, 0},
+                            {256, 128, 0}, {128, 128, 0}, {37, 20, 0},   {704, 512, 1},
+                            {258, 380, 0}, {512, 733, 1}};
+    for (const shape &k : shapes)
+        check(k, stream);
+    return failures != 0;
+}
