@@ -28,6 +28,14 @@ enum {
     MEMORY_BASE = 1 << 20
 };
 
+/* The targets fuzz_xyz, fuzz_sdf, ... are this file with AIM_FUZZ_FORMAT; the first byte has no
+ * meaning there. */
+#ifdef AIM_FUZZ_FORMAT
+static const char *const one_format = AIM_FUZZ_FORMAT;
+#else
+static const char *const one_format = NULL;
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void demand(int condition, const char *what)
@@ -123,6 +131,16 @@ static void check_round_trip(const aim_alloc *alloc, const aimnet_frame *frame, 
     aim_frame_free(&again);
 }
 
+/* Writing and reading again costs a hundred times as much as reading: targets of one format do it
+ * for every 16th input, chosen by its bytes so that replays do the same. */
+static int writes_too(const uint8_t *data, size_t size)
+{
+    unsigned sum = 0;
+    for (size_t i = 0; i < size; i++)
+        sum = sum * 31 + data[i];
+    return one_format == NULL || sum / 64 % 16 == 0;
+}
+
 static void run_reader(const aim_alloc *alloc, const uint8_t *data, size_t size, const char *format)
 {
     aimnet_reader *reader;
@@ -137,7 +155,7 @@ static void run_reader(const aim_alloc *alloc, const uint8_t *data, size_t size,
         if (status != AIMNET_OK)
             continue;
         check_frame(&frame);
-        if (frame.n_atoms <= 64)
+        if (frame.n_atoms <= 64 && writes_too(data, size))
             check_round_trip(alloc, &frame, i == 0);
     }
     aim_frame_free(&frame);
@@ -173,11 +191,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     const int packed = size > 2 && data[1] == 0x1F && data[2] == 0x8B;
-    const int choice = data[0] % 7, cif = choice == 0 || choice == 5;
+    const int choice = data[0] % 7, cif = choice == 0 || choice == 5 || one_format;
     const size_t factor = packed ? PACKED_FACTOR : cif ? CIF_FACTOR : MEMORY_FACTOR;
     budget b = {.limit = MEMORY_BASE + factor * size};
     const aim_alloc alloc = {limited_alloc, limited_free, &b};
-    if (choice == 4)
+    if (one_format)
+        run_reader(&alloc, data + 1, size - 1, one_format);
+    else if (choice == 4)
         run_comment(&alloc, data + 1, size - 1);
     else
         run_reader(&alloc, data + 1, size - 1, formats[choice]);
