@@ -7,6 +7,7 @@
 #   make asan tsan clang   build and test with sanitizers, thread sanitizer, clang
 #   make valgrind     unit tests under valgrind
 #   make bench        benchmarks        make fuzz [FUZZ_SECONDS=60]   libFuzzer targets
+#   make coverage     of the readers of model files
 #   make format       clang-format      make check-layers   include rules and budgets
 #   make install      DESTDIR and PREFIX as usual            make clean
 
@@ -25,7 +26,7 @@ define build
 @cmake --build build/$(1) -j$(JOBS)
 endef
 
-.PHONY: release demo test asan tsan clang valgrind bench fuzz format check-layers install clean deps deps-test
+.PHONY: release demo test asan tsan clang valgrind bench fuzz coverage format check-layers install clean deps deps-test
 release: | build
 	$(call build,release)
 
@@ -66,6 +67,9 @@ bench: release
 fuzz: | build
 	$(call build,fuzz)
 	tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+coverage: release
+	tools/coverage.sh build/release
 
 format:
 	clang-format -i $(FORMATTED)

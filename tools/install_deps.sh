@@ -10,7 +10,7 @@ set -eu
 
 build="gcc libc6-dev make cmake pkg-config zlib1g-dev libyaml-dev libjansson-dev"
 test="g++ libcmocka-dev liblapack3 locales libcurl4 openssl python3"
-dev="clang clang-format llvm valgrind"
+dev="clang clang-format llvm valgrind afl++ gcovr"
 
 case ${1:-test} in
 build) wanted=$build ;;
