@@ -35,7 +35,7 @@ void AIM_CPU_NAMED(aim_row_gather)(const aim_row_pairs *l, const aim_row_columns
     const __m512d zero = _mm512_setzero_pd();
     for (int64_t p = 0; p < l->n; p += 8) {
         const int64_t left = l->n - p;
-        const __mmask8 in = left >= 8 ? 0xff : (__mmask8)((1u << left) - 1);
+        const __mmask8 in = (__mmask8)(left >= 8 ? 0xffu : (1u << left) - 1u);
         const __m256i j32 = _mm256_maskz_loadu_epi32(in, l->j + p);
         const __m512i j = _mm512_cvtepi32_epi64(j32),
                       at = _mm512_add_epi64(_mm512_slli_epi64(j, 1), j),
@@ -76,7 +76,7 @@ void AIM_CPU_NAMED(aim_row_property)(const double *property, const int64_t *slot
                                      double *out)
 {
     for (int64_t k = 0; k < n; k += 8) {
-        const __mmask8 in = n - k >= 8 ? 0xff : (__mmask8)((1u << (n - k)) - 1);
+        const __mmask8 in = (__mmask8)(n - k >= 8 ? 0xffu : (1u << (n - k)) - 1u);
         const __m512i at = _mm512_maskz_loadu_epi64(in, slot + k);
         _mm512_storeu_pd(out + k,
                          _mm512_mask_i64gather_pd(_mm512_setzero_pd(), in, at, property, 8));
