@@ -54,7 +54,8 @@ static const cli_arg io_args[] = {
      .kind = CLI_TEXT,
      .meta = "FILE",
      AT(output),
-     .help = "also write extended XYZ with the results asked for"},
+     .help = "also write extended XYZ with the results asked for; crystals as CIF or POSCAR if the "
+             "name ends so (.cif, .vasp)"},
     {.name = "json",
      .letter = 'j',
      .kind = CLI_FLAG,

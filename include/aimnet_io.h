@@ -58,8 +58,9 @@ AIMNET_API aimnet_system aimnet_frame_system(const aimnet_frame *frame);
 
 typedef struct aimnet_writer aimnet_writer;
 /* Extended XYZ with results: species, pos, and, where the result has them, forces, charges and
- * spin_charges; energy, charge, mult, dipole, stress in the comment line. The file is written under a temporary
- * name beside `path` and renamed by aimnet_writer_close(). */
+ * spin_charges; energy, charge, mult, dipole, stress in the comment line. A path that ends in .cif,
+ * or in .vasp, POSCAR or CONTCAR, gets that format instead: crystals only, energy and stress as
+ * comments of CIF, no results in POSCAR. The file is written under a temporary name beside `path` and renamed by aimnet_writer_close(). */
 AIMNET_API aimnet_status aimnet_writer_open(const char *path, aimnet_writer **writer);
 /* The same at the end of a file that is there already or not: every frame is in the file as soon as
  * aimnet_writer_frame returns, so that what a killed program wrote can be read. For trajectories. */

@@ -5,7 +5,7 @@
 
 #include "data/element.h"
 #include "io/reader.h"
-#include "io/xyz_write.h"
+#include "io/writer.h"
 
 aimnet_status aimnet_reader_open(const char *path, const char *format, aimnet_reader **reader)
 {

@@ -20,6 +20,9 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/symmetry.c
     ${CMAKE_CURRENT_LIST_DIR}/poscar_read.c
     ${CMAKE_CURRENT_LIST_DIR}/outfile.c
+    ${CMAKE_CURRENT_LIST_DIR}/writer.c
+    ${CMAKE_CURRENT_LIST_DIR}/cif_write.c
+    ${CMAKE_CURRENT_LIST_DIR}/poscar_write.c
     ${CMAKE_CURRENT_LIST_DIR}/xyz_write.c)
 
 # model files

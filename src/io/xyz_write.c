@@ -7,8 +7,8 @@
  * stress, ...) are left out once there are results of ours, and no key comes twice. Numbers have
  * all digits that a double needs. Control characters become blanks and stray bytes '?', because
  * Python's text mode would stumble over them; an empty value is written as " " (ASE joins "" with
- * what follows). Output goes through outfile.c. */
-#include "io/xyz_write.h"
+ * what follows). Registered in writers.def. */
+#include "io/writer.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,39 +18,11 @@
 #include "io/comment.h"
 #include "io/outfile.h"
 
-enum { FLUSH_SIZE = 1 << 18, MAX_UNIQUE = 1000 };
+enum { MAX_UNIQUE = 1000 };
 
-struct aimnet_writer {
-    aim_alloc alloc;
-    aim_outfile file;
-    aim_string text; /* not yet written */
-    aim_comment comment;
-    aim_status failed; /* the output is incomplete: it must not be committed */
-};
+aim_status aim_xyz_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result);
 
 /* ---------------------------------------------------------------- words */
-
-static aim_status put(aimnet_writer *w, const char *text)
-{
-    return aim_string_append(&w->text, &w->alloc, text, strlen(text));
-}
-
-static aim_status put_number(aimnet_writer *w, double x)
-{
-    char text[32];
-    return aim_string_append(&w->text, &w->alloc, text, aim_format_double(text, x));
-}
-
-/* Numbers separated by blanks. */
-static aim_status put_numbers(aimnet_writer *w, const double *x, int n)
-{
-    for (int i = 0; i < n; i++) {
-        if (i > 0)
-            AIM_TRY(put(w, " "));
-        AIM_TRY(put_number(w, x[i]));
-    }
-    return AIMNET_OK;
-}
 
 /* Length of the well-formed UTF-8 character at s, 0 if there is none. */
 static size_t utf8_length(aim_span s)
@@ -85,22 +57,22 @@ static aim_status put_word(aimnet_writer *w, aim_span s)
 {
     if (is_plain(s))
         return aim_string_append(&w->text, &w->alloc, s.text, s.size);
-    AIM_TRY(put(w, "\""));
+    AIM_TRY(aim_writer_put(w, "\""));
     for (size_t i = 0; i < s.size;) {
         const aim_span rest = {s.text + i, s.size - i};
         const size_t n = utf8_length(rest);
         const unsigned char c = (unsigned char)s.text[i];
         if (c == '"' || c == '\\')
-            AIM_TRY(put(w, "\\"));
+            AIM_TRY(aim_writer_put(w, "\\"));
         if (c < ' ' || c == 0x7F)
-            AIM_TRY(put(w, " "));
+            AIM_TRY(aim_writer_put(w, " "));
         else if (n == 0)
-            AIM_TRY(put(w, "?"));
+            AIM_TRY(aim_writer_put(w, "?"));
         else
             AIM_TRY(aim_string_append(&w->text, &w->alloc, rest.text, n));
         i += n ? n : 1;
     }
-    return put(w, s.size > 0 ? "\"" : " \"");
+    return aim_writer_put(w, s.size > 0 ? "\"" : " \"");
 }
 
 /* ---------------------------------------------------------------- comment line */
@@ -142,17 +114,17 @@ static aim_status put_input_comment(aimnet_writer *w, const char *title, int has
         return AIMNET_OK;
     AIM_TRY(aim_comment_parse(&w->comment, &w->alloc, text));
     if (!c->extended) {
-        AIM_TRY(put(w, " title="));
+        AIM_TRY(aim_writer_put(w, " title="));
         return put_word(w, text);
     }
     for (size_t i = 0; i < c->n_pairs; i++) {
         if (!is_kept(c, i, has_results))
             continue;
-        AIM_TRY(put(w, " "));
+        AIM_TRY(aim_writer_put(w, " "));
         AIM_TRY(put_word(w, c->pairs[i].key));
         if (!c->pairs[i].has_value)
             continue;
-        AIM_TRY(put(w, "="));
+        AIM_TRY(aim_writer_put(w, "="));
         AIM_TRY(put_word(w, c->pairs[i].value));
     }
     return AIMNET_OK;
@@ -160,16 +132,16 @@ static aim_status put_input_comment(aimnet_writer *w, const char *title, int has
 
 static aim_status put_list(aimnet_writer *w, const char *key, const double *x, int n)
 {
-    AIM_TRY(put(w, key));
-    AIM_TRY(put(w, "=\""));
-    AIM_TRY(put_numbers(w, x, n));
-    return put(w, "\"");
+    AIM_TRY(aim_writer_put(w, key));
+    AIM_TRY(aim_writer_put(w, "=\""));
+    AIM_TRY(aim_writer_numbers(w, x, n));
+    return aim_writer_put(w, "\"");
 }
 
 static aim_status put_value(aimnet_writer *w, const char *key, double x)
 {
-    AIM_TRY(put(w, key));
-    return put_number(w, x);
+    AIM_TRY(aim_writer_put(w, key));
+    return aim_writer_number(w, x);
 }
 
 static aim_status put_comment(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result)
@@ -179,15 +151,15 @@ static aim_status put_comment(aimnet_writer *w, const aimnet_frame *f, const aim
     char pbc[] = " pbc=\"F F F\"";
     if (f->has_cell) {
         AIM_TRY(put_list(w, "Lattice", f->cell, 9));
-        AIM_TRY(put(w, " "));
+        AIM_TRY(aim_writer_put(w, " "));
     }
-    AIM_TRY(put(w, "Properties=species:S:1:pos:R:3"));
+    AIM_TRY(aim_writer_put(w, "Properties=species:S:1:pos:R:3"));
     if (good && result->forces)
-        AIM_TRY(put(w, ":forces:R:3"));
+        AIM_TRY(aim_writer_put(w, ":forces:R:3"));
     if (good && result->charges)
-        AIM_TRY(put(w, ":charges:R:1"));
+        AIM_TRY(aim_writer_put(w, ":charges:R:1"));
     if (good && result->spin_charges)
-        AIM_TRY(put(w, ":spin_charges:R:1"));
+        AIM_TRY(aim_writer_put(w, ":spin_charges:R:1"));
     if (good)
         AIM_TRY(put_value(w, " energy=", result->energy));
     AIM_TRY(put_value(w, " charge=", f->charge));
@@ -199,9 +171,9 @@ static aim_status put_comment(aimnet_writer *w, const aimnet_frame *f, const aim
     for (size_t d = 0; d < 3; d++)
         if (f->has_cell && f->pbc[d])
             pbc[6 + 2 * d] = 'T';
-    AIM_TRY(put(w, pbc));
+    AIM_TRY(aim_writer_put(w, pbc));
     AIM_TRY(put_input_comment(w, f->title ? f->title : "", result != NULL));
-    return put(w, "\n");
+    return aim_writer_put(w, "\n");
 }
 
 /* ---------------------------------------------------------------- atoms */
@@ -210,108 +182,31 @@ static aim_status put_atom(aimnet_writer *w, const aimnet_frame *f, const aimnet
                            size_t i)
 {
     const int good = result && result->status == AIMNET_OK;
-    const char *symbol = aim_element_symbol(f->numbers[i]);
-    const double *x = f->coord + 3 * i;
-    if (!symbol)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%s: atom %zu has atomic number %d; expected 1 to %d",
-                        w->file.path, i, (int)f->numbers[i], AIM_ELEMENT_LAST);
-    if (!isfinite(x[0]) || !isfinite(x[1]) || !isfinite(x[2]))
-        return AIM_FAIL(AIMNET_ERR_ARG,
-                        "%s: atom %zu has a coordinate that is not finite: it cannot be written",
-                        w->file.path, i);
-    AIM_TRY(put(w, symbol));
-    AIM_TRY(put(w, symbol[1] ? " " : "  "));
-    AIM_TRY(put_numbers(w, x, 3));
+    const char *symbol;
+    AIM_TRY(aim_writer_symbol(w, f, i, &symbol));
+    AIM_TRY(aim_writer_put(w, symbol));
+    AIM_TRY(aim_writer_put(w, symbol[1] ? " " : "  "));
+    AIM_TRY(aim_writer_numbers(w, f->coord + 3 * i, 3));
     if (good && result->forces) {
-        AIM_TRY(put(w, " "));
-        AIM_TRY(put_numbers(w, result->forces + 3 * i, 3));
+        AIM_TRY(aim_writer_put(w, " "));
+        AIM_TRY(aim_writer_numbers(w, result->forces + 3 * i, 3));
     }
     if (good && result->charges) {
-        AIM_TRY(put(w, " "));
-        AIM_TRY(put_number(w, result->charges[i]));
+        AIM_TRY(aim_writer_put(w, " "));
+        AIM_TRY(aim_writer_number(w, result->charges[i]));
     }
     if (good && result->spin_charges) {
-        AIM_TRY(put(w, " "));
-        AIM_TRY(put_number(w, result->spin_charges[i]));
+        AIM_TRY(aim_writer_put(w, " "));
+        AIM_TRY(aim_writer_number(w, result->spin_charges[i]));
     }
-    return put(w, "\n");
+    return aim_writer_put(w, "\n");
 }
 
-static aim_status flush(aimnet_writer *w)
-{
-    w->failed = aim_outfile_write(&w->file, w->text.data, w->text.size);
-    w->text.size = 0;
-    return w->failed;
-}
-
-static aim_status put_frame(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result)
+aim_status aim_xyz_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result)
 {
     AIM_TRY(aim_string_printf(&w->text, &w->alloc, "%d\n", (int)f->n_atoms));
     AIM_TRY(put_comment(w, f, result));
     for (size_t i = 0; i < (size_t)f->n_atoms; i++)
         AIM_TRY(put_atom(w, f, result, i));
     return AIMNET_OK;
-}
-
-/* ---------------------------------------------------------------- writer */
-
-static aim_status writer_create(const aim_alloc *alloc, const char *path, int append,
-                                aimnet_writer **writer)
-{
-    aimnet_writer *w;
-    *writer = NULL;
-    AIM_TRY(aim_new0(alloc, 1, sizeof *w, "a structure writer", &w));
-    w->alloc = *alloc;
-    const aim_status status = append ? aim_outfile_append(&w->file, alloc, path)
-                                     : aim_outfile_open(&w->file, alloc, path);
-    if (status == AIMNET_OK)
-        *writer = w;
-    else
-        aim_free(alloc, w);
-    return status;
-}
-
-aim_status aim_writer_append(const aim_alloc *alloc, const char *path, aimnet_writer **writer)
-{
-    return writer_create(alloc, path, 1, writer);
-}
-
-aim_status aim_writer_open(const aim_alloc *alloc, const char *path, aimnet_writer **writer)
-{
-    return writer_create(alloc, path, 0, writer);
-}
-
-aim_status aim_writer_frame(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result)
-{
-    if (w->failed)
-        return AIM_FAIL(w->failed, "%s: an earlier structure could not be written", w->file.path);
-    const size_t before = w->text.size;
-    const aim_status status = put_frame(w, f, result);
-    if (status != AIMNET_OK) {
-        w->text.size = before; /* whole structures only */
-        return status;
-    }
-    if (w->text.size >= FLUSH_SIZE || !w->file.target)
-        return flush(w);
-    return AIMNET_OK;
-}
-
-aim_status aim_writer_close(aimnet_writer *w, int commit)
-{
-    if (!w)
-        return AIMNET_OK;
-    const aim_alloc alloc = w->alloc;
-    aim_status status = AIMNET_OK;
-    if (commit && w->failed)
-        status =
-            AIM_FAIL(w->failed, "%s: not written, because writing failed before", w->file.path);
-    else if (commit)
-        status = flush(w);
-    if (commit && status == AIMNET_OK)
-        status = aim_outfile_commit(&w->file);
-    aim_outfile_close(&w->file);
-    aim_string_free(&w->text, &alloc);
-    aim_comment_free(&w->comment, &alloc);
-    aim_free(&alloc, w);
-    return status;
 }

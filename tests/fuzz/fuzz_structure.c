@@ -18,7 +18,7 @@
 #include "aimnet_io.h"
 #include "io/comment.h"
 #include "io/reader.h"
-#include "io/xyz_write.h"
+#include "io/writer.h"
 
 enum {
     MAX_FRAMES = 64,

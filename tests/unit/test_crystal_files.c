@@ -3,6 +3,7 @@
  * molecules, and what the messages say. What other programs read in such files is in
  * test_structure_files.c. */
 #include "fail_alloc.h"
+#include "base/vec3.h"
 #include "io/cell.h"
 #include "io/reader.h"
 #include "io/symmetry.h"
@@ -152,6 +153,95 @@ static void names_without_suffix_are_known(void **state)
     aimnet_reader_close(reader);
 }
 
+/* ---------------------------------------------------------------- writing */
+
+/* Writes the frame n times under this name, which gives the format, and reads the last copy. */
+static void write_and_read(const aimnet_frame *f, const aimnet_result *r, const char *path, int n,
+                           aimnet_frame *again)
+{
+    aimnet_writer *writer;
+    aimnet_reader *reader;
+    assert_int_equal(aimnet_writer_open(path, &writer), AIMNET_OK);
+    for (int i = 0; i < n; i++)
+        if (aimnet_writer_frame(writer, f, r) != AIMNET_OK)
+            fail_msg("%s", aimnet_last_error());
+    assert_int_equal(aimnet_writer_close(writer, 1), AIMNET_OK);
+    assert_int_equal(aimnet_reader_open(path, NULL, &reader), AIMNET_OK);
+    for (int i = 0; i < n; i++)
+        if (aimnet_reader_next(reader, again) != AIMNET_OK)
+            fail_msg("%s", aimnet_last_error());
+    aimnet_reader_close(reader);
+    assert_string_equal(again->warnings, "");
+    assert_int_equal(again->n_atoms, f->n_atoms);
+    assert_memory_equal(again->numbers, f->numbers, (size_t)f->n_atoms * sizeof *f->numbers);
+    assert_true(again->has_cell && again->pbc[0] && again->pbc[1] && again->pbc[2]);
+}
+
+static double distance(const aimnet_frame *f, int i, int j)
+{
+    const double *x = f->coord + 3 * i, *y = f->coord + 3 * j;
+    return sqrt((x[0] - y[0]) * (x[0] - y[0]) + (x[1] - y[1]) * (x[1] - y[1]) +
+                (x[2] - y[2]) * (x[2] - y[2]));
+}
+
+/* (b - a) x (c - a) . (d - a) of the first four atoms: its sign is their handedness. */
+static double chirality(const aimnet_frame *f)
+{
+    double m[9];
+    for (int k = 0; k < 9; k++)
+        m[k] = f->coord[3 + k] - f->coord[k % 3];
+    return aim_det3(m);
+}
+
+static const char skewed[] =
+    "5\nLattice=\"0.3 6.1 0.2 5.2 -0.4 1 2 1.5 7\" pbc=\"T T T\"\nC 0 0 0\n"
+    "O 1.1 0.2 0.3\nO -9 0.1 0.7\nH 0.2 1.5 0.4\nC 0.1 0.3 1.6\n";
+
+static void written_cif_is_the_same_crystal_also_of_a_left_handed_cell(void **state)
+{
+    (void)state;
+    aimnet_frame f = {0}, again = {0};
+    double stress[9] = {0};
+    const aimnet_result r = {.energy = -1.5, .stress = stress};
+    read_one(skewed, NULL, &f, 5);
+    assert_true(aim_det3(f.cell) < 0.0);
+    write_and_read(&f, &r, AIM_TEST_TMP "/written.cif", 3, &again);
+    assert_string_equal(again.title, "2");
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < i; j++)
+            assert_true(fabs(distance(&f, i, j) - distance(&again, i, j)) < 1e-12);
+    assert_true(fabs(chirality(&f) - chirality(&again)) < 1e-11);
+    for (int v = 0; v < 9; v += 3)
+        for (int u = 0; u <= v; u += 3)
+            assert_true(fabs(aim_dot3(f.cell + u, f.cell + v) -
+                             aim_dot3(again.cell + u, again.cell + v)) < 1e-12);
+    aimnet_frame_free(&f);
+    aimnet_frame_free(&again);
+}
+
+static void written_poscar_keeps_every_bit(void **state)
+{
+    (void)state;
+    aimnet_frame f = {0}, again = {0};
+    aimnet_writer *writer;
+    read_one(skewed, NULL, &f, 5);
+    write_and_read(&f, NULL, AIM_TEST_TMP "/POSCAR", 1, &again);
+    assert_memory_equal(again.coord, f.coord, 15 * sizeof *f.coord);
+    assert_memory_equal(again.cell, f.cell, sizeof f.cell);
+    assert_int_equal(aimnet_writer_open(AIM_TEST_TMP "/two.vasp", &writer), AIMNET_OK);
+    assert_int_equal(aimnet_writer_frame(writer, &f, NULL), AIMNET_OK);
+    assert_int_equal(aimnet_writer_frame(writer, &f, NULL), AIMNET_ERR_ARG);
+    assert_non_null(strstr(aimnet_last_error(), "POSCAR holds one structure"));
+    assert_int_equal(aimnet_writer_close(writer, 0), AIMNET_OK);
+    assert_int_equal(aimnet_writer_open(AIM_TEST_TMP "/slab.cif", &writer), AIMNET_OK);
+    f.pbc[2] = 0;
+    assert_int_equal(aimnet_writer_frame(writer, &f, NULL), AIMNET_ERR_ARG);
+    assert_non_null(strstr(aimnet_last_error(), "write this one as extended XYZ"));
+    assert_int_equal(aimnet_writer_close(writer, 0), AIMNET_OK);
+    aimnet_frame_free(&f);
+    aimnet_frame_free(&again);
+}
+
 static aimnet_status read_everything(const aimnet_allocator *hooks, void *text)
 {
     aimnet_reader *reader;
@@ -188,6 +278,8 @@ int main(void)
         cmocka_unit_test(blocks_give_titles_and_warnings),
         cmocka_unit_test(messages_name_the_remedy),
         cmocka_unit_test(names_without_suffix_are_known),
+        cmocka_unit_test(written_cif_is_the_same_crystal_also_of_a_left_handed_cell),
+        cmocka_unit_test(written_poscar_keeps_every_bit),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 
 #include "fail_alloc.h"
 #include "io/reader.h"
-#include "io/xyz_write.h"
+#include "io/writer.h"
 #include "read_support.h"
 
 #define GOLDEN AIM_SOURCE_DIR "/tests/golden/written/results"
