@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* test_ewald.c - Ewald sums: an analytic limit, independence of the splitting, derivatives,
  * supercells, other systems in the batch. */
+#include <stdio.h>
+
 #include "crystals.h"
 
 static void rock_salt_has_the_madelung_constant(void **state)
@@ -13,6 +15,58 @@ static void rock_salt_has_the_madelung_constant(void **state)
     assert_true(fabs(madelung - 1.747564594633182) < 1e-11);
     for (int i = 0; i < 3 * c.n; i++)
         assert_true(fabs(c.grad[i]) < 1e-10);
+}
+
+static double number(FILE *f)
+{
+    double x;
+    assert_int_equal(fscanf(f, "%lf", &x), 1);
+    return x;
+}
+
+static void numbers(FILE *f, const char *head, int n, double *x)
+{
+    char word[32];
+    assert_int_equal(fscanf(f, "%31s", word), 1);
+    assert_string_equal(word, head);
+    for (int k = 0; k < n; k++)
+        x[k] = AIM_COULOMB_K * number(f);
+}
+
+/* tests/reference/make_ewald.py: 30 digits, another splitting, derivatives by differences */
+static void sums_agree_with_independent_ones(void **state)
+{
+    (void)state;
+    FILE *f = fopen(AIM_SOURCE_DIR "/tests/golden/ewald/crystals.txt", "r");
+    assert_non_null(f);
+    char name[64];
+    int n, cases = 0;
+    for (; fscanf(f, " crystal %63s %d", name, &n) == 2; cases++) {
+        double cell[9], x[12], q[4], energy[1], grad[12], gq[4], strain[9];
+        assert_true(n <= 4);
+        for (int k = 0; k < 9; k++)
+            cell[k] = number(f);
+        for (int i = 0; i < n; i++) {
+            q[i] = number(f);
+            for (int d = 0; d < 3; d++)
+                x[3 * i + d] = number(f);
+        }
+        numbers(f, "energy", 1, energy);
+        numbers(f, "grad", 3 * n, grad);
+        numbers(f, "potential", n, gq);
+        numbers(f, "strain", 9, strain);
+        for (method m = EWALD; m <= PME; m++) {
+            crystals c = {0};
+            add_system(&c, n, x, q, cell);
+            evaluate(&c, m, m == EWALD ? 1e-10 : 1e-11, 1);
+            assert_below(fabs(c.energy[0] - energy[0]), 1e-9, name, 0);
+            assert_below(farthest(c.grad, grad, 3 * n), 1e-9, name, 1);
+            assert_below(farthest(c.gq, gq, n), 1e-9, name, 2);
+            assert_below(farthest(c.strain, strain, 9), 1e-9, name, 3);
+        }
+    }
+    fclose(f);
+    assert_true(cases >= 2);
 }
 
 static void supercell_has_the_energy_of_its_cells(void **state)
@@ -121,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rock_salt_has_the_madelung_constant),
+        cmocka_unit_test(sums_agree_with_independent_ones),
         cmocka_unit_test(supercell_has_the_energy_of_its_cells),
         cmocka_unit_test(energy_does_not_depend_on_the_splitting),
         cmocka_unit_test(gradients_are_slopes_of_the_energy),
