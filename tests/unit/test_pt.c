@@ -435,9 +435,31 @@ static void every_failing_allocation_is_reported(void **state)
     torch_buffer_free(&file);
 }
 
+/* torch.save(torch.ones(2)), written by tests/reference/make_fuzz_seeds.py */
+static void one_tensor_alone_is_read_as_such(void **state)
+{
+    (void)state;
+    const aim_alloc a = aim_alloc_default();
+    torch_buffer file = torch_read_file(AIM_SOURCE_DIR "/tests/fuzz/seeds/fuzz_zip/torch");
+    aim_torch archive;
+    aim_pt pt;
+    float ones[2] = {0};
+    assert_int_equal(aim_torch_open(&a, file.at, file.n, &archive), AIMNET_OK);
+    assert_int_equal(aim_pt_open(&a, &archive, &pt), AIMNET_OK);
+    assert_int_equal(pt.kind, AIM_PT_TENSOR);
+    assert_int_equal(pt.n_tensors, 1);
+    assert_int_equal(pt.tensor->count, 2);
+    assert_int_equal(aim_tensor_to_float(pt.tensor, ones), AIMNET_OK);
+    assert_true(ones[0] == 1.0f && ones[1] == 1.0f);
+    aim_pt_free(&pt, &a);
+    aim_torch_free(&archive, &a);
+    torch_buffer_free(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_tensor_alone_is_read_as_such),
         cmocka_unit_test(contiguous_and_strided_tensors_are_gathered),
         cmocka_unit_test(tensors_outside_of_their_storage_are_refused),
         cmocka_unit_test(two_views_of_one_buffer_are_read_but_unfolding_is_refused),

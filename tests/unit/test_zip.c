@@ -313,9 +313,36 @@ static void every_failing_allocation_is_reported(void **state)
     torch_buffer_free(&z.file);
 }
 
+static void a_directory_holds_as_many_records_as_are_promised(void **state)
+{
+    (void)state;
+    torch_buffer empty = {0}, twice = {0};
+    torch_put(&empty, "PK\003\004", 4);
+    torch_put(&empty, "PK\005\006", 4);
+    torch_put_le(&empty, 0, 8); /* disks and numbers of entries */
+    torch_put_le(&empty, 0, 4); /* size */
+    torch_put_le(&empty, 4, 4); /* offset */
+    torch_put_le(&empty, 0, 2);
+    assert_refused(&empty, "the archive is empty");
+    torch_zip z = {.plain_end = 1};
+    torch_zip_text(&z, "a/data.pkl", "x");
+    torch_zip_finish(&z);
+    const size_t begin = z.start[z.count], size = z.file.n - 22 - begin;
+    torch_put(&twice, z.file.at, begin + size);
+    torch_put(&twice, z.file.at + begin, size); /* the record once more, but one is promised */
+    torch_put(&twice, z.file.at + begin + size, 12);
+    torch_put_le(&twice, 2 * size, 4);
+    torch_put(&twice, z.file.at + begin + size + 16, 6);
+    assert_refused(&twice, "belong to no entry");
+    torch_buffer_free(&empty);
+    torch_buffer_free(&twice);
+    torch_buffer_free(&z.file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_directory_holds_as_many_records_as_are_promised),
         cmocka_unit_test(every_layout_that_torch_writes_is_read),
         cmocka_unit_test(the_default_model_has_39_aligned_entries),
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
