@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-    AIM_DEV_ABI = 1, /* of everything in this file */
+    AIM_DEV_ABI = 2, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -56,6 +56,7 @@ typedef struct aim_dev_net {
     int nshifts, gp, n_charge, fa, n_pass, d2, n_species, n_heads;
     int32_t species_of[AIM_DEV_SPECIES]; /* [Z] dense index or -1 */
     double rc, eta;
+    double charge_epsilon; /* of charge equilibration */
     const void *embedding; /* [n_species][fa] */
     const void *shifts;    /* [gp] */
     aim_dev_conv conv_a, conv_q;

@@ -36,6 +36,7 @@ void AIM_NAMED(aim_net_describe)(const void *object, aim_dev_net *out)
                          .n_heads = net->n_heads,
                          .rc = net->model->rc,
                          .eta = net->model->eta,
+                         .charge_epsilon = net->charge_epsilon,
                          .embedding = net->embedding,
                          .shifts = net->shifts,
                          .conv_a = describe_conv(&net->conv_a),

@@ -46,7 +46,7 @@ static __device__ void missing_charge(const cu_charges<real> &c, int s, int k, d
     const double target =
         c.nc == 1 ? c.charge[s] : 0.5 * (c.charge[s] + (k == 0 ? 1.0 : -1.0) * (c.mult[s] - 1.0));
     *missing = target - block_sum(q);
-    *capacity = 1e-6 + block_sum(f);
+    *capacity = c.epsilon + block_sum(f);
 }
 
 template <typename real> __global__ void __launch_bounds__(BLOCK) charge_forward(cu_charges<real> c)

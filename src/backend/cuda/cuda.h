@@ -240,6 +240,7 @@ template <typename real> struct cu_charges {
     int systems, nc;
     const int *offset;
     const double *charge, *mult;
+    double epsilon;
     const real *y, *q_old;
     real *q;
     const real *gq;

@@ -288,6 +288,7 @@ template <typename real> static cu_charges<real> charge_args(const flow<real> *f
     c.offset = w->offset;
     c.charge = w->charge;
     c.mult = w->mult;
+    c.epsilon = f->net->d.charge_epsilon;
     c.y = w->y[p];
     c.q_old = p > 0 ? w->qs[p - 1] : NULL;
     c.q = w->qs[p];

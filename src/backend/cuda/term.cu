@@ -35,11 +35,41 @@ static __device__ __forceinline__ void for_neighbours(const struct cu_terms &t, 
 {
     const int s = t.system[i];
     if (CRYSTAL) {
+        /* Neighbours wait until there is one for every lane: the bins hold as many again that are
+         * too far. */
+        __shared__ double waiting[WARPS][64][4];
+        __shared__ int waiting_j[WARPS][64];
+        const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+        double(*queue)[4] = waiting[warp];
+        int *queue_j = waiting_j[warp], n = 0;
         cu_walk(t.cells, t.cells.grid[s], place, reach,
                 [&](int k, const double r[3], double d2, int) {
-                    if (k >= 0)
-                        f(t.cells.order[k], r, sqrt(d2));
+                    const unsigned hits = __ballot_sync(0xffffffffu, k >= 0);
+                    if (k >= 0) {
+                        const int to = n + __popc(hits & ((1u << lane) - 1));
+                        queue[to][0] = r[0], queue[to][1] = r[1], queue[to][2] = r[2];
+                        queue[to][3] = d2;
+                        queue_j[to] = t.cells.order[k];
+                    }
+                    n += __popc(hits);
+                    __syncwarp();
+                    if (n < 32)
+                        return;
+                    const double own[3] = {queue[lane][0], queue[lane][1], queue[lane][2]};
+                    f(queue_j[lane], own, sqrt(queue[lane][3]));
+                    __syncwarp();
+                    n -= 32;
+                    if (lane < n) {
+                        for (int m = 0; m < 4; m++)
+                            queue[lane][m] = queue[32 + lane][m];
+                        queue_j[lane] = queue_j[32 + lane];
+                    }
+                    __syncwarp();
                 });
+        if (lane < n) {
+            const double own[3] = {queue[lane][0], queue[lane][1], queue[lane][2]};
+            f(queue_j[lane], own, sqrt(queue[lane][3]));
+        }
         return;
     }
     const double x = t.coord[3 * i], y = t.coord[3 * i + 1], z = t.coord[3 * i + 2];
