@@ -57,14 +57,18 @@ static int run(void *options, const char *const *operands, int n_operands)
     aimnet_model_info info;
     aimnet_model *model = NULL;
     how.member = (int)o->member.value;
-    how.config = n_operands == 3 ? operands[1] : NULL;
-    aimnet_status status = aimnet_model_load_with(operands[0], &how, NULL, &model);
-    if (status == AIMNET_OK)
-        status = aimnet_model_get_info(model, &info);
-    if (status == AIMNET_OK && (n_operands == 3 || strcmp(info.format, "torchscript") == 0))
-        status = externalize(o, operands[0], how.config, to);
-    else if (status == AIMNET_OK)
-        status = copy(o, model, to);
+    aimnet_status status = AIMNET_OK;
+    if (n_operands == 3) {
+        status = externalize(o, operands[0], operands[1], to);
+    } else {
+        status = aimnet_model_load_with(operands[0], &how, NULL, &model);
+        if (status == AIMNET_OK)
+            status = aimnet_model_get_info(model, &info);
+        if (status == AIMNET_OK && strcmp(info.format, "torchscript") == 0)
+            status = externalize(o, operands[0], NULL, to);
+        else if (status == AIMNET_OK)
+            status = copy(o, model, to);
+    }
     aimnet_model_free(model);
     if (status != AIMNET_OK)
         cli_error("%s", aimnet_last_error());

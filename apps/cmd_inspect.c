@@ -10,6 +10,8 @@
 
 typedef struct inspect_options {
     int json, tensors, yaml;
+    const char *config, *diff;
+    cli_int member;
 } inspect_options;
 
 #define AT(member) .offset = offsetof(inspect_options, member)
@@ -24,6 +26,25 @@ static const cli_arg args[] = {
      .kind = CLI_FLAG,
      AT(yaml),
      .help = "only the architecture, in YAML as in the file"},
+    {.name = "diff",
+     .kind = CLI_TEXT,
+     .meta = "OTHER",
+     AT(diff),
+     .help = "only what the model OTHER says differently: metadata, YAML, tensors; status 1 if "
+             "there is a difference"},
+    {.name = "config",
+     .kind = CLI_TEXT,
+     .meta = "FILE",
+     AT(config),
+     .help = "description that belongs to MODEL: the YAML of a training checkpoint, or the "
+             "config.json of safetensors"},
+    {.name = "member",
+     .kind = CLI_INT,
+     .meta = "N",
+     AT(member),
+     .min = 0,
+     .max = 9999,
+     .help = "ensemble_N.safetensors of a directory (default 0)"},
 };
 
 static void print_safely(char *text)
@@ -38,6 +59,25 @@ static void print_safely(char *text)
         cli_puts("\n");
 }
 
+/* Prints the differences; a model that cannot be loaded is a failure, too. */
+static int print_diff(const aimnet_model *model, const char *other_path)
+{
+    aimnet_model *other = NULL;
+    char *text = NULL;
+    int status = CLI_FAILED;
+    if (aimnet_model_load(other_path, NULL, &other) != AIMNET_OK ||
+        aimnet_model_diff(model, other, &text) != AIMNET_OK)
+        cli_error("%s", aimnet_last_error());
+    else if (text[0] == '\0')
+        status = CLI_OK;
+    else
+        print_safely(text);
+    if (text)
+        aimnet_model_text_free(model, text);
+    aimnet_model_free(other);
+    return status;
+}
+
 static int run(void *options, const char *const *operands, int n_operands)
 {
     const inspect_options *o = options;
@@ -46,16 +86,21 @@ static int run(void *options, const char *const *operands, int n_operands)
     char *text = NULL;
     int status = CLI_FAILED;
     (void)n_operands;
-    if (o->json + o->tensors + o->yaml > 1) {
-        cli_error("inspect: give one of --json, --tensors and --yaml");
+    if (o->json + o->tensors + o->yaml + (o->diff != NULL) > 1) {
+        cli_error("inspect: give one of --json, --tensors, --yaml and --diff");
         return CLI_USAGE;
     }
     const aimnet_describe what = o->json      ? AIMNET_DESCRIBE_JSON
                                  : o->yaml    ? AIMNET_DESCRIBE_YAML
                                  : o->tensors ? AIMNET_DESCRIBE_TREE_TENSORS
                                               : AIMNET_DESCRIBE_TREE;
-    if (aimnet_model_load(path, NULL, &model) != AIMNET_OK ||
-        aimnet_model_describe(model, what, &text) != AIMNET_OK) {
+    aimnet_load_options how = aimnet_load_options_default();
+    how.config = o->config;
+    how.member = (int)o->member.value;
+    const aimnet_status loaded = aimnet_model_load_with(path, &how, NULL, &model);
+    if (loaded == AIMNET_OK && o->diff) {
+        status = print_diff(model, o->diff);
+    } else if (loaded != AIMNET_OK || aimnet_model_describe(model, what, &text) != AIMNET_OK) {
         cli_error("%s", aimnet_last_error());
     } else {
         print_safely(text);
@@ -75,13 +120,15 @@ const cli_command cli_command_inspect = {
     .operands = "MODEL",
     .min_operands = 1,
     .max_operands = 1,
-    .description = "Prints what a model file contains and what a calculator attaches to it: "
-                   "metadata, elements, architecture "
-                   "and, if asked for, tensors. MODEL is a file, a directory, the name of a model in "
-                   "the cache, or 'default' for the model that is built into the program.",
+    .description =
+        "Prints what a model file contains and what a calculator attaches to it: "
+        "metadata, elements, architecture "
+        "and, if asked for, tensors. MODEL is a file, a directory, the name of a model in "
+        "the cache, or 'default' for the model that is built into the program.",
     .groups = groups,
     .n_groups = 1,
-    .examples = "aimnet inspect default\naimnet inspect --json model.pt | jq .metadata\n",
+    .examples = "aimnet inspect default\naimnet inspect --json model.pt | jq .metadata\n"
+                "aimnet inspect old.pt --diff new.pt\n",
     .options_size = sizeof(inspect_options),
     .run = run,
 };

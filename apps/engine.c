@@ -27,6 +27,11 @@ const cli_arg cli_engine_args[] = {
      AT(model),
      .help = "model: a file, a published name (aimnet2; NAME:all is its ensemble) or OWNER/NAME "
              "from the cache, or 'default', the built-in one; several are an ensemble"},
+    {.name = "config",
+     .kind = CLI_TEXT,
+     .meta = "YAML",
+     AT(config),
+     .help = "definition of the models, where --model gives weights of a training"},
     {.name = "device",
      .kind = CLI_TEXT,
      .meta = "DEVICE",
@@ -211,13 +216,15 @@ static void warn_lines(const char *lines)
     }
 }
 
-static int load_one(cli_engine *e, const char *name)
+static int load_one(cli_engine *e, const char *name, const char *config)
 {
+    aimnet_load_options how = aimnet_load_options_default();
     if (e->n_models == CLI_LIST_SIZE) {
         cli_error("--model: more than %d models", CLI_LIST_SIZE);
         return CLI_USAGE;
     }
-    if (aimnet_model_load(name, NULL, &e->models[e->n_models]) != AIMNET_OK) {
+    how.config = config;
+    if (aimnet_model_load_with(name, &how, NULL, &e->models[e->n_models]) != AIMNET_OK) {
         cli_error("%s", aimnet_last_error());
         return CLI_FAILED;
     }
@@ -226,20 +233,20 @@ static int load_one(cli_engine *e, const char *name)
 }
 
 /* A model, or the members of "NAME:all". */
-static int load_name(cli_engine *e, const char *name)
+static int load_name(cli_engine *e, const char *name, const char *config)
 {
     char member[4200];
     int n = 1, status = CLI_OK;
     const size_t size = strlen(name);
     if (size <= 4 || size > 4096 || strcmp(name + size - 4, ":all") != 0)
-        return load_one(e, name);
+        return load_one(e, name, config);
     if (aimnet_model_members(name, NULL, &n) != AIMNET_OK) {
         cli_error("%s", aimnet_last_error());
         return CLI_FAILED;
     }
     for (int k = 0; k < n && status == CLI_OK; k++) {
         snprintf(member, sizeof member, "%.*s:%d", (int)size - 4, name, k);
-        status = load_one(e, member);
+        status = load_one(e, member, config);
     }
     return status;
 }
@@ -247,9 +254,9 @@ static int load_name(cli_engine *e, const char *name)
 int cli_engine_open(const cli_engine_options *o, cli_engine *e)
 {
     memset(e, 0, sizeof *e);
-    int status = o->model.n > 0 ? CLI_OK : load_one(e, "default");
+    int status = o->model.n > 0 ? CLI_OK : load_one(e, "default", o->config);
     for (int i = 0; i < o->model.n && status == CLI_OK; i++)
-        status = load_name(e, o->model.item[i]);
+        status = load_name(e, o->model.item[i], o->config);
     if (status != CLI_OK)
         return status;
     fill_options(o, e);

@@ -9,7 +9,7 @@
 
 typedef struct cli_engine_options {
     cli_list model;
-    const char *device;
+    const char *config, *device;
     cli_int precision, threads;
     cli_real charge;
     cli_int mult;
@@ -19,7 +19,7 @@ typedef struct cli_engine_options {
     cli_int batch_atoms;
 } cli_engine_options;
 
-enum { CLI_N_ENGINE_ARGS = 17 };
+enum { CLI_N_ENGINE_ARGS = 18 };
 extern const cli_arg cli_engine_args[CLI_N_ENGINE_ARGS];
 
 typedef struct cli_engine {

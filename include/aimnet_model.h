@@ -83,6 +83,14 @@ AIMNET_API aimnet_export_options aimnet_export_options_default(void);
 AIMNET_API aimnet_status aimnet_model_export(const aimnet_export_options *options,
                                              const aimnet_allocator *allocator, const char *path);
 
+/* What two models' files say differently, one line each: "- " before what only `first` has, "+ "
+ * before what only `second` has (fields of the metadata, lines of the YAML, tensors of another name,
+ * type or shape), "~ " before tensors with other values. *text is empty if they say the same; the
+ * files are read once more. Release it with aimnet_model_text_free(first, *text). Errors: ARG, FILE,
+ * MEMORY. */
+AIMNET_API aimnet_status aimnet_model_diff(const aimnet_model *first, const aimnet_model *second,
+                                           char **text);
+
 /* One tensor as the file holds it. Strings belong to the model. */
 typedef struct aimnet_tensor_info {
     const char *name;  /* "mlps.0.0.weight", ... */

@@ -6,6 +6,7 @@
 #include "aimnet_model.h"
 #include "fetch/fetch.h"
 #include "model/content.h"
+#include "model/diff.h"
 #include "model/export.h"
 #include "model/files.h"
 #include "model/origin.h"
@@ -23,14 +24,6 @@ static void set_source(aim_model *m, aim_source source)
     o->source = source;
 }
 
-static aim_status load_builtin(const aim_alloc *a, aim_model **model)
-{
-    const aim_model_bytes in = {.bytes = aim_default_model, .size = default_size()};
-    AIM_TRY(aim_model_build(a, &in, "default", model));
-    set_source(*model, AIM_SOURCE_BUILTIN);
-    return AIMNET_OK;
-}
-
 static aim_status check_digest(const aim_model_files *f, const char *expected)
 {
     char hex[65];
@@ -43,6 +36,28 @@ static aim_status check_digest(const aim_model_files *f, const char *expected)
                     "%s: SHA-256 is %s instead of %s: the file in the cache is damaged or was "
                     "replaced; download it again",
                     f->weights, hex, expected);
+}
+
+/* A description is only read for weights that have none of their own. */
+static aim_status check_config(const char *config, const char *name, aim_model **model)
+{
+    const char *format = (*model)->format;
+    if (!config || strcmp(format, "safetensors") == 0 || strcmp(format, "checkpoint") == 0)
+        return AIMNET_OK;
+    aim_model_free(*model);
+    *model = NULL;
+    return AIM_FAIL(AIMNET_ERR_ARG,
+                    "%s: the file describes itself; '%s' would have no effect (a description "
+                    "belongs to the weights of a training or to safetensors)",
+                    name, config);
+}
+
+static aim_status load_builtin(const aim_alloc *a, const char *config, aim_model **model)
+{
+    const aim_model_bytes in = {.bytes = aim_default_model, .size = default_size()};
+    AIM_TRY(aim_model_build(a, &in, "default", model));
+    set_source(*model, AIM_SOURCE_BUILTIN);
+    return check_config(config, "default", model);
 }
 
 /* name: as the user wrote it, which becomes the model's. */
@@ -62,6 +77,8 @@ static aim_status load_place(const aim_alloc *a, const aim_registry *reg, const 
         files.weights = files.config = NULL;
         status = aim_family_apply(reg, place->family, *model);
     }
+    if (status == AIMNET_OK)
+        status = check_config(config, name, model);
     if (status != AIMNET_OK) {
         aim_model_free(*model);
         *model = NULL;
@@ -76,7 +93,7 @@ static aim_status load_named(const aim_alloc *a, const aim_registry *reg, const 
     const aim_model_name name = aim_model_name_of(reg, text);
     aim_place place;
     if (name.kind == AIM_NAME_BUILTIN)
-        return load_builtin(a, model);
+        return load_builtin(a, o->config, model);
     AIM_TRY(aim_place_find(a, reg, &name, o->member, &place));
     const aim_status status = load_place(a, reg, &place, text, o->config, model);
     aim_place_free(&place, a);
@@ -109,7 +126,7 @@ aimnet_status aimnet_model_load_with(const char *path, const aimnet_load_options
                         o.member);
     AIM_TRY(aim_alloc_from(allocator, &a));
     if (!path)
-        return load_builtin(&a, model);
+        return load_builtin(&a, o.config, model);
     AIM_TRY(aim_registry_builtin(&a, &reg));
     const aim_status status = load_named(&a, &reg, path, &o, model);
     aim_registry_free(&reg, &a);
@@ -229,6 +246,42 @@ aimnet_status aimnet_model_save(const aimnet_model *model, const char *path,
 void aimnet_model_free(aimnet_model *model)
 {
     aim_model_free(model);
+}
+
+/* Reads a model's file again. */
+static aim_status open_content(const aim_model *m, aim_model_files *files, aim_content *content)
+{
+    AIM_TRY(open_source(m, files));
+    const aim_status status = aim_content_read(&m->alloc, &files->in, content);
+    if (status != AIMNET_OK)
+        aim_model_files_free(files, &m->alloc);
+    return status;
+}
+
+aimnet_status aimnet_model_diff(const aimnet_model *first, const aimnet_model *second, char **text)
+{
+    aim_model_files files[2];
+    aim_content content[2];
+    aim_string out = {0};
+    if (!first || !second || !text)
+        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_diff: an argument is NULL");
+    *text = NULL;
+    AIM_TRY(open_content(first, &files[0], &content[0]));
+    aim_status status = open_content(second, &files[1], &content[1]);
+    if (status == AIMNET_OK) {
+        status = aim_string_append(&out, &first->alloc, "", 0);
+        if (status == AIMNET_OK)
+            status = aim_content_diff(&first->alloc, &content[0], &content[1], &out);
+        aim_content_free(&content[1], &second->alloc);
+        aim_model_files_free(&files[1], &second->alloc);
+    }
+    aim_content_free(&content[0], &first->alloc);
+    aim_model_files_free(&files[0], &first->alloc);
+    if (status == AIMNET_OK)
+        *text = out.data;
+    else
+        aim_string_free(&out, &first->alloc);
+    return status;
 }
 
 aimnet_export_options aimnet_export_options_default(void)

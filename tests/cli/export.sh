@@ -20,3 +20,12 @@ try export "$E/both.weights.pt" d.pt --model "$E/both.yaml"
 try export "$E/both.weights.pt" d.pt --model "$E/both.yaml" --sae "$E/atoms.sae" --model-import-path mine.Module
 try export "$DATA/water.xyz" d.pt --model "$E/both.yaml" --sae "$E/atoms.sae"
 ls
+# a checkpoint as it is, and what two files say differently
+"$AIMNET" energy --json -m "$E/coulomb.weights.pt" --config "$E/coulomb.yaml" "$DATA/water.xyz" | grep -c '"method":"embedded"'
+"$AIMNET" inspect --config "$E/coulomb.yaml" "$E/coulomb.weights.pt" | head -n 2 | tail -n 1
+try energy -m "$E/coulomb.weights.pt" "$DATA/water.xyz"
+try energy -m "$MODELS/base.pt" --config "$E/coulomb.yaml" "$DATA/water.xyz"
+try inspect a.pt --diff hf
+try inspect b.pt --diff c.pt
+try inspect --member 1 "$MODELS/hf_base" --diff "$MODELS/base.pt"
+try inspect a.pt --diff "$DATA/water.xyz"

@@ -296,6 +296,39 @@ static void a_checkpoint_is_loaded_with_its_yaml(void **state)
                      AIMNET_ERR_MODEL);
 }
 
+static void files_that_describe_themselves_take_no_description(void **state)
+{
+    (void)state;
+    aimnet_load_options o = aimnet_load_options_default();
+    aimnet_model *m = NULL;
+    o.config = DATA "coulomb.yaml";
+    static const char *const paths[] = {MODELS "base.pt", MODELS "script_nse.jpt", NULL};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(aimnet_model_load_with(paths[i], &o, NULL, &m), AIMNET_ERR_ARG);
+        assert_non_null(strstr(aimnet_last_error(), "describes itself"));
+        assert_null(m);
+    }
+}
+
+static aimnet_status diff_once(const aimnet_allocator *hooks, void *ctx)
+{
+    aimnet_model *a = NULL, *b = NULL;
+    char *text = NULL;
+    (void)ctx;
+    aimnet_status status = aimnet_model_load(MODELS "hf_base", hooks, &a);
+    if (status == AIMNET_OK)
+        status = aimnet_model_load(MODELS "nse.pt", hooks, &b);
+    if (status == AIMNET_OK)
+        status = aimnet_model_diff(a, b, &text);
+    if (status == AIMNET_OK)
+        assert_true(strstr(text, "- afv.weight") || strstr(text, "~ afv.weight"));
+    if (text)
+        aimnet_model_text_free(a, text);
+    aimnet_model_free(a);
+    aimnet_model_free(b);
+    return status;
+}
+
 static aimnet_status export_once(const aimnet_allocator *hooks, void *ctx)
 {
     return aimnet_model_export(ctx, hooks, TMP "/oom.pt");
@@ -318,6 +351,7 @@ static void every_failing_allocation_is_reported(void **state)
     aimnet_load_options l = aimnet_load_options_default();
     l.config = DATA "coulomb.yaml";
     assert_true(fail_alloc_sweep_mode(load_checkpoint, &l, 1) > 30);
+    assert_true(fail_alloc_sweep_mode(diff_once, NULL, 1) > 60);
 }
 
 static int make_folder(void **state)
@@ -338,6 +372,7 @@ int main(void)
         cmocka_unit_test(yaml_is_written_as_pyyaml_does),
         cmocka_unit_test(alias_bombs_do_not_unfold),
         cmocka_unit_test(a_checkpoint_is_loaded_with_its_yaml),
+        cmocka_unit_test(files_that_describe_themselves_take_no_description),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, make_folder, NULL);
