@@ -14,6 +14,7 @@ enum {
     AIM_LANES = 16, /* shifts are padded to a multiple of this: one AVX-512 vector of float */
     /* summation chunk of a matrix product (kernels.def; docs/numerics.md has the errors) */
     AIM_K_CHUNK = 32,
+    AIM_PAIR_SUMS = 8,
     AIM_ROW_STEP = 4 /* rows are best handed out in multiples of this */
 };
 
@@ -30,6 +31,7 @@ typedef struct aim_pair_features_args {
     real *u;            /* [P][4]  ux uy uz 1/d */
     real *gs;           /* [P][gp] */
     real *dgs;          /* [P][gp] or NULL */
+    real *ddgs;         /* [P][gp] or NULL; needs dgs */
 } aim_pair_features_args;
 
 typedef struct aim_conv_args {
@@ -55,7 +57,10 @@ typedef struct aim_conv_args {
     real *gr;     /* [P][3] */
     real *ga;     /* [n][ldga] */
     size_t ldga;
-    real *scratch; /* aim_conv_scratch() reals of this worker */
+    real *s;          /* [n][F][4][gp] out of the forward, or NULL */
+    const real *ddgs; /* [P][gp] with sums */
+    real *sums;       /* [P][AIM_PAIR_SUMS] out of conv_*_bwd_pair, or NULL */
+    real *scratch;    /* aim_conv_scratch() reals of this worker */
 } aim_conv_args;
 
 typedef struct aim_linear_args {
@@ -71,6 +76,7 @@ typedef struct aim_linear_args {
     size_t ldy;
     real *slope; /* fwd: [rows][ldslope] out gelu' or NULL; bwd: in or NULL */
     size_t ldslope;
+    real *curve; /* [rows][ldslope] fwd: out gelu'' or NULL; bwd: in/out, or NULL */
     int gelu;
     real *gx; /* bwd: [rows][ldgx] out */
     size_t ldgx;
@@ -130,6 +136,8 @@ typedef struct aim_conv_op_args {
     const real *gout;           /* [n][A][G][4] adjoint of out */
     real *out, *gx, *gg;        /* shaped as gout, x, g */
 } aim_conv_op_args;
+
+#include "backend/tangent_args.h"
 
 typedef struct aim_kernels {
     const char *isa; /* "ref", "base", "avx2", "avx512" */

@@ -8,3 +8,4 @@ set(AIM_DEFAULT_MODEL ${PROJECT_SOURCE_DIR}/data/default.pt)
 target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/default_model.S)
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/default_model.S PROPERTIES
     COMPILE_DEFINITIONS AIM_DEFAULT_MODEL_FILE="${AIM_DEFAULT_MODEL}" OBJECT_DEPENDS ${AIM_DEFAULT_MODEL})
+target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/parameters.c)

@@ -12,14 +12,22 @@
 typedef struct mlp_back {
     const net_mlp *mlp;
     real *slope;   /* [rows][slope_width] of this task */
+    real *curve;   /* likewise, or NULL */
+    real *store;   /* [rows][z_width] where the layers' gz are kept, or NULL */
     real *work[2]; /* work[0] holds the output's adjoint on entry */
 } mlp_back;
+
+/* Row `first` of an array that may not exist. */
+static real *at_rows(real *x, int64_t first, int width)
+{
+    return x ? x + (size_t)first * (size_t)width : NULL;
+}
 
 /* Adjoint of the input; stands in work[n_layers % 2] with leading dimension ld_in of the first
  * layer. */
 static real *back_mlp(const aim_net *net, const mlp_back *m, int64_t rows)
 {
-    size_t slope = (size_t)m->mlp->slope_width;
+    size_t slope = (size_t)m->mlp->slope_width, kept = (size_t)m->mlp->z_width;
     real *gy = m->work[0];
     for (int l = m->mlp->n_layers - 1, k = 1; l >= 0; l--, k = 1 - k) {
         const net_layer *layer = &m->mlp->layer[l];
@@ -31,9 +39,14 @@ static real *back_mlp(const aim_net *net, const mlp_back *m, int64_t rows)
                                       .ldy = (size_t)layer->ld_out,
                                       .slope = layer->gelu ? m->slope + slope : NULL,
                                       .ldslope = (size_t)m->mlp->slope_width,
+                                      .curve = layer->gelu && m->curve ? m->curve + slope : NULL,
                                       .gx = m->work[k],
                                       .ldgx = (size_t)layer->ld_in};
         net->k->linear_bwd(&args, 0, rows);
+        kept -= (size_t)layer->ld_out;
+        for (int64_t r = 0; m->store && r < rows; r++)
+            memcpy(m->store + (size_t)r * (size_t)m->mlp->z_width + kept,
+                   gy + (size_t)r * (size_t)layer->ld_out, (size_t)layer->ld_out * sizeof *gy);
         gy = m->work[k];
     }
     return gy;
@@ -57,7 +70,9 @@ static void back_heads(const net_run *run, int64_t first, int64_t last, real *ga
                 work[0][(size_t)(i - first) * ldy + c] =
                     c < width ? (real)g[(size_t)i * width + c] : 0;
         const mlp_back m = {mlp,
-                            run->acts.head_slope[h] + (size_t)first * (size_t)mlp->slope_width,
+                            at_rows(run->acts.head_slope[h], first, mlp->slope_width),
+                            at_rows(run->acts.head_curve[h], first, mlp->slope_width),
+                            at_rows(run->acts.head[h].gz, first, mlp->z_width),
                             {work[0], work[1]}};
         const real *gx = back_mlp(net, &m, last - first);
         const size_t ldx = (size_t)mlp->layer[0].ld_in, n = (size_t)mlp->layer[0].n_in;
@@ -101,6 +116,15 @@ static void input_adjoint(const net_run *run, int64_t first, int64_t last, const
     }
 }
 
+/* The adjoint of a pass's projected vectors, kept for tangents. */
+static void keep_vectors(real *kept, const real *gxv, size_t ldgx, int64_t first, int64_t last,
+                         int width)
+{
+    const size_t n = (size_t)width;
+    for (size_t i = (size_t)first; kept && i < (size_t)last; i++)
+        memcpy(kept + i * n, gxv + i * ldgx, n * sizeof *kept);
+}
+
 static void project_back(const net_run *run, int64_t first, int64_t last, int worker,
                          const real *gx, size_t ldx)
 {
@@ -114,6 +138,7 @@ static void project_back(const net_run *run, int64_t first, int64_t last, int wo
     conv.gxv = base + c.xv;
     conv.ldgx = ldx;
     net->k->conv_project_bwd(&conv, first, last);
+    keep_vectors(run->acts.gxv[p], conv.gxv, ldx, first, last, conv.nf * conv.ncomb);
     if (p == 0) {
         conv.a = run->acts.a[0];
         conv.lda = (size_t)net->fa;
@@ -129,6 +154,7 @@ static void project_back(const net_run *run, int64_t first, int64_t last, int wo
     charge.gxv = base + c.qv;
     charge.ldgx = ldx;
     net->k->conv_project_bwd(&charge, first, last);
+    keep_vectors(run->acts.gxvq[p], charge.gxv, ldx, first, last, charge.nf * charge.ncomb);
 }
 
 static void mlp_task(void *ctx, int64_t task, int worker)
@@ -142,7 +168,9 @@ static void mlp_task(void *ctx, int64_t task, int worker)
     aim_net_task_rows(run, task, &first, &last);
     real *work = t->scratch + (size_t)worker * t->scratch_size + t->conv_scratch;
     const mlp_back m = {mlp,
-                        t->slope[p] + (size_t)first * (size_t)mlp->slope_width,
+                        at_rows(t->slope[p], first, mlp->slope_width),
+                        at_rows(t->curve[p], first, mlp->slope_width),
+                        at_rows(t->pass[p].gz, first, mlp->z_width),
                         {work, work + NET_ROWS_MAX * net->ld_hidden}};
     const size_t ldy = (size_t)mlp->layer[mlp->n_layers - 1].ld_out;
     if (p == net->n_pass - 1) {

@@ -15,27 +15,20 @@ static int round_up(int n, int multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
-/* Where input column c of the file's layer goes in ours, -1: nowhere (folded into the bias). File
- * order: [a | xs | xv | q | qs | qv] with G shifts. */
-typedef struct column_map {
-    const aim_net *net;
-    int pass; /* -1: heads and hidden layers, identity */
-} column_map;
-
 static int padded_feature(const aim_net *net, int c)
 {
     return c / net->nshifts * net->gp + c % net->nshifts;
 }
 
-static int map_input(column_map m, int c)
+/* File order: [a | xs | xv | q | qs | qv] with G shifts. */
+int AIM_NAMED(aim_net_map_input)(const aim_net *net, int pass, int c)
 {
-    if (m.pass < 0)
+    if (pass < 0)
         return c;
-    const aim_net *net = m.net;
-    const net_columns to = aim_net_columns(net, m.pass);
+    const net_columns to = aim_net_columns(net, pass);
     const int f = net->conv_a.nf, g = net->nshifts, n_a = net->d2 ? f * g : f;
     if (c < n_a)
-        return m.pass == 0 ? -1 : to.a + (net->d2 ? padded_feature(net, c) : c);
+        return pass == 0 ? -1 : to.a + (net->d2 ? padded_feature(net, c) : c);
     c -= n_a;
     if (c < f * g)
         return to.xs + padded_feature(net, c);
@@ -52,7 +45,7 @@ static int map_input(column_map m, int c)
 }
 
 /* File order of a pass's output: [q | f | delta a]; ours: [delta a | q | f]. */
-static int map_output(const aim_net *net, int is_update, int c)
+int AIM_NAMED(aim_net_map_output)(const aim_net *net, int is_update, int c)
 {
     if (!is_update)
         return c;
@@ -89,21 +82,21 @@ static void fold_embedding(const aim_net *net, const aim_linear *file, net_layer
 }
 
 /* Fills one layer. is_update: the layer ends a pass that updates features and charges. */
-static void fill_layer(const aim_net *net, const aim_linear *file, column_map map, int is_update,
+static void fill_layer(const aim_net *net, const aim_linear *file, int pass, int is_update,
                        net_layer *layer, packing *pack)
 {
     const size_t ld = (size_t)layer->ld_in;
     real *dense = pack->dense;
     memset(dense, 0, ld * (size_t)layer->ld_out * sizeof *dense);
     for (int c = 0; c < file->n_in; c++)
-        pack->to[c] = map_input(map, c);
+        pack->to[c] = AIM_NAMED(aim_net_map_input)(net, pass, c);
     for (int o = 0; o < file->n_out; o++) {
-        const size_t row = (size_t)map_output(net, is_update, o);
+        const size_t row = (size_t)AIM_NAMED(aim_net_map_output)(net, is_update, o);
         const float *w = file->weight + (size_t)o * (size_t)file->n_in;
         for (int c = 0; c < file->n_in; c++)
             if (pack->to[c] >= 0)
                 dense[row * ld + (size_t)pack->to[c]] = (real)w[c];
-        if (map.pass != 0)
+        if (pass != 0)
             layer->bias[row] = file->bias ? (real)file->bias[o] : 0;
     }
     for (int o = 0; layer->plain && o < layer->n_out; o++)
@@ -111,7 +104,7 @@ static void fill_layer(const aim_net *net, const aim_linear *file, column_map ma
                (size_t)layer->n_in * sizeof(real));
     net->k->pack(dense, 1, ld, layer->n_in, layer->ld_out, layer->w_fwd);
     net->k->pack(dense, ld, 1, layer->n_out, layer->ld_in, layer->w_bwd);
-    if (map.pass == 0)
+    if (pass == 0)
         fold_embedding(net, file, layer);
 }
 
@@ -119,7 +112,7 @@ static void place_mlp(aim_net *net, const aim_mlp *file, int pass, int updates, 
                       net_mlp *mlp)
 {
     mlp->n_layers = file->n_layers;
-    mlp->slope_width = 0;
+    mlp->slope_width = mlp->x_width = mlp->z_width = 0;
     for (int l = 0; l < file->n_layers; l++) {
         const int last = l == file->n_layers - 1, panel = net->k->panel;
         net_layer *layer = mlp->layer + l;
@@ -138,6 +131,8 @@ static void place_mlp(aim_net *net, const aim_mlp *file, int pass, int updates, 
                                       sizeof(real))
                            : NULL;
         mlp->slope_width += layer->gelu ? layer->ld_out : 0;
+        mlp->x_width += layer->ld_in;
+        mlp->z_width += layer->ld_out;
         if (in > net->ld_hidden)
             net->ld_hidden = in;
         if (out > net->ld_hidden)
@@ -198,8 +193,8 @@ static void fill_mlp(const aim_net *net, const aim_mlp *file, int pass, int upda
         memset(mlp->layer[l].bias, 0,
                (pass == 0 && l == 0 ? (size_t)net->n_species : 1) * (size_t)mlp->layer[l].ld_out *
                    sizeof(real));
-        fill_layer(net, &file->layer[l], (column_map){net, l == 0 ? pass : -1},
-                   updates && l == file->n_layers - 1, &mlp->layer[l], pack);
+        fill_layer(net, &file->layer[l], l == 0 ? pass : -1, updates && l == file->n_layers - 1,
+                   &mlp->layer[l], pack);
     }
 }
 

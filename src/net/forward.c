@@ -18,6 +18,8 @@ typedef struct mlp_run {
     const real *x; /* [rows][ldx] of this task */
     size_t ldx;
     real *slope;             /* [rows][slope_width] of this task, or NULL */
+    real *curve;             /* likewise */
+    real *store;             /* [rows][x_width] where inputs of all layers are kept, or NULL */
     const int32_t *bias_row; /* of this task: species, first layer of pass 0 */
     real *work[2];           /* [rows][ld_hidden] */
 } mlp_run;
@@ -28,10 +30,13 @@ static const real *run_mlp(const aim_net *net, const mlp_run *m, int n_layers, i
                            size_t *ld)
 {
     const real *x = m->x;
-    size_t ldx = m->ldx, slope = 0;
+    size_t ldx = m->ldx, slope = 0, kept = 0;
     for (int l = 0; l < n_layers; l++) {
         const net_layer *layer = &m->mlp->layer[l];
-        real *y = m->work[l % 2];
+        kept += (size_t)layer->ld_in;
+        const int keep = m->store && l + 1 < m->mlp->n_layers;
+        real *y = keep ? m->store + kept : m->work[l % 2];
+        const size_t ldy = (size_t)(keep ? m->mlp->x_width : layer->ld_out);
         const aim_linear_args args = {.n_in = layer->n_in,
                                       .n_out = layer->ld_out,
                                       .w = layer->w_fwd,
@@ -41,17 +46,24 @@ static const real *run_mlp(const aim_net *net, const mlp_run *m, int n_layers, i
                                       .x = x,
                                       .ldx = ldx,
                                       .y = y,
-                                      .ldy = (size_t)layer->ld_out,
+                                      .ldy = ldy,
                                       .slope = m->slope && layer->gelu ? m->slope + slope : NULL,
+                                      .curve = m->curve && layer->gelu ? m->curve + slope : NULL,
                                       .ldslope = (size_t)m->mlp->slope_width,
                                       .gelu = layer->gelu};
         net->k->linear_fwd(&args, 0, rows);
         slope += layer->gelu ? (size_t)layer->ld_out : 0;
         x = y;
-        ldx = (size_t)layer->ld_out;
+        ldx = ldy;
     }
     *ld = ldx;
     return x;
+}
+
+/* Row `first` of an array that may not exist. */
+static real *at_rows(real *x, int64_t first, int width)
+{
+    return x ? x + (size_t)first * (size_t)width : NULL;
 }
 
 /* Fills the input rows of this pass: own features, convolved environment, charges. x is indexed by
@@ -123,13 +135,18 @@ static void run_head(const net_run *run, int h, int64_t first, int64_t last, con
     const net_mlp *mlp = &net->head[h];
     const net_layer *end = &mlp->layer[mlp->n_layers - 1];
     const size_t width = (size_t)net->head_width[h];
-    real *slope = run->acts.head_slope[h];
+    real *slope = at_rows(run->acts.head_slope[h], first, mlp->slope_width),
+         *store = at_rows(run->acts.head[h].x, first, mlp->x_width);
     double *out = run->call->head[net->head_output[h]] + (size_t)first * width;
     const mlp_run m = {.mlp = mlp,
                        .x = aim,
                        .ldx = ld,
-                       .slope = slope ? slope + (size_t)first * (size_t)mlp->slope_width : NULL,
+                       .slope = slope,
+                       .curve = at_rows(run->acts.head_curve[h], first, mlp->slope_width),
+                       .store = store,
                        .work = {work[0], work[1]}};
+    for (int64_t i = 0; store && i < last - first; i++)
+        memcpy(store + (size_t)i * (size_t)mlp->x_width, aim + (size_t)i * ld, ld * sizeof(real));
     size_t ldy;
     const real *y = run_mlp(net, &m, mlp->n_layers - (end->plain ? 1 : 0), last - first, &ldy);
     if (end->plain) {
@@ -158,14 +175,17 @@ static void pass_task(void *ctx, int64_t task, int worker)
     int64_t first, last;
     aim_net_task_rows(run, task, &first, &last);
     real *work = t->scratch + (size_t)worker * t->scratch_size + t->conv_scratch;
-    mlp_run m = {.mlp = mlp,
-                 .x = work + NET_ROWS_MAX * net->ld_hidden,
-                 .ldx = (size_t)mlp->layer[0].ld_in,
-                 .slope =
-                     t->slope[p] ? t->slope[p] + (size_t)first * (size_t)mlp->slope_width : NULL,
-                 .bias_row = p == 0 ? t->species + first : NULL,
-                 .work = {work, work + NET_ROWS_MAX * net->ld_hidden}};
-    gather_input(run, first, last, worker, m.work[1], m.ldx);
+    real *store = at_rows(t->pass[p].x, first, mlp->x_width),
+         *x = store ? store : work + NET_ROWS_MAX * net->ld_hidden;
+    const mlp_run m = {.mlp = mlp,
+                       .x = x,
+                       .ldx = (size_t)(store ? mlp->x_width : mlp->layer[0].ld_in),
+                       .slope = at_rows(t->slope[p], first, mlp->slope_width),
+                       .curve = at_rows(t->curve[p], first, mlp->slope_width),
+                       .store = store,
+                       .bias_row = p == 0 ? t->species + first : NULL,
+                       .work = {work, work + NET_ROWS_MAX * net->ld_hidden}};
+    gather_input(run, first, last, worker, x, m.ldx);
     size_t ldy;
     const real *y = run_mlp(net, &m, mlp->n_layers, last - first, &ldy);
     if (!last_pass) {
@@ -203,7 +223,8 @@ static void features_task(void *ctx, int64_t task, int worker)
                                          .shifts = net->shifts,
                                          .u = t->u,
                                          .gs = t->gs,
-                                         .dgs = t->dgs};
+                                         .dgs = t->dgs,
+                                         .ddgs = t->ddgs};
     net->k->pair_features(&args, first, last);
     if (!net->d2) /* without d2features the first convolution gathers the plain embedding */
         for (int64_t i = first; i < last; i++)

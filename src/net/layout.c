@@ -28,6 +28,8 @@ static void layout_pairs(const aim_net *net, net_sizes s, aim_arena *arena, net_
         t->dgs = take(arena, "dgs", s.n_pairs, (size_t)net->gp);
         t->gr = take(arena, "gr", s.n_pairs, 3);
     }
+    if (s.want_grad >= AIM_NET_KEEP)
+        t->ddgs = take(arena, "ddgs", s.n_pairs, (size_t)net->gp);
 }
 
 static void layout_pass(const aim_net *net, net_sizes s, int p, aim_arena *arena, net_acts *t)
@@ -51,6 +53,49 @@ static void layout_pass(const aim_net *net, net_sizes s, int p, aim_arena *arena
     }
 }
 
+/* Adjoints of the environments: of one pass after the other, or kept. */
+static void layout_adjoints(const aim_net *net, net_sizes s, aim_arena *arena, net_acts *t)
+{
+    for (int p = 0; p < net->n_pass; p++) {
+        if (p > 0 && s.want_grad < AIM_NET_KEEP) {
+            t->s_adj[p] = t->s_adj[0];
+            t->sq_adj[p] = t->sq_adj[0];
+            continue;
+        }
+        t->s_adj[p] = take(arena, "s_adj", s.n_atoms, (size_t)(4 * net->conv_a.nf * net->gp));
+        t->sq_adj[p] = take(arena, "sq_adj", s.n_atoms, (size_t)(4 * net->n_charge * net->gp));
+    }
+}
+
+static void layout_store(const net_mlp *mlp, int64_t rows, aim_arena *arena, net_store *store)
+{
+    store->x = take(arena, "x", rows, (size_t)mlp->x_width);
+    store->gz = take(arena, "gz", rows, (size_t)mlp->z_width);
+}
+
+static void layout_kept(const aim_net *net, net_sizes s, aim_arena *arena, net_acts *t)
+{
+    const size_t a = (size_t)(net->conv_a.nf * net->conv_a.ncomb),
+                 q = (size_t)(net->n_charge * net->conv_q.ncomb), width = 4 * (size_t)net->gp;
+    for (int p = 0; p < net->n_pass; p++) {
+        t->sums[p] = take(arena, "sums", s.n_pairs, AIM_PAIR_SUMS);
+        t->sumsq[p] = p > 0 ? take(arena, "sums", s.n_pairs, AIM_PAIR_SUMS) : NULL;
+        t->curve[p] = take(arena, "curve", s.n_atoms, (size_t)net->mlp[p].slope_width);
+        t->gxv[p] = take(arena, "gxv", s.n_atoms, a);
+        t->gxvq[p] = p > 0 ? take(arena, "gxv", s.n_atoms, q) : NULL;
+        if (s.want_grad < AIM_NET_TRAIN)
+            continue;
+        t->s[p] = take(arena, "s", s.n_atoms, (size_t)net->conv_a.nf * width);
+        t->sq[p] = p > 0 ? take(arena, "s", s.n_atoms, (size_t)net->n_charge * width) : NULL;
+        layout_store(&net->mlp[p], s.n_atoms, arena, &t->pass[p]);
+    }
+    for (int h = 0; h < net->n_heads; h++) {
+        t->head_curve[h] = take(arena, "curve", s.n_atoms, (size_t)net->head[h].slope_width);
+        if (s.want_grad == AIM_NET_TRAIN)
+            layout_store(&net->head[h], s.n_atoms, arena, &t->head[h]);
+    }
+}
+
 void AIM_NAMED(aim_net_layout)(const aim_net *net, net_sizes s, aim_arena *arena, net_acts *t)
 {
     *t = (net_acts){0};
@@ -67,9 +112,10 @@ void AIM_NAMED(aim_net_layout)(const aim_net *net, net_sizes s, aim_arena *arena
                 take(arena, "head_slope", s.n_atoms, (size_t)net->head[h].slope_width);
         for (int k = 0; k < 2; k++)
             t->ga[k] = take(arena, "ga", s.n_atoms, (size_t)net->fa);
-        t->s_adj = take(arena, "s_adj", s.n_atoms, (size_t)(4 * net->conv_a.nf * net->gp));
-        t->sq_adj = take(arena, "sq_adj", s.n_atoms, (size_t)(4 * net->n_charge * net->gp));
+        layout_adjoints(net, s, arena, t);
     }
+    if (s.want_grad >= AIM_NET_KEEP)
+        layout_kept(net, s, arena, t);
     t->conv_scratch =
         (aim_conv_scratch(net->gp, net->conv_a.nf, net->n_species, s.max_row) + AIM_LANES - 1) /
         AIM_LANES * AIM_LANES;
@@ -109,7 +155,10 @@ aim_conv_args AIM_NAMED(aim_net_conv_args)(const net_run *run, int plain, int wo
                            .species = t->species,
                            .n_species = net->n_species,
                            .gr = t->gr,
-                           .gs_adj = plain ? t->sq_adj : t->s_adj,
+                           .gs_adj = plain ? t->sq_adj[run->pass] : t->s_adj[run->pass],
+                           .s = plain ? t->sq[run->pass] : t->s[run->pass],
+                           .ddgs = t->ddgs,
+                           .sums = plain ? t->sumsq[run->pass] : t->sums[run->pass],
                            .scratch = t->scratch + (size_t)worker * t->scratch_size};
 }
 

@@ -13,8 +13,10 @@
 #include "base/arena.h"
 #include "base/threads.h"
 #include "data/batch.h"
-#include "model/model.h"
+#include "model/parameters.h"
 #include "nlist/nlist.h"
+
+enum { AIM_NET_KEEP = 2, AIM_NET_TRAIN = 3 };
 
 typedef struct aim_net_call {
     const aim_batch *batch;
@@ -23,7 +25,7 @@ typedef struct aim_net_call {
     aim_team *team;
     /* workspace of at least workspace() bytes; not touched between forward and backward */
     aim_arena *arena;
-    int want_grad;
+    int want_grad; /* 0, 1, or what tangents need kept: AIM_NET_KEEP, AIM_NET_TRAIN */
     /* forward: out */
     double *q;                     /* [n] charges */
     double *spin;                  /* [n] spin charges (two channels) or NULL */
@@ -35,6 +37,23 @@ typedef struct aim_net_call {
     double *strain;                       /* [systems][9] or NULL */
 } aim_net_call;
 
+/* Tangents of forward and backward along n_dir directions, after both have run with AIM_NET_KEEP:
+ * tangent_forward gives the tangents of what forward gives; the caller turns them into tangents of
+ * the adjoints (heads, terms), from which tangent_backward gives those of what backward gives. */
+typedef struct aim_net_tan {
+    int n_dir;
+    const double *tx; /* [dir][n][3], or NULL: 0 */
+    const double *w;  /* [dir][systems][9] strain, or NULL: 0 */
+    aim_arena *arena; /* of at least tangent_workspace() bytes; kept between the two */
+    /* forward: out */
+    double *tq, *tspin;             /* [dir][n]; tspin may be NULL */
+    double *thead[AIM_MAX_OUTPUTS]; /* [dir][n][width], or NULL */
+    /* backward: in (NULL: zero) and out (+=) */
+    const double *tgq, *tgspin;
+    const double *tghead[AIM_MAX_OUTPUTS];
+    double *tgrad, *tstrain; /* [dir][n][3], [dir][systems][9] or NULL */
+} aim_net_tan;
+
 typedef struct aim_net_ops {
     aim_status (*create)(const aim_model *model, const aim_alloc *alloc, int isa, void **net);
     void (*free)(void *net);
@@ -45,6 +64,15 @@ typedef struct aim_net_ops {
     void (*backward)(const void *net, aim_net_call *call);
     /* for a compute device; of a net that was created for the reference kernels */
     void (*describe)(const void *net, aim_dev_net *out);
+    /* the same sizes as workspace(); want_grad as in the call */
+    size_t (*tangent_workspace)(const void *net, int32_t n_atoms, int64_t n_pairs, int64_t max_row,
+                                int workers, int want_grad, int n_dir);
+    aim_status (*tangent_forward)(const void *net, aim_net_call *call, aim_net_tan *tan);
+    void (*tangent_backward)(const void *net, aim_net_call *call, aim_net_tan *tan);
+    /* After a tangent sweep with AIM_NET_TRAIN and one direction: gradient += derivative of the sum
+     * of all seeds by every parameter of the network, in the places of the list. */
+    void (*parameters)(const void *net, aim_net_call *call, aim_net_tan *tan,
+                       const aim_parameters *list, double *gradient);
 } aim_net_ops;
 
 extern const aim_net_ops aim_net_ops_f32, aim_net_ops_f64;

@@ -25,6 +25,7 @@ typedef struct net_layer {
 
 typedef struct net_mlp {
     int n_layers, slope_width; /* sum of ld_out of the layers with GELU */
+    int x_width, z_width;      /* sums of ld_in and of ld_out of all layers */
     net_layer layer[AIM_MAX_LAYERS];
 } net_mlp;
 
@@ -67,7 +68,20 @@ static inline net_columns aim_net_columns(const aim_net *net, int pass)
     return c;
 }
 
-enum { NET_ROWS_MAX = 64 }; /* rows of a task: their inputs stay in the second-level cache */
+/* Where column c of the file's layer stands in ours, -1: nowhere (folded into the bias). pass -1:
+ * heads and hidden layers. */
+int AIM_NAMED(aim_net_map_input)(const aim_net *net, int pass, int c);
+/* Where output c of the file's layer stands; is_update: the layer ends a pass that updates
+ * features and charges. */
+int AIM_NAMED(aim_net_map_output)(const aim_net *net, int is_update, int c);
+
+enum { NET_WEIGHT_ROWS = 16 }; /* outputs of a task of weights.c */
+enum { NET_ROWS_MAX = 64 };    /* rows of a task: their inputs stay in the second-level cache */
+
+/* Inputs x and adjoints gz of all layers of an MLP, side by side in rows of x_width and z_width. */
+typedef struct net_store {
+    real *x, *gz;
+} net_store;
 
 /* Every intermediate. Placed by aim_net_layout, the same way in forward and backward. */
 typedef struct net_acts {
@@ -82,12 +96,44 @@ typedef struct net_acts {
     real *aim;                /* [n][ld] */
     real *gy[AIM_MAX_PASSES]; /* [n][2C] adjoints of y */
     real *gq[AIM_MAX_PASSES]; /* [n][C] */
-    real *ga[2];          /* [n][fa] adjoints of the features of the current and the later pass */
-    real *s_adj, *sq_adj; /* [n][F][4][gp], [n][C][4][gp] */
-    real *gr;             /* [P][3] */
-    real *scratch;        /* [workers][scratch_size] */
+    real *ga[2]; /* [n][fa] adjoints of the features of the current and the later pass */
+    /* [n][F][4][gp], [n][C][4][gp]: the same memory for all passes unless kept for tangents */
+    real *s_adj[AIM_MAX_PASSES], *sq_adj[AIM_MAX_PASSES];
+    real *gr; /* [P][3] */
+    /* AIM_NET_KEEP: what tangents read */
+    real *ddgs;                                         /* [P][gp] */
+    real *sums[AIM_MAX_PASSES], *sumsq[AIM_MAX_PASSES]; /* [P][AIM_PAIR_SUMS] of conv_a, conv_q */
+    real *curve[AIM_MAX_PASSES], *head_curve[AIM_MAX_OUTPUTS]; /* gelu'', then gy gelu'' */
+    real *gxv[AIM_MAX_PASSES], *gxvq[AIM_MAX_PASSES];          /* [n][F * H], [n][C * H] */
+    /* AIM_NET_TRAIN: what gradients by weights read */
+    net_store pass[AIM_MAX_PASSES], head[AIM_MAX_OUTPUTS];
+    real *s[AIM_MAX_PASSES], *sq[AIM_MAX_PASSES]; /* [n][F][4][gp], [n][C][4][gp] environments */
+    real *scratch;                                /* [workers][scratch_size] */
     size_t scratch_size, conv_scratch;
 } net_acts;
+
+/* The same for tangents: rows r = dir * n + i. */
+typedef struct net_tans {
+    real *tu;                                            /* [dir][P][4] */
+    real *ta[AIM_MAX_PASSES];                            /* [rows][fa] entering pass p >= 1 */
+    real *tq[AIM_MAX_PASSES], *ty[AIM_MAX_PASSES];       /* [rows][C], [rows][2C] */
+    real *tv[AIM_MAX_PASSES], *tvq[AIM_MAX_PASSES];      /* [rows][F][3][hp] */
+    real *tz[AIM_MAX_PASSES], *head_tz[AIM_MAX_OUTPUTS]; /* [rows][slope_width] */
+    real *tgy[AIM_MAX_PASSES], *tgq[AIM_MAX_PASSES];
+    real *tga[2];
+    real *ts_adj, *tsq_adj; /* of the current pass */
+    real *tgr;              /* [dir][P][3] */
+    /* with parameters */
+    net_store pass[AIM_MAX_PASSES], head[AIM_MAX_OUTPUTS];
+    real *ts[AIM_MAX_PASSES], *tsq[AIM_MAX_PASSES];
+    real *tgxv[AIM_MAX_PASSES], *tgxvq[AIM_MAX_PASSES];
+    real *tga0; /* [rows][fa] adjoint of the embedding as the feature of pass 0's convolution */
+    double *partial; /* [workers][partial_size] */
+    size_t partial_size;
+    real *zero; /* [widest layer] */
+    real *scratch;
+    size_t scratch_size, conv_scratch;
+} net_tans;
 
 typedef struct net_sizes {
     int32_t n_atoms;
@@ -118,11 +164,38 @@ static inline void aim_net_task_rows(const net_run *run, int64_t task, int64_t *
 }
 aim_charge_args AIM_NAMED(aim_net_charge_args)(const net_run *run);
 
+/* What the steps of one tangent sweep share; `run` comes first, so that it is a net_run. */
+typedef struct net_tan_run {
+    net_run run;
+    aim_net_tan *tan;
+    net_tans t;
+    int64_t n_rows;
+    int rows;
+} net_tan_run;
+void AIM_NAMED(aim_net_tan_layout)(const aim_net *net, net_sizes sizes, int n_dir, aim_arena *arena,
+                                   net_tans *tans);
+net_tan_run AIM_NAMED(aim_net_tan_run)(const aim_net *net, aim_net_call *call, aim_net_tan *tan);
+aim_conv_tan_args AIM_NAMED(aim_net_conv_tan_args)(const net_tan_run *r, int plain, int worker);
+aim_charge_tan_args AIM_NAMED(aim_net_charge_tan_args)(const net_tan_run *r);
+void AIM_NAMED(aim_net_for_tan_rows)(net_tan_run *r, aim_task_fn fn);
+void AIM_NAMED(aim_net_for_tan_systems)(net_tan_run *r, aim_task_fn fn);
+static inline void aim_net_task_tan_rows(const net_tan_run *r, int64_t task, int64_t *first,
+                                         int64_t *last)
+{
+    *first = task * r->rows;
+    *last = *first + r->rows < r->n_rows ? *first + r->rows : r->n_rows;
+}
+
 aim_status AIM_NAMED(aim_net_create)(const aim_model *model, const aim_alloc *alloc, int isa,
                                      void **net);
 void AIM_NAMED(aim_net_free)(void *net);
 aim_status AIM_NAMED(aim_net_forward)(const void *net, aim_net_call *call);
 void AIM_NAMED(aim_net_backward)(const void *net, aim_net_call *call);
 void AIM_NAMED(aim_net_describe)(const void *net, aim_dev_net *out);
+aim_status AIM_NAMED(aim_net_tangent_forward)(const void *net, aim_net_call *call,
+                                              aim_net_tan *tan);
+void AIM_NAMED(aim_net_tangent_backward)(const void *net, aim_net_call *call, aim_net_tan *tan);
+void AIM_NAMED(aim_net_parameters)(const void *net, aim_net_call *call, aim_net_tan *tan,
+                                   const aim_parameters *list, double *gradient);
 
 #endif

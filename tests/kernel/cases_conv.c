@@ -22,7 +22,7 @@ static const int COMBINATIONS[] = {12, 1, 5, 16, 17, 24, 3, 40};
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
 /* sizes 0 .. 16: F = 1 .. 17; 17 .. 22: the published network's shape with every number of atoms */
-enum { FEATURES = 17, SIZES = FEATURES + 6 };
+enum { FEATURES = 17, SIZES = KT_CONV_SIZES };
 
 static conv_size size_of(int size, int plain)
 {
@@ -80,10 +80,9 @@ static void random_projection(kt_problem *p, aim_conv_args *a, conv_size s)
 }
 
 /* Everything that any convolution kernel reads. */
-static conv_size build_inputs(kt_problem *p, int size, int plain)
+void AIM_NAMED(kt_conv_inputs)(kt_problem *p, aim_conv_args *a, int size, int plain)
 {
     const conv_size s = size_of(size, plain);
-    aim_conv_args *a = &p->args.conv;
     *a = (aim_conv_args){.nf = s.nf,
                          .gp = round_up(s.nshifts, AIM_LANES),
                          .ncomb = s.ncomb,
@@ -111,7 +110,12 @@ static conv_size build_inputs(kt_problem *p, int size, int plain)
     p->pairs = (double)n_pairs;
     p->terms = (double)s.nf * a->gp;
     snprintf(p->label, sizeof p->label, "n %d F %d G %d H %d", s.n, s.nf, s.nshifts, s.ncomb);
-    return s;
+}
+
+static conv_size build_inputs(kt_problem *p, int size, int plain)
+{
+    AIM_NAMED(kt_conv_inputs)(p, &p->args.conv, size, plain);
+    return size_of(size, plain);
 }
 
 static void build_forward(kt_problem *p, int size, int plain)
@@ -129,6 +133,11 @@ static void build_forward(kt_problem *p, int size, int plain)
     const size_t parts[KT_PARTS] = {(size_t)(s.nf * a->gp), width - 5, width};
     memcpy(p->out[0].part, parts, sizeof parts);
     AIM_NAMED(kt_add_output)(p, "v", a->v, sizeof *x, NULL, v_width, 0);
+    if (size % 3 == 1) { /* S is kept */
+        const size_t s_width = (size_t)(4 * s.nf * a->gp);
+        a->s = AIM_NAMED(kt_reals)(p, n * s_width);
+        AIM_NAMED(kt_add_output)(p, "S", a->s, sizeof *x, NULL, s_width, 0);
+    }
     p->flops = 8.0 * p->pairs * s.nf * a->gp + 6.0 * s.n * s.nf * a->gp * s.ncomb;
 }
 
@@ -171,6 +180,11 @@ static void build_bwd_pair(kt_problem *p, int size, int plain)
     a->gs_adj = AIM_NAMED(kt_reals)(p, (size_t)s.n * 4 * (size_t)(s.nf * a->gp));
     a->gr = AIM_NAMED(kt_reals)(p, (size_t)p->pairs * 3);
     AIM_NAMED(kt_add_output)(p, "gr", a->gr, sizeof *a->gr, a->row, 3, 0);
+    if (size % 3 == 1) { /* sums are stored for tangents */
+        a->ddgs = AIM_NAMED(kt_reals)(p, (size_t)p->pairs * (size_t)a->gp);
+        a->sums = AIM_NAMED(kt_reals)(p, (size_t)p->pairs * AIM_PAIR_SUMS);
+        AIM_NAMED(kt_add_output)(p, "sums", a->sums, sizeof *a->sums, a->row, AIM_PAIR_SUMS, 0);
+    }
     p->flops = p->pairs * (8.0 * s.nf * a->gp + 14.0 * a->gp);
 }
 

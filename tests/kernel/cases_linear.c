@@ -81,6 +81,11 @@ static void build_fwd(kt_problem *p, int size)
         a->slope = AIM_NAMED(kt_reals)(p, rows * a->ldslope);
         AIM_NAMED(kt_add_output)(p, "slope", a->slope, sizeof *a->slope, NULL, a->ldslope, s.bias);
     }
+    if (s.slope && size % 2) {
+        a->curve = AIM_NAMED(kt_reals)(p, rows * a->ldslope);
+        AIM_NAMED(kt_add_output)
+        (p, "curve", a->curve, sizeof *a->curve, NULL, a->ldslope, s.bias * s.bias);
+    }
     p->flops = 2.0 * s.rows * s.n_k * a->n_out;
     snprintf(p->label, sizeof p->label, "rows %d in %d out %d%s%s", s.rows, s.n_k, a->n_out,
              s.gelu ? " gelu" : "", s.table ? " table" : "");
@@ -107,6 +112,13 @@ static void build_bwd(kt_problem *p, int size)
                 0; /* the padding of an adjoint is zero, and may be multiplied by the slope */
     if (s.gelu)
         a->slope = AIM_NAMED(kt_reals)(p, rows * a->ldslope);
+    if (s.gelu && s.slope) {
+        a->curve = AIM_NAMED(kt_reals)(p, rows * a->ldslope);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t c = (size_t)s.n_k; c < a->ldslope; c++)
+                a->curve[r * a->ldslope + c] = 0;
+        AIM_NAMED(kt_add_output)(p, "curve", a->curve, sizeof *a->curve, NULL, a->ldslope, 0);
+    }
     a->gx = AIM_NAMED(kt_reals)(p, rows * a->ldgx);
     AIM_NAMED(kt_add_output)(p, "gx", a->gx, sizeof *a->gx, NULL, a->ldgx, 0);
     AIM_NAMED(kt_add_output)(p, "gy", a->y, sizeof *a->y, NULL, a->ldy, 0);

@@ -60,6 +60,12 @@ static void build_features(kt_problem *p, int size)
         AIM_NAMED(kt_add_output)
         (p, "dgs", p->args.features.dgs, sizeof(real), g.row, (size_t)gp, steep * amplified);
     }
+    if (s.nshifts != 7 && s.nshifts != 15) {
+        p->args.features.ddgs = AIM_NAMED(kt_reals)(p, n_pairs * (size_t)gp);
+        AIM_NAMED(kt_add_output)
+        (p, "ddgs", p->args.features.ddgs, sizeof(real), g.row, (size_t)gp,
+         steep * steep * amplified);
+    }
     p->pairs = (double)n_pairs;
     p->flops = p->pairs * 30.0 * gp;
     snprintf(p->label, sizeof p->label, "n %d G %d%s", s.atoms, s.nshifts,

@@ -38,9 +38,10 @@ static const char *const NAMES[] = {
 
 static const kt_case *find_case(const char *kernel)
 {
-    const kt_case *const lists[] = {AIM_NAMED(kt_conv_cases), AIM_NAMED(kt_linear_cases),
-                                    AIM_NAMED(kt_pair_cases), AIM_NAMED(kt_charge_cases),
-                                    AIM_NAMED(kt_op_cases)};
+    const kt_case *const lists[] = {AIM_NAMED(kt_conv_cases),    AIM_NAMED(kt_linear_cases),
+                                    AIM_NAMED(kt_pair_cases),    AIM_NAMED(kt_charge_cases),
+                                    AIM_NAMED(kt_op_cases),      AIM_NAMED(kt_tan_cases),
+                                    AIM_NAMED(kt_conv_tan_cases)};
     for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)
         for (const kt_case *c = lists[l]; c->kernel; c++)
             if (strcmp(c->kernel, kernel) == 0)

@@ -18,7 +18,7 @@ enum {
     KT_KERNELS
 };
 
-enum { KT_BLOCKS = 64, KT_OUTPUTS = 4, KT_PARTS = 3, KT_PERF = -1 };
+enum { KT_BLOCKS = 64, KT_OUTPUTS = 5, KT_PARTS = 3, KT_PERF = -1 };
 
 typedef struct kt_output {
     const char *name;
@@ -50,6 +50,13 @@ typedef struct kt_problem {
         aim_charge_args charge;
         aim_gather_args gather;
         aim_conv_op_args conv_op;
+        aim_pair_tan_args pair_tan;
+        aim_conv_tan_args conv_tan;
+        aim_linear_tan_args linear_tan;
+        aim_charge_tan_args charge_tan;
+        aim_gather_tan_args gather_tan;
+        aim_weight_tan_args weight_tan;
+        aim_agh_tan_args agh_tan;
     } args;
     void *block[KT_BLOCKS];
     int n_blocks;
@@ -63,7 +70,8 @@ typedef struct kt_case {
 
 /* All cases of one file, ended by a NULL name. */
 extern const kt_case AIM_NAMED(kt_conv_cases)[], AIM_NAMED(kt_linear_cases)[],
-    AIM_NAMED(kt_pair_cases)[], AIM_NAMED(kt_charge_cases)[], AIM_NAMED(kt_op_cases)[];
+    AIM_NAMED(kt_pair_cases)[], AIM_NAMED(kt_charge_cases)[], AIM_NAMED(kt_op_cases)[],
+    AIM_NAMED(kt_tan_cases)[], AIM_NAMED(kt_conv_tan_cases)[];
 
 void AIM_NAMED(kt_open)(kt_problem *p, const aim_kernels *k, uint64_t seed);
 void AIM_NAMED(kt_close)(kt_problem *p);
@@ -78,6 +86,11 @@ double *AIM_NAMED(kt_doubles)(kt_problem *p, size_t count);          /* random i
  * when it is not NULL. */
 void AIM_NAMED(kt_add_output)(kt_problem *p, const char *name, void *data, size_t element,
                               const int64_t *span, size_t width, double scale);
+
+/* What any convolution kernel reads, with adjoints left out (cases_conv.c); p->n is the number of
+ * atoms. */
+void AIM_NAMED(kt_conv_inputs)(kt_problem *p, aim_conv_args *a, int size, int plain);
+enum { KT_CONV_SIZES = 23 };
 
 /* Atoms on a jittered grid in two systems, triclinic and periodic if asked for, with all pairs
  * closer than rc, and the way back. */

@@ -66,3 +66,75 @@ void AIM_KERNEL_FN(charge_eq_bwd)(const aim_charge_args *a, int64_t first, int64
             }
         }
 }
+
+/* tD and tF of a row, and where its direction's atoms start */
+static sums tangent_sums(const aim_charge_tan_args *a, int64_t row, int c, int64_t *base)
+{
+    const aim_charge_args *of = &a->of;
+    const int64_t s = row % a->n_systems;
+    const int n = of->n_channels;
+    double q = 0, f = 0;
+    *base = row / a->n_systems * (int64_t)of->offset[a->n_systems];
+    for (int64_t i = of->offset[s]; i < of->offset[s + 1]; i++) {
+        const real *ty = a->ty + (size_t)(*base + i) * a->ldty;
+        q += (double)ty[c] + (a->tq_old ? (double)a->tq_old[n * (*base + i) + c] : 0.0);
+        f += 2.0 * (double)of->y[(size_t)i * of->ldy + (size_t)(n + c)] * (double)ty[n + c];
+    }
+    return (sums){-q, f};
+}
+
+void AIM_KERNEL_FN(charge_eq_fwd_tan)(const aim_charge_tan_args *a, int64_t first, int64_t last)
+{
+    const aim_charge_args *of = &a->of;
+    const int n = of->n_channels;
+    for (int64_t row = first; row < last; row++)
+        for (int c = 0; c < n; c++) {
+            const int64_t s = row % a->n_systems;
+            int64_t base;
+            const sums t = system_sums(of, s, c), tt = tangent_sums(a, row, c, &base);
+            const double ratio = t.deviation / t.flexibility,
+                         tratio = (tt.deviation - ratio * tt.flexibility) / t.flexibility;
+            for (int64_t i = of->offset[s]; i < of->offset[s + 1]; i++) {
+                const real *ty = a->ty + (size_t)(base + i) * a->ldty;
+                const double yf = of->y[(size_t)i * of->ldy + (size_t)(n + c)],
+                             old = a->tq_old ? (double)a->tq_old[n * (base + i) + c] : 0.0;
+                a->tq[n * (base + i) + c] =
+                    (real)(old + (double)ty[c] +
+                           yf * (2.0 * (double)ty[n + c] * ratio + yf * tratio));
+            }
+        }
+}
+
+void AIM_KERNEL_FN(charge_eq_bwd_tan)(const aim_charge_tan_args *a, int64_t first, int64_t last)
+{
+    const aim_charge_args *of = &a->of;
+    const int n = of->n_channels;
+    for (int64_t row = first; row < last; row++)
+        for (int c = 0; c < n; c++) {
+            const int64_t s = row % a->n_systems;
+            int64_t base;
+            const sums t = system_sums(of, s, c), tt = tangent_sums(a, row, c, &base);
+            double weighted = 0, tweighted = 0;
+            for (int64_t i = of->offset[s]; i < of->offset[s + 1]; i++) {
+                const double yf = of->y[(size_t)i * of->ldy + (size_t)(n + c)],
+                             gq = of->gq[n * i + c],
+                             tyf = a->ty[(size_t)(base + i) * a->ldty + (size_t)(n + c)];
+                weighted += gq * yf * yf;
+                tweighted += yf * ((double)a->tgq[n * (base + i) + c] * yf + 2.0 * gq * tyf);
+            }
+            const double mean = weighted / t.flexibility, ratio = t.deviation / t.flexibility,
+                         tmean = (tweighted - mean * tt.flexibility) / t.flexibility,
+                         tratio = (tt.deviation - ratio * tt.flexibility) / t.flexibility;
+            for (int64_t i = of->offset[s]; i < of->offset[s + 1]; i++) {
+                const double yf = of->y[(size_t)i * of->ldy + (size_t)(n + c)],
+                             tyf = a->ty[(size_t)(base + i) * a->ldty + (size_t)(n + c)],
+                             g = (double)of->gq[n * i + c] - mean,
+                             tg = (double)a->tgq[n * (base + i) + c] - tmean;
+                real *tgy = a->tgy + (size_t)(base + i) * a->ldtgy;
+                tgy[c] = (real)tg;
+                tgy[n + c] = (real)(2.0 * ((tyf * g + yf * tg) * ratio + yf * g * tratio));
+                if (a->tgq_old)
+                    a->tgq_old[n * (base + i) + c] += (real)tg;
+            }
+        }
+}

@@ -13,26 +13,12 @@
  *              dE/du_d = sum_g gs A_d[g]; two neighbours share the loads of gS;
  *   features   ga_i[f] = sum_j gs (gS_j[f][0] - sum_d u_d gS_j[f][d]): the pair (j, i) has the same
  *              gs and the opposite u. */
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/conv_row.h"
 
-#if defined(__AVX512F__)
-enum { RF = 4 };
-#else
-enum { RF = 2 };
-#endif
-/* vectors side by side in the projection: independent sums hide latency */
-enum { WIDE = AIM_LANES / VL < 4 ? AIM_LANES / VL : 4 };
-
-/* w[m][d][g] = gs w_d of atom i's row, sign = -1 for the reversed pairs */
-static void weigh_row(const aim_conv_args *a, int64_t i, real sign, real *w)
+/* Where S of atom i is formed: where it is kept, or in scratch. */
+static real *environment_of(const aim_conv_args *a, int64_t i, real *scratch)
 {
-    for (int64_t p = a->row[i]; p < a->row[i + 1]; p++, w += 4 * a->gp)
-        for (int g = 0; g < a->gp; g += VL) {
-            const vreal gs = vload(a->gs + p * a->gp + g);
-            vstore(w + g, gs);
-            for (int d = 0; d < 3; d++)
-                vstore(w + (d + 1) * a->gp + g, gs * vset(sign * a->u[4 * p + d]));
-        }
+    return a->s ? a->s + (size_t)i * (size_t)(4 * a->nf * a->gp) : scratch;
 }
 
 /* xs, v and xv of one atom from S[f][4][gp] */
@@ -43,21 +29,7 @@ static void project(const aim_conv_args *a, int64_t i, const real *s)
     real *v = a->v + (size_t)i * (size_t)(3 * a->nf * hp);
     for (int f = 0; f < a->nf; f++, s += 4 * gp, v += 3 * hp) {
         memcpy(xs + f * gp, s, (size_t)gp * sizeof *xs);
-        const real *agh = a->agh + (size_t)f * (size_t)gp * (size_t)hp;
-        for (int h = 0; h < hp; h += WIDE * VL) {
-            vreal acc[3][WIDE] = {{{0}}};
-            for (int g = 0; g < gp; g++)
-#pragma GCC unroll 3
-                for (int d = 0; d < 3; d++) {
-                    const vreal x = vset(s[(d + 1) * gp + g]);
-#pragma GCC unroll 4
-                    for (int k = 0; k < WIDE; k++)
-                        acc[d][k] += vload(agh + g * hp + h + k * VL) * x;
-                }
-            for (int d = 0; d < 3; d++)
-                for (int k = 0; k < WIDE; k++)
-                    vstore(v + d * hp + h + k * VL, acc[d][k]);
-        }
+        project_vectors(gp, hp, a->agh + (size_t)f * (size_t)gp * (size_t)hp, s, v);
         for (int h = 0; h < a->ncomb; h++)
             xv[f * a->ncomb + h] =
                 v[h] * v[h] + v[hp + h] * v[hp + h] + v[2 * hp + h] * v[2 * hp + h];
@@ -106,7 +78,8 @@ AIM_INLINE void accumulate_feature(const aim_conv_args *a, int64_t i, int f, int
 void AIM_KERNEL_FN(conv_fwd)(const aim_conv_args *a, int64_t first, int64_t last)
 {
     for (int64_t i = first; i < last; i++) {
-        real *w = a->scratch, *s = w + (a->row[i + 1] - a->row[i]) * 4 * a->gp;
+        real *w = a->scratch,
+             *s = environment_of(a, i, w + (a->row[i + 1] - a->row[i]) * 4 * a->gp);
         weigh_row(a, i, R(1.0), w);
         for (int g = 0; g < a->gp; g += VL) {
             int f = 0;
@@ -123,7 +96,7 @@ void AIM_KERNEL_FN(conv_plain_fwd)(const aim_conv_args *a, int64_t first, int64_
 {
     const int gp = a->gp;
     for (int64_t i = first; i < last; i++) {
-        real *w = a->scratch, *s = w + (a->row[i + 1] - a->row[i]) * 4 * gp;
+        real *w = a->scratch, *s = environment_of(a, i, w + (a->row[i + 1] - a->row[i]) * 4 * gp);
         weigh_row(a, i, R(1.0), w);
         for (int f = 0; f < a->nf; f++)
             for (int g = 0; g < gp; g += VL) {
@@ -158,19 +131,12 @@ static void sum_by_species(const aim_conv_args *a, int64_t i, real *t)
     }
 }
 
-static void mark_species(const aim_conv_args *a, int64_t i, unsigned char *present)
-{
-    memset(present, 0, (size_t)a->n_species);
-    for (int64_t p = a->row[i]; p < a->row[i + 1]; p++)
-        present[a->species[a->j[p]]] = 1;
-}
-
 void AIM_KERNEL_FN(conv_embed_fwd)(const aim_conv_args *a, int64_t first, int64_t last)
 {
     const int gp = a->gp, row = a->nf * gp;
     unsigned char present[128];
     for (int64_t i = first; i < last; i++) {
-        real *t = a->scratch, *s = t + a->n_species * 4 * gp;
+        real *t = a->scratch, *s = environment_of(a, i, t + a->n_species * 4 * gp);
         sum_by_species(a, i, t);
         mark_species(a, i, present);
         memset(s, 0, (size_t)(4 * row) * sizeof *s);
@@ -221,49 +187,38 @@ void AIM_KERNEL_FN(conv_project_bwd)(const aim_conv_args *a, int64_t first, int6
     }
 }
 
-/* gr[p] += gradient through gs and u, from A[4][gp] */
-AIM_INLINE void finish_pair(const aim_conv_args *a, int64_t p, const real *A)
+/* sums[p], from A and the sums b of pair_parts */
+static void store_sums(const aim_conv_args *a, int64_t p, const real *A, const real b[4])
 {
     const int gp = a->gp;
     const real *u = a->u + 4 * p;
-    vreal part[4] = {{0}}; /* sum over g of gs A_1, gs A_2, gs A_3, dgs (A_0 + u.A) */
+    vreal part[4] = {{0}};
     for (int g = 0; g < gp; g += VL) {
-        const vreal gs = vload(a->gs + p * gp + g);
+        const vreal dgs = vload(a->dgs + p * gp + g);
         vreal through = vload(A + g);
         for (int d = 0; d < 3; d++) {
             const vreal ad = vload(A + (d + 1) * gp + g);
-            part[d] += gs * ad;
+            part[d] += dgs * ad;
             through += vset(u[d]) * ad;
         }
-        part[3] += through * vload(a->dgs + p * gp + g);
+        part[3] += through * vload(a->ddgs + p * gp + g);
     }
+    real *sums = a->sums + AIM_PAIR_SUMS * p;
+    memcpy(sums, b, 4 * sizeof *sums);
+    vsum4(part, sums + 4);
+}
+
+/* gr[p] += gradient through gs and u, from A[4][gp] */
+AIM_INLINE void finish_pair(const aim_conv_args *a, int64_t p, const real *A)
+{
+    const real *u = a->u + 4 * p;
     real b[4];
-    vsum4(part, b);
+    pair_parts(a, p, A, b);
     const real radial = b[3] - (b[0] * u[0] + b[1] * u[1] + b[2] * u[2]) * u[3];
     for (int d = 0; d < 3; d++)
         a->gr[3 * p + d] += radial * u[d] + b[d] * u[3];
-}
-
-/* A[n][4][g..g+VL) for n (1 or 2) neighbours whose features start at x[] */
-AIM_INLINE void contract_features(const aim_conv_args *a, const real *s, const real *const x[2],
-                                  int n, int g, real *A)
-{
-    const int gp = a->gp;
-    vreal acc[2][4] = {{{0}}};
-    for (int f = 0; f < a->nf; f++) {
-        vreal xf[2];
-        for (int k = 0; k < n; k++)
-            xf[k] = vload(x[k] + f * gp + g);
-#pragma GCC unroll 4
-        for (int d = 0; d < 4; d++) {
-            const vreal sd = vload(s + (f * 4 + d) * gp + g);
-            for (int k = 0; k < n; k++)
-                acc[k][d] += xf[k] * sd;
-        }
-    }
-    for (int k = 0; k < n; k++)
-        for (int d = 0; d < 4; d++)
-            vstore(A + (4 * k + d) * gp + g, acc[k][d]);
+    if (a->sums)
+        store_sums(a, p, A, b);
 }
 
 void AIM_KERNEL_FN(conv_bwd_pair)(const aim_conv_args *a, int64_t first, int64_t last)

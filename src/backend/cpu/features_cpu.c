@@ -73,6 +73,7 @@ void AIM_KERNEL_FN(pair_features)(const aim_pair_features_args *a, int64_t first
             const double d = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]), inv = 1.0 / d;
             sin_cos(PI * (d / a->rc - 0.5), &s, &c); /* cos(pi d/rc) = -s, sin(pi d/rc) = c */
             const real fc = (real)(0.5 - 0.5 * s), dfc = (real)(-0.5 * PI / a->rc * c);
+            const real ddfc = (real)(0.5 * PI * PI / (a->rc * a->rc) * s);
             real *u = a->u + 4 * p;
             for (int k = 0; k < 3; k++)
                 u[k] = (real)(r[k] * inv);
@@ -84,11 +85,18 @@ void AIM_KERNEL_FN(pair_features)(const aim_pair_features_args *a, int64_t first
                 if (a->dgs)
                     vstore(a->dgs + p * a->gp + g,
                            e * (vset(dfc) - vset(R(2.0)) * eta * x * vset(fc)));
+                if (a->ddgs) {
+                    const vreal y = vset(R(2.0)) * eta * x;
+                    vstore(a->ddgs + p * a->gp + g, e * (vset(ddfc) - vset(R(2.0)) * y * vset(dfc) +
+                                                         (y * y - vset(R(2.0)) * eta) * vset(fc)));
+                }
             }
             for (int g = a->nshifts; g < a->gp; g++) {
                 a->gs[p * a->gp + g] = 0;
                 if (a->dgs)
                     a->dgs[p * a->gp + g] = 0;
+                if (a->ddgs)
+                    a->ddgs[p * a->gp + g] = 0;
             }
         }
 }
@@ -120,5 +128,75 @@ void AIM_KERNEL_FN(pair_strain)(const aim_gather_args *a, int64_t first, int64_t
             }
         for (int x = 0; x < 9; x++)
             a->strain[9 * s + x] += sum[x];
+    }
+}
+
+/* tr = tx_j - tx_i + r W; tx of the direction, w of direction and system, NULL: zero */
+static inline void moved_vector(const double *tx, const double *w, int64_t i, int64_t j,
+                                const double r[3], double tr[3])
+{
+    for (int d = 0; d < 3; d++) {
+        tr[d] = tx ? tx[3 * j + d] - tx[3 * i + d] : 0.0;
+        if (w)
+            tr[d] += r[0] * w[d] + r[1] * w[3 + d] + r[2] * w[6 + d];
+    }
+}
+
+void AIM_KERNEL_FN(pair_features_tan)(const aim_pair_tan_args *a, int64_t first, int64_t last)
+{
+    const int64_t n_pairs = a->row[a->n_atoms];
+    for (int64_t row = first; row < last; row++) {
+        const int64_t dir = row / a->n_atoms, i = row % a->n_atoms;
+        const double *tx = a->tx ? a->tx + 3 * dir * a->n_atoms : NULL,
+                     *w = a->w ? a->w + 9 * (dir * a->n_systems + a->system[i]) : NULL;
+        real *tu = a->tu + 4 * (dir * n_pairs + a->row[i]);
+        for (int64_t p = a->row[i]; p < a->row[i + 1]; p++, tu += 4) {
+            double r[3], tr[3];
+            pair_vector(a->coord, a->cell, a->system, a->shift, i, p, a->j[p], r);
+            moved_vector(tx, w, i, a->j[p], r, tr);
+            const double square = r[0] * r[0] + r[1] * r[1] + r[2] * r[2], inv = 1.0 / sqrt(square),
+                         td = (r[0] * tr[0] + r[1] * tr[1] + r[2] * tr[2]) * inv;
+            for (int k = 0; k < 3; k++)
+                tu[k] = (real)((tr[k] - r[k] * (td * inv)) * inv);
+            tu[3] = (real)td;
+        }
+    }
+}
+
+void AIM_KERNEL_FN(pair_gather_tan)(const aim_gather_tan_args *a, int64_t first, int64_t last)
+{
+    const int64_t n_pairs = a->of.row[a->n_atoms];
+    for (int64_t row = first; row < last; row++) {
+        const int64_t i = row % a->n_atoms;
+        const real *tgr = a->tgr + 3 * (row / a->n_atoms) * n_pairs;
+        double g[3] = {0, 0, 0};
+        for (int64_t p = a->of.row[i]; p < a->of.row[i + 1]; p++)
+            for (int d = 0; d < 3; d++)
+                g[d] += (double)tgr[3 * a->of.reverse[p] + d] - (double)tgr[3 * p + d];
+        for (int d = 0; d < 3; d++)
+            a->tgrad[3 * row + d] += g[d];
+    }
+}
+
+void AIM_KERNEL_FN(pair_strain_tan)(const aim_gather_tan_args *a, int64_t first, int64_t last)
+{
+    const aim_gather_args *of = &a->of;
+    for (int64_t row = first; row < last; row++) {
+        const int64_t dir = row / a->n_systems, s = row % a->n_systems;
+        const real *tgr = a->tgr + 3 * dir * of->row[a->n_atoms];
+        const double *tx = a->tx ? a->tx + 3 * dir * a->n_atoms : NULL,
+                     *w = a->w ? a->w + 9 * row : NULL;
+        double sum[9] = {0};
+        for (int64_t i = of->offset[s]; i < of->offset[s + 1]; i++)
+            for (int64_t p = of->row[i]; p < of->row[i + 1]; p++) {
+                double r[3], tr[3];
+                pair_vector(of->coord, of->cell, of->system, of->shift, i, p, of->j[p], r);
+                moved_vector(tx, w, i, of->j[p], r, tr);
+                for (int x = 0; x < 9; x++)
+                    sum[x] += tr[x / 3] * (double)of->gr[3 * p + x % 3] +
+                              r[x / 3] * (double)tgr[3 * p + x % 3];
+            }
+        for (int x = 0; x < 9; x++)
+            a->tstrain[9 * row + x] += sum[x];
     }
 }

@@ -114,13 +114,16 @@ static void bias_and_gelu(const aim_linear_args *a, int64_t first, int64_t last,
         const real *bias = a->bias + (a->bias_row ? (size_t)a->bias_row[r] * a->ldbias : 0) + c;
         real *y = a->y + (size_t)r * a->ldy + c;
         real *slope = a->slope ? a->slope + (size_t)r * a->ldslope + c : NULL;
+        real *curve = a->curve ? a->curve + (size_t)r * a->ldslope + c : NULL;
         for (int v = 0; v < AIM_PANEL; v += VL) {
-            vreal z = vload(y + v) + vload(bias + v), d = vset(R(1.0));
+            vreal z = vload(y + v) + vload(bias + v), d = vset(R(1.0)), second = {0};
             if (a->gelu)
-                z = vgelu(z, &d);
+                z = vgelu(z, &d, &second);
             vstore(y + v, z);
             if (a->gelu && slope)
                 vstore(slope + v, d);
+            if (a->gelu && curve)
+                vstore(curve + v, second);
         }
     }
 }
@@ -140,6 +143,10 @@ void AIM_KERNEL_FN(linear_bwd)(const aim_linear_args *a, int64_t first, int64_t 
         for (int64_t r = first; r < last; r++)
             for (int c = 0; c < a->n_out; c += VL) {
                 real *y = a->y + (size_t)r * a->ldy + c;
+                if (a->curve) {
+                    real *curve = a->curve + (size_t)r * a->ldslope + c;
+                    vstore(curve, vload(curve) * vload(y));
+                }
                 vstore(y, vload(y) * vload(a->slope + (size_t)r * a->ldslope + c));
             }
     for (int c = 0; c < a->n_in; c += AIM_PANEL)
@@ -157,4 +164,36 @@ void AIM_KERNEL_FN(linear_out)(const aim_linear_out_args *a, int64_t first, int6
                 part[k % 4] += (double)x[k] * (double)w[k];
             a->out[r * a->n_out + c] = (part[0] + part[1]) + (part[2] + part[3]);
         }
+}
+
+void AIM_KERNEL_FN(linear_fwd_tan)(const aim_linear_tan_args *a, int64_t first, int64_t last)
+{
+    for (int c = 0; c < a->n_out; c += AIM_PANEL) {
+        panel_product(a->x, a->ldx, a->w + (size_t)c * (size_t)a->n_in, a->n_in, first, last,
+                      a->y + c, a->ldy);
+        for (int64_t r = first; r < last; r++) {
+            real *y = a->y + (size_t)r * a->ldy + c;
+            if (a->tz)
+                memcpy(a->tz + (size_t)r * a->ldtz + c, y, AIM_PANEL * sizeof *y);
+            const real *slope = a->slope ? a->slope + (size_t)(r % a->n) * a->ldslope + c : NULL;
+            for (int v = 0; slope && v < AIM_PANEL; v += VL)
+                vstore(y + v, vload(y + v) * vload(slope + v));
+        }
+    }
+}
+
+void AIM_KERNEL_FN(linear_bwd_tan)(const aim_linear_tan_args *a, int64_t first, int64_t last)
+{
+    if (a->slope)
+        for (int64_t r = first; r < last; r++) {
+            const size_t at = (size_t)(r % a->n) * a->ldslope;
+            const real *tz = a->tz + (size_t)r * a->ldtz;
+            real *y = a->y + (size_t)r * a->ldy;
+            for (int c = 0; c < a->n_out; c += VL)
+                vstore(y + c, vload(y + c) * vload(a->slope + at + c) +
+                                  vload(a->bend + at + c) * vload(tz + c));
+        }
+    for (int c = 0; c < a->n_in; c += AIM_PANEL)
+        panel_product(a->y, a->ldy, a->w + (size_t)c * (size_t)a->n_out, a->n_out, first, last,
+                      a->gx + c, a->ldgx);
 }

@@ -84,9 +84,9 @@ AIM_INLINE vreal vnormal_tail(vreal z, vreal e)
     return vset(R(0.5)) * e * w;
 }
 
-/* Exact GELU z Phi(z) and its derivative Phi(z) + z phi(z) (Hendrycks and Gimpel,
- * arXiv:1606.08415). */
-AIM_INLINE vreal vgelu(vreal z, vreal *slope)
+/* Exact GELU z Phi(z) and its derivatives Phi(z) + z phi(z) and (2 - z^2) phi(z) (Hendrycks and
+ * Gimpel, arXiv:1606.08415). */
+AIM_INLINE vreal vgelu(vreal z, vreal *slope, vreal *curve)
 {
     const vint negative = z < vset(R(0.0));
     const vreal a = vselect(negative, -z, z);
@@ -94,6 +94,7 @@ AIM_INLINE vreal vgelu(vreal z, vreal *slope)
     const vreal tail = vnormal_tail(a, e);
     const vreal cdf = vselect(negative, tail, vset(R(1.0)) - tail);
     *slope = cdf + z * e * vset(R(0.39894228040143267794));
+    *curve = (vset(R(2.0)) - z * z) * (e * vset(R(0.39894228040143267794)));
     return z * cdf;
 }
 

@@ -5,6 +5,8 @@
  *     q_u = q_old + y_q,   f = y_f^2,   q = q_u + f D/F,   D = Q - sum q_u,   F = sum f + eps
  *     gy_q = gq - m,   gy_f = 2 y_f (gq - m) D/F,   m = (sum gq f)/F,   gq_old += gq - m
  *
+ * Tangents are the derivatives of these lines along given ty, tq_old and tgq.
+ *
  * One channel takes Q = charge; of two, spin up takes (charge + mult - 1)/2 and spin down
  * (charge - mult + 1)/2. */
 #include "backend/ref/ref.h"
@@ -71,6 +73,80 @@ void AIM_REF_FN(charge_eq_bwd)(const aim_charge_args *a, int64_t first, int64_t 
                 gy[n + c] = (real)(2.0 * flexibility_root(a, i, c) * g * missing / capacity);
                 if (a->gq_old)
                     a->gq_old[n * i + c] += (real)g;
+            }
+        }
+}
+
+/* tD and tF of row `row` */
+static void missing_tangent(const aim_charge_tan_args *a, int64_t row, int c, double *missing,
+                            double *capacity)
+{
+    const aim_charge_args *of = &a->of;
+    const int n = of->n_channels;
+    const int64_t s = row % a->n_systems,
+                  base = row / a->n_systems * (int64_t)of->offset[a->n_systems];
+    *missing = *capacity = 0;
+    for (int64_t i = of->offset[s]; i < of->offset[s + 1]; i++) {
+        const real *ty = a->ty + (size_t)(base + i) * a->ldty;
+        *missing -= (double)ty[c] + (a->tq_old ? (double)a->tq_old[n * (base + i) + c] : 0.0);
+        *capacity += 2.0 * flexibility_root(of, i, c) * (double)ty[n + c];
+    }
+}
+
+void AIM_REF_FN(charge_eq_fwd_tan)(const aim_charge_tan_args *a, int64_t first, int64_t last)
+{
+    const aim_charge_args *of = &a->of;
+    const int n = of->n_channels;
+    for (int64_t row = first; row < last; row++)
+        for (int c = 0; c < n; c++) {
+            const int64_t s = row % a->n_systems,
+                          base = row / a->n_systems * (int64_t)of->offset[a->n_systems];
+            double missing, capacity, tmissing, tcapacity;
+            missing_charge(of, s, c, &missing, &capacity);
+            missing_tangent(a, row, c, &tmissing, &tcapacity);
+            for (int64_t i = of->offset[s]; i < of->offset[s + 1]; i++) {
+                const real *ty = a->ty + (size_t)(base + i) * a->ldty;
+                const double root = flexibility_root(of, i, c), ratio = missing / capacity,
+                             old = a->tq_old ? (double)a->tq_old[n * (base + i) + c] : 0.0;
+                a->tq[n * (base + i) + c] =
+                    (real)(old + (double)ty[c] + 2.0 * root * (double)ty[n + c] * ratio +
+                           root * root * (tmissing - ratio * tcapacity) / capacity);
+            }
+        }
+}
+
+void AIM_REF_FN(charge_eq_bwd_tan)(const aim_charge_tan_args *a, int64_t first, int64_t last)
+{
+    const aim_charge_args *of = &a->of;
+    const int n = of->n_channels;
+    for (int64_t row = first; row < last; row++)
+        for (int c = 0; c < n; c++) {
+            const int64_t s = row % a->n_systems,
+                          base = row / a->n_systems * (int64_t)of->offset[a->n_systems];
+            double missing, capacity, tmissing, tcapacity, mean = 0, tmean = 0;
+            missing_charge(of, s, c, &missing, &capacity);
+            missing_tangent(a, row, c, &tmissing, &tcapacity);
+            for (int64_t i = of->offset[s]; i < of->offset[s + 1]; i++) {
+                const double root = flexibility_root(of, i, c),
+                             troot = (double)a->ty[(size_t)(base + i) * a->ldty + (size_t)(n + c)],
+                             gq = (double)of->gq[n * i + c];
+                mean += gq * root * root / capacity;
+                tmean +=
+                    ((double)a->tgq[n * (base + i) + c] * root * root + gq * 2.0 * root * troot) /
+                    capacity;
+            }
+            tmean -= mean * tcapacity / capacity;
+            for (int64_t i = of->offset[s]; i < of->offset[s + 1]; i++) {
+                const double root = flexibility_root(of, i, c),
+                             troot = (double)a->ty[(size_t)(base + i) * a->ldty + (size_t)(n + c)],
+                             g = (double)of->gq[n * i + c] - mean, ratio = missing / capacity,
+                             tg = (double)a->tgq[n * (base + i) + c] - tmean;
+                real *tgy = a->tgy + (size_t)(base + i) * a->ldtgy;
+                tgy[c] = (real)tg;
+                tgy[n + c] = (real)(2.0 * (troot * g + root * tg) * ratio +
+                                    2.0 * root * g * (tmissing - ratio * tcapacity) / capacity);
+                if (a->tgq_old)
+                    a->tgq_old[n * (base + i) + c] += (real)tg;
             }
         }
 }

@@ -65,6 +65,10 @@ static void convolve(const aim_conv_args *a, feature_kind kind, int64_t first, i
                     (real)environment(a, kind, i, f, 0, g);
                 for (int d = 1; d < 4; d++)
                     a->scratch[(d - 1) * a->gp + g] = (real)environment(a, kind, i, f, d, g);
+                for (int d = 0; a->s && d < 4; d++)
+                    a->s[adjoint_at(a, i, f, d) + (size_t)g] =
+                        d == 0 ? a->xs[(size_t)i * a->ldx + (size_t)(f * a->gp + g)]
+                               : a->scratch[(d - 1) * a->gp + g];
             }
             project(a, i, f, a->scratch);
         }
@@ -109,7 +113,7 @@ void AIM_REF_FN(conv_project_bwd)(const aim_conv_args *a, int64_t first, int64_t
  *     A_d,   A_d = sum_f a_j gS_d */
 static void pair_gradient(const aim_conv_args *a, feature_kind kind, int64_t i, int64_t p)
 {
-    double gd = 0, gu[3] = {0};
+    double gd = 0, gu[3] = {0}, second[4] = {0};
     for (int g = 0; g < a->gp; g++)
         for (int d = 0; d < 4; d++) {
             double sum = 0;
@@ -119,7 +123,15 @@ static void pair_gradient(const aim_conv_args *a, feature_kind kind, int64_t i, 
             gd += (double)a->dgs[p * a->gp + g] * factor(a, p, d) * sum;
             if (d > 0)
                 gu[d - 1] += (double)a->gs[p * a->gp + g] * sum;
+            if (a->sums && d > 0)
+                second[d - 1] += (double)a->dgs[p * a->gp + g] * sum;
+            if (a->sums)
+                second[3] += (double)a->ddgs[p * a->gp + g] * factor(a, p, d) * sum;
         }
+    for (int d = 0; a->sums && d < 4; d++) {
+        a->sums[AIM_PAIR_SUMS * p + d] = (real)(d < 3 ? gu[d] : gd);
+        a->sums[AIM_PAIR_SUMS * p + 4 + d] = (real)second[d];
+    }
     const real *u = a->u + 4 * p;
     const double along = gu[0] * (double)u[0] + gu[1] * (double)u[1] + gu[2] * (double)u[2],
                  inv = (double)u[3];

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* weights.c - the gradient of the sum of all seeds by every parameter of the network, after a
+ * tangent sweep that kept the inputs and adjoints of all layers.
+ *
+ * A layer z = x W^T + b contributes gz x^T to dE/dW. The derivative of that along the sweep is
+ *
+ *     tgz x^T + gz tx^T,   for the bias sum tgz,
+ *
+ * and likewise for the combinations agh of the convolutions. The embedding enters three times: as
+ * feature of pass 0's convolution (tga0), as start of the features (the adjoint of pass 1's), and
+ * through the first layer, where it was folded into one bias per element: with B_z the sum of tgz
+ * over the atoms of element z, dW_a = sum_z B_z e_z^T and de_z = W_a^T B_z. Atoms are summed in
+ * order, in double, except for the short chunks of the weight kernel. */
+#include <string.h>
+
+#include "net/net_impl.h"
+
+typedef struct layer_job {
+    const net_tan_run *r;
+    const aim_linear *file;
+    const net_layer *layer;
+    int pass, is_update; /* as in aim_net_map_input, aim_net_map_output */
+    const real *x, *tx, *gz, *tgz;
+    size_t ldx, ldz;
+    double *gw, *gb;   /* of the file's order; gb NULL: no bias */
+    double *embedding; /* pass 0's first layer: the gradient by the embedding */
+} layer_job;
+
+/* Output of the file that stands at ours, -1: padding */
+static int output_of(const layer_job *j, int o)
+{
+    const aim_net *net = j->r->run.net;
+    if (!j->is_update)
+        return o;
+    if (o >= net->fa)
+        return o - net->fa;
+    if (!net->d2)
+        return 2 * net->n_charge + o;
+    return o % net->gp < net->nshifts ? 2 * net->n_charge + o / net->gp * net->nshifts + o % net->gp
+                                      : -1;
+}
+
+static void layer_task(void *ctx, int64_t task, int worker)
+{
+    const layer_job *j = ctx;
+    const net_tans *t = &j->r->t;
+    const int n_in = j->layer->ld_in;
+    const int64_t first = task * NET_WEIGHT_ROWS, last = first + NET_WEIGHT_ROWS < j->layer->n_out
+                                                             ? first + NET_WEIGHT_ROWS
+                                                             : j->layer->n_out;
+    double *gw = t->partial + (size_t)worker * t->partial_size,
+           *gb = gw + (size_t)NET_WEIGHT_ROWS * (size_t)n_in;
+    memset(gw, 0, ((size_t)NET_WEIGHT_ROWS * (size_t)n_in + NET_WEIGHT_ROWS) * sizeof *gw);
+    const aim_weight_tan_args args = {.rows = j->r->n_rows,
+                                      .n_in = n_in,
+                                      .x = j->x,
+                                      .tx = j->tx,
+                                      .ldx = j->ldx,
+                                      .gz = j->gz,
+                                      .tgz = j->tgz,
+                                      .ldz = j->ldz,
+                                      .gw = gw - first * n_in,
+                                      .gb = gb - first};
+    j->r->run.net->k->linear_weight_tan(&args, first, last);
+    for (int64_t o = first; o < last; o++, gw += n_in) {
+        const int to = output_of(j, (int)o);
+        if (to < 0)
+            continue;
+        if (j->gb)
+            j->gb[to] += gb[o - first];
+        double *out = j->gw + (size_t)to * (size_t)j->file->n_in;
+        for (int c = 0; c < j->file->n_in; c++) {
+            const int from = AIM_NAMED(aim_net_map_input)(j->r->run.net, j->pass, c);
+            out[c] += from >= 0 ? gw[from] : 0.0;
+        }
+    }
+}
+
+/* The embedding's columns of pass 0's first layer. */
+static void folded_columns(const layer_job *j)
+{
+    const aim_net *net = j->r->run.net;
+    const int32_t *species = j->r->run.acts.species;
+    const int n_a = net->d2 ? net->conv_a.nf * net->nshifts : net->conv_a.nf;
+    double *sum = j->r->t.partial;
+    for (int z = 0; z < AIM_MAX_SPECIES; z++) {
+        if (net->species_of[z] < 0)
+            continue;
+        memset(sum, 0, (size_t)j->layer->n_out * sizeof *sum);
+        for (size_t i = 0; i < (size_t)j->r->n_rows; i++)
+            for (int o = 0; species[i] == net->species_of[z] && o < j->layer->n_out; o++)
+                sum[o] += (double)j->tgz[i * j->ldz + (size_t)o];
+        const float *e = net->model->afv + (size_t)z * (size_t)n_a;
+        double *ge = j->embedding + (size_t)z * (size_t)n_a;
+        for (int o = 0; o < j->layer->n_out; o++) {
+            const int to = output_of(j, o);
+            if (to < 0 || sum[o] == 0)
+                continue;
+            const float *w = j->file->weight + (size_t)to * (size_t)j->file->n_in;
+            double *gw = j->gw + (size_t)to * (size_t)j->file->n_in;
+            for (int c = 0; c < n_a; c++) {
+                gw[c] += sum[o] * (double)e[c];
+                ge[c] += sum[o] * (double)w[c];
+            }
+        }
+    }
+}
+
+/* All layers of an MLP; pass -1: a head. */
+static void mlp_gradient(net_tan_run *r, const aim_mlp *file, const net_mlp *mlp, int pass,
+                         const net_store *of, const net_store *tan, const aim_parameters *list,
+                         double *gradient)
+{
+    size_t x = 0, z = 0;
+    for (int l = 0; l < mlp->n_layers; l++) {
+        const aim_linear *layer = &file->layer[l];
+        const int last = l == mlp->n_layers - 1, folded = pass == 0 && l == 0;
+        layer_job j = {.r = r,
+                       .file = layer,
+                       .layer = &mlp->layer[l],
+                       .pass = l == 0 ? pass : -1,
+                       .is_update = last && pass >= 0 && pass < r->run.net->n_pass - 1,
+                       .x = of->x + x,
+                       .tx = tan->x + x,
+                       .gz = of->gz + z,
+                       .tgz = tan->gz + z,
+                       .ldx = (size_t)mlp->x_width,
+                       .ldz = (size_t)mlp->z_width,
+                       .gw = gradient + aim_parameters_offset(list, layer->weight),
+                       .gb =
+                           layer->bias ? gradient + aim_parameters_offset(list, layer->bias) : NULL,
+                       .embedding = gradient + aim_parameters_offset(list, r->run.net->model->afv)};
+        const int64_t tasks = (mlp->layer[l].n_out + NET_WEIGHT_ROWS - 1) / NET_WEIGHT_ROWS;
+        aim_parallel_for(r->run.call->team, tasks, layer_task, &j);
+        if (folded)
+            folded_columns(&j);
+        x += (size_t)mlp->layer[l].ld_in;
+        z += (size_t)mlp->layer[l].ld_out;
+    }
+}
+
+typedef struct conv_job {
+    const net_tan_run *r;
+    const net_conv *conv;
+    int plain;
+    double *out; /* [F][nshifts][H] */
+} conv_job;
+
+static void conv_task(void *ctx, int64_t f, int worker)
+{
+    const conv_job *j = ctx;
+    const net_acts *a = &j->r->run.acts;
+    const net_tans *t = &j->r->t;
+    const aim_net *net = j->r->run.net;
+    const size_t gp = (size_t)net->gp, hp = (size_t)j->conv->hp, nc = (size_t)j->conv->ncomb;
+    double *g = t->partial + (size_t)worker * t->partial_size;
+    memset(g, 0, gp * hp * sizeof *g);
+    for (int p = j->plain; p < net->n_pass; p++) {
+        const aim_agh_tan_args args = {.n = j->r->n_rows,
+                                       .nf = j->conv->nf,
+                                       .gp = net->gp,
+                                       .ncomb = j->conv->ncomb,
+                                       .hp = j->conv->hp,
+                                       .s = j->plain ? a->sq[p] : a->s[p],
+                                       .ts = j->plain ? t->tsq[p] : t->ts[p],
+                                       .v = j->plain ? a->vq[p] : a->v[p],
+                                       .tv = j->plain ? t->tvq[p] : t->tv[p],
+                                       .gxv = j->plain ? a->gxvq[p] : a->gxv[p],
+                                       .tgxv = j->plain ? t->tgxvq[p] : t->tgxv[p],
+                                       .gagh = g - (size_t)f * gp * hp};
+        net->k->conv_agh_tan(&args, f, f + 1);
+    }
+    double *out = j->out + (size_t)f * (size_t)net->nshifts * nc;
+    for (size_t s = 0; s < (size_t)net->nshifts; s++)
+        for (size_t h = 0; h < nc; h++)
+            out[s * nc + h] += g[s * hp + h];
+}
+
+/* The embedding as feature of the first convolution and as start of the features. */
+static void embedding_gradient(const net_tan_run *r, double *out)
+{
+    const aim_net *net = r->run.net;
+    const size_t fa = (size_t)net->fa,
+                 n_a = (size_t)(net->d2 ? net->conv_a.nf * net->nshifts : net->conv_a.nf);
+    const int32_t *numbers = r->run.call->batch->numbers;
+    for (size_t i = 0; i < (size_t)r->n_rows; i++)
+        for (size_t c = 0; c < n_a; c++) {
+            const size_t g = (size_t)net->nshifts, gp = (size_t)net->gp,
+                         at = i * fa + (net->d2 ? c / g * gp + c % g : c);
+            out[(size_t)numbers[i] * n_a + c] += (double)r->t.tga0[at] + (double)r->t.tga[1][at];
+        }
+}
+
+void AIM_NAMED(aim_net_parameters)(const void *object, aim_net_call *call, aim_net_tan *tan,
+                                   const aim_parameters *list, double *gradient)
+{
+    net_tan_run r = AIM_NAMED(aim_net_tan_run)(object, call, tan);
+    const aim_net *net = r.run.net;
+    const aim_model *m = net->model;
+    for (int plain = 0; plain < 2; plain++) {
+        const void *agh = plain ? m->conv_q.agh : m->conv_a.agh;
+        conv_job j = {&r, plain ? &net->conv_q : &net->conv_a, plain,
+                      gradient + aim_parameters_offset(list, agh)};
+        aim_parallel_for(call->team, j.conv->nf, conv_task, &j);
+    }
+    embedding_gradient(&r, gradient + aim_parameters_offset(list, m->afv));
+    for (int p = 0; p < net->n_pass; p++)
+        mlp_gradient(&r, &m->mlp[p], &net->mlp[p], p, &r.run.acts.pass[p], &r.t.pass[p], list,
+                     gradient);
+    for (int h = 0; h < net->n_heads; h++)
+        if (call->ghead[net->head_output[h]])
+            mlp_gradient(&r, &m->output[net->head_output[h]].mlp, &net->head[h], -1,
+                         &r.run.acts.head[h], &r.t.head[h], list, gradient);
+}
