@@ -37,7 +37,10 @@ static const cli_arg quantity_args[] = {
      .kind = CLI_FLAG,
      AT(stress),
      .help = "stress (dE/dstrain)/V, eV/A^3, of structures with a cell"},
-    {.name = "hessian", .kind = CLI_FLAG, .refused = "this version computes no Hessians yet"},
+    {.name = "hessian",
+     .kind = CLI_FLAG,
+     AT(hessian),
+     .help = "second derivatives, eV/A^2; in JSON only"},
     {.name = "terms",
      .kind = CLI_FLAG,
      AT(terms),
@@ -137,6 +140,11 @@ static int wants_forces(const energy_options *o)
     return o->forces || o->engrad;
 }
 
+static size_t hessian_size(int32_t n_atoms)
+{
+    return 9 * (size_t)n_atoms * (size_t)n_atoms;
+}
+
 /* Gives every readable item of the batch a system and a result with the buffers that were asked
  * for. Returns their number, or -1 when memory is short. */
 static int prepare(const energy_context *c, workspace *w, const cli_batch *batch)
@@ -145,7 +153,9 @@ static int prepare(const energy_context *c, workspace *w, const cli_batch *batch
     const size_t per_atom = (size_t)(3 * wants_forces(o) + o->charges * (1 + c->has_spin) +
                                      c->is_ensemble * (3 * wants_forces(o) + o->charges));
     const size_t per_system = (size_t)(3 * o->dipole + 6 * o->quadrupole + 9 * o->stress);
-    const size_t total = per_atom * (size_t)batch->n_atoms + per_system * (size_t)batch->n;
+    size_t total = per_atom * (size_t)batch->n_atoms + per_system * (size_t)batch->n;
+    for (int i = 0; o->hessian && i < batch->n; i++)
+        total += batch->items[i].error ? 0 : hessian_size(batch->items[i].frame.n_atoms);
     if (!reserve_records(w, batch->n) ||
         (total > 0 && !reserve_numbers(&w->numbers, &w->numbers_size, total)))
         return -1;
@@ -171,6 +181,7 @@ static int prepare(const energy_context *c, workspace *w, const cli_batch *batch
         result->dipole = take(&at, o->dipole, 3);
         result->quadrupole = take(&at, o->quadrupole, 6);
         result->stress = take(&at, o->stress, 9);
+        result->hessian = take(&at, o->hessian, hessian_size(r->system.n_atoms));
         w->systems[n] = r->system;
         w->results[n] = *result;
         n++;
@@ -369,6 +380,10 @@ static int run(void *options, const char *const *files, int n_files)
     cli_engine engine;
     if (o->output && strcmp(o->output, "-") == 0) {
         cli_error("-o needs a file name; standard output carries the table or --json");
+        return CLI_USAGE;
+    }
+    if (o->hessian && !o->json) {
+        cli_error("--hessian prints a matrix for programs: add --json");
         return CLI_USAGE;
     }
     cli_set_quiet(o->quiet);

@@ -8,7 +8,7 @@
 #include "stream.h"
 
 typedef struct energy_options {
-    int forces, charges, dipole, quadrupole, stress, terms, outputs;
+    int forces, charges, dipole, quadrupole, stress, hessian, terms, outputs;
     int json, quiet, engrad;
     const char *output; /* -o */
     cli_int format;

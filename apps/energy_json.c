@@ -106,6 +106,8 @@ void energy_json_record(energy_context *c, const energy_record *r)
         vector("quadrupole", result->quadrupole, 6);
     if (result->stress)
         matrix("stress", result->stress, 3, 3);
+    if (result->hessian)
+        matrix("hessian", result->hessian, 3 * n, 3 * (size_t)n);
     if (c->options->terms)
         terms(result);
     if (c->options->outputs)

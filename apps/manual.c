@@ -39,10 +39,11 @@ static const section common[] = {
      "keys that were asked for. aimnet energy: file, frame (from 0), natoms, formula (Hill order), "
      "charge, mult, model (a list for an "
      "ensemble), coulomb (method and parameters), energy, forces, charges, spin_charges, dipole, "
-     "quadrupole, stress, terms, "
+     "quadrupole, stress, hessian, terms, "
      "model_outputs, energy_std, forces_std, charges_std, warnings. A structure that fails gives "
      "file, frame and error. Arrays "
-     "are nested lists: [natoms][3] for forces, [3][3] for stress. What is not a number is null. "
+     "are nested lists: [natoms][3] for forces, [3][3] for stress, [3 natoms][3 natoms] for the "
+     "hessian. What is not a number is null. "
      "Units are eV, Angstrom and e.\n"
      "aimnet neighbors: file, frame, cutoff, pairs as [i, j, [Sx, Sy, Sz], distance]."},
     {"Models",

@@ -262,7 +262,8 @@ typedef struct aimnet_result {
     double *stress;      /* [3][3] (1/V) dE/dstrain; periodic systems */
     double *forces_std;  /* [n_atoms][3] ensembles */
     double *charges_std; /* [n_atoms] ensembles */
-    /* [3 n_atoms][3 n_atoms]; reserved: asking for it is UNSUPPORTED in this version */
+    /* [3 n_atoms][3 n_atoms] d2E/dr dr, eV/A^2, exactly symmetric; rows in blocks and products with
+     * vectors: aimnet_deriv.h */
     double *hessian;
     /* how it was computed */
     aimnet_coulomb coulomb_method;      /* method used for the external Coulomb energy */

@@ -142,11 +142,12 @@ void aimnet_calc_free(aimnet_calc *c)
     for (int k = 0; k < 3; k++)
         aim_pairs_free(pairs[k], &alloc);
     aim_d3_table_free(c->d3_table, &alloc);
-    aim_arena *arenas[] = {&c->net_arena, &c->scratch, &c->flat.arena, &c->values.arena,
-                           &c->average.arena};
-    for (int k = 0; k < 5; k++)
+    aim_arena *arenas[] = {&c->net_arena,     &c->scratch,   &c->flat.arena, &c->values.arena,
+                           &c->average.arena, &c->tan_arena, &c->tangents};
+    for (int k = 0; k < 7; k++)
         aim_arena_free(arenas[k], &alloc);
     aim_string_free(&c->warnings, &alloc);
+    aim_parameters_free(&c->parameters, &alloc);
     aim_free(&alloc, c->kept_values);
     aim_free(&alloc, c->kept);
     aim_free(&alloc, c->index);

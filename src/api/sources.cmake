@@ -8,3 +8,4 @@ target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/model_api.c ${CM
 target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/conv_plan.c)
 list(APPEND AIM_TWICE_SOURCES ${CMAKE_CURRENT_LIST_DIR}/ops_api.c)
 target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/nlist_api.c ${CMAKE_CURRENT_LIST_DIR}/skin_api.c)
+target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/deriv_api.c)

@@ -89,6 +89,8 @@ struct aimnet_calc {
     aim_pairs pairs, pairs_coulomb, pairs_d3;
     aim_d3_table *d3_table;
     aim_arena net_arena, scratch;
+    aim_arena tan_arena, tangents; /* of the network, of everything else */
+    aim_parameters parameters;     /* of the only member; empty until asked for */
     aim_flat flat;
     aim_values values;
     aim_average average;
@@ -150,7 +152,7 @@ double aim_calc_real_cutoff(const aim_batch *b, aimnet_coulomb method, double ac
 double aim_calc_reach(const aim_calc *c, const aimnet_system *s);
 /* device.c */
 typedef struct aim_wishes {
-    int grad, strain;
+    int grad, strain, hessian; /* grad: 0, 1, AIM_NET_KEEP or AIM_NET_TRAIN */
 } aim_wishes;
 /* Opens the device of the options and copies the members' networks to it. */
 AIM_NODISCARD aim_status aim_device_start(aim_calc *c, const char *device);

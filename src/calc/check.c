@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/vec3.h"
-#include "calc/calc.h"
+#include "calc/tangent.h"
 #include "data/element.h"
 
 static const double OVERLAP = 0.1;  /* A */
@@ -252,8 +252,7 @@ aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aim
         return AIM_FAIL(AIMNET_ERR_ARG, "a structure of %d atoms needs numbers and coord",
                         (int)s->n_atoms);
     if (r->hessian)
-        return AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
-                        "Hessians are not part of this version: use finite differences of forces");
+        AIM_TRY(aim_tangent_check(c));
     AIM_TRY(check_atoms(c, s));
     AIM_TRY(check_charge(c, s, warnings, capacity));
     AIM_TRY(check_cell(c, s, r));

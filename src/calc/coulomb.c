@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "calc/calc.h"
+#include "calc/tangent.h"
 
 aim_term_io aim_calc_term_io(aim_calc *c, const aim_pairs *pairs, double *energy, int live)
 {
@@ -32,6 +32,24 @@ aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const doub
         return aim_term_coulomb_ewald(&io, range->ewald_accuracy);
     case AIMNET_COULOMB_PME:
         return aim_term_coulomb_pme(&io, range->ewald_accuracy);
+    }
+    return AIM_FAIL(AIMNET_ERR_INTERNAL, "Coulomb method %d", (int)range->method);
+}
+
+aim_status aim_calc_coulomb_tan(aim_calc *c, const aim_range_plan *range, const double *q,
+                                const aim_term_tan *tan)
+{
+    aim_term_io io = aim_calc_term_io(c, range->coulomb, NULL, 0);
+    io.q = q;
+    switch (range->method) {
+    case AIMNET_COULOMB_SIMPLE:
+        return aim_term_coulomb_simple_tan(&io, tan, 1.0);
+    case AIMNET_COULOMB_DSF:
+        return aim_term_coulomb_dsf_tan(&io, tan, range->coulomb_cutoff, range->dsf_alpha);
+    case AIMNET_COULOMB_EWALD:
+        return aim_term_coulomb_ewald_tan(&io, tan, range->ewald_accuracy);
+    case AIMNET_COULOMB_PME:
+        return aim_term_coulomb_pme_tan(&io, tan, range->ewald_accuracy);
     }
     return AIM_FAIL(AIMNET_ERR_INTERNAL, "Coulomb method %d", (int)range->method);
 }

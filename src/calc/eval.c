@@ -9,15 +9,14 @@
 
 #include "calc/average.h"
 #include "calc/results.h"
+#include "calc/tangent.h"
 
 enum {
     BATCH_ATOMS = 2048
 }; /* default: activations of some 80 MB, and more than enough rows for the matrix kernels */
 
-typedef aim_wishes wishes;
-
 /* Coulomb and D3 lists of the current batch (PRODUCT, Ranges). */
-static aim_status make_ranges(aim_calc *c, const aim_member *member, aim_range_plan *range)
+aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, aim_range_plan *range)
 {
     const aim_batch *b = &c->flat.batch;
     const aimnet_options *o = &c->options;
@@ -94,7 +93,7 @@ aim_status aim_calc_external(aim_calc *c, const aim_member *member, const aim_ra
     return AIMNET_OK;
 }
 
-static aim_net_call make_call(aim_calc *c, const aim_member *member, wishes want)
+static aim_net_call make_call(aim_calc *c, const aim_member *member, aim_wishes want)
 {
     aim_values *v = &c->values;
     aim_net_call call = {.batch = &c->flat.batch,
@@ -146,19 +145,19 @@ static void add_member(aim_calc *c, const aim_member *member, int k, double *dip
                     k);
 }
 
-static aim_status run_member(aim_calc *c, const aim_member *member, const aim_range_plan *range,
-                             wishes want)
+aim_status aim_calc_member(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                           aim_wishes want, aim_net_call *call)
 {
     AIM_TRY(reserve(c, member, want.grad));
     if (member->device_net)
         return aim_device_member(c, member, range, want);
-    aim_net_call call = make_call(c, member, want);
-    AIM_TRY(c->ops->forward(member->net, &call));
+    *call = make_call(c, member, want);
+    AIM_TRY(c->ops->forward(member->net, call));
     AIM_TRY(aim_program_forward(c, member, range, want.grad));
     AIM_TRY(aim_calc_external(c, member, range, want.grad));
     if (want.grad) {
         aim_program_backward(member, &c->flat.batch, &c->values);
-        c->ops->backward(member->net, &call);
+        c->ops->backward(member->net, call);
     }
     return AIMNET_OK;
 }
@@ -183,19 +182,20 @@ static int takes_all(const aim_calc *c)
     return 1;
 }
 
-static aim_status run_members(aim_calc *c, const aimnet_system *systems, wishes want,
+static aim_status run_members(aim_calc *c, const aimnet_system *systems, aim_wishes want,
                               aim_range_plan *range)
 {
     const aim_batch *b = &c->flat.batch;
     double *multipoles;
+    aim_net_call call;
     AIM_TRY(aim_average_start(&c->average, &c->alloc, b));
     for (int k = 0; k < c->n_members; k++) {
         const aim_member *member = &c->member[k];
         if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff && !takes_all(c))
             AIM_TRY(
                 aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, want.grad, &c->pairs));
-        AIM_TRY(make_ranges(c, member, range));
-        AIM_TRY(run_member(c, member, range, want));
+        AIM_TRY(aim_calc_ranges(c, member, range));
+        AIM_TRY(aim_calc_member(c, member, range, want, &call));
         AIM_TRY(take_multipoles(c, &multipoles));
         add_member(c, member, k + 1, multipoles, multipoles + 3 * b->n_systems);
         AIM_TRY(aim_extras_keep(c, systems, member, k + 1));
@@ -220,7 +220,7 @@ static int32_t drop_overlapping_images(aim_calc *c, int32_t *index, int32_t n,
 }
 
 static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n,
-                            wishes want, aimnet_result *results)
+                            aim_wishes want, aimnet_result *results)
 {
     const double cutoff = c->member[0].model->cutoff;
     AIM_TRY(aim_flatten(c, systems, index, n));
@@ -237,7 +237,7 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
     AIM_TRY(run_members(c, systems, want, &range));
     for (int32_t s = 0; s < n; s++)
         aim_result_write(c, &range, s, &systems[index[s]], &results[index[s]]);
-    return AIMNET_OK;
+    return want.hessian ? aim_hessian_batch(c, systems, index, results) : AIMNET_OK;
 }
 
 static int is_periodic(const aimnet_system *s)
@@ -248,7 +248,7 @@ static int is_periodic(const aimnet_system *s)
 /* A batch that fails as a whole (out of memory, say) is tried again one structure at a time: bad
  * luck of one never costs the others. */
 static void run_or_split(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n,
-                         wishes want, aimnet_result *results)
+                         aim_wishes want, aimnet_result *results)
 {
     const aim_status status = run_batch(c, systems, index, n, want, results);
     if (status == AIMNET_OK)
@@ -273,7 +273,7 @@ static int differs(double reach, const aim_calc *c, const aimnet_system *s)
 /* Structures [*next, n) of one kind, up to the batch size; one with lists of the caller is alone. */
 static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int n,
                             const aimnet_result *results, int periodic, int32_t *next,
-                            int32_t *index, wishes *want)
+                            int32_t *index, aim_wishes *want)
 {
     const int64_t limit = c->options.batch_atoms > 0 ? c->options.batch_atoms
                           : c->device.ops            ? aim_device_batch(c)
@@ -281,7 +281,7 @@ static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int
     int64_t atoms = 0;
     int32_t count = 0;
     double reach = 0.0;
-    *want = (wishes){0, 0};
+    *want = (aim_wishes){0};
     for (; *next < n; (*next)++) {
         const aimnet_system *s = &systems[*next];
         const aimnet_result *r = &results[*next];
@@ -294,7 +294,8 @@ static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int
         atoms += s->n_atoms;
         index[count++] = *next;
         want->strain |= r->stress != NULL;
-        want->grad |= r->forces || r->forces_std || r->stress;
+        want->hessian |= r->hessian != NULL;
+        want->grad |= r->forces || r->forces_std || r->stress || r->hessian;
         if (s->lists) {
             (*next)++;
             break;
@@ -319,7 +320,7 @@ aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet
             aim_result_fail(&results[k], status);
     }
     for (int periodic = 0; periodic < 2; periodic++) {
-        wishes want;
+        aim_wishes want;
         int32_t next = 0, count;
         while ((count = choose_batch(c, systems, n, results, periodic, &next, index, &want)) > 0)
             run_or_split(c, systems, index, count, want, results);
@@ -343,7 +344,7 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
     aim_range_plan range;
     size_t bytes = c->flat.arena.used + aim_average_bytes((size_t)b->n_atoms, (size_t)b->n_systems),
            largest = 0;
-    AIM_TRY(make_ranges(c, &c->member[0], &range));
+    AIM_TRY(aim_calc_ranges(c, &c->member[0], &range));
     const aim_pairs *lists[] = {&c->pairs, range.coulomb,
                                 range.d3 != range.coulomb ? range.d3 : NULL};
     for (int k = 0; k < 3; k++)
@@ -379,7 +380,7 @@ aim_status aim_calc_estimate(aim_calc *c, const aimnet_system *systems, int n, i
         status = aim_check_system(c, &systems[k], &results[k], results[k].warnings,
                                   sizeof results[k].warnings);
     for (int periodic = 0; periodic < 2 && status == AIMNET_OK; periodic++) {
-        wishes want;
+        aim_wishes want;
         int32_t next = 0, count;
         while (status == AIMNET_OK &&
                (count = choose_batch(c, systems, n, results, periodic, &next, index, &want)) > 0)

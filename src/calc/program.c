@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "calc/calc.h"
+#include "calc/tangent.h"
 
 static size_t slot_size(const aim_model *m, const aim_batch *b, int s)
 {
@@ -71,7 +71,7 @@ static void atomic_sum(const aim_model *m, const aim_output *o, const aim_batch 
 }
 
 /* Positions relative to the centre of mass if the output asks for it. */
-static void system_origin(const aim_output *o, const aim_batch *b, int32_t s, double origin[3])
+void aim_program_origin(const aim_output *o, const aim_batch *b, int32_t s, double origin[3])
 {
     double mass = 0;
     origin[0] = origin[1] = origin[2] = 0;
@@ -92,7 +92,7 @@ static void multipole(const aim_output *o, const aim_batch *b, aim_values *v)
     const int quadrupole = o->kind == AIM_OUT_QUADRUPOLE;
     for (int32_t s = 0; s < b->n_systems; s++) {
         double origin[3], sum[6] = {0};
-        system_origin(o, b, s, origin);
+        aim_program_origin(o, b, s, origin);
         for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {
             const double q = v->slot[o->in][i], *x = b->coord + 3 * (size_t)i;
             const double r[3] = {x[0] - origin[0], x[1] - origin[1], x[2] - origin[2]};
@@ -127,12 +127,53 @@ static double *gradient_of_charge(aim_values *v, int slot)
     return slot == AIM_SLOT_SPIN_CHARGES ? v->gspin : v->gq;
 }
 
+aim_range_plan aim_program_own_range(const aim_calc *c, const aim_output *o,
+                                     const aim_range_plan *range)
+{
+    aim_range_plan own = *range;
+    own.method = (aimnet_coulomb)o->method;
+    own.coulomb = NULL;
+    own.coulomb_cutoff = o->dsf_rc;
+    own.dsf_alpha = o->dsf_alpha;
+    own.ewald_accuracy = o->ewald_accuracy;
+    if (aim_batch_periodic(&c->flat.batch, 0))
+        own.coulomb = range->coulomb;
+    return own;
+}
+
+aim_d3_params aim_program_d3_params(const aim_output *o)
+{
+    const int ts = o->kind == AIM_OUT_D3TS;
+    return (aim_d3_params){.s6 = o->s6,
+                           .s8 = o->s8,
+                           .a1 = o->a1,
+                           .a2 = o->a2,
+                           .cutoff = ts ? INFINITY : o->cutoff,
+                           .smoothing = ts ? 0 : o->smoothing};
+}
+
+aim_d3_table aim_program_d3_table(const aim_calc *c, const aim_output *o)
+{
+    const aim_d3_data *d = o->d3;
+    return (aim_d3_table){.n_elements = d->n_elements,
+                          .n_refs = d->n_refs,
+                          .rcov = d->rcov,
+                          .r4r2 = d->r4r2,
+                          .first = d->first,
+                          .cn = d->cn,
+                          .c6 = d->c6,
+                          .weight_floor = d->cn_max ? -INFINITY : c->d3_table->weight_floor,
+                          .cn_max = d->cn_max};
+}
+
 /* Terms: energy of the systems goes to `energy` (+=). */
 static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_plan *range, int live,
                            double *energy)
 {
     aim_values *v = &c->values;
     aim_term_io near = aim_calc_term_io(c, &c->pairs, energy, live);
+    aim_term_io far = aim_calc_term_io(c, range->d3, energy, live);
+    const aim_d3_params p = aim_program_d3_params(o);
     if (o->in >= 0 && o->in < AIM_SLOT_FIRST_FREE) {
         near.q = v->slot[o->in];
         near.gq = live ? gradient_of_charge(v, o->in) : NULL;
@@ -145,43 +186,15 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
             return AIMNET_OK;
         return aim_term_coulomb_sr(&near, o->rc, o->envelope, -1.0);
     case AIM_OUT_LRCOULOMB: {
-        aim_range_plan own = *range;
-        own.method = (aimnet_coulomb)o->method;
-        own.coulomb = NULL;
-        own.coulomb_cutoff = o->dsf_rc;
-        own.dsf_alpha = o->dsf_alpha;
-        own.ewald_accuracy = o->ewald_accuracy;
-        if (aim_batch_periodic(&c->flat.batch, 0))
-            own.coulomb = range->coulomb;
+        const aim_range_plan own = aim_program_own_range(c, o, range);
         AIM_TRY(aim_calc_coulomb(c, &own, near.q, gradient_of_charge(v, o->in), live, energy));
         return o->subtract_sr ? aim_term_coulomb_sr(&near, o->rc, o->envelope, -1.0) : AIMNET_OK;
     }
-    case AIM_OUT_D3TS: {
-        aim_term_io far = aim_calc_term_io(c, range->d3, energy, live);
-        const aim_d3_params p = {
-            .s6 = o->s6, .s8 = o->s8, .a1 = o->a1, .a2 = o->a2, .cutoff = INFINITY, .smoothing = 0};
+    case AIM_OUT_D3TS:
         return aim_term_d3ts(&far, &p, o->table, o->n_table, v->slot[o->in],
                              live ? v->adjoint[o->in] : NULL);
-    }
     default: {
-        aim_term_io far = aim_calc_term_io(c, range->d3, energy, live);
-        const aim_d3_params p = {.s6 = o->s6,
-                                 .s8 = o->s8,
-                                 .a1 = o->a1,
-                                 .a2 = o->a2,
-                                 .cutoff = o->cutoff,
-                                 .smoothing = o->smoothing};
-        const aim_d3_data *d = o->d3; /* an embedded module brings its own tables */
-        const aim_d3_table table = {.n_elements = d->n_elements,
-                                    .n_refs = d->n_refs,
-                                    .rcov = d->rcov,
-                                    .r4r2 = d->r4r2,
-                                    .first = d->first,
-                                    .cn = d->cn,
-                                    .c6 = d->c6,
-                                    .weight_floor =
-                                        d->cn_max ? -INFINITY : c->d3_table->weight_floor,
-                                    .cn_max = d->cn_max};
+        const aim_d3_table table = aim_program_d3_table(c, o);
         return aim_term_d3(&far, &table, &p);
     }
     }

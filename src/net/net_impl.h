@@ -71,8 +71,7 @@ static inline net_columns aim_net_columns(const aim_net *net, int pass)
 /* Where column c of the file's layer stands in ours, -1: nowhere (folded into the bias). pass -1:
  * heads and hidden layers. */
 int AIM_NAMED(aim_net_map_input)(const aim_net *net, int pass, int c);
-/* Where output c of the file's layer stands; is_update: the layer ends a pass that updates
- * features and charges. */
+/* Where output c stands; is_update: the layer ends a pass that updates features. */
 int AIM_NAMED(aim_net_map_output)(const aim_net *net, int is_update, int c);
 
 enum { NET_WEIGHT_ROWS = 16 }; /* outputs of a task of weights.c */
@@ -164,7 +163,7 @@ static inline void aim_net_task_rows(const net_run *run, int64_t task, int64_t *
 }
 aim_charge_args AIM_NAMED(aim_net_charge_args)(const net_run *run);
 
-/* What the steps of one tangent sweep share; `run` comes first, so that it is a net_run. */
+/* What the steps of one tangent sweep share. */
 typedef struct net_tan_run {
     net_run run;
     aim_net_tan *tan;

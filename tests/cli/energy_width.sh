@@ -9,6 +9,6 @@ wide --forces --charges --dipole --quadrupole --terms --outputs water.xyz taxol.
 wide --precision double --forces --charges --dipole --terms water.xyz
 wide -m default -m default *.xyz
 wide -m default -m default --forces --charges water.xyz
-wide -m "$MODELS/nse.pt" -m "$MODELS/nse.pt" --forces --charges --dipole water.xyz
+wide -m ../models/nse.pt -m ../models/nse.pt --forces --charges --dipole water.xyz
 wide --coulomb dsf --coulomb-cutoff 12.5 --d3-cutoff 17.5 --precision double water.xyz
 echo done

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* deriv_api.c - the public functions of second derivatives: arguments are checked here. */
+#include <math.h>
+#include <string.h>
+
+#include "calc/tangent.h"
+
+aimnet_status aimnet_calc_hvp(aimnet_calc *calc, const aimnet_system *system, const aimnet_hvp *job)
+{
+    if (!calc || !system || !job)
+        return AIM_FAIL(AIMNET_ERR_ARG, "products need a calculator, a structure and a job");
+    if (job->n_directions < 0)
+        return AIM_FAIL(AIMNET_ERR_ARG, "%d directions: expected 0 or more", job->n_directions);
+    return aim_hvp(calc, system, job);
+}
+
+aimnet_status aimnet_calc_hessian_rows(aimnet_calc *calc, const aimnet_system *system,
+                                       aimnet_rows_fn fn, void *user)
+{
+    if (!calc || !system || !fn)
+        return AIM_FAIL(AIMNET_ERR_ARG, "rows need a calculator, a structure and a function");
+    return aim_hessian_rows(calc, system, fn, user);
+}
+
+static aim_status list_parameters(aimnet_calc *calc)
+{
+    if (!calc)
+        return AIM_FAIL(AIMNET_ERR_ARG, "the calculator is NULL");
+    if (calc->n_members != 1)
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "an ensemble of %d models has no single vector of parameters",
+                        calc->n_members);
+    return calc->parameters.item
+               ? AIMNET_OK
+               : aim_parameters_create(calc->member[0].model, &calc->alloc, &calc->parameters);
+}
+
+aimnet_status aimnet_calc_parameter_count(aimnet_calc *calc, int *n_tensors, int64_t *n_numbers)
+{
+    AIM_TRY(list_parameters(calc));
+    if (n_tensors)
+        *n_tensors = calc->parameters.n;
+    if (n_numbers)
+        *n_numbers = calc->parameters.count;
+    return AIMNET_OK;
+}
+
+aimnet_status aimnet_calc_parameter(aimnet_calc *calc, int index, aimnet_parameter *parameter)
+{
+    AIM_TRY(list_parameters(calc));
+    if (index < 0 || index >= calc->parameters.n || !parameter)
+        return AIM_FAIL(AIMNET_ERR_ARG, "parameter %d: the model has %d", index,
+                        calc->parameters.n);
+    const aim_parameter *p = &calc->parameters.item[index];
+    *parameter = (aimnet_parameter){
+        .name = p->name, .ndim = p->ndim, .offset = p->offset, .count = p->count};
+    memcpy(parameter->shape, p->shape, sizeof parameter->shape);
+    return AIMNET_OK;
+}
+
+static aim_status check_weights(const aimnet_loss_weights *w)
+{
+    const double all[] = {w->energy, w->forces, w->charges, w->spin_charges, w->dipole, w->stress};
+    double sum = 0;
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+        if (!(all[k] >= 0) || !isfinite(all[k]))
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "weight %zu of the loss is %g: expected a finite number of 0 or more",
+                            k, all[k]);
+        sum += all[k];
+    }
+    return sum > 0 ? AIMNET_OK : AIM_FAIL(AIMNET_ERR_ARG, "all weights of the loss are 0");
+}
+
+aimnet_status aimnet_calc_loss(aimnet_calc *calc, const aimnet_system *systems,
+                               const aimnet_target *targets, int n_systems,
+                               const aimnet_loss_weights *weights, double *loss,
+                               aimnet_loss_weights *parts, double *gradient)
+{
+    aimnet_loss_weights own;
+    AIM_TRY(list_parameters(calc));
+    if (n_systems < 1 || !systems || !targets || !weights || !loss)
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "a loss of %d structures needs systems, targets, weights and a result",
+                        n_systems);
+    AIM_TRY(check_weights(weights));
+    if (!parts)
+        parts = &own;
+    AIM_TRY(aim_loss(calc, systems, targets, n_systems, weights, parts, gradient));
+    *loss = parts->energy + parts->forces + parts->charges + parts->spin_charges + parts->dipole +
+            parts->stress;
+    return AIMNET_OK;
+}

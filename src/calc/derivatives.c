@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/* derivatives.c - second derivatives: sweeps along directions, dense Hessians, rows, products.
+ *
+ * With every quantity a function of eps along x + eps (v + x W), one sweep is: tangents of the
+ * network's forward pass (of charges and heads), of the terms (of dE/dr and of dE/dq), of the
+ * network's backward pass. The row of H that belongs to a coordinate is the sweep along it.
+ * Systems of a batch do not interact, so that direction k moves coordinate k of every system at
+ * once and gives a row of each.
+ *
+ * The primal is computed once per member and kept (AIM_NET_KEEP); directions come in blocks of
+ * SWEEP_ROWS atoms times directions, so that memory does not grow with the number of rows. */
+#include <string.h>
+
+#include "calc/tangent.h"
+
+enum { SWEEP_ROWS = 1536 };
+
+aim_status aim_tangent_check(const aim_calc *c)
+{
+    return c->device.ops ? AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
+                                    "second derivatives are computed on the CPU only: make a "
+                                    "calculator with device \"cpu\"")
+                         : AIMNET_OK;
+}
+
+static int directions_of_block(const aim_batch *b, int64_t wanted)
+{
+    const int64_t n = b->n_atoms > 0 ? SWEEP_ROWS / b->n_atoms : 1, block = n > 1 ? n : 1;
+    return (int)(block < wanted ? block : wanted);
+}
+
+static aim_net_tan make_tan(aim_calc *c, const aim_member *member, const aim_tangents *t)
+{
+    aim_net_tan tan = {.n_dir = t->n_dir,
+                       .tx = t->tx,
+                       .w = t->w,
+                       .arena = &c->tan_arena,
+                       .tq = t->tq,
+                       .tspin = t->tspin,
+                       .tgq = t->tgq,
+                       .tgspin = t->tgspin,
+                       .tgrad = t->tgrad,
+                       .tstrain = t->tstrain};
+    for (int o = 0; o < member->model->n_outputs; o++) {
+        const int slot = member->model->output[o].out;
+        if (member->model->output[o].kind != AIM_OUT_MLP || !member->live[slot])
+            continue;
+        tan.thead[o] = t->tslot[slot];
+        tan.tghead[o] = t->tadjoint[slot];
+    }
+    return tan;
+}
+
+static void clear(double *x, size_t n)
+{
+    if (x)
+        memset(x, 0, n * sizeof *x);
+}
+
+static void clear_outputs(const aim_batch *b, const aim_model *m, const aim_tangents *t)
+{
+    const size_t rows = (size_t)t->n_dir * (size_t)b->n_atoms;
+    clear(t->tgq, rows);
+    clear(t->tgspin, rows);
+    clear(t->tspin, rows);
+    clear(t->tgrad, 3 * rows);
+    clear(t->tstrain, 9 * (size_t)t->n_dir * (size_t)b->n_systems);
+    for (int s = AIM_SLOT_FIRST_FREE; s < m->n_slots; s++)
+        clear(t->tadjoint[s], rows * (size_t)m->slot[s].width);
+}
+
+aim_status aim_tangent_sweep(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                             aim_net_call *call, aim_tangents *t, aim_net_tan *tan)
+{
+    const aim_batch *b = &c->flat.batch;
+    const size_t bytes = c->ops->tangent_workspace(
+        member->net, b->n_atoms, c->pairs.n_pairs, aim_pairs_max_row(&c->pairs),
+        aim_team_size(c->team), call->want_grad, t->n_dir);
+    AIM_TRY(aim_arena_reserve(&c->tan_arena, &c->alloc, bytes, "tangents of the network"));
+    clear_outputs(b, member->model, t);
+    *tan = make_tan(c, member, t);
+    AIM_TRY(c->ops->tangent_forward(member->net, call, tan));
+    AIM_TRY(aim_program_tangent(c, member, range, t));
+    aim_program_tangent_backward(c, member, t);
+    c->ops->tangent_backward(member->net, call, tan);
+    return AIMNET_OK;
+}
+
+/* ---------------------------------------------------------------- blocks of directions */
+
+/* Directions of one block of the current batch, with room for them. */
+typedef struct block {
+    aim_tangents t;
+    double *tx, *w; /* [dir][n][3], [dir][systems][9] or NULL */
+} block;
+
+static void block_layout(const aim_member *member, const aim_batch *b, int n_dir, int strain,
+                         aim_arena *arena, block *k)
+{
+    const size_t rows = (size_t)n_dir * (size_t)b->n_atoms;
+    aim_tangents_layout(member, b, n_dir, strain, arena, &k->t);
+    k->tx = aim_take(arena, "tx", 3 * rows, sizeof(double));
+    k->w = strain ? aim_take(arena, "w", 9 * (size_t)n_dir * (size_t)b->n_systems, sizeof(double))
+                  : NULL;
+    k->t.tx = k->tx;
+    k->t.w = k->w;
+}
+
+static aim_status block_reserve(aim_calc *c, const aim_member *member, int n_dir, int strain,
+                                block *k)
+{
+    aim_arena measure = {0};
+    block_layout(member, &c->flat.batch, n_dir, strain, &measure, k);
+    AIM_TRY(aim_arena_reserve(&c->tangents, &c->alloc, measure.used, "tangents"));
+    block_layout(member, &c->flat.batch, n_dir, strain, &c->tangents, k);
+    return AIMNET_OK;
+}
+
+/* Fills block->tx (and w) of directions first .. first + n_dir - 1, cleared before; takes results.
+ * */
+typedef struct direction_user {
+    void (*fill)(void *user, const aim_batch *b, int64_t first, block *k);
+    aim_status (*take)(void *user, aim_calc *c, int64_t first, const block *k);
+    void *user;
+    int64_t n_directions;
+    int strain;
+} direction_user;
+
+/* All directions of one member, block after block. */
+static aim_status sweep_member(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                               const direction_user *d)
+{
+    const aim_batch *b = &c->flat.batch;
+    aim_net_call call;
+    aim_net_tan tan;
+    AIM_TRY(aim_tangent_check(c));
+    AIM_TRY(aim_calc_member(c, member, range, (aim_wishes){AIM_NET_KEEP, d->strain, 0}, &call));
+    const int most = directions_of_block(b, d->n_directions);
+    for (int64_t first = 0; first < d->n_directions; first += most) {
+        const int64_t left = d->n_directions - first;
+        const int n = (int)(left < most ? left : most);
+        block k;
+        AIM_TRY(block_reserve(c, member, n, d->strain, &k));
+        clear(k.tx, 3 * (size_t)n * (size_t)b->n_atoms);
+        clear(k.w, 9 * (size_t)n * (size_t)b->n_systems);
+        d->fill(d->user, b, first, &k);
+        AIM_TRY(aim_tangent_sweep(c, member, range, &call, &k.t, &tan));
+        AIM_TRY(d->take(d->user, c, first, &k));
+    }
+    return AIMNET_OK;
+}
+
+/* All members in turn: the lists of the network are those of the first member when this is called.
+ * */
+static aim_status sweep_members(aim_calc *c, const direction_user *d)
+{
+    for (int k = 0; k < c->n_members; k++) {
+        const aim_member *member = &c->member[k];
+        aim_range_plan range;
+        if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff)
+            AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, 1, &c->pairs));
+        AIM_TRY(aim_calc_ranges(c, member, &range));
+        AIM_TRY(sweep_member(c, member, &range, d));
+    }
+    return AIMNET_OK;
+}
+
+/* One structure as the current batch. */
+static aim_status open_system(aim_calc *c, const aimnet_system *system)
+{
+    const aimnet_result nothing = {0};
+    const int32_t index = 0;
+    char warnings[AIMNET_MESSAGE_SIZE];
+    AIM_TRY(aim_tangent_check(c));
+    AIM_TRY(aim_check_system(c, system, &nothing, warnings, sizeof warnings));
+    AIM_TRY(aim_flatten(c, system, &index, 1));
+    AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
+    return aim_batch_periodic(&c->flat.batch, 0) ? aim_check_images(&c->flat.batch, &c->pairs, 0)
+                                                 : AIMNET_OK;
+}
+
+/* ---------------------------------------------------------------- dense Hessians */
+
+typedef struct hessian_job {
+    const aimnet_system *systems;
+    const int32_t *index;
+    aimnet_result *results;
+} hessian_job;
+
+static double *hessian_of(const hessian_job *j, int32_t s)
+{
+    const aimnet_result *r = &j->results[j->index[s]];
+    return r->status == AIMNET_OK ? r->hessian : NULL;
+}
+
+static void hessian_fill(void *user, const aim_batch *b, int64_t first, block *k)
+{
+    for (int32_t s = 0; s < b->n_systems; s++)
+        for (int64_t d = 0; d < k->t.n_dir && hessian_of(user, s); d++) {
+            const int64_t coordinate = 3 * (int64_t)b->offset[s] + first + d;
+            if (coordinate < 3 * (int64_t)b->offset[s + 1])
+                k->tx[3 * d * b->n_atoms + coordinate] = 1.0;
+        }
+}
+
+/* H += (H_member)/members, one row per direction and system */
+static aim_status hessian_take(void *user, aim_calc *c, int64_t first, const block *k)
+{
+    const hessian_job *j = user;
+    const aim_batch *b = &c->flat.batch;
+    for (int32_t s = 0; s < b->n_systems; s++) {
+        double *h = hessian_of(j, s);
+        const size_t columns = 3 * (size_t)j->systems[j->index[s]].n_atoms;
+        for (int64_t d = 0; h && d < k->t.n_dir; d++) {
+            const int64_t i = b->offset[s] + (first + d) / 3;
+            if (i >= b->offset[s + 1])
+                break;
+            double *row = h + (3 * (size_t)b->origin[i] + (size_t)((first + d) % 3)) * columns;
+            for (int32_t a = b->offset[s]; a < b->offset[s + 1]; a++)
+                for (int e = 0; e < 3; e++)
+                    row[3 * b->origin[a] + e] +=
+                        k->t.tgrad[3 * (d * b->n_atoms + a) + e] / c->n_members;
+        }
+    }
+    return AIMNET_OK;
+}
+
+static void symmetrise(double *h, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            h[i * n + j] = h[j * n + i] = 0.5 * (h[i * n + j] + h[j * n + i]);
+}
+
+aim_status aim_hessian_batch(aim_calc *c, const aimnet_system *systems, const int32_t *index,
+                             aimnet_result *results)
+{
+    const aim_batch *b = &c->flat.batch;
+    hessian_job job = {systems, index, results};
+    direction_user d = {.fill = hessian_fill, .take = hessian_take, .user = &job};
+    for (int32_t s = 0; s < b->n_systems; s++) {
+        const size_t n = 3 * (size_t)systems[index[s]].n_atoms;
+        const int64_t coordinates = 3 * (int64_t)(b->offset[s + 1] - b->offset[s]);
+        if (!hessian_of(&job, s))
+            continue;
+        clear(hessian_of(&job, s), n * n);
+        d.n_directions = coordinates > d.n_directions ? coordinates : d.n_directions;
+    }
+    if (c->n_members > 1) /* the list may be that of the last member */
+        AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
+    AIM_TRY(sweep_members(c, &d));
+    for (int32_t s = 0; s < b->n_systems; s++)
+        if (hessian_of(&job, s))
+            symmetrise(hessian_of(&job, s), 3 * (size_t)systems[index[s]].n_atoms);
+    return AIMNET_OK;
+}
+
+/* ---------------------------------------------------------------- products and rows */
+
+typedef struct hvp_job {
+    const aimnet_system *system;
+    const aimnet_hvp *out;
+} hvp_job;
+
+static void hvp_fill(void *user, const aim_batch *b, int64_t first, block *k)
+{
+    const hvp_job *j = user;
+    for (int64_t d = 0; d < k->t.n_dir; d++) {
+        for (int32_t i = 0; j->out->v && i < b->n_atoms; i++)
+            memcpy(k->tx + 3 * (d * b->n_atoms + i),
+                   j->out->v + 3 * ((first + d) * j->system->n_atoms + b->origin[i]),
+                   3 * sizeof(double));
+        if (k->w && j->out->strain)
+            memcpy(k->w + 9 * d, j->out->strain + 9 * (first + d), 9 * sizeof(double));
+    }
+}
+
+/* d(sum q r) = sum dq r + q (v + r W) */
+static void add_dipole(const aim_batch *b, const double *q, const block *k, int64_t d, double scale,
+                       double mu[3])
+{
+    for (int32_t i = 0; i < b->n_atoms; i++)
+        for (int e = 0; e < 3; e++) {
+            const double *r = b->coord + 3 * (int64_t)i;
+            double tr = k->tx[3 * (d * b->n_atoms + i) + e];
+            for (int a = 0; k->w && a < 3; a++)
+                tr += r[a] * k->w[9 * d + 3 * a + e];
+            mu[e] += scale * (k->t.tq[d * b->n_atoms + i] * r[e] + q[i] * tr);
+        }
+}
+
+static aim_status hvp_take(void *user, aim_calc *c, int64_t first, const block *k)
+{
+    const hvp_job *j = user;
+    const aim_batch *b = &c->flat.batch;
+    const double scale = 1.0 / c->n_members;
+    for (int64_t d = 0; d < k->t.n_dir; d++) {
+        const int64_t to = (first + d) * j->system->n_atoms;
+        for (int32_t i = 0; i < b->n_atoms; i++) {
+            for (int e = 0; j->out->hv && e < 3; e++)
+                j->out->hv[3 * (to + b->origin[i]) + e] +=
+                    scale * k->t.tgrad[3 * (d * b->n_atoms + i) + e];
+            if (j->out->charges)
+                j->out->charges[to + b->origin[i]] += scale * k->t.tq[d * b->n_atoms + i];
+        }
+        for (int e = 0; j->out->dstrain && e < 9; e++)
+            j->out->dstrain[9 * (first + d) + e] += scale * k->t.tstrain[9 * d + e];
+        if (j->out->dipole)
+            add_dipole(b, c->values.q, k, d, scale, j->out->dipole + 3 * (first + d));
+    }
+    return AIMNET_OK;
+}
+
+aim_status aim_hvp(aim_calc *c, const aimnet_system *system, const aimnet_hvp *out)
+{
+    hvp_job job = {system, out};
+    const size_t n = (size_t)out->n_directions, atoms = (size_t)system->n_atoms;
+    const direction_user d = {.fill = hvp_fill,
+                              .take = hvp_take,
+                              .user = &job,
+                              .n_directions = out->n_directions,
+                              .strain = out->strain || out->dstrain};
+    AIM_TRY(open_system(c, system));
+    if (d.strain && !aim_batch_periodic(&c->flat.batch, 0))
+        return AIM_FAIL(AIMNET_ERR_ARG, "strain and dstrain belong to periodic structures");
+    clear(out->hv, 3 * n * atoms);
+    clear(out->charges, n * atoms);
+    clear(out->dstrain, 9 * n);
+    clear(out->dipole, 3 * n);
+    return sweep_members(c, &d);
+}
+
+/* Rows leave in blocks; with several members every block is summed over them first. */
+typedef struct rows_job {
+    const aimnet_system *system;
+    double *rows; /* [most][3 n_atoms] */
+    int64_t first, n;
+} rows_job;
+
+static void rows_fill(void *user, const aim_batch *b, int64_t first, block *k)
+{
+    const rows_job *j = user;
+    for (int64_t d = 0; d < k->t.n_dir; d++)
+        for (int32_t i = 0; i < b->n_atoms; i++) {
+            const int64_t coordinate = j->first + first + d - 3 * (int64_t)b->origin[i];
+            if (coordinate >= 0 && coordinate < 3)
+                k->tx[3 * (d * b->n_atoms + i) + coordinate] = 1.0;
+        }
+}
+
+static aim_status rows_take(void *user, aim_calc *c, int64_t first, const block *k)
+{
+    const rows_job *j = user;
+    const aim_batch *b = &c->flat.batch;
+    const int64_t columns = 3 * (int64_t)j->system->n_atoms;
+    for (int64_t d = 0; d < k->t.n_dir; d++)
+        for (int32_t i = 0; i < b->n_atoms; i++)
+            for (int e = 0; e < 3; e++)
+                j->rows[(first + d) * columns + 3 * (int64_t)b->origin[i] + e] +=
+                    k->t.tgrad[3 * (d * b->n_atoms + i) + e] / c->n_members;
+    return AIMNET_OK;
+}
+
+static aim_status all_rows(aim_calc *c, rows_job *j, int64_t most, aimnet_rows_fn fn, void *user)
+{
+    const int64_t columns = 3 * (int64_t)j->system->n_atoms;
+    for (j->first = 0; j->first < columns; j->first += most) {
+        j->n = columns - j->first < most ? columns - j->first : most;
+        const direction_user d = {
+            .fill = rows_fill, .take = rows_take, .user = j, .n_directions = j->n};
+        clear(j->rows, (size_t)(j->n * columns));
+        if (j->first > 0 && c->n_members > 1)
+            AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
+        AIM_TRY(sweep_members(c, &d));
+        if (fn(user, j->first, j->n, columns, j->rows) != 0)
+            return AIM_FAIL(AIMNET_ERR_INTERRUPTED, "stopped after row %lld of %lld",
+                            (long long)(j->first + j->n), (long long)columns);
+    }
+    return AIMNET_OK;
+}
+
+/* Rows of some ten sweeps leave together, so that the primal, which every block computes again,
+ * costs little. */
+aim_status aim_hessian_rows(aim_calc *c, const aimnet_system *system, aimnet_rows_fn fn, void *user)
+{
+    rows_job job = {.system = system};
+    AIM_TRY(open_system(c, system));
+    const int64_t columns = 3 * (int64_t)system->n_atoms;
+    const int64_t most = 16 * (int64_t)directions_of_block(&c->flat.batch, columns);
+    AIM_TRY(aim_new(&c->alloc, (size_t)((most < columns ? most : columns) * columns),
+                    sizeof(double), "rows of the Hessian", &job.rows));
+    const aim_status status = all_rows(c, &job, most, fn, user);
+    aim_free(&c->alloc, job.rows);
+    return status;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* loss.c - a training loss and its gradient by every parameter.
+ *
+ * The loss L of energies E, forces F, charges q, dipoles mu and stresses sigma depends on the
+ * parameters through derivatives of the energy. One tangent sweep with
+ *
+ *     v = -dL/dF,   W = dL/dsigma / V,   w_b = dL/dE_b,   s_i = dL/dq_i + r_i . dL/dmu
+ *
+ * along positions and strain and as seeds on energies and charges makes the sum of all seeds
+ * sum w E + v dE/dr + W dE/dstrain + s q, whose gradient by the parameters at constant seeds is
+ * that of the loss (docs/math/tangents.md). Batches are runs of structures of one kind; their
+ * gradients add up in the order of the structures. Losses: include/aimnet_deriv.h. */
+#include <math.h>
+#include <string.h>
+
+#include "base/vec3.h"
+#include "calc/tangent.h"
+
+enum { LOSS_ATOMS = 2048 }; /* most atoms of a batch, as in evaluations */
+
+typedef struct loss_job {
+    aim_calc *c;
+    const aimnet_system *systems;
+    const aimnet_target *targets;
+    aimnet_loss_weights weight; /* already divided by what they are averaged over */
+    aimnet_loss_weights *parts;
+    int strain;
+    double *gradient;
+} loss_job;
+
+/* Seeds of one batch, in the tangents' arena. */
+typedef struct seeds {
+    double *v, *w, *energy, *charge, *spin;
+} seeds;
+
+static void batch_layout(const aim_calc *c, int strain, aim_arena *arena, aim_tangents *t, seeds *s)
+{
+    const aim_batch *b = &c->flat.batch;
+    const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
+    aim_tangents_layout(&c->member[0], b, 1, strain, arena, t);
+    s->v = aim_take0(arena, "v", 3 * n, sizeof(double));
+    s->w = strain ? aim_take0(arena, "w", 9 * systems, sizeof(double)) : NULL;
+    s->energy = aim_take0(arena, "w_b", systems, sizeof(double));
+    s->charge = aim_take0(arena, "s", n, sizeof(double));
+    s->spin = aim_take0(arena, "s_spin", n, sizeof(double));
+    t->tx = s->v;
+    t->w = s->w;
+    t->seed = s->energy;
+}
+
+/* part += weight x^2 with x = value - target; returns dL/dvalue */
+static double square(double weight, double value, double target, double *part)
+{
+    const double x = value - target;
+    *part += weight * x * x;
+    return 2.0 * weight * x;
+}
+
+static void seed_atoms(const loss_job *j, int32_t s, const aimnet_target *t, const seeds *to)
+{
+    const aim_batch *b = &j->c->flat.batch;
+    const aim_values *v = &j->c->values;
+    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {
+        const int64_t from = b->origin[i];
+        for (int d = 0; j->weight.forces > 0 && d < 3; d++)
+            to->v[3 * i + d] = -square(j->weight.forces, -v->grad[3 * i + d],
+                                       t->forces[3 * from + d], &j->parts->forces);
+        if (j->weight.charges > 0)
+            to->charge[i] +=
+                square(j->weight.charges, v->q[i], t->charges[from], &j->parts->charges);
+        if (j->weight.spin_charges > 0)
+            to->spin[i] += square(j->weight.spin_charges, v->spin[i], t->spin_charges[from],
+                                  &j->parts->spin_charges);
+    }
+}
+
+static const aim_output *dipole_output(const aim_member *member)
+{
+    for (int o = 0; o < member->model->n_outputs; o++)
+        if (member->model->output[o].out == member->dipole_slot)
+            return &member->model->output[o];
+    return NULL;
+}
+
+/* mu = sum q (r - origin): the model's own if it has one. */
+static void seed_dipole(const loss_job *j, int32_t s, const aimnet_target *t, const seeds *to)
+{
+    const aim_batch *b = &j->c->flat.batch;
+    const aim_output *o = dipole_output(&j->c->member[0]);
+    double origin[3] = {0}, mu[3] = {0}, g[3];
+    if (o)
+        aim_program_origin(o, b, s, origin);
+    const int spin = o && o->in == AIM_SLOT_SPIN_CHARGES;
+    const double *q = spin ? j->c->values.spin : j->c->values.q;
+    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
+        for (int d = 0; d < 3; d++)
+            mu[d] += q[i] * (b->coord[3 * i + d] - origin[d]);
+    for (int d = 0; d < 3; d++)
+        g[d] = square(j->weight.dipole, mu[d], t->dipole[d], &j->parts->dipole);
+    double *charge = spin ? to->spin : to->charge;
+    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
+        for (int d = 0; d < 3; d++)
+            charge[i] += g[d] * (b->coord[3 * i + d] - origin[d]);
+}
+
+/* Of the symmetrised stress that results have. */
+static void seed_stress(const loss_job *j, int32_t s, const aimnet_target *t, const seeds *to)
+{
+    const aim_batch *b = &j->c->flat.batch;
+    const double volume = fabs(aim_det3(b->cell + 9 * (size_t)s)),
+                 *e = j->c->values.strain + 9 * (size_t)s;
+    double g[9];
+    for (int k = 0; k < 9; k++)
+        g[k] = square(j->weight.stress, 0.5 * (e[k] + e[k % 3 * 3 + k / 3]) / volume, t->stress[k],
+                      &j->parts->stress);
+    for (int k = 0; k < 9; k++)
+        to->w[9 * s + k] = 0.5 * (g[k] + g[k % 3 * 3 + k / 3]) / volume;
+}
+
+static void seed_batch(const loss_job *j, int32_t first, const seeds *to)
+{
+    const aim_batch *b = &j->c->flat.batch;
+    const aim_values *v = &j->c->values;
+    const double *network = v->slot[j->c->member[0].model->energy_slot];
+    for (int32_t s = 0; s < b->n_systems; s++) {
+        const aimnet_target *t = &j->targets[first + s];
+        const int32_t n = b->offset[s + 1] - b->offset[s];
+        if (j->weight.energy > 0)
+            to->energy[s] =
+                square(j->weight.energy / sqrt(n), network[s] + v->coulomb[s] + v->dispersion[s],
+                       t->energy, &j->parts->energy);
+        seed_atoms(j, s, t, to);
+        if (j->weight.dipole > 0)
+            seed_dipole(j, s, t, to);
+        if (j->weight.stress > 0)
+            seed_stress(j, s, t, to);
+    }
+}
+
+/* Shifts are added to the energy of their atoms. */
+static void shift_gradient(const loss_job *j, const seeds *s)
+{
+    const aim_batch *b = &j->c->flat.batch;
+    const aim_member *member = &j->c->member[0];
+    for (int o = 0; o < member->model->n_outputs; o++) {
+        const aim_output *out = &member->model->output[o];
+        if (out->kind != AIM_OUT_ATOMIC_SHIFT || !member->live[out->out])
+            continue;
+        double *g = j->gradient + aim_parameters_offset(&j->c->parameters, out->shift);
+        for (int32_t i = 0; i < b->n_atoms; i++)
+            g[b->numbers[i]] += s->energy[b->system[i]];
+    }
+}
+
+/* The sweep with the seeds of charges on top of the terms' tangents. */
+static aim_status sweep(const loss_job *j, const aim_range_plan *range, aim_net_call *call,
+                        aim_tangents *t, const seeds *s)
+{
+    aim_calc *c = j->c;
+    aim_net_tan tan;
+    t->charge_seed = s->charge;
+    t->spin_seed = s->spin;
+    AIM_TRY(aim_tangent_sweep(c, &c->member[0], range, call, t, &tan));
+    c->ops->parameters(c->member[0].net, call, &tan, &c->parameters, j->gradient);
+    shift_gradient(j, s);
+    return AIMNET_OK;
+}
+
+/* Structures first .. first + n - 1 as the current batch. */
+static aim_status open_batch(const loss_job *j, int32_t first, int32_t n)
+{
+    aim_calc *c = j->c;
+    for (int32_t k = 0; k < n; k++)
+        c->index[k] = first + k;
+    AIM_TRY(aim_flatten(c, j->systems, c->index, n));
+    AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
+    for (int32_t s = 0; aim_batch_periodic(&c->flat.batch, 0) && s < n; s++) {
+        const aim_status status = aim_check_images(&c->flat.batch, &c->pairs, s);
+        if (status != AIMNET_OK)
+            return aim_fail_prefix(status, "structure %d", (int)(first + s));
+    }
+    return AIMNET_OK;
+}
+
+static aim_status run_batch(const loss_job *j, int32_t first, int32_t n)
+{
+    aim_calc *c = j->c;
+    aim_range_plan range;
+    aim_net_call call;
+    aim_tangents t;
+    seeds s;
+    aim_arena measure = {0};
+    AIM_TRY(open_batch(j, first, n));
+    AIM_TRY(aim_calc_ranges(c, &c->member[0], &range));
+    const aim_wishes want = {j->gradient ? AIM_NET_TRAIN : 1, j->strain, 0};
+    AIM_TRY(aim_calc_member(c, &c->member[0], &range, want, &call));
+    batch_layout(c, j->strain, &measure, &t, &s);
+    AIM_TRY(aim_arena_reserve(&c->tangents, &c->alloc, measure.used, "tangents"));
+    batch_layout(c, j->strain, &c->tangents, &t, &s);
+    seed_batch(j, first, &s);
+    return j->gradient ? sweep(j, &range, &call, &t, &s) : AIMNET_OK;
+}
+
+static int is_periodic(const aimnet_system *s)
+{
+    return s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
+}
+
+/* Structures from `first` on that go together. */
+static int32_t count_batch(const loss_job *j, int32_t first, int32_t n)
+{
+    const int64_t option = j->c->options.batch_atoms, limit = option > 0 ? option : LOSS_ATOMS;
+    int64_t atoms = j->systems[first].n_atoms;
+    int32_t k = 1;
+    while (first + k < n && !j->systems[first].lists && !j->systems[first + k].lists &&
+           is_periodic(&j->systems[first + k]) == is_periodic(&j->systems[first]) &&
+           (atoms += j->systems[first + k].n_atoms) <= limit)
+        k++;
+    return k;
+}
+
+static aim_status check_targets(const aim_calc *c, const aimnet_loss_weights *w,
+                                const aimnet_system *s, const aimnet_target *t, int k)
+{
+    const struct {
+        double weight;
+        const double *target;
+        const char *name;
+    } parts[] = {{w->forces, t->forces, "forces"},
+                 {w->charges, t->charges, "charges"},
+                 {w->spin_charges, t->spin_charges, "spin charges"},
+                 {w->dipole, t->dipole, "a dipole"},
+                 {w->stress, t->stress, "a stress"}};
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
+        if (parts[p].weight > 0 && !parts[p].target)
+            return AIM_FAIL(AIMNET_ERR_ARG, "structure %d has no %s to aim at, but a weight for it",
+                            k, parts[p].name + (parts[p].name[1] == ' ' ? 2 : 0));
+    if (w->spin_charges > 0 && c->member[0].model->n_charge != 2)
+        return AIM_FAIL(AIMNET_ERR_ARG, "model '%s' has no spin charges", c->member[0].model->name);
+    if (w->stress > 0 && !is_periodic(s))
+        return AIM_FAIL(AIMNET_ERR_ARG, "structure %d is not periodic: it has no stress", k);
+    return AIMNET_OK;
+}
+
+/* Checks all structures; counts their atoms. */
+static aim_status check_all(const loss_job *j, int n, const aimnet_loss_weights *w, int64_t *atoms)
+{
+    char warnings[AIMNET_MESSAGE_SIZE];
+    double stress[9];
+    for (int k = 0; k < n; k++) {
+        const aimnet_result r = {.stress = w->stress > 0 ? stress : NULL};
+        AIM_TRY(check_targets(j->c, w, &j->systems[k], &j->targets[k], k));
+        const aim_status status =
+            aim_check_system(j->c, &j->systems[k], &r, warnings, sizeof warnings);
+        if (status != AIMNET_OK)
+            return aim_fail_prefix(status, "structure %d", k);
+        for (int32_t i = 0; i < j->systems[k].n_atoms; i++)
+            *atoms += j->systems[k].numbers[i] != 0;
+    }
+    return AIMNET_OK;
+}
+
+aim_status aim_loss(aim_calc *c, const aimnet_system *systems, const aimnet_target *targets, int n,
+                    const aimnet_loss_weights *w, aimnet_loss_weights *parts, double *gradient)
+{
+    loss_job j = {.c = c,
+                  .systems = systems,
+                  .targets = targets,
+                  .parts = parts,
+                  .strain = w->stress > 0,
+                  .gradient = gradient};
+    int64_t atoms = 0;
+    AIM_TRY(aim_tangent_check(c));
+    AIM_TRY(check_all(&j, n, w, &atoms));
+    const double sum = w->energy + w->forces + w->charges + w->spin_charges + w->dipole + w->stress,
+                 per_atom = sum * (double)atoms, per_system = sum * n;
+    j.weight = (aimnet_loss_weights){
+        w->energy / per_system,     w->forces / (3.0 * per_atom),   w->charges / per_atom,
+        w->spin_charges / per_atom, w->dipole / (3.0 * per_system), w->stress / (9.0 * per_system)};
+    *parts = (aimnet_loss_weights){0};
+    if (gradient)
+        memset(gradient, 0, (size_t)c->parameters.count * sizeof *gradient);
+    if ((size_t)n > c->index_capacity) {
+        AIM_TRY(aim_grow(&c->alloc, 0, (size_t)n, sizeof *c->index, "batch index", &c->index));
+        c->index_capacity = (size_t)n;
+    }
+    for (int32_t first = 0, count; first < n; first += count) {
+        count = count_batch(&j, first, n);
+        AIM_TRY(run_batch(&j, first, count));
+    }
+    return AIMNET_OK;
+}
