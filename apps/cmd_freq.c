@@ -72,8 +72,8 @@ static const cli_arg hessian_args[] = {
      AT(step),
      .max = 0.1,
      .above_min = 1,
-     .help = "displacement of the central differences that give the Hessian, Angstrom (default "
-             "0.0005)"},
+     .help = "take the Hessian from central differences of forces with this displacement, "
+             "Angstrom, instead of exact derivatives; 0.0005 is a good value in double precision"},
 };
 static const cli_arg io_args[] = {
     {.name = "molden",
@@ -309,8 +309,7 @@ static int run(void *options, const char *const *files, int n_files)
     if (!o->engine.precision.given)
         o->engine.precision = (cli_int){.value = AIMNET_DOUBLE, .given = 1};
     else if (o->engine.precision.value == AIMNET_SINGLE && !o->read_hessian)
-        cli_warning("differences of single-precision forces: wavenumbers are good to about 10 "
-                    "cm^-1 only");
+        cli_warning("single precision: wavenumbers below 100 cm^-1 are noisy");
     int status = cli_engine_open(&o->engine, &r.engine);
     if (status == CLI_OK) {
         cli_stream stream = {

@@ -19,9 +19,11 @@
 extern "C" {
 #endif
 
-/* Second derivatives of the energy by central differences of the forces, 6 n evaluations together:
- * use a calculator in double precision. step: displacement in Angstrom, 0 for 0.0005.
- * hessian: [3 n][3 n] eV/A^2, symmetrised. dipole_gradient: [3 n][3] e, d(sum q r)/dx, or NULL. */
+/* Second derivatives of the energy, symmetrised, and the derivative of the charge dipole, in the
+ * calculator's precision (double is worth it).
+ * step: 0 for analytic derivatives; otherwise central differences of 6 n forces with this
+ * displacement in Angstrom (0.0005 leaves errors of 1e-3 eV/A^2 in stiff bonds).
+ * hessian: [3 n][3 n] eV/A^2. dipole_gradient: [3 n][3] e, d(sum q r)/dx, or NULL. */
 AIMNET_API aimnet_status aimnet_vib_derivatives(aimnet_calc *calc, const aimnet_system *system,
                                                 double step, double *hessian,
                                                 double *dipole_gradient);

@@ -11,8 +11,7 @@
 #include "io/npy.h"
 #include "vib/vib.h"
 
-static const double DEFAULT_STEP = 0.0005; /* Angstrom */
-enum { MAX_ATOMS = 10000 };               /* 3 n_atoms squared doubles are 7 GB */
+enum { MAX_ATOMS = 10000 }; /* 3 n_atoms squared doubles are 7 GB */
 
 static aim_status check_size(int32_t n_atoms)
 {
@@ -35,9 +34,9 @@ aimnet_status aimnet_vib_derivatives(aimnet_calc *calc, const aimnet_system *sys
         return AIM_FAIL(AIMNET_ERR_ARG, "the system has no %s",
                         system->numbers ? "coordinates" : "atomic numbers");
     if (!(step >= 0.0 && step <= 0.1))
-        return AIM_FAIL(AIMNET_ERR_ARG, "step %g: expected 0 (the default) to 0.1 Angstrom", step);
-    return aim_vib_differences(calc, system, step > 0.0 ? step : DEFAULT_STEP, hessian,
-                               dipole_gradient);
+        return AIM_FAIL(AIMNET_ERR_ARG, "step %g: expected 0 (analytic) to 0.1 Angstrom", step);
+    return step > 0.0 ? aim_vib_differences(calc, system, step, hessian, dipole_gradient)
+                      : aim_vib_analytic(calc, system, hessian, dipole_gradient);
 }
 
 static aim_status check_finite(const char *what, const double *x, size_t n)

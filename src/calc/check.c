@@ -192,8 +192,8 @@ static aim_status check_charge(const aim_calc *c, const aimnet_system *s, char *
 static int wave_method(const aim_calc *c)
 {
     for (int m = 0; m < c->n_members; m++) {
-        if (c->member[m].coulomb && aim_calc_has_waves(c->options.coulomb))
-            return c->options.coulomb;
+        if (c->member[m].coulomb && aim_calc_has_waves((int)c->options.coulomb))
+            return (int)c->options.coulomb;
         for (int o = 0; o < c->member[m].model->n_outputs; o++)
             if (c->member[m].model->output[o].kind == AIM_OUT_LRCOULOMB &&
                 aim_calc_has_waves(c->member[m].model->output[o].method))

@@ -40,7 +40,7 @@ aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, aim_range_plan
                               .coulomb_cutoff = o->coulomb_cutoff,
                               .dsf_alpha = o->dsf_alpha,
                               .ewald_accuracy = aim_calc_accuracy(o)};
-    const int waves = coulomb && aim_calc_has_waves(o->coulomb);
+    const int waves = coulomb && aim_calc_has_waves((int)o->coulomb);
     if (waves)
         range->coulomb_cutoff = aim_calc_real_cutoff(b, o->coulomb, range->ewald_accuracy);
     if (periodic && simple) {

@@ -87,6 +87,14 @@ static aim_status run_block(aim_calc *c, const aimnet_system *s, block *b, size_
     return AIMNET_OK;
 }
 
+void aim_vib_symmetrise(size_t n, double *hessian)
+{
+    for (size_t k = 0; k < n; k++)
+        for (size_t l = 0; l < k; l++)
+            hessian[k * n + l] = hessian[l * n + k] =
+                0.5 * (hessian[k * n + l] + hessian[l * n + k]);
+}
+
 aim_status aim_vib_differences(aim_calc *c, const aimnet_system *s, double h, double *hessian,
                                double *dipole_gradient)
 {
@@ -99,9 +107,7 @@ aim_status aim_vib_differences(aim_calc *c, const aimnet_system *s, double h, do
         status = run_block(c, s, &b, first, take, h, hessian, dipole_gradient);
     }
     free_block(c, &b);
-    for (size_t k = 0; status == AIMNET_OK && k < n; k++)
-        for (size_t l = 0; l < k; l++)
-            hessian[k * n + l] = hessian[l * n + k] =
-                0.5 * (hessian[k * n + l] + hessian[l * n + k]);
+    if (status == AIMNET_OK)
+        aim_vib_symmetrise(n, hessian);
     return status;
 }

@@ -30,6 +30,9 @@ AIM_NODISCARD aim_status aim_vib_analyze(const aim_alloc *alloc, const aimnet_vi
 void aim_vib_free(aimnet_vib *vib);
 void aim_vib_thermo(const aimnet_vib_modes *modes, const aimnet_thermo_options *options,
                     aimnet_thermo *thermo);
+AIM_NODISCARD aim_status aim_vib_analytic(aim_calc *calc, const aimnet_system *system,
+                                          double *hessian, double *dipole_gradient);
+void aim_vib_symmetrise(size_t n, double *hessian);
 AIM_NODISCARD aim_status aim_vib_differences(aim_calc *calc, const aimnet_system *system,
                                              double step, double *hessian, double *dipole_gradient);
 
