@@ -129,10 +129,12 @@ class AIMNet2Calculator:
     def __init__(self, model: Any = "default", nb_threshold: int = 120, needs_coulomb: bool | None = None,
                  needs_dispersion: bool | None = None, device: str | None = None, compile_model: bool = False,
                  compile_kwargs: dict | None = None, cache_static: bool = False, train: bool = False, deterministic: bool = False,
-                 ensemble_member: int = 0, revision: str | None = None, token: str | None = None, *, precision: str = "single",
+                 ensemble_member: int = 0, revision: str | None = None, token: str | None = None, *,
+                 model_import_paths: Sequence[str] | None = None, model_import_mode: str = "extend", precision: str = "single",
                  threads: int = 0, mixed_families: bool = False, cuda_graph: bool | None = False, inference_kernels: bool = False):
         self._refuse(compile_model=compile_model, compile_kwargs=compile_kwargs, train=train, ensemble_member=ensemble_member,
-                     revision=revision, token=token)
+                     revision=revision, token=token, model_import_paths=model_import_paths,
+                     model_import_mode=None if model_import_mode == "extend" else model_import_mode)
         if precision not in ("single", "double"):
             raise ValueError(f"precision {precision!r}: expected 'single' or 'double'")
         several = isinstance(model, Sequence) and not isinstance(model, str)
@@ -154,7 +156,9 @@ class AIMNet2Calculator:
     def _refuse(**arguments: Any) -> None:
         reasons = {"compile_model": "there is nothing to compile: the library is", "compile_kwargs": "there is nothing to compile",
                    "train": "this class evaluates; training is not part of this version", "ensemble_member": "name the member's file",
-                   "revision": "models are given as files", "token": "models are given as files"}
+                   "revision": "models are given as files", "token": "models are given as files",
+                   "model_import_paths": "model files are data, nothing is imported",
+                   "model_import_mode": "model files are data, nothing is imported"}
         for name, value in arguments.items():
             if value:
                 raise ValueError(f"{name}={value!r} is not supported: {reasons[name]}")

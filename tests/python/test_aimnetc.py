@@ -133,6 +133,12 @@ class Calculator(unittest.TestCase):
         with self.assertRaisesRegex(TypeError, r"coord.*device memory.*\.cpu\(\)"):
             self.calc({**WATER, "coord": Device()})
 
+    def test_imports_of_model_code_are_refused_by_name(self):
+        with self.assertRaisesRegex(ValueError, "model_import_paths.*nothing is imported"):
+            aimnetc.AIMNet2Calculator(model_import_paths=["package.Model"])
+        with self.assertRaisesRegex(ValueError, "model_import_mode.*nothing is imported"):
+            aimnetc.AIMNet2Calculator(model_import_mode="unsafe")
+
     def test_settings_are_the_reference_s(self):
         calc = aimnetc.AIMNet2Calculator(nb_threshold=50)
         self.assertEqual((calc.coulomb_method, calc.coulomb_cutoff, calc.dftd3_cutoff), ("simple", float("inf"), 15.0))
