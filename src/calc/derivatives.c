@@ -8,12 +8,13 @@
  * once and gives a row of each.
  *
  * The primal is computed once per member and kept (AIM_NET_KEEP); directions come in blocks of
- * SWEEP_ROWS atoms times directions, so that memory does not grow with the number of rows. */
+ * SWEEP_ROWS atoms times directions and at least eight, so that memory does not grow with the
+ * number of rows: some 40 kB (80 kB in double) for each atom of each direction. */
 #include <string.h>
 
 #include "calc/tangent.h"
 
-enum { SWEEP_ROWS = 1536 };
+enum { SWEEP_ROWS = 1536, MOST_ROWS = 16384 };
 
 aim_status aim_tangent_check(const aim_calc *c)
 {
@@ -23,9 +24,13 @@ aim_status aim_tangent_check(const aim_calc *c)
                          : AIMNET_OK;
 }
 
+/* Whole groups of eight, which stand in the lanes of the terms' kernels, as long as memory allows.
+ * */
 static int directions_of_block(const aim_batch *b, int64_t wanted)
 {
-    const int64_t n = b->n_atoms > 0 ? SWEEP_ROWS / b->n_atoms : 1, block = n > 1 ? n : 1;
+    const int64_t n = b->n_atoms > 0 ? b->n_atoms : 1, groups = (SWEEP_ROWS / n + 7) / 8,
+                  most = MOST_ROWS / n > 1 ? MOST_ROWS / n : 1,
+                  block = groups > 1 ? 8 * groups : (most < 8 ? most : 8);
     return (int)(block < wanted ? block : wanted);
 }
 
