@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# zlib (CRC-32, inflate), libyaml (model descriptions), jansson (JSON in and out), threads, libm.
+# zlib (CRC-32, inflate), libyaml (model descriptions), threads, libm.
 #
 # The command links the static archives where the system has them, so that it runs on any machine with the same libc. The shared
 # library links the shared ones: Debian's archives are not position independent (jansson's refers to stdin directly) and
@@ -19,14 +19,13 @@ function(aim_find_dependency name header library)
 endfunction()
 aim_find_dependency(zlib zlib.h z)
 aim_find_dependency(yaml yaml.h yaml)
-aim_find_dependency(jansson jansson.h jansson)
 
-set(AIM_DEPENDENCY_INCLUDES ${AIM_ZLIB_INCLUDE} ${AIM_YAML_INCLUDE} ${AIM_JANSSON_INCLUDE})
+set(AIM_DEPENDENCY_INCLUDES ${AIM_ZLIB_INCLUDE} ${AIM_YAML_INCLUDE})
 list(REMOVE_DUPLICATES AIM_DEPENDENCY_INCLUDES)
 list(REMOVE_ITEM AIM_DEPENDENCY_INCLUDES ${CMAKE_C_IMPLICIT_INCLUDE_DIRECTORIES})
 
 set(AIM_STATIC_LIBRARIES "")
-foreach(name IN ITEMS YAML JANSSON ZLIB)
+foreach(name IN ITEMS YAML ZLIB)
     if(AIMNET_STATIC_DEPS AND AIM_${name}_ARCHIVE)
         list(APPEND AIM_STATIC_LIBRARIES ${AIM_${name}_ARCHIVE})
     else()
@@ -37,8 +36,8 @@ endforeach()
 function(aim_link_dependencies)
     # Inside this build the archives are named by path; an installed libaimnet.a is described by the package files instead.
     target_link_libraries(aimnet_static PUBLIC $<BUILD_INTERFACE:${AIM_STATIC_LIBRARIES}> Threads::Threads ${CMAKE_DL_LIBS})
-    target_link_libraries(aimnet_static INTERFACE $<INSTALL_INTERFACE:z;yaml;jansson>)
-    target_link_libraries(aimnet_shared PRIVATE ${AIM_YAML_LIBRARY} ${AIM_JANSSON_LIBRARY} ${AIM_ZLIB_LIBRARY} Threads::Threads ${CMAKE_DL_LIBS})
+    target_link_libraries(aimnet_static INTERFACE $<INSTALL_INTERFACE:z;yaml>)
+    target_link_libraries(aimnet_shared PRIVATE ${AIM_YAML_LIBRARY} ${AIM_ZLIB_LIBRARY} Threads::Threads ${CMAKE_DL_LIBS})
     foreach(target IN ITEMS aimnet_static aimnet_shared)
         target_link_libraries(${target} PUBLIC $<$<NOT:$<PLATFORM_ID:Windows>>:m> ${CMAKE_DL_LIBS})
         target_link_options(${target} PRIVATE ${AIM_SANITIZE_LINK_FLAGS})

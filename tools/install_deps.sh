@@ -8,8 +8,8 @@
 # Does nothing where nothing is missing. Needs root or sudo otherwise; without either it names the packages and fails.
 set -eu
 
-build="gcc libc6-dev make cmake pkg-config zlib1g-dev libyaml-dev libjansson-dev"
-test="g++ libcmocka-dev liblapack3 locales libcurl4 openssl python3"
+build="gcc libc6-dev make cmake pkg-config zlib1g-dev libyaml-dev"
+test="g++ libcmocka-dev libjansson-dev liblapack3 locales libcurl4 openssl python3"
 dev="clang clang-format llvm valgrind afl++ gcovr"
 
 case ${1:-test} in

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fail_malloc.h - makes malloc, calloc, realloc and strdup themselves fail, also inside libyaml,
- * jansson and zlib.
+/* fail_malloc.h - makes malloc, calloc, realloc and strdup themselves fail, also inside libyaml
+ * and zlib.
  *
  * For tests built with aim_unit_test(... WRAP_MALLOC): the linker sends the program's calls here
  * (archives included; what libc calls within itself is not affected). Leaks are found by the

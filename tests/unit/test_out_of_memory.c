@@ -3,7 +3,7 @@
  * and charges.
  *
  * Once through the user's hooks (which also see leaks and bad frees), once through malloc itself,
- * so that failures inside libyaml, jansson and zlib are met as well. And the promise that a
+ * so that failures inside libyaml and zlib are met as well. And the promise that a
  * calculator allocates nothing after its first call at a size. */
 #include "fail_alloc.h"
 #include "fail_malloc.h"
