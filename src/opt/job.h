@@ -56,7 +56,6 @@ void aim_job_tell(aim_job *job, const aimnet_result *result);
 
 /* lbfgs.c: remembers the step from `here` to `trial`; step = -H g. */
 void aim_lbfgs_learn(aim_job *job);
-void aim_lbfgs_forget(aim_job *job);
 void aim_lbfgs_step(aim_job *job);
 /* fire.c */
 void aim_fire_start(aim_job *job);

@@ -25,11 +25,6 @@ static double dot(const double *a, const double *b, size_t n)
     return sum;
 }
 
-void aim_lbfgs_forget(aim_job *job)
-{
-    job->n_pairs = 0;
-}
-
 void aim_lbfgs_learn(aim_job *job)
 {
     const size_t n = (size_t)job->v.n_var;
