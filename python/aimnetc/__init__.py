@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from ._lib import (AimnetError, ArgumentError, DeviceError, ModelFileError, OutOfMemoryError, StructureError, UnsupportedError, lib)
 from .calculator import AIMNet2Calculator
-from .model import Model
+from .model import Model, download
 from .nlist import Pairs, neighbor_list, wrap
 from .opt import Optimised, optimize
 
 __version__: str = lib.aimnet_version().decode()
-__all__ = ["AIMNet2ASE", "AIMNet2Calculator", "AimnetError", "ArgumentError", "DeviceError", "Model", "ModelFileError", "Optimised",
-           "OutOfMemoryError", "Pairs", "StructureError", "UnsupportedError", "neighbor_list", "optimize", "wrap"]
+__all__ = ["AIMNet2ASE", "AIMNet2Calculator", "AIMNet2Pysis", "AimnetError", "ArgumentError", "DeviceError", "Model", "ModelFileError", "Optimised",
+           "OutOfMemoryError", "Pairs", "StructureError", "UnsupportedError", "download", "neighbor_list", "optimize", "wrap"]
 
 
 def __getattr__(name: str):
-    """AIMNet2ASE imports ASE, which takes longer than everything else: only when it is asked for."""
+    """ASE and pysisyphus take longer to import than everything else: only when they are asked for."""
     if name == "AIMNet2ASE":
         from .ase import AIMNet2ASE
         return AIMNet2ASE
+    if name == "AIMNet2Pysis":
+        from .pysis import AIMNet2Pysis
+        return AIMNet2Pysis
     raise AttributeError(f"module 'aimnetc' has no attribute {name!r}")

@@ -6,26 +6,38 @@ from typing import Any
 
 import numpy as np
 
+_HOST = (1, 3, 11)  # kDLCPU, kDLCUDAHost, kDLROCMHost of DLPack
+
 
 def to_numpy(value: Any, dtype: Any, name: str) -> np.ndarray:
-    """A C-contiguous array of `dtype`, without a copy where possible: numpy arrays, lists, numbers, torch and other tensors in host memory.
+    """A C-contiguous array of `dtype`: numpy arrays, lists, numbers, tensors in host memory (DLPack, buffers).
 
-    Arrays in device memory are refused: this build computes on the CPU, and a hidden copy would cost more than the call.
+    The caller's memory itself is used, without a copy, where it has this type and order. Arrays in device memory are refused: the calculator
+    reads host memory, and a hidden copy would cost more than the call.
     """
     if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
         return value
-    if isinstance(value, np.ndarray):
-        return np.ascontiguousarray(value, dtype=dtype) if value.ndim else value.astype(dtype)
+    array = value if isinstance(value, np.ndarray) else _shared(value, name)
+    return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype)
+
+
+def _shared(value: Any, name: str) -> np.ndarray:
+    """numpy's view of a foreign array; lists and numbers are converted."""
     if _is_on_a_device(value):
-        raise TypeError(f"'{name}' lies in device memory, and this build of libaimnet computes on the CPU: pass {name}.cpu() or a numpy array")
-    if hasattr(value, "detach"):
+        raise TypeError(f"'{name}' lies in device memory, and AIMNet2Calculator reads host memory: pass {name}.cpu() or a numpy array")
+    if hasattr(value, "detach"):  # torch: what is differentiated has no DLPack
         value = value.detach()
-    return np.array(value, dtype=dtype, order="C", ndmin=0)
+    if hasattr(value, "__dlpack__") and hasattr(np, "from_dlpack"):
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, TypeError, RuntimeError):  # types that this numpy does not take (bool before 1.25), read-only memory
+            pass
+    return np.asarray(value)
 
 
 def _is_on_a_device(value: Any) -> bool:
     if hasattr(value, "__dlpack_device__"):
-        return int(value.__dlpack_device__()[0]) not in (1, 3)  # kDLCPU, kDLCUDAHost
+        return int(value.__dlpack_device__()[0]) not in _HOST
     try:
         return hasattr(value, "__cuda_array_interface__")
     except Exception:  # torch raises for tensors that live elsewhere

@@ -79,6 +79,29 @@ class System(C.Structure):
                 ("charge", C.c_double), ("mult", C.c_double), ("lists", C.c_void_p)]
 
 
+class List(C.Structure):
+    _fields_ = [("nbmat", C.c_void_p), ("shifts", C.c_void_p), ("n_rows", C.c_int32), ("width", C.c_int32), ("cutoff", C.c_double)]
+
+
+class Lists(C.Structure):
+    _fields_ = [("network", List), ("lr", List), ("coulomb", List), ("dftd3", List)]
+
+
+class Hvp(C.Structure):
+    _fields_ = [("n_directions", C.c_int), ("v", C.c_void_p), ("strain", C.c_void_p), ("hv", C.c_void_p), ("dstrain", C.c_void_p),
+                ("charges", C.c_void_p), ("dipole", C.c_void_p)]
+
+
+class LoadOptions(C.Structure):
+    _fields_ = [("struct_size", C.c_size_t), ("config", C.c_char_p), ("member", C.c_int)]
+
+
+class FetchOptions(C.Structure):
+    _fields_ = [("struct_size", C.c_size_t), ("allow_unverified", C.c_int), ("revision", C.c_char_p), ("token", C.c_char_p),
+                ("max_bytes", C.c_int64), ("retries", C.c_int), ("retry_seconds", C.c_double), ("stall_seconds", C.c_double),
+                ("progress", C.c_void_p), ("user", C.c_void_p)]
+
+
 class CoulombParams(C.Structure):
     _fields_ = [("accuracy", C.c_double), ("alpha", C.c_double), ("cutoff", C.c_double), ("k_cutoff", C.c_double), ("order", C.c_int),
                 ("mesh", C.c_int * 3)]
@@ -131,9 +154,10 @@ class OptState(C.Structure):
 
 
 # Structures by the name that they have in C, for the comparison of layouts.
-STRUCTURES = {"aimnet_options": Options, "aimnet_system": System, "aimnet_result": Result, "aimnet_coulomb_params": CoulombParams, "aimnet_model_info": ModelInfo,
-              "aimnet_build_info": BuildInfo, "aimnet_atoms": Atoms, "aimnet_nlist_options": NlistOptions,
-              "aimnet_opt_options": OptOptions, "aimnet_opt_state": OptState}
+STRUCTURES = {"aimnet_options": Options, "aimnet_system": System, "aimnet_list": List, "aimnet_lists": Lists, "aimnet_hvp": Hvp,
+              "aimnet_load_options": LoadOptions, "aimnet_fetch_options": FetchOptions, "aimnet_result": Result,
+              "aimnet_coulomb_params": CoulombParams, "aimnet_model_info": ModelInfo, "aimnet_build_info": BuildInfo,
+              "aimnet_atoms": Atoms, "aimnet_nlist_options": NlistOptions, "aimnet_opt_options": OptOptions, "aimnet_opt_state": OptState}
 
 _P, _PP, _I = C.c_void_p, C.POINTER(C.c_void_p), C.c_int
 _FUNCTIONS = {
@@ -141,6 +165,11 @@ _FUNCTIONS = {
     "aimnet_version": (C.c_char_p, []),
     "aimnet_build": (BuildInfo, []),
     "aimnet_model_load": (_I, [C.c_char_p, _P, _PP]),
+    "aimnet_load_options_default": (LoadOptions, []),
+    "aimnet_model_load_with": (_I, [C.c_char_p, C.POINTER(LoadOptions), _P, _PP]),
+    "aimnet_fetch_options_default": (FetchOptions, []),
+    "aimnet_model_members": (_I, [C.c_char_p, C.POINTER(FetchOptions), C.POINTER(_I)]),
+    "aimnet_model_fetch": (_I, [C.c_char_p, C.POINTER(FetchOptions), _P, C.c_size_t]),
     "aimnet_model_free": (None, [_P]),
     "aimnet_model_get_info": (_I, [_P, C.POINTER(ModelInfo)]),
     "aimnet_model_sha256": (_I, [_P, C.c_char * 65]),
@@ -150,6 +179,7 @@ _FUNCTIONS = {
     "aimnet_calc_create": (_I, [_PP, _I, C.POINTER(Options), _PP]),
     "aimnet_calc_free": (None, [_P]),
     "aimnet_calc_eval": (_I, [_P, C.POINTER(System), _I, C.POINTER(Result)]),
+    "aimnet_calc_hvp": (_I, [_P, C.POINTER(System), C.POINTER(Hvp)]),
     "aimnet_calc_has_external_coulomb": (_I, [_P]),
     "aimnet_calc_has_external_dftd3": (_I, [_P]),
     "aimnet_calc_warnings": (C.c_char_p, [_P]),

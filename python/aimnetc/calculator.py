@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes as C
 import math
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,19 @@ from typing import Any
 import numpy as np
 
 from ._arrays import to_numpy
-from ._lib import SOME_FAILED, Options, Result, System, check, error, lib
-from .model import Model
+from ._lib import SOME_FAILED, Hvp, Options, Result, System, check, error, lib
+from ._lists import NAMES, CallerLists
+from .model import Model, members
 
 _METHODS = ("simple", "dsf", "ewald", "pme")
-_LISTS = frozenset(("nbmat", "nbmat_lr", "nbmat_coulomb", "nbmat_dftd3"))
+
+
+def _depth_of_the_caller() -> int:
+    """The stacklevel of warnings that points outside this package."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def _address(array: np.ndarray) -> int:
@@ -28,8 +37,6 @@ class Batch:
     """Structures of a data dictionary as the library's array of systems; keeps the arrays alive."""
 
     def __init__(self, data: Mapping[str, Any]):
-        if not _LISTS.isdisjoint(data):
-            raise NotImplementedError("nbmat...: lists supplied by the caller are not taken by this version; leave the keys out")
         try:
             coord, numbers = data["coord"], data["numbers"]
         except KeyError as missing:
@@ -77,9 +84,11 @@ class Batch:
 
     def _cells(self, data: Mapping[str, Any]) -> tuple[np.ndarray | None, np.ndarray | None]:
         cell = data.get("cell")
+        self.cell_of_each = self.n > 1
         if cell is None:
             return None, None
         cell = to_numpy(cell, np.float64, "cell")
+        self.cell_of_each = self.n > 1 or cell.ndim == 3
         if cell.shape not in ((3, 3), (1, 3, 3), (self.n, 3, 3)):
             raise ValueError(f"cell has shape {cell.shape}: expected (3, 3) or ({self.n}, 3, 3), rows a, b, c")
         pbc = data.get("pbc")
@@ -98,6 +107,10 @@ class Batch:
             if self.cell is not None:
                 system.cell = _address(self.cell) + 72 * k
                 system.pbc[:] = [int(x) for x in self.pbc[k]]
+        if not NAMES.isdisjoint(data):
+            self.lists = CallerLists(data, self.numbers.shape, self.starts)
+            for k, system in enumerate(self.systems):
+                system.lists = self.lists.address(k)
 
 
 class AIMNet2Calculator:
@@ -106,13 +119,16 @@ class AIMNet2Calculator:
     Parameters
     ----------
     model : str, path, Model or a sequence of them
-        A file, or "default" for the built-in model; several are an ensemble (mean, with `*_std`).
+        A file or directory, a published name ("aimnet2", "aimnet2-nse:2") or a Hugging Face repository ("owner/name") from the cache, or
+        "default" for the built-in model. Several, or "NAME:all", are an ensemble (mean, with `*_std`). Nothing is downloaded (see `download`).
     nb_threshold : int
         Molecules up to this size use the list of all pairs; results do not depend on it.
     needs_coulomb, needs_dispersion : bool or None
         Attach Coulomb or D3 outside the model; None: as the model's metadata says.
     device : str or None
         "cpu", "auto" or None.
+    ensemble_member, revision :
+        Member of a directory or repository of several; branch, tag or commit of a repository.
     compile_model, compile_kwargs, cache_static, train, deterministic, cuda_graph, inference_kernels :
         Accepted for compatibility where they have nothing to change; `compile_model`, `compile_kwargs` and `train` are refused.
     precision : {"single", "double"}
@@ -132,19 +148,19 @@ class AIMNet2Calculator:
                  ensemble_member: int = 0, revision: str | None = None, token: str | None = None, *,
                  model_import_paths: Sequence[str] | None = None, model_import_mode: str = "extend", precision: str = "single",
                  threads: int = 0, mixed_families: bool = False, cuda_graph: bool | None = False, inference_kernels: bool = False):
-        self._refuse(compile_model=compile_model, compile_kwargs=compile_kwargs, train=train, ensemble_member=ensemble_member,
-                     revision=revision, token=token, model_import_paths=model_import_paths,
+        self._refuse(compile_model=compile_model, compile_kwargs=compile_kwargs, train=train, token=token,
+                     model_import_paths=model_import_paths,
                      model_import_mode=None if model_import_mode == "extend" else model_import_mode)
         if precision not in ("single", "double"):
             raise ValueError(f"precision {precision!r}: expected 'single' or 'double'")
         several = isinstance(model, Sequence) and not isinstance(model, str)
-        self._settings = {"model": list(model) if several else model, "nb_threshold": nb_threshold, "needs_coulomb": needs_coulomb,
-                          "needs_dispersion": needs_dispersion, "device": device, "precision": precision, "threads": threads,
+        self._settings = {"model": list(model) if several else model, "ensemble_member": ensemble_member, "revision": revision,
+                          "nb_threshold": nb_threshold, "needs_coulomb": needs_coulomb, "needs_dispersion": needs_dispersion, "device": device, "precision": precision, "threads": threads,
                           "mixed_families": mixed_families}
         self._long_range: dict[str, Any] = {}
-        self.models = [m if isinstance(m, Model) else Model(m) for m in (model if several else [model])]
+        self.models = [one for m in (model if several else [model]) for one in members(m, ensemble_member, revision)]
         self.model = self.models[0]
-        self.device = "cpu"
+        self.device: str = device or "cpu"
         self.precision = precision
         self.cutoff: float = self.model.cutoff
         self._lock = threading.Lock()
@@ -155,8 +171,8 @@ class AIMNet2Calculator:
     @staticmethod
     def _refuse(**arguments: Any) -> None:
         reasons = {"compile_model": "there is nothing to compile: the library is", "compile_kwargs": "there is nothing to compile",
-                   "train": "this class evaluates; training is not part of this version", "ensemble_member": "name the member's file",
-                   "revision": "models are given as files", "token": "models are given as files",
+                   "train": "this class evaluates; training is not part of this version",
+                   "token": "nothing is downloaded here: aimnetc.download(name, token=...) first",
                    "model_import_paths": "model files are data, nothing is imported",
                    "model_import_mode": "model files are data, nothing is imported"}
         for name, value in arguments.items():
@@ -186,7 +202,7 @@ class AIMNet2Calculator:
         for line in text.split("\n"):
             if line and line not in self._warned:
                 self._warned.add(line)
-                warnings.warn(line, UserWarning, stacklevel=4)
+                warnings.warn(line, UserWarning, stacklevel=_depth_of_the_caller())
 
     def __del__(self):
         if getattr(self, "_handle", None) and lib is not None:
@@ -283,6 +299,8 @@ class AIMNet2Calculator:
         data : mapping
             "coord" (N, 3), (B, N, 3), or flat (N, 3) with "mol_idx" (N,), A; "numbers" (N,) or (B, N), 0 is padding; "charge", "mult":
             one or one each; "cell" (3, 3) or (B, 3, 3), rows a, b, c, A; "pbc" (3,) or (B, 3). Numpy arrays, lists, tensors in host memory.
+            Optional lists: "nbmat" of the network, "nbmat_coulomb", "nbmat_dftd3", or "nbmat_lr" for both, (N or N+1, M) with N as padding,
+            and "shifts", "shifts_coulomb", ... (N or N+1, M, 3) in cells. Pairs beyond the cutoff are allowed, none within it may be missing.
         forces, stress, hessian : bool
             What to compute besides energy and charges.
 
@@ -290,8 +308,8 @@ class AIMNet2Calculator:
         -------
         dict of numpy arrays
             "energy" (B,) eV; "charges" and, with two channels, "spin_charges" (N,) or (B, N) e; "forces" shaped as coord, eV/A; "stress"
-            (3, 3) or (B, 3, 3) eV/A^3; "hessian" (N, 3, N, 3) or (B, N, 3, N, 3) eV/A^2, with "mol_idx" a list. Ensembles: "energy_std",
-            "charges_std", "forces_std".
+            (3, 3) or (B, 3, 3) eV/A^3; "hessian" (N, 3, N, 3) or (B, N, 3, N, 3) eV/A^2. Ensembles: "energy_std", "charges_std",
+            "forces_std". A Hessian of several structures with "mol_idx" makes every value a list with one array for each structure.
 
         Raises
         ------
@@ -354,9 +372,49 @@ class AIMNet2Calculator:
         for _, _, text in values:
             if text:
                 self._warn(text.decode(errors="replace"))
-        if "stress" in out and batch.n == 1:
+        if "stress" in out and not batch.cell_of_each:
             out["stress"] = out["stress"][0]
+        if "hessian" in out and batch.n > 1 and not batch.dense:
+            return self._as_lists(batch, out)
         if "hessian" in out:
-            many = out["hessian"]
-            out["hessian"] = np.stack(many) if batch.dense else many if batch.flat and batch.n > 1 else many[0]
+            out["hessian"] = np.stack(out["hessian"]) if batch.n > 1 else out["hessian"][0]
+        return out
+
+    @staticmethod
+    def _as_lists(batch: Batch, out: dict[str, Any]) -> dict[str, Any]:
+        """Structures of different size with Hessians: every value as a list, like the reference."""
+        ranges = list(zip(batch.starts, batch.starts[1:]))
+        per_system = ("energy", "energy_std", "stress")
+        return {key: value if key == "hessian" else [value[k:k + 1] for k in range(batch.n)] if key.startswith("energy")
+                else list(value) if key in per_system else [value[a:b] for a, b in ranges] for key, value in out.items()}
+
+    def hessian_vector_product(self, data: Mapping[str, Any], vectors: Any, *, eps: float = 5e-4, validate_species: bool = True,
+                               create_graph: bool = False) -> np.ndarray:
+        """The Hessian of one structure times vectors, without the matrix; exact, also for PME.
+
+        Parameters
+        ----------
+        data : mapping
+            One structure, as for `eval`.
+        vectors : array
+            (N, 3) or (K, N, 3).
+        eps, create_graph :
+            For compatibility: no differences are taken; `create_graph` is refused.
+
+        Returns
+        -------
+        (N, 3) or (K, N, 3), eV/A^2 times the vectors.
+        """
+        if create_graph:
+            raise ValueError("create_graph=True is not supported: results are numbers, not parts of a graph")
+        batch = Batch(data)
+        if batch.n != 1:
+            raise ValueError(f"hessian_vector_product takes one structure, not {batch.n}")
+        v, n = to_numpy(vectors, np.float64, "vectors"), batch.numbers.size
+        if v.ndim not in (2, 3) or v.shape[-2:] != (n, 3):
+            raise ValueError(f"vectors has shape {v.shape}: expected ({n}, 3) or (K, {n}, 3)")
+        out = np.zeros(v.shape)
+        job = Hvp(n_directions=v.size // (3 * n), v=_address(v), hv=_address(out))
+        with self._lock:
+            check(lib.aimnet_calc_hvp(self._handle, batch.systems, C.byref(job)))
         return out

@@ -7,11 +7,21 @@ import json
 import os
 from typing import Any
 
-from ._lib import ModelInfo, check, lib
+from ._lib import FetchOptions, ModelInfo, check, lib
 
 
 class Model:
-    """An AIMNet2 model: a file (`path`), or the built-in one ("default" or None). Immutable, shared by any number of calculators and threads.
+    """An AIMNet2 model, immutable, shared by any number of calculators and threads.
+
+    Parameters
+    ----------
+    path : str, path or None
+        A file or directory; a published name ("aimnet2", "aimnet2-nse:2") or repository ("owner/name", "owner/name@revision") that is in the
+        cache; "default" or None for the built-in model.
+    config : str or path, optional
+        The description that belongs to weights without one.
+    member : int
+        Of a directory or repository with several.
 
     Attributes
     ----------
@@ -27,10 +37,14 @@ class Model:
         Two charge channels: the model takes a multiplicity.
     """
 
-    def __init__(self, path: str | os.PathLike | None = None):
+    def __init__(self, path: str | os.PathLike | None = None, config: str | os.PathLike | None = None, member: int = 0):
         self._handle = C.c_void_p()
         self.path = None if path in (None, "default") else os.fspath(path)
-        check(lib.aimnet_model_load(None if self.path is None else os.fsencode(self.path), None, C.byref(self._handle)))
+        self._how = (None if config is None else os.fspath(config), member)
+        options = lib.aimnet_load_options_default()
+        options.config, options.member = None if config is None else os.fsencode(config), member
+        check(lib.aimnet_model_load_with(None if self.path is None else os.fsencode(self.path), C.byref(options), None,
+                                         C.byref(self._handle)))
         info = ModelInfo()
         check(lib.aimnet_model_get_info(self._handle, C.byref(info)))
         self.name: str = info.name.decode(errors="replace")
@@ -77,9 +91,45 @@ class Model:
         return f"Model({self.name!r}, {self.n_parameters} parameters)"
 
     def __reduce__(self):
-        return Model, (self.path,)
+        return Model, (self.path, *self._how)
 
     def __del__(self):
         if getattr(self, "_handle", None) and lib is not None:
             lib.aimnet_model_free(self._handle)
             self._handle = None
+
+
+def members(model: Any, member: int = 0, revision: str | None = None) -> list[Model]:
+    """The models that a calculator's argument stands for: one, or all of "NAME:all"."""
+    if isinstance(model, Model):
+        return [model]
+    name = None if model is None else os.fspath(model)
+    if revision:
+        if name is None or "/" not in name:
+            raise ValueError(f"revision={revision!r} belongs to a repository (owner/name), not to {model!r}")
+        name = f"{name}@{revision}"
+    if name is None or not name.endswith(":all"):
+        return [Model(name, member=member)]
+    count = C.c_int()
+    check(lib.aimnet_model_members(os.fsencode(name), None, C.byref(count)))
+    return [Model(f"{name[:-4]}:{k}") for k in range(count.value)]
+
+
+def download(name: str, *, revision: str | None = None, token: str | None = None, allow_unverified: bool = False) -> str:
+    """Brings a published model, "NAME:all" or a repository ("owner/name") into the cache, its digest verified; returns the (last) path.
+
+    What is there already is checked, not downloaded again. `allow_unverified`: also models without a published digest; the one seen is pinned.
+    Afterwards `Model(name)` and `AIMNet2Calculator(name)` find it, also offline.
+    """
+    names, count = [name], C.c_int()
+    options = lib.aimnet_fetch_options_default()
+    options.allow_unverified = int(allow_unverified)
+    options.revision = None if revision is None else revision.encode()
+    options.token = None if token is None else token.encode()
+    if name.endswith(":all"):
+        check(lib.aimnet_model_members(name.encode(), C.byref(options), C.byref(count)))
+        names = [f"{name[:-4]}:{k}" for k in range(count.value)]
+    path = C.create_string_buffer(4096)
+    for one in names:
+        check(lib.aimnet_model_fetch(one.encode(), C.byref(options), path, len(path)))
+    return os.fsdecode(path.value)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._lib import OptState, check, lib
+from ._lists import NAMES
 from .calculator import AIMNet2Calculator, Batch
 
 _METHODS, _LEVELS, _CELLS = ("lbfgs", "fire"), ("loose", "normal", "tight"), ("fixed", "full", "isotropic")
@@ -106,6 +107,8 @@ def optimize(calc: AIMNet2Calculator, structures: Mapping[str, Any] | Iterable[M
 
 
 def _add(pool: C.c_void_p, data: Mapping[str, Any]) -> list[int]:
+    if not NAMES.isdisjoint(data):
+        raise ValueError("nbmat: the atoms move, and lists would not; leave them out")
     batch = Batch(data)
     frozen = data.get("frozen")
     if frozen is not None:

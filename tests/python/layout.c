@@ -3,6 +3,8 @@
  * "structure size" and "structure.member offset". test_layout.py compares them with its own. */
 #include <stdio.h>
 
+#include "aimnet_deriv.h"
+#include "aimnet_model.h"
 #include "aimnet_nlist.h"
 #include "aimnet_opt.h"
 
@@ -21,6 +23,19 @@ int main(void)
     OFFSET(aimnet_system, pbc);
     OFFSET(aimnet_system, mult);
     OFFSET(aimnet_system, lists);
+    SIZE(aimnet_list);
+    OFFSET(aimnet_list, n_rows);
+    OFFSET(aimnet_list, cutoff);
+    SIZE(aimnet_lists);
+    OFFSET(aimnet_lists, dftd3);
+    SIZE(aimnet_hvp);
+    OFFSET(aimnet_hvp, strain);
+    OFFSET(aimnet_hvp, dipole);
+    SIZE(aimnet_load_options);
+    OFFSET(aimnet_load_options, member);
+    SIZE(aimnet_fetch_options);
+    OFFSET(aimnet_fetch_options, max_bytes);
+    OFFSET(aimnet_fetch_options, progress);
     SIZE(aimnet_result);
     OFFSET(aimnet_result, energy_std);
     OFFSET(aimnet_result, forces);

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The Python package against the command's own numbers, the reference's shapes and ASE. Needs numpy; what needs ASE is skipped without it.
 
-Environment: AIMNETC_LIBRARY (libaimnet), AIMNET (the command), LAYOUT (the program of layout.c), SOURCE (root of the sources).
+Environment: AIMNETC_LIBRARY (libaimnet), AIMNET (the command), SOURCE (root of the sources).
 Exit status 77: skipped, because numpy is missing.
 """
+import hashlib
+import importlib.util
 import json
 import os
 import pathlib
 import pickle
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -24,7 +28,7 @@ except ImportError:
 SOURCE = pathlib.Path(os.environ["SOURCE"])
 sys.path.insert(0, str(SOURCE / "python"))
 import aimnetc  # noqa: E402
-from aimnetc import _lib  # noqa: E402
+from aimnetc import _arrays, _lib  # noqa: E402
 
 try:
     import ase
@@ -77,6 +81,8 @@ class Calculator(unittest.TestCase):
         np.testing.assert_array_equal(flat["forces"][3:], self.calc(m, forces=True)["forces"])
         cell = self.calc({**w, "cell": np.eye(3) * 9}, forces=True, stress=True)
         self.assertEqual(cell["stress"].shape, (3, 3))
+        cell = self.calc({**w, "cell": np.eye(3)[None] * 9}, forces=True, stress=True)
+        self.assertEqual(cell["stress"].shape, (1, 3, 3))
 
     def test_padding_rows_are_nothing(self):
         w = arrays(WATER)
@@ -120,11 +126,74 @@ class Calculator(unittest.TestCase):
                 self.calc(data)
         with self.assertRaises(KeyError):
             self.calc({"coord": WATER["coord"]})
-        with self.assertRaisesRegex(NotImplementedError, "nbmat"):
-            self.calc({**WATER, "nbmat": np.zeros((4, 16))})
         with self.assertRaises(aimnetc.ArgumentError):
             self.calc.set_lrcoulomb_method("dsf", cutoff=-1)
         self.assertEqual(self.calc.coulomb_method, "simple")
+
+    def test_hessians_have_the_shapes_of_the_reference(self):
+        w, m = arrays(WATER), arrays(METHANE)
+        one = self.calc(w, forces=True, hessian=True)
+        self.assertEqual(one["hessian"].shape, (3, 3, 3, 3))
+        np.testing.assert_array_equal(one["hessian"], one["hessian"].transpose(2, 3, 0, 1))
+        step = np.zeros((3, 3))
+        step[1, 0] = 1e-4
+        up, down = (self.calc({**w, "coord": w["coord"] + s * step}, forces=True)["forces"] for s in (1, -1))
+        np.testing.assert_allclose(one["hessian"][1, 0], (down - up) / 2e-4, atol=1e-5)
+        alone = self.calc({"coord": w["coord"][None], "numbers": w["numbers"][None], "charge": [0]}, hessian=True)
+        self.assertEqual((alone["hessian"].shape, alone["charges"].shape), ((3, 3, 3, 3), (1, 3)))
+        two = self.calc({"coord": np.stack([w["coord"]] * 2), "numbers": np.stack([w["numbers"]] * 2), "charge": [0, 0]}, hessian=True)
+        self.assertEqual(two["hessian"].shape, (2, 3, 3, 3, 3))
+        np.testing.assert_array_equal(two["hessian"][1], one["hessian"])
+        flat = self.calc({"coord": np.concatenate([w["coord"], m["coord"]]), "numbers": np.concatenate([w["numbers"], m["numbers"]]),
+                          "charge": 0, "mol_idx": [0] * 3 + [1] * 5}, forces=True, hessian=True)
+        self.assertEqual({k: [a.shape for a in v] for k, v in flat.items()},
+                         {"energy": [(1,), (1,)], "charges": [(3,), (5,)], "forces": [(3, 3), (5, 3)], "hessian": [(3,) * 4, (5, 3, 5, 3)]})
+        np.testing.assert_array_equal(flat["hessian"][0], one["hessian"])
+        periodic = aimnetc.AIMNet2Calculator(precision="double")
+        periodic.set_lrcoulomb_method("dsf", cutoff=8.0)
+        cell = periodic({**m, "cell": np.eye(3) * 7}, forces=True, stress=True, hessian=True)
+        self.assertEqual((cell["hessian"].shape, cell["stress"].shape), ((5, 3, 5, 3), (3, 3)))
+        np.testing.assert_allclose(cell["hessian"].sum(2), 0, atol=1e-8)
+
+    def test_products_are_those_of_the_hessian(self):
+        rng = np.random.default_rng(1)
+        h, v = self.calc(METHANE, hessian=True)["hessian"], rng.normal(size=(2, 5, 3))
+        np.testing.assert_allclose(self.calc.hessian_vector_product(METHANE, v), np.einsum("iajb,kjb->kia", h, v), atol=1e-9)
+        np.testing.assert_allclose(self.calc.hessian_vector_product(METHANE, v[0]), np.einsum("iajb,jb->ia", h, v[0]), atol=1e-9)
+        for bad in (v[:, :4], v[0, 0]):
+            with self.assertRaisesRegex(ValueError, r"expected \(5, 3\)"):
+                self.calc.hessian_vector_product(METHANE, bad)
+        with self.assertRaisesRegex(ValueError, "create_graph"):
+            self.calc.hessian_vector_product(METHANE, v, create_graph=True)
+        with self.assertRaisesRegex(ValueError, "one structure, not 2"):
+            self.calc.hessian_vector_product({"coord": v, "numbers": [6, 1, 1, 1, 1]}, v)
+
+    def test_tensors_in_host_memory_are_read_in_place(self):
+        class Tensor:  # what DLPack asks for, and nothing else
+            def __init__(self, array):
+                self.array = array
+
+            def __dlpack__(self, **how):
+                return self.array.__dlpack__(**how)
+
+            def __dlpack_device__(self):
+                return self.array.__dlpack_device__()
+        w = arrays(WATER)
+        view = _arrays.to_numpy(Tensor(w["coord"]), np.float64, "coord")
+        self.assertEqual(view.ctypes.data, w["coord"].ctypes.data)
+        single = _arrays.to_numpy(Tensor(w["coord"].astype(np.float32)), np.float64, "coord")
+        self.assertEqual(single.dtype, np.float64)
+        out = self.calc({"coord": Tensor(w["coord"]), "numbers": Tensor(np.array([8, 1, 1])), "charge": Tensor(np.zeros(1))})
+        self.assertEqual(out["energy"][0], self.calc(WATER)["energy"][0])
+
+    @unittest.skipIf(importlib.util.find_spec("torch") is None, "PyTorch is not installed")
+    def test_tensors_of_pytorch(self):
+        import torch
+        coord = torch.tensor(WATER["coord"], dtype=torch.float64, requires_grad=True)
+        self.assertEqual(_arrays.to_numpy(coord, np.float64, "coord").ctypes.data, coord.data_ptr())
+        data = {"coord": coord, "numbers": torch.tensor(WATER["numbers"]), "charge": torch.tensor([0.0])}
+        out = self.calc({**data, "cell": torch.eye(3) * 9, "pbc": torch.tensor([True, True, True])})
+        self.assertEqual(out["energy"][0], self.calc({**WATER, "cell": np.eye(3) * 9})["energy"][0])
 
     def test_arrays_in_device_memory_are_refused(self):
         class Device:
@@ -186,6 +255,152 @@ class Calculator(unittest.TestCase):
         self.assertEqual(pickle.loads(pickle.dumps(model)).name, model.name)
 
 
+def matrix(coord, cutoff, cell=None, spare=2):
+    """A neighbour matrix in the reference's form: rows in any order, N as padding, a padding row; shifts as floats, or None."""
+    n, pairs = len(coord), aimnetc.neighbor_list(coord, cutoff, cell)
+    width = int(np.bincount(pairs.i, minlength=n).max()) + spare
+    nbmat, shifts, used = np.full((n + 1, width), n), np.zeros((n + 1, width, 3)), np.zeros(n, int)
+    for i, j, s in zip(pairs.i[::-1], pairs.j[::-1], pairs.shift[::-1]):
+        nbmat[i, used[i]], shifts[i, used[i]] = j, s
+        used[i] += 1
+    return nbmat, None if cell is None else shifts
+
+
+class ListsOfTheCaller(unittest.TestCase):
+    """nbmat, nbmat_lr, nbmat_coulomb, nbmat_dftd3 and their shifts, as the reference takes them: the same bits as without."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.calc = aimnetc.AIMNet2Calculator()
+
+    def same(self, data, **lists):
+        without, given = self.calc(data, forces=True), self.calc({**data, **lists}, forces=True)
+        for key in without:
+            np.testing.assert_array_equal(without[key], given[key])
+
+    def test_molecules(self):
+        w = arrays(WATER)
+        near, every = matrix(w["coord"], 5.5)[0], matrix(w["coord"], np.inf)[0]
+        self.same(w, nbmat=near)
+        self.same(w, nbmat=near[:3], nbmat_lr=every)
+        self.same(w, nbmat=near, nbmat_coulomb=every, nbmat_dftd3=every[:, ::-1].copy())
+        self.same(w, nbmat=near.tolist(), nbmat_lr=None)
+
+    def test_flat_and_dense_batches(self):
+        w, m = arrays(WATER), arrays(METHANE)
+        flat = {"coord": np.concatenate([w["coord"], m["coord"]]), "numbers": np.concatenate([w["numbers"], m["numbers"]]),
+                "charge": 0, "mol_idx": [0] * 3 + [1] * 5}
+        nbmat = np.full((9, 6), 8)
+        nbmat[:3, :2] = [[1, 2], [2, 0], [0, 1]]
+        nbmat[3:8, 1:5] = [[j for j in range(3, 8) if j != i] for i in range(3, 8)]
+        self.same(flat, nbmat=nbmat, nbmat_lr=nbmat[:8])
+        dense = {"coord": np.stack([w["coord"], w["coord"] * 1.05]), "numbers": np.stack([w["numbers"]] * 2), "charge": [0, 0]}
+        each = np.stack([matrix(c, np.inf)[0] for c in dense["coord"]])
+        self.same(dense, nbmat=each, nbmat_lr=each[:, :3])
+        joined = np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4], [6, 6]])
+        self.same(dense, nbmat=joined)
+        nbmat[0, 3] = 5
+        with self.assertRaisesRegex(ValueError, "atom 0 has neighbour 5, which is no atom of its structure"):
+            self.calc({**flat, "nbmat": nbmat})
+
+    def test_crystals_with_shifts(self):
+        cell = np.array([[4.2, 0, 0], [0.3, 4.4, 0], [0, 0.2, 4.6]])
+        crystal = {**arrays(METHANE), "cell": cell}
+        self.calc.set_lrcoulomb_method("dsf", cutoff=8.0)
+        self.calc.set_dftd3_cutoff(7.5)
+        try:
+            (nbmat, shifts), (far, far_shifts) = matrix(crystal["coord"], 5.5, cell), matrix(crystal["coord"], 8.0, cell)
+            self.same(crystal, nbmat=nbmat, shifts=shifts, nbmat_lr=far, shifts_lr=far_shifts)
+            self.same(crystal, nbmat=nbmat, shifts=shifts.astype(int), nbmat_coulomb=far, shifts_coulomb=far_shifts, nbmat_dftd3=far,
+                      shifts_dftd3=far_shifts)
+            two = {"coord": np.stack([crystal["coord"]] * 2), "numbers": np.stack([crystal["numbers"]] * 2), "charge": 0, "cell": cell}
+            self.same(two, nbmat=np.stack([nbmat] * 2), shifts=np.stack([shifts] * 2))
+            with self.assertRaisesRegex(ValueError, "shifts has entries that are no whole numbers"):
+                self.calc({**crystal, "nbmat": nbmat, "shifts": shifts + 0.5})
+            with self.assertRaisesRegex(ValueError, "shifts has shape"):
+                self.calc({**crystal, "nbmat": nbmat, "shifts": shifts[:, :1]})
+        finally:
+            self.calc.set_lrcoulomb_method("simple")
+            self.calc.set_lr_cutoff(15.0)
+
+    def test_wrong_lists_are_errors(self):
+        w = arrays(WATER)
+        for text, lists in (("shape", {"nbmat": np.zeros((5, 2))}), (r"nbmat\[2\]\[1\] is 9", {"nbmat": [[1, 2], [0, 2], [0, 9]]}),
+                            ("nbmat_lr has 4 pairs", {"nbmat": [[1, 2], [0, 2], [0, 1]], "nbmat_lr": [[1, 3], [0, 2], [1, 3]]})):
+            with self.assertRaisesRegex(ValueError, text):
+                self.calc({**w, **lists})
+        with self.assertRaisesRegex(ValueError, "lists would not"):
+            aimnetc.optimize(self.calc, {**w, "nbmat": [[1, 2], [0, 2], [0, 1]]})
+
+
+class Names(unittest.TestCase):
+    """Published names, ensembles, repositories and TorchScript, offline: a cache that the test has filled."""
+
+    MODELS = SOURCE / "tests/golden/models"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.cache = pathlib.Path(folder.name)
+        before = os.environ.get("AIMNET_CACHE_DIR")
+        os.environ["AIMNET_CACHE_DIR"] = folder.name
+        self.addCleanup(lambda: os.environ.pop("AIMNET_CACHE_DIR") if before is None else os.environ.update(AIMNET_CACHE_DIR=before))
+
+    def energy(self, model, **more):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return aimnetc.AIMNet2Calculator(model, **more)(WATER)["energy"][0]
+
+    def test_published_names_come_from_the_cache(self):
+        with self.assertRaisesRegex(aimnetc.ModelFileError, "aimnet download .*aimnet2_cpcm"):
+            aimnetc.AIMNet2Calculator("aimnet2_cpcm")
+        for k, name in enumerate(("base.pt", "plain.pt") * 4):  # models without a published digest, which is pinned
+            here = shutil.copy(self.MODELS / name, self.cache / f"wb97m_cpcms_v2_{k}.pt")
+            here.with_name(here.name + ".sha256").write_text(f"{hashlib.sha256(here.read_bytes()).hexdigest()}  {here.name}\n")
+        self.assertEqual(self.energy("aimnet2_cpcm"), self.energy(self.MODELS / "base.pt"))
+        self.assertEqual(self.energy("aimnet2_cpcm:1"), self.energy(self.MODELS / "plain.pt"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            calc = aimnetc.AIMNet2Calculator("aimnet2_cpcm:all", mixed_families=True)
+        self.assertEqual([m.sha256 for m in calc.models[:2]], [aimnetc.Model(self.MODELS / n).sha256 for n in ("base.pt", "plain.pt")])
+        self.assertEqual(len(calc.models), 8)
+        self.assertGreater(calc(WATER)["energy_std"][0], 0)
+        shutil.copy(self.MODELS / "plain.pt", self.cache / "aimnet2_wb97m_d3_0.pt")
+        with self.assertRaisesRegex(aimnetc.ModelFileError, "SHA-256 is"):
+            aimnetc.AIMNet2Calculator("aimnet2")
+
+    def test_repositories_and_ensembles(self):
+        folder = self.cache / "huggingface/me--models@main"
+        shutil.copytree(self.MODELS / "hf_base", folder)
+        shutil.copytree(self.MODELS / "hf_base", self.cache / "huggingface/me--models@v1")
+        first, second = (self.energy("me/models", ensemble_member=k) for k in (0, 1))
+        self.assertNotEqual(first, second)
+        self.assertEqual(second, self.energy("me/models:1"))
+        self.assertEqual(second, self.energy(self.MODELS / "hf_base", ensemble_member=1))
+        self.assertEqual(first, self.energy("me/models", revision="v1"))
+        calc = aimnetc.AIMNet2Calculator("me/models:all")
+        self.assertEqual(len(calc.models), 2)
+        out = pickle.loads(pickle.dumps(calc))(WATER)
+        self.assertAlmostEqual(out["energy"][0], (first + second) / 2, places=9)
+        self.assertAlmostEqual(out["energy_std"][0], abs(first - second) / 2, places=9)
+        with self.assertRaisesRegex(ValueError, "revision='v2' belongs to a repository"):
+            aimnetc.AIMNet2Calculator("default", revision="v2")
+        with self.assertRaisesRegex(ValueError, "token.*aimnetc.download"):
+            aimnetc.AIMNet2Calculator("me/models", token="secret")
+
+    def test_torchscript_is_read_as_data(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            calc = aimnetc.AIMNet2Calculator(self.MODELS / "script_coulomb_d3.jpt")
+        out = calc(WATER, forces=True, hessian=True)
+        self.assertEqual(out["hessian"].shape, (3, 3, 3, 3))
+        self.assertLess(abs(out["forces"].sum(0)).max(), 1e-4)
+
+    def test_downloads_say_what_is_wrong(self):
+        with self.assertRaisesRegex(aimnetc.AimnetError, "no-such-model"):
+            aimnetc.download("no-such-model")
+
+
 class Lists(unittest.TestCase):
     def test_pairs_are_those_of_brute_force(self):
         rng = np.random.default_rng(3)
@@ -221,6 +436,15 @@ class Optimiser(unittest.TestCase):
             aimnetc.optimize(calc, WATER, cell="full")
 
 
+def numerical(atoms):
+    """ASE's own differences of the energy, by the functions of 3.23 and later or the methods of earlier releases."""
+    try:
+        from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+        return calculate_numerical_forces(atoms, eps=1e-4), calculate_numerical_stress(atoms, eps=1e-5)
+    except ImportError:
+        return atoms.calc.calculate_numerical_forces(atoms, d=1e-4), atoms.calc.calculate_numerical_stress(atoms, d=1e-5)
+
+
 @unittest.skipIf(ase is None, "ASE is not installed")
 class AseCalculator(unittest.TestCase):
     def setUp(self):
@@ -230,7 +454,8 @@ class AseCalculator(unittest.TestCase):
     def test_nothing_is_stale(self):
         neutral = self.atoms.get_potential_energy()
         self.atoms.info["charge"] = 1
-        cation = self.atoms.get_potential_energy()
+        with self.assertWarnsRegex(UserWarning, "odd number of electrons"):
+            cation = self.atoms.get_potential_energy()
         self.assertNotEqual(neutral, cation)
         self.assertEqual(self.atoms.calc.base_calc({**WATER, "charge": 1})["energy"][0], cation)
         del self.atoms.info["charge"]
@@ -251,14 +476,26 @@ class AseCalculator(unittest.TestCase):
         with self.assertRaises(ValueError):
             atoms.calc.set_atoms(ase.Atoms("U"))
 
+    def test_get_hessian_is_the_slope_of_the_forces(self):
+        hessian, step = self.atoms.calc.get_hessian(self.atoms), 1e-4
+        self.assertEqual(hessian.shape, (9, 9))
+        np.testing.assert_array_equal(hessian, hessian.T)
+        ends = []
+        for sign in (1, -1):
+            atoms = self.atoms.copy()
+            atoms.calc = self.atoms.calc
+            atoms.positions[2, 1] += sign * step
+            ends.append(atoms.get_forces().ravel())
+        np.testing.assert_allclose(hessian[7], (ends[1] - ends[0]) / (2 * step), atol=1e-5)
+
     def test_forces_and_stress_pass_the_numerical_tests_of_ase(self):
-        from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
         atoms = ase.Atoms([6, 1, 1, 1, 1], METHANE["coord"], cell=[6, 6.4, 7], pbc=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             atoms.calc = aimnetc.AIMNet2ASE(aimnetc.AIMNet2Calculator(precision="double"))
-            np.testing.assert_allclose(calculate_numerical_forces(atoms, eps=1e-4), atoms.get_forces(), atol=1e-5)
-            np.testing.assert_allclose(calculate_numerical_stress(atoms, eps=1e-5), atoms.get_stress(), atol=2e-6)
+            forces, stress = numerical(atoms)
+            np.testing.assert_allclose(forces, atoms.get_forces(), atol=1e-5)
+            np.testing.assert_allclose(stress, atoms.get_stress(), atol=2e-6)
 
     def test_bfgs_and_dynamics_run(self):
         from ase import units

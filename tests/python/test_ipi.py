@@ -331,11 +331,15 @@ class Protocol(Base):
 class Ase(Base):
     def run_bfgs(self, atoms, file, cell):
         from ase.calculators.socketio import SocketIOCalculator
-        from ase.filters import UnitCellFilter
+        try:
+            from ase.filters import UnitCellFilter
+        except ImportError:  # before ASE 3.23
+            from ase.constraints import UnitCellFilter
         from ase.optimize import BFGS
         name = f"aimnet_test_{os.getpid()}"
         with SocketIOCalculator(unixsocket=name, timeout=60) as calc:
-            process = subprocess.Popen([AIMNET, "ipi", "--unix", name, "--precision", "double", str(file)], stderr=subprocess.PIPE)
+            old = ["--no-extras"] if ase.__version__ < "3.23" else []  # which trips over more than one byte of extras
+            process = subprocess.Popen([AIMNET, "ipi", "--unix", name, "--precision", "double", *old, str(file)], stderr=subprocess.PIPE)
             atoms.calc = calc
             converged = BFGS(UnitCellFilter(atoms) if cell else atoms, logfile=None).run(fmax=0.01, steps=200)
             energy = atoms.get_potential_energy()
