@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-    AIM_DEV_ABI = 2, /* of everything in this file */
+    AIM_DEV_ABI = 3, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -118,6 +118,26 @@ typedef struct aim_dev_job {
     int overlap;                     /* out: some atoms of some system are nearly at one place */
 } aim_dev_job;
 
+/* Tangents of an evaluation along directions, x -> x + eps (tx + x W): the network's half of Hessian
+ * times vector. `job` gives batch, list (from the host), strain wanted or not, and the adjoints gq,
+ * gspin, ghead; its results and terms are not used, except that with on_device its Coulomb and D3
+ * terms are differentiated on the device, where gq then comes from. */
+typedef struct aim_dev_sweep {
+    const aim_dev_job *job;
+    int on_device;
+    int again;           /* the job of the sweep before: what was kept of it stands */
+    int n_dir, most_dir; /* of this sweep and of the sweeps to come */
+    const double *tx;    /* [n_dir][n][3] */
+    const double *w;     /* [n_dir][n_systems][9] or NULL */
+    /* results of the forward half, assigned: [n_dir][n], [n_dir][n][width]; NULL: not wanted */
+    double *tq, *tspin, *thead[AIM_DEV_HEADS];
+    /* called then; leaves tangents of the adjoints in those below (NULL: zero). As in aim_dev_job. */
+    int (*middle)(void *ctx);
+    void *ctx;
+    const double *tgq, *tgspin, *tghead[AIM_DEV_HEADS];
+    double *tgrad, *tstrain; /* += */
+} aim_dev_sweep;
+
 typedef struct aim_device_ops {
     int abi;
     size_t device_size, net_size; /* bytes of the objects below, which the caller allocates */
@@ -133,6 +153,10 @@ typedef struct aim_device_ops {
     int (*run)(void *net, aim_dev_job *job, aim_dev_error *error);
     /* Bytes on the device that run() would need for this job. */
     size_t (*workspace)(const void *net, const aim_dev_job *job);
+    /* UNSUPPORTED: not for this network */
+    int (*sweep)(void *net, aim_dev_sweep *sweep, aim_dev_error *error);
+    /* Bytes on the device for that. */
+    size_t (*sweep_bytes)(const void *net, const aim_dev_sweep *sweep);
 } aim_device_ops;
 
 /* A card in use; device.c. */

@@ -18,7 +18,8 @@ enum { AIM_MAX_SLOTS = AIM_SLOT_FIRST_FREE + AIM_MAX_OUTPUTS };
 typedef struct aim_member {
     const aim_model *model;
     void *net;
-    void *device_net; /* the same on the calculator's device; NULL: computes on the CPU */
+    void *device_net;  /* the same on the calculator's device; NULL: computes on the CPU */
+    int device_sweeps; /* the device also computes its tangents */
     int coulomb,
         subtract_sr; /* external Coulomb; minus its short-range part when the model embeds none */
     double sr_rc;
@@ -104,7 +105,10 @@ struct aimnet_calc {
     size_t kept_capacity, kept_values_capacity, kept_values_used;
     int32_t *index; /* structures of the batch being chosen; kept from call to call */
     size_t index_capacity;
-    aim_device device;      /* ops NULL: none */
+    aim_device device; /* ops NULL: none */
+    /* what the current call wants on the host although there is a device: terms and lists; the
+     * network as well */
+    int host_terms, host_network;
     const double *given_sr; /* [n_systems] short-range Coulomb energies that a device has
                                computed, with their gradients; NULL: the term computes them */
 };
@@ -163,6 +167,8 @@ int aim_device_takes_all(const aim_calc *c, const aim_member *member);
 int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s);
 AIM_NODISCARD aim_status aim_device_member(aim_calc *c, const aim_member *member,
                                            const aim_range_plan *range, aim_wishes want);
+/* Whether the device computes this member's network in the current call. */
+int aim_device_computes(const aim_calc *c, const aim_member *member);
 /* Atoms of a batch that suit the device. */
 int64_t aim_device_batch(const aim_calc *c);
 /* eval.c */

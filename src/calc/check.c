@@ -251,8 +251,6 @@ aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aim
     if (s->n_atoms < 0 || (s->n_atoms > 0 && (!s->numbers || !s->coord)))
         return AIM_FAIL(AIMNET_ERR_ARG, "a structure of %d atoms needs numbers and coord",
                         (int)s->n_atoms);
-    if (r->hessian)
-        AIM_TRY(aim_tangent_check(c));
     AIM_TRY(check_atoms(c, s));
     AIM_TRY(check_charge(c, s, warnings, capacity));
     AIM_TRY(check_cell(c, s, r));

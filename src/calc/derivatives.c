@@ -16,18 +16,13 @@
 
 enum { SWEEP_ROWS = 1536, MOST_ROWS = 16384 };
 
-aim_status aim_tangent_check(const aim_calc *c)
-{
-    return c->device.ops ? AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
-                                    "second derivatives are computed on the CPU only: make a "
-                                    "calculator with device \"cpu\"")
-                         : AIMNET_OK;
-}
-
 /* Whole groups of eight, which stand in the lanes of the terms' kernels, as long as memory allows.
  * */
-static int directions_of_block(const aim_batch *b, int64_t wanted)
+static int directions_of_block(const aim_calc *c, int64_t wanted)
 {
+    const aim_batch *b = &c->flat.batch;
+    if (c->device.ops && !c->host_network)
+        return (int)aim_device_directions(c, wanted);
     const int64_t n = b->n_atoms > 0 ? b->n_atoms : 1, groups = (SWEEP_ROWS / n + 7) / 8,
                   most = MOST_ROWS / n > 1 ? MOST_ROWS / n : 1,
                   block = groups > 1 ? 8 * groups : (most < 8 ? most : 8);
@@ -78,11 +73,13 @@ aim_status aim_tangent_sweep(aim_calc *c, const aim_member *member, const aim_ra
                              aim_net_call *call, aim_tangents *t, aim_net_tan *tan)
 {
     const aim_batch *b = &c->flat.batch;
+    clear_outputs(b, member->model, t);
+    if (aim_device_computes(c, member))
+        return aim_device_sweep(c, member, range, t);
     const size_t bytes = c->ops->tangent_workspace(
         member->net, b->n_atoms, c->pairs.n_pairs, aim_pairs_max_row(&c->pairs),
         aim_team_size(c->team), call->want_grad, t->n_dir);
     AIM_TRY(aim_arena_reserve(&c->tan_arena, &c->alloc, bytes, "tangents of the network"));
-    clear_outputs(b, member->model, t);
     *tan = make_tan(c, member, t);
     AIM_TRY(c->ops->tangent_forward(member->net, call, tan));
     AIM_TRY(aim_program_tangent(c, member, range, t));
@@ -138,9 +135,9 @@ static aim_status sweep_member(aim_calc *c, const aim_member *member, const aim_
     const aim_batch *b = &c->flat.batch;
     aim_net_call call;
     aim_net_tan tan;
-    AIM_TRY(aim_tangent_check(c));
+    c->host_network = !member->device_sweeps;
     AIM_TRY(aim_calc_member(c, member, range, (aim_wishes){AIM_NET_KEEP, d->strain, 0}, &call));
-    const int most = directions_of_block(b, d->n_directions);
+    const int most = directions_of_block(c, d->n_directions);
     for (int64_t first = 0; first < d->n_directions; first += most) {
         const int64_t left = d->n_directions - first;
         const int n = (int)(left < most ? left : most);
@@ -148,6 +145,7 @@ static aim_status sweep_member(aim_calc *c, const aim_member *member, const aim_
         AIM_TRY(block_reserve(c, member, n, d->strain, &k));
         clear(k.tx, 3 * (size_t)n * (size_t)b->n_atoms);
         clear(k.w, 9 * (size_t)n * (size_t)b->n_systems);
+        k.t.again = first > 0;
         d->fill(d->user, b, first, &k);
         AIM_TRY(aim_tangent_sweep(c, member, range, &call, &k.t, &tan));
         AIM_TRY(d->take(d->user, c, first, &k));
@@ -157,7 +155,7 @@ static aim_status sweep_member(aim_calc *c, const aim_member *member, const aim_
 
 /* All members in turn: the lists of the network are those of the first member when this is called.
  * */
-static aim_status sweep_members(aim_calc *c, const direction_user *d)
+static aim_status sweep_all(aim_calc *c, const direction_user *d)
 {
     for (int k = 0; k < c->n_members; k++) {
         const aim_member *member = &c->member[k];
@@ -170,14 +168,25 @@ static aim_status sweep_members(aim_calc *c, const direction_user *d)
     return AIMNET_OK;
 }
 
+/* With the terms on the host, whatever the device: only there they have tangents. */
+static aim_status sweep_members(aim_calc *c, const direction_user *d)
+{
+    c->host_terms = 1;
+    const aim_status status = sweep_all(c, d);
+    c->host_terms = c->host_network = 0;
+    return status;
+}
+
 /* One structure as the current batch. */
 static aim_status open_system(aim_calc *c, const aimnet_system *system)
 {
     const aimnet_result nothing = {0};
     const int32_t index = 0;
     char warnings[AIMNET_MESSAGE_SIZE];
-    AIM_TRY(aim_tangent_check(c));
-    AIM_TRY(aim_check_system(c, system, &nothing, warnings, sizeof warnings));
+    c->host_terms = 1; /* overlap is looked for here */
+    const aim_status status = aim_check_system(c, system, &nothing, warnings, sizeof warnings);
+    c->host_terms = 0;
+    AIM_TRY(status);
     AIM_TRY(aim_flatten(c, system, &index, 1));
     AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
     return aim_batch_periodic(&c->flat.batch, 0) ? aim_check_images(&c->flat.batch, &c->pairs, 0)
@@ -251,7 +260,7 @@ aim_status aim_hessian_batch(aim_calc *c, const aimnet_system *systems, const in
         clear(hessian_of(&job, s), n * n);
         d.n_directions = coordinates > d.n_directions ? coordinates : d.n_directions;
     }
-    if (c->n_members > 1) /* the list may be that of the last member */
+    if (c->n_members > 1 || c->device.ops) /* the last member's list, or none */
         AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
     AIM_TRY(sweep_members(c, &d));
     for (int32_t s = 0; s < b->n_systems; s++)
@@ -391,7 +400,7 @@ aim_status aim_hessian_rows(aim_calc *c, const aimnet_system *system, aimnet_row
     rows_job job = {.system = system};
     AIM_TRY(open_system(c, system));
     const int64_t columns = 3 * (int64_t)system->n_atoms;
-    const int64_t most = 16 * (int64_t)directions_of_block(&c->flat.batch, columns);
+    const int64_t most = 16 * (int64_t)directions_of_block(c, columns);
     AIM_TRY(aim_new(&c->alloc, (size_t)((most < columns ? most : columns) * columns),
                     sizeof(double), "rows of the Hessian", &job.rows));
     const aim_status status = all_rows(c, &job, most, fn, user);

@@ -11,11 +11,12 @@
 #include <string.h>
 
 #include "backend/isa.h"
-#include "calc/calc.h"
+#include "calc/device.h"
 
-static aim_status device_error(const aim_dev_error *e)
+/* A status without words: the host's own message stands. */
+aim_status aim_device_error(const aim_dev_error *e)
 {
-    return AIM_FAIL((aim_status)e->status, "%s", e->text);
+    return e->text[0] ? AIM_FAIL((aim_status)e->status, "%s", e->text) : (aim_status)e->status;
 }
 
 static aim_status copy_net(aim_calc *c, aim_member *member)
@@ -35,12 +36,15 @@ static aim_status copy_net(aim_calc *c, aim_member *member)
                                    .c6 = c->d3_table->c6,
                                    .first = c->d3_table->first,
                                    .weight_floor = c->d3_table->weight_floor};
+    member->device_sweeps = 1;
+    for (int h = 0; h < net.n_heads; h++)
+        member->device_sweeps &= !net.head[h].layer[net.head[h].n_layers - 1].gelu;
     void *copy;
     aim_status status =
         aim_new0(&c->alloc, 1, c->device.ops->net_size, "network on the device", &copy);
     if (status == AIMNET_OK) {
         if (c->device.ops->net_create(copy, c->device.card, &net, c->d3_table ? &table : NULL, &e))
-            status = device_error(&e);
+            status = aim_device_error(&e);
         else
             member->device_net = copy;
         if (status != AIMNET_OK)
@@ -55,11 +59,11 @@ static aim_status open_device(aim_calc *c, int index)
     aim_dev_error e = {0};
     aim_device d = {.ops = aim_device_load(&e)};
     if (!d.ops)
-        return device_error(&e);
+        return aim_device_error(&e);
     AIM_TRY(aim_new0(&c->alloc, 1, d.ops->device_size, "device", &d.card));
     if (aim_device_take(&d, index, &e)) {
         aim_free(&c->alloc, d.card);
-        return device_error(&e);
+        return aim_device_error(&e);
     }
     c->device = d;
     return AIMNET_OK;
@@ -144,15 +148,21 @@ static int knows_model(const aim_calc *c, const aim_member *member)
     return 1;
 }
 
+int aim_device_computes(const aim_calc *c, const aim_member *member)
+{
+    return member->device_net && !c->host_network;
+}
+
 int aim_device_takes_all(const aim_calc *c, const aim_member *member)
 {
-    return knows_model(c, member) && !c->flat.lists && batch_kind(&c->flat.batch) >= 0;
+    return !c->host_terms && knows_model(c, member) && !c->flat.lists &&
+           batch_kind(&c->flat.batch) >= 0;
 }
 
 int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)
 {
     const int axes = s->cell ? !!s->pbc[0] + !!s->pbc[1] + !!s->pbc[2] : 0;
-    if (s->n_atoms <= 512 || s->lists || (axes != 0 && axes != 3))
+    if (c->host_terms || s->n_atoms <= 512 || s->lists || (axes != 0 && axes != 3))
         return 0;
     for (int k = 0; k < c->n_members; k++)
         if (!knows_model(c, &c->member[k]))
@@ -215,7 +225,7 @@ static int host_terms(void *ctx)
     return AIMNET_OK;
 }
 
-static aim_dev_job make_job(aim_calc *c, const aim_member *member, aim_wishes want)
+aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes want)
 {
     const aim_batch *b = &c->flat.batch;
     aim_values *v = &c->values;
@@ -229,7 +239,7 @@ static aim_dev_job make_job(aim_calc *c, const aim_member *member, aim_wishes wa
                        .cell = b->cell,
                        .charge = b->charge,
                        .mult = b->mult,
-                       .want_grad = want.grad,
+                       .want_grad = want.grad != 0,
                        .want_strain = want.strain,
                        .cutoff = member->model->cutoff,
                        .q = v->q,
@@ -248,13 +258,17 @@ static aim_dev_job make_job(aim_calc *c, const aim_member *member, aim_wishes wa
     return job;
 }
 
+void aim_device_give_list(const aim_calc *c, aim_dev_job *job)
+{
+    job->row = c->pairs.row;
+    job->j = c->pairs.j;
+    job->shift = (const int32_t(*)[3])c->pairs.shift;
+}
+
 static aim_status run(aim_calc *c, const aim_member *member, aim_dev_job *job)
 {
     aim_dev_error e = {0};
-    const int status = c->device.ops->run(member->device_net, job, &e);
-    if (!status)
-        return AIMNET_OK;
-    return e.text[0] ? device_error(&e) : (aim_status)status; /* the host's own message stands */
+    return c->device.ops->run(member->device_net, job, &e) ? aim_device_error(&e) : AIMNET_OK;
 }
 
 /* Which atoms they are is found as without a device. */
@@ -271,12 +285,10 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
 {
     const aim_batch *b = &c->flat.batch;
     aim_values *v = &c->values;
-    aim_dev_job job = make_job(c, member, want);
+    aim_dev_job job = aim_device_job(c, member, want);
     middle m = {c, member, range, want.grad};
     if (!aim_device_takes_all(c, member)) {
-        job.row = c->pairs.row;
-        job.j = c->pairs.j;
-        job.shift = (const int32_t(*)[3])c->pairs.shift;
+        aim_device_give_list(c, &job);
         job.middle = host_terms;
         job.ctx = &m;
         return run(c, member, &job);

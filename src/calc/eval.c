@@ -119,7 +119,7 @@ static aim_net_call make_call(aim_calc *c, const aim_member *member, aim_wishes 
 static aim_status reserve(aim_calc *c, const aim_member *member, int want_grad)
 {
     const aim_batch *b = &c->flat.batch;
-    if (!member->device_net) {
+    if (!aim_device_computes(c, member)) {
         const size_t bytes =
             c->ops->workspace(member->net, b->n_atoms, c->pairs.n_pairs,
                               aim_pairs_max_row(&c->pairs), aim_team_size(c->team), want_grad);
@@ -149,7 +149,7 @@ aim_status aim_calc_member(aim_calc *c, const aim_member *member, const aim_rang
                            aim_wishes want, aim_net_call *call)
 {
     AIM_TRY(reserve(c, member, want.grad));
-    if (member->device_net)
+    if (aim_device_computes(c, member))
         return aim_device_member(c, member, range, want);
     *call = make_call(c, member, want);
     AIM_TRY(c->ops->forward(member->net, call));

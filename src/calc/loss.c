@@ -201,6 +201,16 @@ static aim_status run_batch(const loss_job *j, int32_t first, int32_t n)
     return j->gradient ? sweep(j, &range, &call, &t, &s) : AIMNET_OK;
 }
 
+/* Parameters live on the host, and so does what leads to their gradients. */
+static aim_status run_on_host(const loss_job *j, int32_t first, int32_t n)
+{
+    aim_calc *c = j->c;
+    c->host_terms = c->host_network = 1;
+    const aim_status status = run_batch(j, first, n);
+    c->host_terms = c->host_network = 0;
+    return status;
+}
+
 static int is_periodic(const aimnet_system *s)
 {
     return s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
@@ -270,8 +280,10 @@ aim_status aim_loss(aim_calc *c, const aimnet_system *systems, const aimnet_targ
                   .strain = w->stress > 0,
                   .gradient = gradient};
     int64_t atoms = 0;
-    AIM_TRY(aim_tangent_check(c));
-    AIM_TRY(check_all(&j, n, w, &atoms));
+    c->host_terms = 1; /* overlap is looked for here */
+    const aim_status status = check_all(&j, n, w, &atoms);
+    c->host_terms = 0;
+    AIM_TRY(status);
     const double sum = w->energy + w->forces + w->charges + w->spin_charges + w->dipole + w->stress,
                  per_atom = sum * (double)atoms, per_system = sum * n;
     j.weight = (aimnet_loss_weights){
@@ -286,7 +298,7 @@ aim_status aim_loss(aim_calc *c, const aimnet_system *systems, const aimnet_targ
     }
     for (int32_t first = 0, count; first < n; first += count) {
         count = count_batch(&j, first, n);
-        AIM_TRY(run_batch(&j, first, count));
+        AIM_TRY(run_on_host(&j, first, count));
     }
     return AIMNET_OK;
 }

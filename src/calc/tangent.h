@@ -17,7 +17,7 @@ AIM_NODISCARD aim_status aim_calc_member(aim_calc *c, const aim_member *member,
 
 /* Tangents of one member's values along n_dir directions (as in term/tangent.h). */
 typedef struct aim_tangents {
-    int n_dir;
+    int n_dir, again;   /* again: further directions of the sweep before */
     const double *tx;   /* [dir][n][3] or NULL */
     const double *w;    /* [dir][systems][9] or NULL */
     const double *seed; /* [systems] weights of the energies in a loss, or NULL */
@@ -47,8 +47,6 @@ AIM_NODISCARD aim_status aim_calc_coulomb_tan(aim_calc *c, const aim_range_plan 
                                               const double *q, const aim_term_tan *tan);
 
 /* derivatives.c */
-/* UNSUPPORTED on a compute device. */
-AIM_NODISCARD aim_status aim_tangent_check(const aim_calc *c);
 /* One sweep, after aim_calc_member with AIM_NET_KEEP or AIM_NET_TRAIN; outputs of `t` are
  * assigned. */
 AIM_NODISCARD aim_status aim_tangent_sweep(aim_calc *c, const aim_member *member,
@@ -60,6 +58,11 @@ AIM_NODISCARD aim_status aim_hessian_batch(aim_calc *c, const aimnet_system *sys
 AIM_NODISCARD aim_status aim_hessian_rows(aim_calc *c, const aimnet_system *system,
                                           aimnet_rows_fn fn, void *user);
 AIM_NODISCARD aim_status aim_hvp(aim_calc *c, const aimnet_system *system, const aimnet_hvp *job);
+/* device_tan.c: one sweep of a member whose network the device computes; and how many directions go
+ * together there */
+AIM_NODISCARD aim_status aim_device_sweep(aim_calc *c, const aim_member *member,
+                                          const aim_range_plan *range, aim_tangents *t);
+int64_t aim_device_directions(const aim_calc *c, int64_t wanted);
 /* loss.c; the list of parameters is c->parameters */
 AIM_NODISCARD aim_status aim_loss(aim_calc *c, const aimnet_system *systems,
                                   const aimnet_target *targets, int n,

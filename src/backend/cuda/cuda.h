@@ -42,6 +42,7 @@ typedef struct cu_device {
     void *in, *out; /* pinned */
     size_t in_size, out_size;
     unsigned workspace_age; /* changes when addresses do */
+    const void *kept;       /* network whose primal stands in the workspace for sweeps, or NULL */
 } cu_device;
 
 /* Weights of one direction of a layer: n_out x n_in. float: two half planes, side by side in

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* card.cu - cards: opening, closing, their memory, and what is said when one fails. */
+#include <stdio.h>
+
+#include "backend/cuda/module.h"
+
+int cu_fail(aim_dev_error *e, int status, const char *format, const char *a, const char *b)
+{
+    e->status = status;
+    snprintf(e->text, sizeof e->text, format, a, b);
+    return status;
+}
+
+int cu_fail_cuda(aim_dev_error *e, cudaError_t code, const char *what)
+{
+    (void)cudaGetLastError();
+    return cu_fail(e, code == cudaErrorMemoryAllocation ? ERR_MEMORY : ERR_DEVICE,
+                   "the GPU failed in %s: %s", what, cudaGetErrorString(code));
+}
+
+void cu_close(void *object)
+{
+    cu_device *d = (cu_device *)object;
+    cudaSetDevice(d->index);
+    if (d->stream)
+        cudaStreamDestroy(d->stream);
+    if (d->side)
+        cudaStreamDestroy(d->side);
+    if (d->fork)
+        cudaEventDestroy(d->fork);
+    if (d->join)
+        cudaEventDestroy(d->join);
+    cudaFree(d->workspace);
+    cudaFreeHost(d->in);
+    cudaFreeHost(d->out);
+    (void)cudaGetLastError();
+}
+
+static int start_device(cu_device *d, aim_dev_error *e)
+{
+    cu_state s = {cudaSuccess, NULL};
+    CU_TRY(e, cudaSetDevice(d->index), "starting");
+    CU_TRY(e, cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking), "starting");
+    CU_TRY(e, cudaStreamCreateWithFlags(&d->side, cudaStreamNonBlocking), "starting");
+    CU_TRY(e, cudaEventCreateWithFlags(&d->fork, cudaEventDisableTiming), "starting");
+    CU_TRY(e, cudaEventCreateWithFlags(&d->join, cudaEventDisableTiming), "starting");
+    cu_multiply_prepare(&s);
+    cu_terms_prepare(&s);
+    if (s.code == cudaErrorNoKernelImageForDevice || s.code == cudaErrorUnsupportedPtxVersion)
+        return cu_fail(e, ERR_DEVICE,
+                    "libaimnet_cuda.so has no code that this GPU and its driver can run%s%s", "",
+                    "");
+    CU_TRY(e, s.code, "starting");
+    return 0;
+}
+
+int cu_open(void *object, int index, aim_dev_error *e)
+{
+    int n = 0, driver = 0;
+    char text[64], more[64];
+    const cudaError_t code = cudaGetDeviceCount(&n);
+    (void)cudaGetLastError();
+    if (code == cudaErrorInsufficientDriver) {
+        cudaDriverGetVersion(&driver);
+        if (driver == 0)
+            return cu_fail(e, ERR_DEVICE, "no NVIDIA driver is installed%s%s", "", "");
+        snprintf(text, sizeof text, "%d.%d", driver / 1000, driver % 1000 / 10);
+        snprintf(more, sizeof more, "%d.%d", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+        return cu_fail(e, ERR_DEVICE, "the NVIDIA driver knows CUDA %s, libaimnet_cuda.so needs %s",
+                    text, more);
+    }
+    if (code == cudaErrorNoDevice || (code == cudaSuccess && n == 0))
+        return cu_fail(e, ERR_DEVICE, "no NVIDIA GPU was found%s%s", "", "");
+    CU_TRY(e, code, "looking for devices");
+    if (index >= n) {
+        snprintf(text, sizeof text, "%d", index);
+        snprintf(more, sizeof more, "%d", n);
+        return cu_fail(e, ERR_DEVICE, "GPU %s does not exist: this machine has %s", text, more);
+    }
+    cudaDeviceProp prop;
+    CU_TRY(e, cudaGetDeviceProperties(&prop, index), "looking at the device");
+    if (prop.major < 8) {
+        snprintf(text, sizeof text, "%d.%d", prop.major, prop.minor);
+        return cu_fail(e, ERR_DEVICE, "%s has compute capability %s: at least 8.0 is needed",
+                    prop.name, text);
+    }
+    cu_device *d = (cu_device *)object;
+    d->index = index;
+    d->processors = prop.multiProcessorCount;
+    d->major = prop.major;
+    d->minor = prop.minor;
+    if (start_device(d, e)) {
+        cu_close(d);
+        return e->status;
+    }
+    return 0;
+}
+
+void cu_describe(void *object, char *name, size_t capacity, size_t *total, size_t *available)
+{
+    const cu_device *d = (const cu_device *)object;
+    cudaDeviceProp prop;
+    *total = *available = 0;
+    name[0] = 0;
+    if (cudaSetDevice(d->index) == cudaSuccess &&
+        cudaGetDeviceProperties(&prop, d->index) == cudaSuccess) {
+        snprintf(name, capacity, "%s", prop.name);
+        cudaMemGetInfo(available, total);
+    }
+    (void)cudaGetLastError();
+}
+
+int cu_out_of_memory(cu_device *d, size_t bytes, const char *what, aim_dev_error *e)
+{
+    size_t total = 0, available = 0;
+    char text[64], more[64];
+    (void)cudaGetLastError();
+    cudaMemGetInfo(&available, &total);
+    snprintf(text, sizeof text, "%.2f GB for %s", (double)bytes * 1e-9, what);
+    snprintf(more, sizeof more, "%.2f of %.2f GB are free", (double)available * 1e-9,
+             (double)total * 1e-9);
+    return cu_fail(e, ERR_MEMORY, "the GPU has no memory left: %s are needed, %s", text, more);
+}
+
+int cu_reserve(cu_device *d, size_t workspace, size_t in, size_t out, aim_dev_error *e)
+{
+    if (workspace > d->workspace_size) {
+        cudaFree(d->workspace);
+        d->workspace = NULL;
+        d->workspace_size = 0;
+        d->workspace_age++;
+        const size_t size = workspace + workspace / 8;
+        if (cudaMalloc(&d->workspace, size) == cudaSuccess) {
+            d->workspace_size = size;
+        } else {
+            (void)cudaGetLastError();
+            if (cudaMalloc(&d->workspace, workspace) != cudaSuccess)
+                return cu_out_of_memory(d, workspace, "this batch", e);
+            d->workspace_size = workspace;
+        }
+    }
+    struct {
+        void **block;
+        size_t *size, need;
+    } host[2] = {{&d->in, &d->in_size, in}, {&d->out, &d->out_size, out}};
+    for (int k = 0; k < 2; k++)
+        if (host[k].need > *host[k].size) {
+            cudaFreeHost(*host[k].block);
+            *host[k].block = NULL;
+            *host[k].size = 0;
+            d->workspace_age++;
+            const size_t size = host[k].need + host[k].need / 8;
+            if (cudaMallocHost(host[k].block, size) != cudaSuccess) {
+                (void)cudaGetLastError();
+                return cu_fail(e, ERR_MEMORY, "no page-locked memory for the batch%s%s", "", "");
+            }
+            *host[k].size = size;
+        }
+    return 0;
+}
+

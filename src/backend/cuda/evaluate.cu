@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/* evaluate.cu - one evaluation: fills one pinned block, runs (or replays) one queue of kernels and
+ * copies one block back. The queue of a shape of batch is recorded as a CUDA graph when it comes for
+ * the second time. If a row of the list did not fit, or memory has to grow, the evaluation starts
+ * over. */
+#include <math.h>
+#include <string.h>
+
+#include "backend/cuda/module.h"
+
+void cu_find_kinds(const aim_dev_job *job, cu_kinds *k)
+{
+    unsigned char seen[AIM_DEV_SPECIES] = {0};
+    for (int32_t i = 0; i < job->n_atoms; i++)
+        seen[job->numbers[i]] = 1;
+    k->n = 0;
+    for (int z = 0; z < AIM_DEV_SPECIES; z++)
+        if (seen[z]) {
+            k->index[z] = k->n;
+            k->number[k->n++] = z;
+        }
+}
+
+/* Bins at least as wide as the network reaches, and not many more bins than atoms. */
+static void make_grid(const aim_dev_job *job, int32_t s, int base, cu_grid *g)
+{
+    const double *h = job->cell + 9 * (size_t)s;
+    double cross[3][3], volume = 0;
+    for (int a = 0; a < 3; a++) {
+        const double *b = h + 3 * ((a + 1) % 3), *c = h + 3 * ((a + 2) % 3);
+        for (int d = 0; d < 3; d++)
+            cross[a][d] = b[(d + 1) % 3] * c[(d + 2) % 3] - b[(d + 2) % 3] * c[(d + 1) % 3];
+    }
+    for (int d = 0; d < 3; d++)
+        volume += h[d] * cross[0][d];
+    g->right = 1;
+    double most = 4.0 * (job->offset[s + 1] - job->offset[s]) + 64;
+    for (int a = 0; a < 3; a++) {
+        const double area =
+            sqrt(cross[a][0] * cross[a][0] + cross[a][1] * cross[a][1] + cross[a][2] * cross[a][2]);
+        g->height[a] = fabs(volume) / area;
+        for (int d = 0; d < 3; d++) {
+            g->cell[3 * a + d] = h[3 * a + d];
+            g->inverse[3 * d + a] = cross[a][d] / volume;
+            g->right &= a == d || h[3 * a + d] == 0.0;
+        }
+        g->n[a] = (int)fmax(1.0, fmin(512.0, floor(g->height[a] / job->cutoff)));
+    }
+    while ((double)g->n[0] * g->n[1] * g->n[2] > most) {
+        int wide = 0;
+        for (int a = 1; a < 3; a++)
+            wide = g->n[a] > g->n[wide] ? a : wide;
+        g->n[wide] = (g->n[wide] + 1) / 2;
+    }
+    g->base = base;
+}
+
+static int count_bins(const aim_dev_job *job)
+{
+    int bins = 0;
+    for (int32_t s = 0; job->crystal && s < job->n_systems; s++) {
+        cu_grid g;
+        make_grid(job, s, bins, &g);
+        bins += g.n[0] * g.n[1] * g.n[2];
+    }
+    return bins;
+}
+
+void cu_fill_list(const aim_dev_job *job, int capacity, int *count, int *j, int *shift)
+{
+    for (int32_t i = 0; i < job->n_atoms; i++) {
+        const int64_t first = job->row[i], n = job->row[i + 1] - first;
+        count[i] = (int)n;
+        for (int64_t k = 0; k < n; k++) {
+            const size_t to = (size_t)i * (size_t)capacity + (size_t)k;
+            j[to] = job->j[first + k];
+            shift[to] = 0;
+            for (int a = 0; job->shift && a < 3; a++)
+                shift[to] |= (job->shift[first + k][a] & 255) << 8 * a;
+        }
+    }
+}
+
+template <typename real>
+static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, const cu_work<real> *w)
+{
+    const cu_device *d = net->device;
+    const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
+    memcpy(CU_PINNED(d->in, w->in_base, w->coord), job->coord, 3 * n * sizeof(double));
+    memcpy(CU_PINNED(d->in, w->in_base, w->cell), job->cell, 9 * systems * sizeof(double));
+    memcpy(CU_PINNED(d->in, w->in_base, w->charge), job->charge, systems * sizeof(double));
+    memcpy(CU_PINNED(d->in, w->in_base, w->mult), job->mult, systems * sizeof(double));
+    memcpy(CU_PINNED(d->in, w->in_base, w->offset), job->offset, (systems + 1) * sizeof(int32_t));
+    memcpy(CU_PINNED(d->in, w->in_base, w->system), job->system, n * sizeof(int32_t));
+    int *kind = CU_PINNED(d->in, w->in_base, w->kind),
+        *number = CU_PINNED(d->in, w->in_base, w->kind_number),
+        *species = CU_PINNED(d->in, w->in_base, w->kind_species);
+    for (size_t i = 0; i < n; i++)
+        kind[i] = k->index[job->numbers[i]];
+    for (int z = 0; z < k->n; z++) {
+        number[z] = k->number[z];
+        species[z] = net->d.species_of[k->number[z]];
+    }
+    if (job->row)
+        cu_fill_list(job, w->capacity, CU_PINNED(d->in, w->in_base, w->in_count),
+                     CU_PINNED(d->in, w->in_base, w->in_j),
+                     CU_PINNED(d->in, w->in_base, w->in_shift));
+    cu_grid *grid = w->grid ? CU_PINNED(d->in, w->in_base, w->grid) : NULL;
+    for (int32_t i = 0, base = 0; grid && i < job->n_systems; i++) {
+        make_grid(job, i, base, &grid[i]);
+        base += grid[i].n[0] * grid[i].n[1] * grid[i].n[2];
+    }
+}
+
+template <typename real>
+static void fill_adjoints(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w)
+{
+    const cu_device *d = net->device;
+    const size_t n = (size_t)job->n_atoms;
+    for (int h = 0; h < net->d.n_heads; h++) {
+        if (!w->ghead[h])
+            continue;
+        const size_t bytes = n * (size_t)net->d.head_width[h] * sizeof(double);
+        double *to = CU_PINNED(d->in, w->in_base, w->ghead[h]);
+        if (job->ghead[h])
+            memcpy(to, job->ghead[h], bytes);
+        else
+            memset(to, 0, bytes);
+    }
+    if (!w->in_gq)
+        return;
+    memcpy(CU_PINNED(d->in, w->in_base, w->in_gq), job->gq, n * sizeof(double));
+    memcpy(CU_PINNED(d->in, w->in_base, w->in_gspin), job->gspin, n * sizeof(double));
+}
+
+static void copy_out(double *to, const double *from, size_t n)
+{
+    if (to)
+        memcpy(to, from, n * sizeof *to);
+}
+
+static void add_out(double *to, const double *from, size_t n)
+{
+    for (size_t k = 0; to && k < n; k++)
+        to[k] += from[k];
+}
+
+template <typename real>
+static void fetch_network(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w)
+{
+    const cu_device *d = net->device;
+    const size_t n = (size_t)job->n_atoms;
+    copy_out(job->q, CU_PINNED(d->out, w->out_base, w->q), n);
+    copy_out(job->spin, CU_PINNED(d->out, w->out_base, w->spin), n);
+    for (int h = 0; h < net->d.n_heads; h++)
+        copy_out(job->head[h], CU_PINNED(d->out, w->out_base, w->head[h]),
+                 n * (size_t)net->d.head_width[h]);
+}
+
+template <typename real>
+static void fetch_rest(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w)
+{
+    const cu_device *d = net->device;
+    const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
+    copy_out(job->e_coulomb, CU_PINNED(d->out, w->out_base, w->e_coulomb), systems);
+    copy_out(job->e_sr, CU_PINNED(d->out, w->out_base, w->e_sr), systems);
+    copy_out(job->e_d3, CU_PINNED(d->out, w->out_base, w->e_d3), systems);
+    if (job->want_grad)
+        add_out(job->grad, CU_PINNED(d->out, w->out_base, w->grad), 3 * n);
+    if (job->want_strain)
+        add_out(job->strain, CU_PINNED(d->out, w->out_base, w->strain), 9 * systems);
+}
+
+static int run_failed(cu_net *net, const cu_state *s, aim_dev_error *e)
+{
+    cudaStreamSynchronize(net->device->stream);
+    return cu_fail_cuda(e, s->code, s->what ? s->what : "an evaluation");
+}
+
+int cu_synchronize(cu_net *net, cu_state *s, aim_dev_error *e)
+{
+    if (s->code == cudaSuccess) {
+        s->code = cudaStreamSynchronize(net->device->stream);
+        s->what = "an evaluation";
+    }
+    return s->code == cudaSuccess ? 0 : run_failed(net, s, e);
+}
+
+/* The graph of this shape, or a place for it. *seen: the shape was here before. */
+static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins, int *seen)
+{
+    decltype(net->graph[0].key) key;
+    memset(&key, 0, sizeof key);
+    key.n = job->n_atoms;
+    key.systems = job->n_systems;
+    key.kinds = n_kinds;
+    key.bins = bins;
+    key.capacity = net->capacity;
+    key.flags = job->want_grad | job->want_strain << 1 | job->sr << 2 | job->d3 << 3 |
+                (job->row != NULL) << 4;
+    key.coulomb = job->coulomb;
+    key.envelope = job->sr_envelope;
+    const double numbers[11] = {job->coulomb_cutoff, job->dsf_alpha, job->sr_rc,   job->d3_s6,
+                                job->d3_s8,          job->d3_a1,     job->d3_a2,   job->d3_cutoff,
+                                job->d3_smoothing,   job->cutoff,    job->d3_reach};
+    memcpy(key.numbers, numbers, sizeof numbers);
+    for (int h = 0; h < net->d.n_heads; h++)
+        key.heads |= (uint64_t)(job->ghead[h] != NULL) << h;
+    int oldest = 0;
+    for (int k = 0; k < CU_GRAPHS; k++) {
+        if (net->graph[k].used && memcmp(&net->graph[k].key, &key, sizeof key) == 0) {
+            *seen = net->graph[k].age == net->device->workspace_age;
+            net->graph[k].used = ++net->clock;
+            net->graph[k].age = net->device->workspace_age;
+            if (!*seen && net->graph[k].exec) {
+                cudaGraphExecDestroy(net->graph[k].exec);
+                net->graph[k].exec = NULL;
+            }
+            return k;
+        }
+        if (net->graph[k].used < net->graph[oldest].used)
+            oldest = k;
+    }
+    if (net->graph[oldest].exec)
+        cudaGraphExecDestroy(net->graph[oldest].exec);
+    net->graph[oldest].exec = NULL;
+    net->graph[oldest].key = key;
+    net->graph[oldest].age = net->device->workspace_age;
+    net->graph[oldest].used = ++net->clock;
+    *seen = 0;
+    return oldest;
+}
+
+template <typename real>
+static void record(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<real> *w, int k)
+{
+    cudaGraph_t graph = NULL;
+    s->code = cudaStreamBeginCapture(net->device->stream, cudaStreamCaptureModeThreadLocal);
+    s->what = "recording a graph";
+    if (s->code != cudaSuccess)
+        return;
+    cu_enqueue<real>(s, net, job, w, 1, 1);
+    const cudaError_t code = cudaStreamEndCapture(net->device->stream, &graph);
+    if (s->code == cudaSuccess)
+        s->code = code;
+    if (s->code == cudaSuccess)
+        s->code = cudaGraphInstantiate(&net->graph[k].exec, graph, 0);
+    if (graph)
+        cudaGraphDestroy(graph);
+}
+
+/* One try; *again: a row of the list was too short. */
+template <typename real>
+static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_error *e, int *again)
+{
+    cu_device *d = net->device;
+    cu_work<real> w;
+    cu_state s = {cudaSuccess, NULL};
+    *again = 0;
+    const int bins = count_bins(job);
+    cu_layout<real>(net, job, k->n, bins, NULL, &w);
+    if (cu_reserve(d, w.bytes, w.in_bytes, w.out_bytes, e))
+        return e->status;
+    cu_layout<real>(net, job, k->n, bins, (char *)d->workspace, &w);
+    fill<real>(net, job, k, &w);
+    if (job->middle) {
+        cu_enqueue<real>(&s, net, job, &w, 1, 0);
+        if (cu_synchronize(net, &s, e))
+            return e->status;
+    } else {
+        int seen = 0;
+        fill_adjoints<real>(net, job, &w);
+        const int g = job->no_graph ? -1 : find_graph(net, job, k->n, bins, &seen);
+        if (g >= 0 && seen && !net->graph[g].exec)
+            record<real>(&s, net, job, &w, g);
+        if (s.code != cudaSuccess)
+            return run_failed(net, &s, e);
+        if (g >= 0 && net->graph[g].exec)
+            s.code = cudaGraphLaunch(net->graph[g].exec, d->stream);
+        else
+            cu_enqueue<real>(&s, net, job, &w, 1, 1);
+        if (cu_synchronize(net, &s, e))
+            return e->status;
+    }
+    const int longest = *CU_PINNED(d->out, w.out_base, w.longest);
+    if (!job->row && longest > net->capacity) {
+        net->capacity = cu_round_up(longest + longest / 16, 8);
+        *again = 1;
+        return 0;
+    }
+    job->overlap = *CU_PINNED(d->out, w.out_base, w.overlap);
+    fetch_network<real>(net, job, &w);
+    if (job->middle) {
+        const int status = job->middle(job->ctx);
+        if (status)
+            return e->status = status;
+        if (job->want_grad) {
+            fill_adjoints<real>(net, job, &w);
+            cu_enqueue<real>(&s, net, job, &w, 0, 1);
+            if (cu_synchronize(net, &s, e))
+                return e->status;
+        }
+    }
+    fetch_rest<real>(net, job, &w);
+    return 0;
+}
+
+int cu_check_list(cu_net *net, const aim_dev_job *job, aim_dev_error *e)
+{
+    int64_t longest = 0;
+    for (int32_t i = 0; job->row && i < job->n_atoms; i++) {
+        const int64_t n = job->row[i + 1] - job->row[i];
+        longest = n > longest ? n : longest;
+        for (int64_t p = job->row[i]; job->shift && p < job->row[i + 1]; p++)
+            for (int a = 0; a < 3; a++)
+                if (job->shift[p][a] < -128 || job->shift[p][a] > 127)
+                    return cu_fail(e, ERR_UNSUPPORTED,
+                                "a neighbour is more than 127 cells away: too far for the GPU's "
+                                "list%s%s",
+                                "", "");
+    }
+    if (longest > net->capacity)
+        net->capacity = cu_round_up((int)longest, 8);
+    return 0;
+}
+
+int cu_run(void *object, aim_dev_job *job, aim_dev_error *e)
+{
+    cu_net *net = (cu_net *)object;
+    cu_kinds k;
+    int again = 0;
+    e->status = 0;
+    e->text[0] = 0;
+    net->device->kept = NULL;
+    CU_TRY(e, cudaSetDevice(net->device->index), "an evaluation");
+    if (cu_check_list(net, job, e))
+        return e->status;
+    cu_find_kinds(job, &k);
+    do {
+        const int status = net->d.is_double ? run_once<double>(net, job, &k, e, &again)
+                                            : run_once<float>(net, job, &k, e, &again);
+        if (status)
+            return status;
+    } while (again);
+    return 0;
+}
+
+size_t cu_workspace(const void *object, const aim_dev_job *job)
+{
+    const cu_net *net = (const cu_net *)object;
+    cu_kinds k;
+    cu_find_kinds(job, &k);
+    if (net->d.is_double) {
+        cu_work<double> w;
+        cu_layout<double>(net, job, k.n, count_bins(job), NULL, &w);
+        return w.bytes;
+    }
+    cu_work<float> w;
+    cu_layout<float>(net, job, k.n, count_bins(job), NULL, &w);
+    return w.bytes;
+}
+

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* module.h - what the host's side of the CUDA module shares: messages, memory, what stands behind
+ * the seam (card.cu, network.cu, evaluate.cu, sweep.cu). */
+#ifndef AIM_BACKEND_CUDA_MODULE_H
+#define AIM_BACKEND_CUDA_MODULE_H
+
+#include "backend/cuda/cuda.h"
+
+/* values of aimnet_status (aimnet.h) */
+enum { ERR_UNSUPPORTED = 13, ERR_MEMORY = 40, ERR_DEVICE = 50 };
+
+/* format has two %s */
+int cu_fail(aim_dev_error *e, int status, const char *format, const char *a, const char *b);
+int cu_fail_cuda(aim_dev_error *e, cudaError_t code, const char *what);
+int cu_out_of_memory(cu_device *d, size_t bytes, const char *what, aim_dev_error *e);
+
+#define CU_TRY(e, call, what)                                                                      \
+    do {                                                                                           \
+        const cudaError_t code_ = (call);                                                          \
+        if (code_ != cudaSuccess)                                                                  \
+            return cu_fail_cuda((e), code_, (what));                                               \
+    } while (0)
+
+/* card.cu */
+int cu_open(void *device, int index, aim_dev_error *error);
+void cu_close(void *device);
+void cu_describe(void *device, char *name, size_t capacity, size_t *total, size_t *available);
+/* Grows the workspace and the pinned blocks; contents are lost. */
+int cu_reserve(cu_device *d, size_t workspace, size_t in, size_t out, aim_dev_error *e);
+
+/* network.cu */
+int cu_net_create(void *net, void *device, const aim_dev_net *in, const aim_dev_d3_table *d3,
+                  aim_dev_error *error);
+void cu_net_free(void *net);
+
+/* evaluate.cu */
+int cu_run(void *net, aim_dev_job *job, aim_dev_error *error);
+size_t cu_workspace(const void *net, const aim_dev_job *job);
+
+/* Elements of a batch, dense. */
+typedef struct cu_kinds {
+    int n;
+    int32_t number[AIM_DEV_SPECIES];
+    int32_t index[AIM_DEV_SPECIES]; /* [Z] */
+} cu_kinds;
+void cu_find_kinds(const aim_dev_job *job, cu_kinds *k);
+/* Makes room for the longest row of a list of the host. */
+int cu_check_list(cu_net *net, const aim_dev_job *job, aim_dev_error *e);
+/* That list in rows of `capacity`. */
+void cu_fill_list(const aim_dev_job *job, int capacity, int *count, int *j, int *shift);
+int cu_synchronize(cu_net *net, cu_state *s, aim_dev_error *e);
+
+/* Where a device address of the in or out block lies in the pinned copy. */
+#define CU_PINNED(block, base, field)                                                              \
+    ((decltype(&*(field)))((char *)(block) + ((char *)(field) - (base))))
+
+/* sweep.cu */
+int cu_sweep(void *net, aim_dev_sweep *sweep, aim_dev_error *error);
+size_t cu_sweep_bytes(const void *net, const aim_dev_sweep *sweep);
+
+#endif

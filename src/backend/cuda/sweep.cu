@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* sweep.cu - tangents behind the seam: the primal is kept in the workspace by the first sweep of a
+ * job and stands for those that follow. */
+#include <string.h>
+
+#include "backend/cuda/module.h"
+#include "backend/cuda/tangent.h"
+
+static void copy(double *to, const double *from, size_t count)
+{
+    if (from)
+        memcpy(to, from, count * sizeof *to);
+    else
+        memset(to, 0, count * sizeof *to);
+}
+
+template <typename real>
+static void fill_job(const cu_net *net, const aim_dev_job *job, const cu_kinds *kinds,
+                     const cu_kept<real> *k)
+{
+    void *in = net->device->in;
+    const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
+#define AT(field) CU_PINNED(in, k->in_base, k->field)
+    copy(AT(coord), job->coord, 3 * n);
+    copy(AT(cell), job->cell, 9 * systems);
+    copy(AT(charge), job->charge, systems);
+    copy(AT(mult), job->mult, systems);
+    copy(AT(gq), job->gq, n);
+    copy(AT(gspin), job->gspin, n);
+    memcpy(AT(offset), job->offset, (systems + 1) * sizeof(int32_t));
+    memcpy(AT(system), job->system, n * sizeof(int32_t));
+    for (size_t i = 0; i < n; i++)
+        AT(kind)[i] = kinds->index[job->numbers[i]];
+    for (int z = 0; z < kinds->n; z++) {
+        AT(kind_number)[z] = kinds->number[z];
+        AT(kind_species)[z] = net->d.species_of[kinds->number[z]];
+    }
+    cu_fill_list(job, k->capacity, AT(in_count), AT(in_j), AT(in_shift));
+    for (int h = 0; h < net->d.n_heads; h++)
+        if (k->ghead[h])
+            copy(AT(ghead[h]), job->ghead[h], n * (size_t)net->d.head_width[h]);
+#undef AT
+}
+
+template <typename real>
+static void fill_adjoints(const cu_net *net, const aim_dev_sweep *sweep, const cu_tans<real> *t)
+{
+    void *in = net->device->in;
+    const size_t rows = (size_t)t->rows;
+    copy(CU_PINNED(in, t->in_base, t->tgq), sweep->tgq, rows);
+    copy(CU_PINNED(in, t->in_base, t->tgspin), sweep->tgspin, rows);
+    for (int h = 0; h < net->d.n_heads; h++)
+        if (t->tghead[h])
+            copy(CU_PINNED(in, t->in_base, t->tghead[h]), sweep->tghead[h],
+                 rows * (size_t)net->d.head_width[h]);
+}
+
+static void add(double *to, const double *from, size_t count)
+{
+    for (size_t k = 0; to && k < count; k++)
+        to[k] += from[k];
+}
+
+/* Copies [first, last) of the out block to its pinned copy. */
+template <typename real>
+static int fetch(cu_net *net, cu_state *s, const cu_tans<real> *t, size_t first, size_t last,
+                 aim_dev_error *e)
+{
+    cu_device *d = net->device;
+    if (s->code == cudaSuccess) {
+        s->code = cudaMemcpyAsync((char *)d->out + first, t->out_base + first, last - first,
+                                  cudaMemcpyDeviceToHost, d->stream);
+        s->what = "copying results";
+    }
+    return cu_synchronize(net, s, e);
+}
+
+template <typename real>
+static void give_forward(const cu_net *net, const aim_dev_sweep *sweep, const cu_tans<real> *t)
+{
+    const void *out = net->device->out;
+    const size_t rows = (size_t)t->rows;
+    if (sweep->tq)
+        memcpy(sweep->tq, CU_PINNED(out, t->out_base, t->tq), rows * sizeof(double));
+    if (sweep->tspin)
+        memcpy(sweep->tspin, CU_PINNED(out, t->out_base, t->tspin), rows * sizeof(double));
+    for (int h = 0; h < net->d.n_heads; h++)
+        if (t->thead[h])
+            memcpy(sweep->thead[h], CU_PINNED(out, t->out_base, t->thead[h]),
+                   rows * (size_t)net->d.head_width[h] * sizeof(double));
+}
+
+/* Room for the job and the widest block of directions. */
+template <typename real>
+static int make_room(cu_net *net, const aim_dev_sweep *sweep, const cu_kinds *kinds,
+                     aim_dev_error *e, cu_kept<real> *k, cu_tans<real> *t)
+{
+    cu_device *d = net->device;
+    const int most = sweep->most_dir > sweep->n_dir ? sweep->most_dir : sweep->n_dir;
+    const unsigned age = d->workspace_age;
+    cu_kept_layout(net, sweep, kinds->n, (char *)NULL, k);
+    cu_tans_layout(net, sweep, k, most, (char *)NULL, t);
+    const size_t in = k->in_bytes > t->in_bytes ? k->in_bytes : t->in_bytes;
+    if (cu_reserve(d, k->bytes + t->bytes, in, t->out_bytes, e))
+        return e->status;
+    if (d->workspace_age != age)
+        d->kept = NULL;
+    cu_kept_layout(net, sweep, kinds->n, (char *)d->workspace, k);
+    cu_tans_layout(net, sweep, k, sweep->n_dir, (char *)d->workspace + k->bytes, t);
+    return 0;
+}
+
+template <typename real>
+static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const cu_kinds *kinds, aim_dev_error *e)
+{
+    cu_device *d = net->device;
+    const aim_dev_job *job = sweep->job;
+    cu_state s = {cudaSuccess, NULL};
+    cu_kept<real> k;
+    cu_tans<real> t;
+    if (make_room(net, sweep, kinds, e, &k, &t))
+        return e->status;
+    if (!sweep->again || d->kept != net) {
+        fill_job(net, job, kinds, &k);
+        cu_keep(&s, net, sweep, &k);
+        if (cu_synchronize(net, &s, e))
+            return e->status;
+        d->kept = net;
+    }
+    copy(CU_PINNED(d->in, t.in_base, t.tx), sweep->tx, 3 * (size_t)t.rows);
+    if (t.w)
+        copy(CU_PINNED(d->in, t.in_base, t.w), sweep->w,
+             9 * (size_t)t.n_dir * (size_t)job->n_systems);
+    cu_sweep_forward(&s, net, sweep, &k, &t);
+    if (fetch(net, &s, &t, 0, t.out_first, e))
+        return e->status;
+    give_forward(net, sweep, &t);
+    const int status = sweep->middle ? sweep->middle(sweep->ctx) : 0;
+    if (status)
+        return e->status = status;
+    fill_adjoints(net, sweep, &t);
+    cu_sweep_backward(&s, net, sweep, &k, &t);
+    if (fetch(net, &s, &t, t.out_first, t.out_bytes, e))
+        return e->status;
+    add(sweep->tgrad, CU_PINNED(d->out, t.out_base, t.tgrad), 3 * (size_t)t.rows);
+    if (t.tstrain)
+        add(sweep->tstrain, CU_PINNED(d->out, t.out_base, t.tstrain),
+            9 * (size_t)t.n_dir * (size_t)job->n_systems);
+    return 0;
+}
+
+static int check_heads(const cu_net *net, aim_dev_error *e)
+{
+    for (int h = 0; h < net->d.n_heads; h++)
+        if (net->head[h].layer[net->head[h].n_layers - 1].gelu)
+            return cu_fail(e, ERR_UNSUPPORTED, "a head that ends with an activation%s%s", "", "");
+    return 0;
+}
+
+int cu_sweep(void *object, aim_dev_sweep *sweep, aim_dev_error *e)
+{
+    cu_net *net = (cu_net *)object;
+    cu_kinds kinds;
+    e->status = 0;
+    e->text[0] = 0;
+    if (check_heads(net, e))
+        return e->status;
+    CU_TRY(e, cudaSetDevice(net->device->index), "a sweep");
+    if (cu_check_list(net, sweep->job, e))
+        return e->status;
+    cu_find_kinds(sweep->job, &kinds);
+    const int status = net->d.is_double ? run_sweep<double>(net, sweep, &kinds, e)
+                                        : run_sweep<float>(net, sweep, &kinds, e);
+    if (status)
+        net->device->kept = NULL;
+    return status;
+}
+
+template <typename real>
+static size_t bytes_of(const cu_net *net, const aim_dev_sweep *sweep, const cu_kinds *kinds)
+{
+    cu_kept<real> k;
+    cu_tans<real> t;
+    cu_kept_layout(net, sweep, kinds->n, (char *)NULL, &k);
+    cu_tans_layout(net, sweep, &k, sweep->most_dir, (char *)NULL, &t);
+    return k.bytes + t.bytes;
+}
+
+size_t cu_sweep_bytes(const void *object, const aim_dev_sweep *sweep)
+{
+    const cu_net *net = (const cu_net *)object;
+    cu_kinds kinds;
+    cu_find_kinds(sweep->job, &kinds);
+    return net->d.is_double ? bytes_of<double>(net, sweep, &kinds)
+                            : bytes_of<float>(net, sweep, &kinds);
+}

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+/* tan_conv.cu - tangents of the convolution and of its adjoint (docs/math/tangents.md), in the
+ * gathering form of conv.cu.
+ *
+ * A pair moves by tr = tx_j - tx_i + r W, td = u.tr, tu = (tr - u td)/d. Forward,
+ *
+ *     tS_0 = sum ta_j gs + a_j dgs td,   tS_d = sum (ta_j gs + a_j dgs td) u_d + a_j gs tu_d.
+ *
+ * Backward, dE/da of an atom is differentiated as it stands. The force of a pair is a linear function of
+ * sums over columns; here its tangent through those of a and S, formed like the force itself, and
+ * in tan_pair.cu the part that comes from the motion of the pair.
+ */
+#include "backend/cuda/tan_pair.h"
+
+enum { BATCH = 32, MAIN = 64, BLOCK = 96 };
+
+/* A batch of neighbours in shared memory. */
+template <typename real> struct batch {
+    vec4<real> u[BATCH], tu[BATCH];
+    int j[BATCH];
+};
+
+template <typename real>
+static __device__ void load_batch(const cu_conv_tan<real> &c, batch<real> *b, real *gs, real *dgs,
+                                  int dir, int i, int first, int n)
+{
+    __syncthreads();
+    if ((int)threadIdx.x < n) {
+        const size_t p = (size_t)i * c.of.capacity + first + threadIdx.x;
+        const vec4<real> u = c.of.u[p];
+        b->u[threadIdx.x] = u;
+        b->j[threadIdx.x] = c.of.j[p];
+        b->tu[threadIdx.x] = pair_tangent(c, dir, i, c.of.j[p], u);
+    }
+    __syncthreads();
+    for (int t = threadIdx.x; t < n * c.of.gp; t += blockDim.x) {
+        const radial<real> r = radial_of(c.of, t % c.of.gp, b->u[t / c.of.gp].w);
+        gs[t] = r.v;
+        dgs[t] = r.d1;
+    }
+    __syncthreads();
+}
+
+template <typename real>
+static __device__ __forceinline__ vec4<real> features_of(const real *a, int features, int columns,
+                                                         int nf, int gp, size_t row, int col)
+{
+    if (features == CU_PLAIN) {
+        const real x = a[row * nf + col / gp];
+        return vec4<real>{x, x, x, x};
+    }
+    return *(const vec4<real> *)(a + row * columns + col);
+}
+
+/* Columns of a thread, and which neighbours it takes: as in conv.cu. */
+struct share {
+    int col, start, stride, active;
+};
+template <typename real>
+static __device__ __forceinline__ share main_share(const cu_conv<real> &c, int base)
+{
+    share s = {base + (int)threadIdx.x * 4, 0, 1, 0};
+    s.active = threadIdx.x < MAIN && s.col < c.nf * c.gp;
+    return s;
+}
+template <typename real>
+static __device__ __forceinline__ share charge_share(const cu_conv<real> &c)
+{
+    const int lane = threadIdx.x - MAIN, columns = c.nc * c.gp / 4;
+    const int groups = 32 % columns == 0 ? 32 / columns : 1;
+    share s = {lane % columns * 4, lane / columns, groups, 0};
+    s.active = c.charges && threadIdx.x >= MAIN && lane < groups * columns;
+    return s;
+}
+
+/* sum over the groups of the third warp */
+template <typename real>
+static __device__ __forceinline__ void sum_groups(vec4<real> *x, int columns, int stride)
+{
+    for (int d = columns; d < columns * stride; d <<= 1) {
+        x->x += __shfl_xor_sync(0xffffffffu, x->x, d);
+        x->y += __shfl_xor_sync(0xffffffffu, x->y, d);
+        x->z += __shfl_xor_sync(0xffffffffu, x->z, d);
+        x->w += __shfl_xor_sync(0xffffffffu, x->w, d);
+    }
+}
+
+#define EACH(statement)                                                                            \
+    do {                                                                                           \
+        statement(x);                                                                              \
+        statement(y);                                                                              \
+        statement(z);                                                                              \
+        statement(w);                                                                              \
+    } while (0)
+
+/* ---------------------------------------------------------------- forward */
+
+template <typename real>
+static __device__ __forceinline__ void convolve(const batch<real> &b, const real *gs_all,
+                                                const real *dgs_all, const cu_conv<real> &c,
+                                                const share &w, const real *a, const real *ta,
+                                                size_t base_row, int features, int nf, int n,
+                                                vec4<real> s[4])
+{
+    const int columns = nf * c.gp, g0 = w.col % c.gp;
+#pragma unroll 2
+    for (int k = w.start; k < n; k += w.stride) {
+        const int j = b.j[k];
+        const vec4<real> aj = features_of(a, features, columns, nf, c.gp,
+                                          features == CU_EMBED ? c.species[j] : j, w.col),
+                         gs = *(const vec4<real> *)(gs_all + k * c.gp + g0),
+                         dgs = *(const vec4<real> *)(dgs_all + k * c.gp + g0), u = b.u[k],
+                         tu = b.tu[k];
+        vec4<real> taj = {};
+        if (features != CU_EMBED && ta)
+            taj = features_of(ta, features, columns, nf, c.gp, base_row + j, w.col);
+#define COLUMN(m)                                                                                  \
+    do {                                                                                           \
+        const real p = aj.m * gs.m, t = taj.m * gs.m + aj.m * dgs.m * tu.w;                        \
+        s[0].m += t;                                                                               \
+        s[1].m += t * u.x + p * tu.x;                                                              \
+        s[2].m += t * u.y + p * tu.y;                                                              \
+        s[3].m += t * u.z + p * tu.z;                                                              \
+    } while (0)
+        EACH(COLUMN);
+#undef COLUMN
+    }
+}
+
+/* tS_0 and 2 v.tv of one kind of features into the row; tv kept. */
+template <typename real>
+static __device__ unsigned project(const real *s, int nf, int gp, int ncomb, int hp,
+                                   const real *agh, const real *v, real *txs, real *txv, real *tv)
+{
+    unsigned bits = 0;
+    const int columns = nf * gp;
+    for (int k = threadIdx.x; k < columns; k += blockDim.x) {
+        txs[k] = s[k];
+        bits = max(bits, cu_bits(s[k]));
+    }
+    for (int k = threadIdx.x; k < nf * hp; k += blockDim.x) {
+        const int f = k / hp, h = k % hp;
+        real p[3] = {0, 0, 0}, twice = 0;
+        for (int g = 0; g < gp; g++) {
+            const real w = agh[(f * gp + g) * hp + h];
+#pragma unroll
+            for (int d = 0; d < 3; d++)
+                p[d] += w * s[(d + 1) * columns + f * gp + g];
+        }
+#pragma unroll
+        for (int d = 0; d < 3; d++) {
+            const int at = (f * 3 + d) * hp + h;
+            tv[at] = p[d];
+            twice += (real)2 * v[at] * p[d];
+        }
+        if (h < ncomb) {
+            txv[f * ncomb + h] = twice;
+            bits = max(bits, cu_bits(twice));
+        }
+    }
+    return bits;
+}
+
+template <typename real>
+__global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real> c)
+{
+    extern __shared__ __align__(32) unsigned char shared[];
+    __shared__ batch<real> b;
+    __shared__ unsigned warp_bits[BLOCK / 32];
+    const cu_conv<real> &of = c.of;
+    const int dir = blockIdx.x / of.n, i = blockIdx.x % of.n, columns = of.nf * of.gp,
+              n = of.count[i];
+    const size_t row = blockIdx.x, base_row = (size_t)dir * of.n;
+    real *gs = (real *)shared, *dgs = gs + BATCH * of.gp, *s_all = dgs + BATCH * of.gp,
+         *sq_all = s_all + 4 * columns;
+    const share w = charge_share(of);
+    vec4<real> sq[4] = {};
+    for (int base = 0; base < columns; base += 4 * MAIN) {
+        const share m = main_share(of, base);
+        vec4<real> s[4] = {};
+        for (int first = 0; first < n; first += BATCH) {
+            const int m_n = min(BATCH, n - first);
+            load_batch(c, &b, gs, dgs, dir, i, first, m_n);
+            if (m.active)
+                convolve(b, gs, dgs, of, m, of.a, c.ta, base_row, of.features, of.nf, m_n, s);
+            if (w.active && base == 0)
+                convolve(b, gs, dgs, of, w, of.q, c.tq, base_row, (int)CU_PLAIN, of.nc, m_n, sq);
+        }
+        for (int d = 0; d < 4; d++)
+            if (m.active)
+                *(vec4<real> *)(s_all + d * columns + m.col) = s[d];
+    }
+    if (threadIdx.x >= MAIN && of.charges)
+        for (int d = 0; d < 4; d++) {
+            sum_groups(&sq[d], of.nc * of.gp / 4, w.stride);
+            if (w.active && w.start == 0)
+                *(vec4<real> *)(sq_all + d * of.nc * of.gp + w.col) = sq[d];
+        }
+    __syncthreads();
+    real *x = c.tx + row * of.ldx;
+    const size_t width = (size_t)of.nf * 3 * of.hp, qwidth = (size_t)of.nc * 3 * of.q_hp;
+    unsigned bits = project(s_all, of.nf, of.gp, of.ncomb, of.hp, of.agh, of.v + i * width,
+                            x + of.col.xs, x + of.col.xv, c.tv + row * width);
+    if (of.charges) {
+        bits = max(bits, project(sq_all, of.nc, of.gp, of.q_ncomb, of.q_hp, of.q_agh,
+                                 of.vq + i * qwidth, x + of.col.qs, x + of.col.qv,
+                                 c.tvq + row * qwidth));
+        for (int k = threadIdx.x; k < of.fa; k += blockDim.x) {
+            const real value = c.ta[row * of.fa + k];
+            x[of.col.a + k] = value;
+            bits = max(bits, cu_bits(value));
+        }
+        if ((int)threadIdx.x < of.nc) {
+            const real value = c.tq[row * of.nc + threadIdx.x];
+            x[of.col.q + threadIdx.x] = value;
+            bits = max(bits, cu_bits(value));
+        }
+    }
+    for (int k = of.col.total + threadIdx.x; k < of.ldx; k += blockDim.x)
+        x[k] = 0;
+    bits = __reduce_max_sync(0xffffffffu, bits);
+    if (threadIdx.x % 32 == 0)
+        warp_bits[threadIdx.x / 32] = bits;
+    __syncthreads();
+    if (threadIdx.x == 0)
+        c.txmax[row] = max(max(warp_bits[0], warp_bits[1]), warp_bits[2]);
+}
+
+template <typename real>
+void cu_conv_tan_forward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
+{
+    const size_t bytes =
+        ((size_t)2 * BATCH * c->of.gp + 4 * (size_t)c->of.gp * (c->of.nf + c->of.nc)) *
+        sizeof(real);
+    conv_tan_forward<<<c->n_dir * c->of.n, BLOCK, bytes, stream>>>(*c);
+    cu_check(s, "the tangent of the convolution");
+}
+
+/* ---------------------------------------------------------------- backward: projection */
+
+template <typename real>
+static __device__ void project_back(real *w, int nf, int gp, int ncomb, int hp, const real *agh,
+                                    const real *v, const real *tv, const real *gxv,
+                                    const real *tgxs, const real *tgxv, real *out)
+{
+    const int columns = nf * gp;
+    for (int k = threadIdx.x; k < nf * 3 * hp; k += blockDim.x) {
+        const int h = k % hp, f = k / (3 * hp), x = f * ncomb + h;
+        w[k] = h < ncomb ? (real)2 * (tv[k] * gxv[x] + v[k] * tgxv[x]) : (real)0;
+    }
+    __syncthreads();
+    for (int k = threadIdx.x; k < columns; k += blockDim.x) {
+        const real *row = agh + (size_t)k * hp, *wf = w + k / gp * 3 * hp;
+        real sum[3] = {0, 0, 0};
+        for (int h = 0; h < hp; h += 4) {
+            const vec4<real> p = *(const vec4<real> *)(row + h);
+            for (int d = 0; d < 3; d++) {
+                const vec4<real> y = *(const vec4<real> *)(wf + d * hp + h);
+                sum[d] += p.x * y.x + p.y * y.y + p.z * y.z + p.w * y.w;
+            }
+        }
+        out[k] = tgxs[k];
+        for (int d = 0; d < 3; d++)
+            out[(d + 1) * columns + k] = sum[d];
+    }
+    __syncthreads();
+}
+
+template <typename real>
+__global__ void __launch_bounds__(128) conv_tan_project(const cu_conv_tan<real> c)
+{
+    extern __shared__ __align__(32) unsigned char shared[];
+    const cu_conv<real> &of = c.of;
+    const int i = blockIdx.x % of.n;
+    const size_t row = blockIdx.x, width = (size_t)of.nf * 3 * of.hp,
+                 qwidth = (size_t)of.nc * 3 * of.q_hp;
+    const real *gx = of.gx + (size_t)i * of.ldx, *tgx = c.tx + row * of.ldx;
+    project_back((real *)shared, of.nf, of.gp, of.ncomb, of.hp, of.agh, of.v + i * width,
+                 c.tv + row * width, gx + of.col.xv, tgx + of.col.xs, tgx + of.col.xv,
+                 c.ts_adj + row * 4 * of.nf * of.gp);
+    if (!of.charges)
+        return;
+    project_back((real *)shared, of.nc, of.gp, of.q_ncomb, of.q_hp, of.q_agh, of.vq + i * qwidth,
+                 c.tvq + row * qwidth, gx + of.col.qv, tgx + of.col.qs, tgx + of.col.qv,
+                 c.tsq_adj + row * 4 * of.nc * of.gp);
+    for (int k = threadIdx.x; k < of.fa; k += blockDim.x)
+        c.tga[row * of.fa + k] =
+            tgx[of.col.a + k] + (c.tga_later ? c.tga_later[row * of.fa + k] : (real)0);
+    if ((int)threadIdx.x < of.nc)
+        c.tgq[row * of.nc + threadIdx.x] += tgx[of.col.q + threadIdx.x];
+}
+
+template <typename real>
+void cu_conv_tan_project(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
+{
+    const size_t hp = (size_t)(c->of.hp > c->of.q_hp ? c->of.hp : c->of.q_hp),
+                 most = (size_t)(c->of.nf > c->of.nc ? c->of.nf : c->of.nc);
+    conv_tan_project<<<c->n_dir * c->of.n, 128, most * 3 * hp * sizeof(real), stream>>>(*c);
+    cu_check(s, "the tangent of the projection's adjoint");
+}
+
+/* ---------------------------------------------------------------- backward: pairs and features */
+
+/* gradient of the atom, and r (x) force for the strain */
+template <typename real> struct pull {
+    real f[3], w[9];
+};
+
+template <typename real>
+static __device__ __forceinline__ void add_pull(pull<real> *p, const vec4<real> &u, real gd,
+                                                const real gu[3], int strain)
+{
+    const real inv = (real)1 / u.w, dir[3] = {u.x, u.y, u.z};
+    const real along = u.x * gu[0] + u.y * gu[1] + u.z * gu[2];
+    for (int d = 0; d < 3; d++) {
+        const real f = (gu[d] - along * dir[d]) * inv - gd * dir[d];
+        p->f[d] += f;
+        if (strain)
+            for (int e = 0; e < 3; e++)
+                p->w[3 * e + d] += u.w * dir[e] * f;
+    }
+}
+
+/* a, ta, S, tS of an atom's row in four columns */
+template <typename real> struct own_columns {
+    vec4<real> a, ta, s[4], ts[4];
+};
+
+template <typename real>
+static __device__ __forceinline__ own_columns<real>
+load_columns(const cu_conv<real> &c, int col, const real *a, const real *ta, int features,
+             const real *s_adj, const real *ts_adj, int nf, int i, size_t row)
+{
+    own_columns<real> o = {};
+    const int columns = nf * c.gp;
+    o.a = features_of(a, features, columns, nf, c.gp, features == CU_EMBED ? c.species[i] : i, col);
+    if (features != CU_EMBED && ta)
+        o.ta = features_of(ta, features, columns, nf, c.gp, row, col);
+#pragma unroll
+    for (int d = 0; d < 4; d++) {
+        o.s[d] = *(const vec4<real> *)(s_adj + ((size_t)i * 4 + d) * columns + col);
+        o.ts[d] = *(const vec4<real> *)(ts_adj + (row * 4 + d) * columns + col);
+    }
+    return o;
+}
+
+template <typename real>
+static __device__ __forceinline__ void
+back_columns(const batch<real> &b, const real *gs_all, const real *dgs_all, const cu_conv<real> &c,
+             const share &w, const real *a, const real *ta, int features, const real *s_adj,
+             const real *ts_adj, int nf, size_t base_row, int n, const own_columns<real> &o,
+             int strain, vec4<real> *ga, pull<real> *force)
+{
+    const int g0 = w.col % c.gp;
+#pragma unroll 1
+    for (int k = w.start; k < n; k += w.stride) {
+        const int j = b.j[k];
+        const own_columns<real> t =
+            load_columns(c, w.col, a, ta, features, s_adj, ts_adj, nf, j, base_row + j);
+        const vec4<real> u = b.u[k], tu = b.tu[k],
+                         gs = *(const vec4<real> *)(gs_all + k * c.gp + g0),
+                         dgs = *(const vec4<real> *)(dgs_all + k * c.gp + g0);
+        real gd = 0, gu[3] = {0, 0, 0};
+#define COLUMN(m)                                                                                  \
+    do {                                                                                           \
+        const real t0 = t.ta.m * o.s[0].m + t.a.m * o.ts[0].m + o.ta.m * t.s[0].m +                \
+                        o.a.m * t.ts[0].m,                                                         \
+                   t1 = o.ta.m * t.s[1].m + o.a.m * t.ts[1].m - t.ta.m * o.s[1].m -                \
+                        t.a.m * o.ts[1].m,                                                         \
+                   t2 = o.ta.m * t.s[2].m + o.a.m * t.ts[2].m - t.ta.m * o.s[2].m -                \
+                        t.a.m * o.ts[2].m,                                                         \
+                   t3 = o.ta.m * t.s[3].m + o.a.m * t.ts[3].m - t.ta.m * o.s[3].m -                \
+                        t.a.m * o.ts[3].m;                                                         \
+        gd += dgs.m * (t0 - (u.x * t1 + u.y * t2 + u.z * t3));                                     \
+        gu[0] += gs.m * t1;                                                                        \
+        gu[1] += gs.m * t2;                                                                        \
+        gu[2] += gs.m * t3;                                                                        \
+        ga->m += gs.m * (t.ts[0].m - (u.x * t.ts[1].m + u.y * t.ts[2].m + u.z * t.ts[3].m) -       \
+                         (tu.x * t.s[1].m + tu.y * t.s[2].m + tu.z * t.s[3].m)) +                  \
+                 dgs.m * tu.w *                                                                    \
+                     (t.s[0].m - (u.x * t.s[1].m + u.y * t.s[2].m + u.z * t.s[3].m));              \
+    } while (0)
+        EACH(COLUMN);
+#undef COLUMN
+        add_pull(force, u, gd, gu, strain);
+    }
+}
+
+template <typename real>
+static __device__ void finish_pull(const pull<real> &p, double (*part)[12], size_t row, int strain,
+                                   double *grad, double *virial)
+{
+    for (int d = 0; d < 12; d++) {
+        if (d >= 3 && !strain)
+            break;
+        const double sum = cu_warp_sum((double)(d < 3 ? p.f[d] : p.w[d - 3]));
+        if (threadIdx.x % 32 == 0)
+            part[threadIdx.x / 32][d] = sum;
+    }
+    __syncthreads();
+    const int d = threadIdx.x;
+    if (d >= (strain ? 12 : 3))
+        return;
+    const double sum = part[0][d] + part[1][d] + part[2][d];
+    if (d < 3)
+        grad[3 * row + d] += sum;
+    else
+        virial[9 * row + d - 3] -= 0.5 * sum;
+}
+
+template <typename real>
+__global__ void __launch_bounds__(BLOCK) conv_tan_backward(const cu_conv_tan<real> c)
+{
+    extern __shared__ __align__(32) unsigned char shared[];
+    __shared__ batch<real> b;
+    __shared__ double part[BLOCK / 32][12];
+    const cu_conv<real> &of = c.of;
+    const int dir = blockIdx.x / of.n, i = blockIdx.x % of.n, columns = of.nf * of.gp,
+              n = of.count[i], strain = c.tvirial != NULL;
+    const size_t row = blockIdx.x, base_row = (size_t)dir * of.n;
+    real *gs = (real *)shared, *dgs = gs + BATCH * of.gp, *ga_all = dgs + BATCH * of.gp,
+         *gq_all = ga_all + columns;
+    const share w = charge_share(of);
+    own_columns<real> own_q = {};
+    if (w.active)
+        own_q = load_columns(of, w.col, of.q, c.tq, (int)CU_PLAIN, of.sq_adj, c.tsq_adj, of.nc, i,
+                             row);
+    vec4<real> gq = {};
+    pull<real> force = {};
+    for (int base = 0; base < columns; base += 4 * MAIN) {
+        const share m = main_share(of, base);
+        own_columns<real> own = {};
+        if (m.active)
+            own = load_columns(of, m.col, of.a, c.ta, of.features, of.s_adj, c.ts_adj, of.nf, i,
+                               row);
+        vec4<real> ga = {};
+        for (int first = 0; first < n; first += BATCH) {
+            const int m_n = min(BATCH, n - first);
+            load_batch(c, &b, gs, dgs, dir, i, first, m_n);
+            if (m.active)
+                back_columns(b, gs, dgs, of, m, of.a, c.ta, of.features, of.s_adj, c.ts_adj, of.nf,
+                             base_row, m_n, own, strain, &ga, &force);
+            if (w.active && base == 0)
+                back_columns(b, gs, dgs, of, w, of.q, c.tq, (int)CU_PLAIN, of.sq_adj, c.tsq_adj,
+                             of.nc, base_row, m_n, own_q, strain, &gq, &force);
+        }
+        if (m.active)
+            *(vec4<real> *)(ga_all + m.col) = ga;
+    }
+    if (threadIdx.x >= MAIN && of.charges) {
+        sum_groups(&gq, of.nc * of.gp / 4, w.stride);
+        if (w.active && w.start == 0)
+            *(vec4<real> *)(gq_all + w.col) = gq;
+    }
+    finish_pull(force, part, row, strain, c.tgrad, c.tvirial);
+    if (c.tga) {
+        if (of.features != CU_PLAIN) {
+            for (int k = threadIdx.x; k < columns; k += blockDim.x)
+                c.tga[row * of.fa + k] += ga_all[k];
+        } else if ((int)threadIdx.x < of.nf) {
+            real sum = 0;
+            for (int g = 0; g < of.gp; g++)
+                sum += ga_all[threadIdx.x * of.gp + g];
+            c.tga[row * of.fa + threadIdx.x] += sum;
+        }
+    }
+    if (of.charges && (int)threadIdx.x < of.nc) {
+        real sum = 0;
+        for (int g = 0; g < of.gp; g++)
+            sum += gq_all[threadIdx.x * of.gp + g];
+        c.tgq[row * of.nc + threadIdx.x] += sum;
+    }
+}
+
+template <typename real>
+void cu_conv_tan_backward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
+{
+    const size_t bytes =
+        ((size_t)2 * BATCH * c->of.gp + (size_t)c->of.gp * (c->of.nf + c->of.nc)) * sizeof(real);
+    conv_tan_backward<<<c->n_dir * c->of.n, BLOCK, bytes, stream>>>(*c);
+    cu_check(s, "the tangent of the convolution's adjoint");
+}
+
+#define INSTANCE(real)                                                                             \
+    template void cu_conv_tan_forward(cu_state *, cudaStream_t, const cu_conv_tan<real> *);        \
+    template void cu_conv_tan_project(cu_state *, cudaStream_t, const cu_conv_tan<real> *);        \
+    template void cu_conv_tan_backward(cu_state *, cudaStream_t, const cu_conv_tan<real> *)
+INSTANCE(float);
+INSTANCE(double);

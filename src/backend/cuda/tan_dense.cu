@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* tan_dense.cu - what stands between the matrix products of second derivatives: activations with
+ * their curvature, outputs of passes, charge equilibration. One warp per row; the products themselves
+ * are those of mlp.cu without bias and slope. */
+#include <math.h>
+
+#include "backend/cuda/tangent.h"
+#include "point/gelu.h"
+
+enum { BLOCK = 256 };
+
+static __device__ __forceinline__ float gelu(float z, float *slope, float *curve)
+{
+    *curve = (2.0f - z * z) * 0.39894228040143267794f * expf(-0.5f * z * z);
+    return aim_gelu_f32(z, slope);
+}
+static __device__ __forceinline__ double gelu(double z, double *slope, double *curve)
+{
+    const double cdf = 0.5 * erfc(-z * 0.70710678118654752440),
+                 density = 0.39894228040143267794 * exp(-0.5 * z * z);
+    *slope = fma(z, density, cdf);
+    *curve = (2.0 - z * z) * density;
+    return z * cdf;
+}
+
+enum act { FORWARD, TANGENT, BACKWARD, BACK_TANGENT };
+
+template <typename real, int ACT>
+__global__ void __launch_bounds__(BLOCK) activate(const cu_act<real> a)
+{
+    const int row = (int)((blockIdx.x * (size_t)BLOCK + threadIdx.x) / 32), lane = threadIdx.x % 32;
+    if (row >= a.rows)
+        return;
+    const size_t at = (size_t)row * a.ld, atom = (size_t)(row % a.n) * a.ldslope,
+                 own = (size_t)row * a.ldslope;
+    const real *bias =
+        ACT == FORWARD ? a.bias + (a.bias_row ? (size_t)a.bias_row[row] * a.ld : 0) : NULL;
+    unsigned bits = 0;
+    for (int k = lane; k < a.ld; k += 32) {
+        real y = a.x ? a.x[at + k] : (real)0;
+        if (ACT == FORWARD) {
+            y += bias[k];
+            if (a.gelu)
+                y = gelu(y, a.slope + atom + k, a.curve + atom + k);
+        } else if (a.gelu) {
+            const real slope = a.slope[atom + k];
+            if (ACT == TANGENT)
+                a.tz[own + k] = y;
+            if (ACT == BACK_TANGENT)
+                y = y * slope + a.curve[atom + k] * a.tz[own + k];
+            else
+                y *= slope;
+            if (ACT == BACKWARD)
+                a.curve[atom + k] *= a.x ? a.x[at + k] : (real)0;
+        }
+        a.y[at + k] = y;
+        bits = max(bits, cu_bits(y));
+    }
+    bits = __reduce_max_sync(0xffffffffu, bits);
+    if (lane == 0 && a.max)
+        a.max[row] = bits;
+}
+
+static unsigned blocks_of(int rows)
+{
+    return (unsigned)(((size_t)rows * 32 + BLOCK - 1) / BLOCK);
+}
+
+template <typename real>
+void cu_act_forward(cu_state *s, cudaStream_t stream, const cu_act<real> *a)
+{
+    activate<real, FORWARD><<<blocks_of(a->rows), BLOCK, 0, stream>>>(*a);
+    cu_check(s, "an activation");
+}
+template <typename real>
+void cu_act_tangent(cu_state *s, cudaStream_t stream, const cu_act<real> *a)
+{
+    activate<real, TANGENT><<<blocks_of(a->rows), BLOCK, 0, stream>>>(*a);
+    cu_check(s, "the tangent of an activation");
+}
+template <typename real>
+void cu_act_backward(cu_state *s, cudaStream_t stream, const cu_act<real> *a)
+{
+    activate<real, BACKWARD><<<blocks_of(a->rows), BLOCK, 0, stream>>>(*a);
+    cu_check(s, "the adjoint of an activation");
+}
+template <typename real>
+void cu_act_back_tangent(cu_state *s, cudaStream_t stream, const cu_act<real> *a)
+{
+    activate<real, BACK_TANGENT><<<blocks_of(a->rows), BLOCK, 0, stream>>>(*a);
+    cu_check(s, "the tangent of an activation's adjoint");
+}
+
+template <typename real>
+__global__ void __launch_bounds__(BLOCK)
+    split_output(int rows, const real *x, int ldx, int fa, int width, const real *old,
+                 const int *old_row, real *a, real *charges)
+{
+    const size_t row = (blockIdx.x * (size_t)BLOCK + threadIdx.x) / 32;
+    if (row >= (size_t)rows)
+        return;
+    const real *before = old ? old + (old_row ? (size_t)old_row[row] : row) * fa : NULL;
+    for (int k = threadIdx.x % 32; k < fa + width; k += 32) {
+        const real value = x[row * ldx + k];
+        if (k < fa)
+            a[row * fa + k] = (before ? before[k] : (real)0) + value;
+        else
+            charges[row * width + k - fa] = value;
+    }
+}
+template <typename real>
+void cu_split_output(cu_state *s, cudaStream_t stream, int rows, const real *x, int ldx, int fa,
+                     int width, const real *old, const int *old_row, real *a, real *charges)
+{
+    split_output<<<blocks_of(rows), BLOCK, 0, stream>>>(rows, x, ldx, fa, width, old, old_row, a,
+                                                        charges);
+    cu_check(s, "the output of a pass");
+}
+
+template <typename real>
+__global__ void __launch_bounds__(BLOCK) join_output(int rows, const real *a, const real *charges,
+                                                     int fa, int width, real *y, int ldy)
+{
+    const size_t row = (blockIdx.x * (size_t)BLOCK + threadIdx.x) / 32;
+    if (row >= (size_t)rows)
+        return;
+    for (int k = threadIdx.x % 32; k < ldy; k += 32)
+        y[row * ldy + k] = k < fa           ? a[row * fa + k]
+                           : k < fa + width ? charges[row * width + k - fa]
+                                            : (real)0;
+}
+template <typename real>
+void cu_join_output(cu_state *s, cudaStream_t stream, int rows, const real *a, const real *charges,
+                    int fa, int width, real *y, int ldy)
+{
+    join_output<<<blocks_of(rows), BLOCK, 0, stream>>>(rows, a, charges, fa, width, y, ldy);
+    cu_check(s, "the adjoint of a pass");
+}
+
+template <typename real> __global__ void add_rows(size_t count, const real *x, real *y)
+{
+    const size_t k = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
+    if (k < count)
+        y[k] += x[k];
+}
+template <typename real>
+void cu_add_rows(cu_state *s, cudaStream_t stream, size_t count, const real *x, real *y)
+{
+    add_rows<<<(unsigned)((count + BLOCK - 1) / BLOCK), BLOCK, 0, stream>>>(count, x, y);
+    cu_check(s, "the sum of the heads' adjoints");
+}
+
+/* ---------------------------------------------------------------- charges */
+
+static __device__ double block_sum(double x)
+{
+    __shared__ double part[BLOCK / 32];
+    x = cu_warp_sum(x);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0)
+        part[threadIdx.x / 32] = x;
+    __syncthreads();
+    double sum = part[0];
+    for (int k = 1; k < BLOCK / 32; k++)
+        sum += part[k];
+    return sum;
+}
+
+/* D, F of a channel of a system, and their tangents along one direction. */
+struct missing {
+    double d, f, td, tf;
+};
+
+template <typename real> struct reader {
+    const cu_charges_tan<real> *c;
+    int k; /* channel */
+    size_t base;
+    __device__ double root(int i) const
+    {
+        return (double)c->of.y[(size_t)i * 2 * c->of.nc + c->of.nc + k];
+    }
+    __device__ double troot(int i) const
+    {
+        return (double)c->ty[(base + i) * 2 * c->of.nc + c->of.nc + k];
+    }
+    __device__ double raw(int i) const
+    {
+        const double y = (double)c->of.y[(size_t)i * 2 * c->of.nc + k];
+        return c->of.q_old ? y + (double)c->of.q_old[(size_t)i * c->of.nc + k] : y;
+    }
+    __device__ double traw(int i) const
+    {
+        const double y = (double)c->ty[(base + i) * 2 * c->of.nc + k];
+        return c->tq_old ? y + (double)c->tq_old[(base + i) * c->of.nc + k] : y;
+    }
+};
+
+template <typename real>
+static __device__ missing missing_charge(const reader<real> &r, int s)
+{
+    const cu_charges<real> &of = r.c->of;
+    double q = 0, f = 0, tq = 0, tf = 0;
+    for (int i = of.offset[s] + threadIdx.x; i < of.offset[s + 1]; i += BLOCK) {
+        q += r.raw(i);
+        f += r.root(i) * r.root(i);
+        tq += r.traw(i);
+        tf += 2.0 * r.root(i) * r.troot(i);
+    }
+    const double target =
+        of.nc == 1 ? of.charge[s]
+                   : 0.5 * (of.charge[s] + (r.k == 0 ? 1.0 : -1.0) * (of.mult[s] - 1.0));
+    missing m;
+    m.d = target - block_sum(q);
+    m.f = of.epsilon + block_sum(f);
+    m.td = -block_sum(tq);
+    m.tf = block_sum(tf);
+    return m;
+}
+
+template <typename real>
+__global__ void __launch_bounds__(BLOCK) charge_tan_forward(const cu_charges_tan<real> c)
+{
+    const int item = blockIdx.x, s = item / c.of.nc % c.of.systems;
+    const reader<real> r = {&c, item % c.of.nc, (size_t)(item / c.of.nc / c.of.systems) * c.n};
+    const missing m = missing_charge(r, s);
+    const double ratio = m.d / m.f, tratio = (m.td - ratio * m.tf) / m.f;
+    for (int i = c.of.offset[s] + threadIdx.x; i < c.of.offset[s + 1]; i += BLOCK)
+        c.tq[(r.base + i) * c.of.nc + r.k] =
+            (real)(r.traw(i) + 2.0 * r.root(i) * r.troot(i) * ratio +
+                   r.root(i) * r.root(i) * tratio);
+}
+
+template <typename real>
+__global__ void __launch_bounds__(BLOCK) charge_tan_backward(const cu_charges_tan<real> c)
+{
+    const int item = blockIdx.x, s = item / c.of.nc % c.of.systems, nc = c.of.nc;
+    const reader<real> r = {&c, item % nc, (size_t)(item / nc / c.of.systems) * c.n};
+    const missing m = missing_charge(r, s);
+    double sum = 0, tsum = 0;
+    for (int i = c.of.offset[s] + threadIdx.x; i < c.of.offset[s + 1]; i += BLOCK) {
+        const double g = (double)c.of.gq[(size_t)i * nc + r.k], root = r.root(i);
+        sum += g * root * root / m.f;
+        tsum += ((double)c.tgq[(r.base + i) * nc + r.k] * root * root + g * 2.0 * root * r.troot(i)) /
+                m.f;
+    }
+    const double mean = block_sum(sum), tmean = block_sum(tsum) - mean * m.tf / m.f,
+                 ratio = m.d / m.f, tratio = (m.td - ratio * m.tf) / m.f;
+    for (int i = c.of.offset[s] + threadIdx.x; i < c.of.offset[s + 1]; i += BLOCK) {
+        const double g = (double)c.of.gq[(size_t)i * nc + r.k] - mean,
+                     tg = (double)c.tgq[(r.base + i) * nc + r.k] - tmean;
+        real *tgy = c.tgy + (r.base + i) * 2 * nc;
+        tgy[r.k] = (real)tg;
+        tgy[nc + r.k] = (real)(2.0 * (r.troot(i) * g + r.root(i) * tg) * ratio +
+                               2.0 * r.root(i) * g * tratio);
+        if (c.tgq_old)
+            c.tgq_old[(r.base + i) * nc + r.k] += (real)tg;
+    }
+}
+
+template <typename real>
+void cu_charge_tan_forward(cu_state *s, cudaStream_t stream, const cu_charges_tan<real> *c)
+{
+    charge_tan_forward<<<c->n_dir * c->of.systems * c->of.nc, BLOCK, 0, stream>>>(*c);
+    cu_check(s, "the tangent of charge equilibration");
+}
+template <typename real>
+void cu_charge_tan_backward(cu_state *s, cudaStream_t stream, const cu_charges_tan<real> *c)
+{
+    charge_tan_backward<<<c->n_dir * c->of.systems * c->of.nc, BLOCK, 0, stream>>>(*c);
+    cu_check(s, "the tangent of charge equilibration's adjoint");
+}
+
+__global__ void __launch_bounds__(BLOCK)
+    reduce_directions(int n, int systems, const int *offset, const double *in, int width,
+                      double *out)
+{
+    const int k = blockIdx.x % width, s = blockIdx.x / width % systems;
+    const size_t base = (size_t)(blockIdx.x / width / systems) * n;
+    double sum = 0;
+    for (int i = offset[s] + threadIdx.x; i < offset[s + 1]; i += BLOCK)
+        sum += in[(base + i) * width + k];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0)
+        out[blockIdx.x] = sum;
+}
+void cu_reduce_directions(cu_state *s, cudaStream_t stream, int n_dir, int n, int systems,
+                          const int *offset, const double *in, int width, double *out)
+{
+    reduce_directions<<<n_dir * systems * width, BLOCK, 0, stream>>>(n, systems, offset, in, width,
+                                                                     out);
+    cu_check(s, "sums over atoms");
+}
+
+#define INSTANCE(real)                                                                             \
+    template void cu_act_forward(cu_state *, cudaStream_t, const cu_act<real> *);                  \
+    template void cu_act_tangent(cu_state *, cudaStream_t, const cu_act<real> *);                  \
+    template void cu_act_backward(cu_state *, cudaStream_t, const cu_act<real> *);                 \
+    template void cu_act_back_tangent(cu_state *, cudaStream_t, const cu_act<real> *);             \
+    template void cu_split_output(cu_state *, cudaStream_t, int, const real *, int, int, int,      \
+                                  const real *, const int *, real *, real *);                      \
+    template void cu_join_output(cu_state *, cudaStream_t, int, const real *, const real *, int,   \
+                                 int, real *, int);                                                \
+    template void cu_add_rows(cu_state *, cudaStream_t, size_t, const real *, real *);             \
+    template void cu_charge_tan_forward(cu_state *, cudaStream_t, const cu_charges_tan<real> *);   \
+    template void cu_charge_tan_backward(cu_state *, cudaStream_t, const cu_charges_tan<real> *)
+INSTANCE(float);
+INSTANCE(double);

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: MIT */
+/* tan_flow.cu - second derivatives as a sequence of kernels: the primal once more, keeping what its
+ * tangents read (inputs, slopes and curvatures of all layers, adjoints of every pass), and sweeps
+ * along blocks of directions.
+ *
+ * The primal is not that of flow.cu: activations stand apart from the products here, because a
+ * curvature beside every slope would cost each evaluation the memory and the time that only second
+ * derivatives need. Products, convolution and lists are the same kernels, hence the same bits. */
+#include "backend/cuda/tangent.h"
+
+template <typename real> struct flow {
+    cu_state *s;
+    cu_net *net;
+    const aim_dev_sweep *sweep;
+    const cu_kept<real> *k;
+    const cu_tans<real> *t; /* NULL: the primal */
+    cudaStream_t stream;
+};
+
+static void check(cu_state *s, cudaError_t code, const char *what)
+{
+    if (code != cudaSuccess && s->code == cudaSuccess) {
+        s->code = code;
+        s->what = what;
+    }
+    (void)cudaGetLastError();
+}
+
+static int slope_at(const cu_mlp *m, int l)
+{
+    int at = 0;
+    for (int k = 0; k < l; k++)
+        at += m->layer[k].gelu ? m->layer[k].ld_out : 0;
+    return at;
+}
+
+/* y = x W^T or x W */
+template <typename real>
+static void multiply(const flow<real> *f, int rows, const real *x, int ldx, const unsigned *max,
+                     const cu_matrix *w, real *y, int ldy)
+{
+    cu_gemm<real> g = {};
+    g.rows = rows;
+    g.mode = CU_BACKWARD;
+    g.x = x;
+    g.ldx = ldx;
+    g.xmax = max;
+    g.m = *w;
+    g.y = y;
+    g.ldy = ldy;
+    cu_multiply(f->s, f->stream, &g);
+}
+
+/* Rows of layer l of an MLP on their way through its activation. */
+template <typename real>
+static cu_act<real> act_args(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
+                             const cu_tan_acts<real> *t, int l)
+{
+    const int at = slope_at(m, l);
+    cu_act<real> r = {};
+    r.n = f->k->n;
+    r.rows = t ? f->t->rows : r.n;
+    r.ld = m->layer[l].ld_out;
+    r.max = t ? f->t->max : f->k->max;
+    r.bias = (const real *)m->layer[l].bias;
+    r.gelu = m->layer[l].gelu;
+    r.slope = a->slope + at;
+    r.curve = a->curve + at;
+    r.ldslope = m->slope_width;
+    r.tz = t ? t->z + at : NULL;
+    return r;
+}
+
+/* Layers 0 .. n_layers - 1; `first` has the maxima of the input's rows, `last` takes those of the
+ * output. */
+template <typename real>
+static void forward_layers(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
+                           const cu_tan_acts<real> *t, int n_layers, const int *bias_row,
+                           const unsigned *first, unsigned *last)
+{
+    real *const *x = t ? t->x : a->x;
+    for (int l = 0; l < n_layers; l++) {
+        const cu_layer *layer = &m->layer[l];
+        cu_act<real> r = act_args(f, m, a, t, l);
+        multiply(f, r.rows, x[l], layer->ld_in, l ? r.max : first, &layer->fwd, x[l + 1],
+                 layer->ld_out);
+        r.x = r.y = x[l + 1];
+        r.bias_row = l == 0 ? bias_row : NULL;
+        r.max = l == n_layers - 1 ? last : r.max;
+        if (t)
+            cu_act_tangent(f->s, f->stream, &r);
+        else
+            cu_act_forward(f->s, f->stream, &r);
+    }
+}
+
+template <typename real>
+static void through_activation(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
+                               const cu_tan_acts<real> *t, int l, const real *x)
+{
+    cu_act<real> r = act_args(f, m, a, t, l);
+    r.x = x;
+    r.y = t ? t->gz[l] : a->gz[l];
+    if (t)
+        cu_act_back_tangent(f->s, f->stream, &r);
+    else
+        cu_act_backward(f->s, f->stream, &r);
+}
+
+/* Layers n_layers - 1 .. 0; gz of the last of them is there, with its maxima. */
+template <typename real>
+static void backward_layers(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
+                            const cu_tan_acts<real> *t, int n_layers)
+{
+    real *const *gz = t ? t->gz : a->gz;
+    for (int l = n_layers - 1; l >= 0; l--) {
+        const cu_layer *layer = &m->layer[l];
+        real *to = l > 0 ? gz[l - 1] : t ? t->gx : a->gx;
+        multiply(f, t ? f->t->rows : f->k->n, gz[l], layer->ld_out, t ? f->t->max : f->k->max,
+                 &layer->bwd, to, layer->ld_in);
+        if (l > 0)
+            through_activation(f, m, a, t, l - 1, (const real *)to);
+    }
+}
+
+/* ---------------------------------------------------------------- arguments */
+
+template <typename real> static cu_conv_tan<real> conv_args(const flow<real> *f, int p)
+{
+    const cu_kept<real> *k = f->k;
+    const aim_dev_net *d = &f->net->d;
+    cu_conv_tan<real> a = {};
+    cu_conv<real> *c = &a.of;
+    c->n = k->n;
+    c->capacity = k->capacity;
+    c->gp = d->gp;
+    c->nshifts = d->nshifts;
+    c->fa = d->fa;
+    c->nc = d->n_charge;
+    c->features = !d->d2 ? CU_PLAIN : p == 0 ? CU_EMBED : CU_FULL;
+    c->charges = p > 0;
+    c->count = k->count;
+    c->j = k->j;
+    c->species = k->species;
+    c->u = k->u;
+    c->rc = (real)d->rc;
+    c->eta = (real)d->eta;
+    c->shifts = (const real *)d->shifts;
+    c->nf = d->conv_a.nf;
+    c->ncomb = d->conv_a.ncomb;
+    c->hp = d->conv_a.hp;
+    c->q_ncomb = d->conv_q.ncomb;
+    c->q_hp = d->conv_q.hp;
+    c->agh = (const real *)d->conv_a.agh;
+    c->q_agh = (const real *)d->conv_q.agh;
+    c->a = c->features == CU_EMBED ? (const real *)d->embedding : k->a[p];
+    c->q = p > 0 ? k->qs[p - 1] : NULL;
+    c->col = d->columns[p];
+    c->x = k->pass[p].x[0];
+    c->gx = k->pass[p].gx;
+    c->ldx = f->net->mlp[p].layer[0].ld_in;
+    c->xmax = k->max;
+    c->v = k->v[p];
+    c->vq = k->vq[p];
+    c->s_adj = k->s_adj[p];
+    c->sq_adj = k->sq_adj[p];
+    c->e_adj = k->e_adj;
+    c->ga = p > 0 ? k->ga[p % 2] : NULL;
+    c->ga_later = p < d->n_pass - 1 ? k->ga[(p + 1) % 2] : NULL;
+    c->gq = p > 0 ? k->gqs[p - 1] : NULL;
+    c->grad = k->grad;
+    c->kinds = k->kinds;
+    c->kind = k->kind;
+    c->kind_species = k->kind_species;
+    a.systems = k->systems;
+    a.system = k->system;
+    a.sums = k->sums;
+    const cu_tans<real> *t = f->t;
+    if (!t)
+        return a;
+    a.n_dir = t->n_dir;
+    a.tx_atom = t->tx;
+    a.w = t->w;
+    a.ta = t->ta[p];
+    a.tq = p > 0 ? t->tqs[p - 1] : NULL;
+    a.tx = t->pass[p].gx;
+    a.txmax = t->max;
+    a.tv = t->tv[p];
+    a.tvq = t->tvq[p];
+    a.ts_adj = t->ts_adj;
+    a.tsq_adj = t->tsq_adj;
+    a.tga = p > 0 ? t->tga[p % 2] : NULL;
+    a.tga_later = p < d->n_pass - 1 ? t->tga[(p + 1) % 2] : NULL;
+    a.tgq = p > 0 ? t->tgqs[p - 1] : NULL;
+    a.tgrad = t->tgrad;
+    a.tvirial = t->tvirial;
+    return a;
+}
+
+template <typename real> static cu_charges_tan<real> charge_args(const flow<real> *f, int p)
+{
+    const cu_kept<real> *k = f->k;
+    cu_charges_tan<real> a = {};
+    cu_charges<real> *c = &a.of;
+    c->systems = k->systems;
+    c->nc = f->net->d.n_charge;
+    c->offset = k->offset;
+    c->charge = k->charge;
+    c->mult = k->mult;
+    c->epsilon = f->net->d.charge_epsilon;
+    c->y = k->y[p];
+    c->q_old = p > 0 ? k->qs[p - 1] : NULL;
+    c->q = k->qs[p];
+    c->gq = k->gqs[p];
+    c->gy = k->gy[p];
+    c->gq_old = p > 0 ? k->gqs[p - 1] : NULL;
+    a.n = k->n;
+    const cu_tans<real> *t = f->t;
+    if (!t)
+        return a;
+    a.n_dir = t->n_dir;
+    a.ty = t->ty[p];
+    a.tq_old = p > 0 ? t->tqs[p - 1] : NULL;
+    a.tq = t->tqs[p];
+    a.tgq = t->tgqs[p];
+    a.tgy = t->tgy[p];
+    a.tgq_old = p > 0 ? t->tgqs[p - 1] : NULL;
+    return a;
+}
+
+template <typename real>
+static cu_head_out<real> head_args(const flow<real> *f, int h, int rows, const real *x, double *out,
+                                   const double *g, real *gx)
+{
+    const cu_mlp *m = &f->net->head[h];
+    const cu_layer *end = &m->layer[m->n_layers - 1];
+    cu_head_out<real> o = {};
+    o.rows = rows;
+    o.n_in = end->n_in;
+    o.n_out = end->n_out;
+    o.w = (const real *)end->plain;
+    o.bias = f->k->zero;
+    o.x = x;
+    o.ldx = end->ld_in;
+    o.out = out;
+    o.g = g;
+    o.gx = gx;
+    o.ldgx = end->ld_in;
+    return o;
+}
+
+/* ---------------------------------------------------------------- the primal */
+
+template <typename real> static void build_list(const flow<real> *f)
+{
+    const cu_kept<real> *k = f->k;
+    cu_list l = {};
+    l.n = k->n;
+    l.capacity = k->capacity;
+    l.cutoff = f->sweep->job->cutoff;
+    l.coord = k->coord;
+    l.cell = k->cell;
+    l.offset = k->offset;
+    l.system = k->system;
+    l.kind = k->kind;
+    l.kind_species = k->kind_species;
+    l.in_count = k->in_count;
+    l.in_j = k->in_j;
+    l.in_shift = k->in_shift;
+    l.count = k->count;
+    l.j = k->j;
+    l.species = k->species;
+    l.longest = k->longest;
+    l.overlap = k->overlap;
+    cu_list_build(f->s, f->stream, &l, k->u);
+}
+
+template <typename real> static void keep_forward(const flow<real> *f)
+{
+    const cu_kept<real> *k = f->k;
+    const aim_dev_net *d = &f->net->d;
+    if (!d->d2)
+        cu_gather_rows(f->s, f->stream, k->n, d->fa, (const real *)d->embedding, k->species,
+                       k->a[0]);
+    for (int p = 0; p < d->n_pass; p++) {
+        const cu_mlp *m = &f->net->mlp[p];
+        const int last = p == d->n_pass - 1, end = m->n_layers;
+        const cu_conv_tan<real> c = conv_args(f, p);
+        cu_conv_forward(f->s, f->stream, &c.of);
+        forward_layers<real>(f, m, &k->pass[p], NULL, end, p == 0 ? k->species : NULL, k->max,
+                             last ? k->aim_max : k->max);
+        if (last)
+            break;
+        const real *old = p > 0 ? k->a[p] : (const real *)d->embedding;
+        cu_split_output(f->s, f->stream, k->n, (const real *)k->pass[p].x[end],
+                        m->layer[end - 1].ld_out, d->fa, 2 * d->n_charge, old,
+                        p > 0 ? NULL : (const int *)k->species, k->a[p + 1], k->y[p]);
+        const cu_charges_tan<real> q = charge_args(f, p);
+        cu_charge_forward(f->s, f->stream, &q.of);
+    }
+    for (int h = 0; h < d->n_heads; h++)
+        if (k->ghead[h])
+            forward_layers<real>(f, &f->net->head[h], &k->head[h], NULL,
+                                 f->net->head[h].n_layers - 1, NULL, k->aim_max, k->max);
+    cu_report(f->s, f->stream, k->n, d->n_charge, k->qs[d->n_pass - 2], k->q, k->spin);
+}
+
+/* Adjoint of the last pass's output: the sum over heads that carry one. */
+template <typename real> static void heads_backward(const flow<real> *f)
+{
+    const cu_kept<real> *k = f->k;
+    const cu_tans<real> *t = f->t;
+    const aim_dev_net *d = &f->net->d;
+    const int p = d->n_pass - 1, rows = t ? t->rows : k->n;
+    const cu_mlp *pass = &f->net->mlp[p];
+    const int end = pass->n_layers - 1;
+    real *sum = t ? t->pass[p].gz[end] : k->pass[p].gz[end];
+    const size_t count = (size_t)rows * (size_t)pass->layer[end].ld_out;
+    check(f->s, cudaMemsetAsync(sum, 0, count * sizeof(real), f->stream), "clearing");
+    for (int h = 0; h < d->n_heads; h++) {
+        const cu_mlp *m = &f->net->head[h];
+        const cu_acts<real> *a = &k->head[h];
+        const cu_tan_acts<real> *ta = t ? &t->head[h] : NULL;
+        const int n = m->n_layers;
+        if (!k->ghead[h])
+            continue;
+        const double *g = t ? t->tghead[h] : k->ghead[h];
+        real *gx = ta ? ta->gx : a->gx, *to = n == 1 ? gx : ta ? ta->gz[n - 2] : a->gz[n - 2];
+        if (g) {
+            const cu_head_out<real> o = head_args<real>(f, h, rows, NULL, NULL, g, to);
+            cu_head_backward(f->s, f->stream, &o);
+        }
+        if (n == 1 && !g)
+            continue;
+        if (n > 1) {
+            through_activation(f, m, a, ta, n - 2, g ? (const real *)to : NULL);
+            backward_layers(f, m, a, ta, n - 1);
+        }
+        cu_add_rows(f->s, f->stream, count, (const real *)gx, sum);
+    }
+    through_activation(f, pass, &k->pass[p], t ? &t->pass[p] : NULL, end, (const real *)sum);
+}
+
+/* Adjoint of the output of a pass before the last. */
+template <typename real> static void output_backward(const flow<real> *f, int p)
+{
+    const cu_kept<real> *k = f->k;
+    const cu_tans<real> *t = f->t;
+    const cu_mlp *m = &f->net->mlp[p];
+    const int end = m->n_layers - 1;
+    real *gz = t ? t->pass[p].gz[end] : k->pass[p].gz[end];
+    cu_join_output(f->s, f->stream, t ? t->rows : k->n,
+                   (const real *)(t ? t->tga[(p + 1) % 2] : k->ga[(p + 1) % 2]),
+                   (const real *)(t ? t->tgy[p] : k->gy[p]), f->net->d.fa, 2 * f->net->d.n_charge,
+                   gz, m->layer[end].ld_out);
+    through_activation(f, m, &k->pass[p], t ? &t->pass[p] : NULL, end, (const real *)gz);
+}
+
+template <typename real> static void keep_backward(const flow<real> *f)
+{
+    const cu_kept<real> *k = f->k;
+    const aim_dev_net *d = &f->net->d;
+    cu_seed(f->s, f->stream, k->n, d->n_charge, k->gq, k->gspin, k->gqs[d->n_pass - 2]);
+    for (int p = d->n_pass - 1; p >= 0; p--) {
+        const cu_mlp *m = &f->net->mlp[p];
+        if (p == d->n_pass - 1)
+            heads_backward(f);
+        else
+            output_backward(f, p);
+        backward_layers<real>(f, m, &k->pass[p], NULL, m->n_layers);
+        const cu_conv_tan<real> c = conv_args(f, p);
+        cu_project_backward(f->s, f->stream, &c.of);
+        if (p > 0)
+            cu_conv_backward(f->s, f->stream, &c.of);
+        cu_pair_sums(f->s, f->stream, &c);
+        if (p > 0) {
+            const cu_charges_tan<real> q = charge_args(f, p - 1);
+            cu_charge_backward(f->s, f->stream, &q.of);
+        }
+    }
+}
+
+template <typename real>
+void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k)
+{
+    cu_device *dev = net->device;
+    const flow<real> f = {s, net, sweep, k, NULL, dev->stream};
+    check(s, cudaMemcpyAsync(k->in_base, dev->in, k->in_bytes, cudaMemcpyHostToDevice, f.stream),
+          "copying the batch");
+    check(s, cudaMemsetAsync(k->clear_base, 0, k->clear_bytes, f.stream), "clearing");
+    build_list(&f);
+    keep_forward(&f);
+    keep_backward(&f);
+}
+
+/* ---------------------------------------------------------------- sweeps */
+
+template <typename real>
+void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
+                      const cu_tans<real> *t)
+{
+    cu_device *dev = net->device;
+    const aim_dev_net *d = &net->d;
+    const flow<real> f = {s, net, sweep, k, t, dev->stream};
+    check(s, cudaMemcpyAsync(t->in_base, dev->in, t->in_first, cudaMemcpyHostToDevice, f.stream),
+          "copying directions");
+    check(s, cudaMemsetAsync(t->clear_base, 0, t->clear_bytes, f.stream), "clearing");
+    check(s, cudaMemsetAsync(t->out_base, 0, t->out_bytes, f.stream), "clearing");
+    for (int p = 0; p < d->n_pass; p++) {
+        const cu_mlp *m = &net->mlp[p];
+        const int last = p == d->n_pass - 1, end = m->n_layers;
+        const cu_conv_tan<real> c = conv_args(&f, p);
+        cu_conv_tan_forward(s, f.stream, &c);
+        forward_layers<real>(&f, m, &k->pass[p], &t->pass[p], end, NULL, t->max,
+                             last ? t->aim_max : t->max);
+        if (last)
+            break;
+        cu_split_output(s, f.stream, t->rows, (const real *)t->pass[p].x[end],
+                        m->layer[end - 1].ld_out, d->fa, 2 * d->n_charge,
+                        p > 0 ? (const real *)t->ta[p] : NULL, NULL, t->ta[p + 1], t->ty[p]);
+        const cu_charges_tan<real> q = charge_args(&f, p);
+        cu_charge_tan_forward(s, f.stream, &q);
+    }
+    for (int h = 0; h < d->n_heads; h++) {
+        const cu_mlp *m = &net->head[h];
+        if (!k->ghead[h])
+            continue;
+        forward_layers<real>(&f, m, &k->head[h], &t->head[h], m->n_layers - 1, NULL, t->aim_max,
+                             t->max);
+        if (!t->thead[h])
+            continue;
+        const cu_head_out<real> o = head_args<real>(&f, h, t->rows, t->head[h].x[m->n_layers - 1],
+                                                    t->thead[h], NULL, NULL);
+        cu_head_forward(s, f.stream, &o);
+    }
+    cu_report(s, f.stream, t->rows, d->n_charge, t->tqs[d->n_pass - 2], t->tq, t->tspin);
+}
+
+template <typename real>
+void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
+                       const cu_kept<real> *k, const cu_tans<real> *t)
+{
+    cu_device *dev = net->device;
+    const aim_dev_net *d = &net->d;
+    const flow<real> f = {s, net, sweep, k, t, dev->stream};
+    check(s,
+          cudaMemcpyAsync(t->in_base + t->in_first, (char *)dev->in + t->in_first,
+                          t->in_bytes - t->in_first, cudaMemcpyHostToDevice, f.stream),
+          "copying adjoints");
+    cu_seed(s, f.stream, t->rows, d->n_charge, t->tgq, t->tgspin, t->tgqs[d->n_pass - 2]);
+    for (int p = d->n_pass - 1; p >= 0; p--) {
+        const cu_mlp *m = &net->mlp[p];
+        if (p == d->n_pass - 1)
+            heads_backward(&f);
+        else
+            output_backward(&f, p);
+        backward_layers<real>(&f, m, &k->pass[p], &t->pass[p], m->n_layers);
+        const cu_conv_tan<real> c = conv_args(&f, p);
+        cu_conv_tan_project(s, f.stream, &c);
+        cu_conv_tan_backward(s, f.stream, &c);
+        if (p > 0) {
+            const cu_charges_tan<real> q = charge_args(&f, p - 1);
+            cu_charge_tan_backward(s, f.stream, &q);
+        }
+    }
+    const cu_conv_tan<real> c = conv_args(&f, 0);
+    cu_pair_motion(s, f.stream, &c);
+    if (t->tvirial)
+        cu_reduce_directions(s, f.stream, t->n_dir, k->n, k->systems, k->offset, t->tvirial, 9,
+                             t->tstrain);
+}
+
+#define INSTANCE(real)                                                                             \
+    template void cu_keep(cu_state *, cu_net *, const aim_dev_sweep *, const cu_kept<real> *);     \
+    template void cu_sweep_forward(cu_state *, cu_net *, const aim_dev_sweep *,                    \
+                                   const cu_kept<real> *, const cu_tans<real> *);                  \
+    template void cu_sweep_backward(cu_state *, cu_net *, const aim_dev_sweep *,                   \
+                                    const cu_kept<real> *, const cu_tans<real> *)
+INSTANCE(float);
+INSTANCE(double);

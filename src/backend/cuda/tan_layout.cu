@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* tan_layout.cu - where the arrays of second derivatives lie: what the primal keeps at the start of
+ * the workspace, the tangents of one block of directions behind it. */
+#include <string.h>
+
+#include "backend/cuda/tangent.h"
+
+typedef struct carver {
+    char *base;
+    size_t used;
+} carver;
+
+template <typename T> static void take(carver *c, T **field, size_t count)
+{
+    *field = c->base ? (T *)(c->base + c->used) : NULL;
+    c->used += (count * sizeof **field + 255) / 256 * 256;
+}
+#define TAKE(c, field, count) take((c), &(field), (size_t)(count))
+
+static char *here(const carver *c)
+{
+    return c->base ? c->base + c->used : NULL;
+}
+
+static int max_of(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+/* ---------------------------------------------------------------- the primal */
+
+template <typename real>
+static void kept_in(const cu_net *net, const aim_dev_sweep *sweep, carver *c, cu_kept<real> *k)
+{
+    const size_t n = (size_t)k->n, start = c->used;
+    k->in_base = here(c);
+    TAKE(c, k->coord, 3 * n);
+    TAKE(c, k->cell, 9 * k->systems);
+    TAKE(c, k->charge, k->systems);
+    TAKE(c, k->mult, k->systems);
+    TAKE(c, k->offset, k->systems + 1);
+    TAKE(c, k->system, n);
+    TAKE(c, k->kind, n);
+    TAKE(c, k->kind_species, k->kinds);
+    TAKE(c, k->kind_number, k->kinds);
+    TAKE(c, k->in_count, n);
+    TAKE(c, k->in_j, n * (size_t)k->capacity);
+    TAKE(c, k->in_shift, n * (size_t)k->capacity);
+    TAKE(c, k->gq, n);
+    TAKE(c, k->gspin, n);
+    for (int h = 0; h < net->d.n_heads; h++)
+        if (sweep->job->ghead[h])
+            TAKE(c, k->ghead[h], n * (size_t)net->d.head_width[h]);
+    k->in_bytes = c->used - start;
+}
+
+template <typename real>
+static void kept_acts(const cu_mlp *m, size_t n, carver *c, int first, cu_acts<real> *a)
+{
+    for (int l = first; l < m->n_layers; l++)
+        TAKE(c, a->x[l], n * (size_t)m->layer[l].ld_in);
+    TAKE(c, a->x[m->n_layers], n * (size_t)m->layer[m->n_layers - 1].ld_out);
+    for (int l = 0; l < m->n_layers; l++)
+        TAKE(c, a->gz[l], n * (size_t)m->layer[l].ld_out);
+    TAKE(c, a->gx, n * (size_t)m->layer[0].ld_in);
+    TAKE(c, a->slope, n * (size_t)m->slope_width);
+    TAKE(c, a->curve, n * (size_t)m->slope_width);
+}
+
+template <typename real>
+static void kept_network(const cu_net *net, carver *c, cu_kept<real> *k)
+{
+    const aim_dev_net *d = &net->d;
+    const size_t n = (size_t)k->n, nc = (size_t)d->n_charge, gp = (size_t)d->gp;
+    for (int p = 0; p < d->n_pass; p++) {
+        if (p > 0 || !d->d2)
+            TAKE(c, k->a[p], n * (size_t)d->fa);
+        if (p < d->n_pass - 1) {
+            TAKE(c, k->qs[p], n * nc);
+            TAKE(c, k->y[p], n * 2 * nc);
+            TAKE(c, k->gy[p], n * 2 * nc);
+        }
+        TAKE(c, k->v[p], n * (size_t)(3 * d->conv_a.nf * d->conv_a.hp));
+        TAKE(c, k->s_adj[p], n * 4 * (size_t)d->conv_a.nf * gp);
+        if (p > 0) {
+            TAKE(c, k->vq[p], n * 3 * nc * (size_t)d->conv_q.hp);
+            TAKE(c, k->sq_adj[p], n * 4 * nc * gp);
+        }
+        kept_acts(&net->mlp[p], n, c, 0, &k->pass[p]);
+    }
+    for (int h = 0; h < d->n_heads; h++) {
+        kept_acts(&net->head[h], n, c, 1, &k->head[h]);
+        k->head[h].x[0] = k->pass[d->n_pass - 1].x[net->mlp[d->n_pass - 1].n_layers];
+    }
+    for (int m = 0; m < 2; m++)
+        TAKE(c, k->ga[m], n * (size_t)d->fa);
+    TAKE(c, k->e_adj, n * (size_t)k->kinds * 4 * gp);
+    TAKE(c, k->max, n);
+    TAKE(c, k->aim_max, n);
+}
+
+template <typename real>
+void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, char *base,
+                    cu_kept<real> *k)
+{
+    carver c = {base, 0};
+    memset(k, 0, sizeof *k);
+    k->n = sweep->job->n_atoms;
+    k->systems = sweep->job->n_systems;
+    k->capacity = net->capacity;
+    k->kinds = kinds;
+    const size_t n = (size_t)k->n, slots = n * (size_t)k->capacity;
+    kept_in(net, sweep, &c, k);
+    TAKE(&c, k->count, n);
+    TAKE(&c, k->species, n);
+    TAKE(&c, k->longest, 1);
+    TAKE(&c, k->overlap, 1);
+    TAKE(&c, k->j, slots);
+    TAKE(&c, k->u, slots);
+    TAKE(&c, k->q, n);
+    TAKE(&c, k->spin, n);
+    kept_network(net, &c, k);
+    const size_t start = c.used;
+    k->clear_base = here(&c);
+    for (int p = 0; p < net->d.n_pass - 1; p++)
+        TAKE(&c, k->gqs[p], n * (size_t)net->d.n_charge);
+    TAKE(&c, k->grad, 3 * n);
+    TAKE(&c, k->sums, slots * CU_PAIR_SUMS);
+    int widest = 1;
+    for (int h = 0; h < net->d.n_heads; h++)
+        widest = max_of(widest, net->d.head_width[h]);
+    TAKE(&c, k->zero, widest);
+    k->clear_bytes = c.used - start;
+    k->bytes = c.used;
+}
+
+/* ---------------------------------------------------------------- tangents */
+
+template <typename real>
+static void tans_in_out(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
+                        carver *c, cu_tans<real> *t)
+{
+    const size_t rows = (size_t)t->rows, systems = (size_t)t->n_dir * (size_t)k->systems;
+    const int strain = sweep->job->want_strain;
+    size_t start = c->used;
+    t->in_base = here(c);
+    TAKE(c, t->tx, 3 * rows);
+    if (sweep->w)
+        TAKE(c, t->w, 9 * systems);
+    t->in_first = c->used - start;
+    TAKE(c, t->tgq, rows);
+    TAKE(c, t->tgspin, rows);
+    for (int h = 0; h < net->d.n_heads; h++)
+        if (sweep->tghead[h] && sweep->job->ghead[h])
+            TAKE(c, t->tghead[h], rows * (size_t)net->d.head_width[h]);
+    t->in_bytes = c->used - start;
+    start = c->used;
+    t->out_base = here(c);
+    TAKE(c, t->tq, rows);
+    TAKE(c, t->tspin, rows);
+    for (int h = 0; h < net->d.n_heads; h++)
+        if (sweep->thead[h])
+            TAKE(c, t->thead[h], rows * (size_t)net->d.head_width[h]);
+    t->out_first = c->used - start;
+    TAKE(c, t->tgrad, 3 * rows);
+    if (strain)
+        TAKE(c, t->tstrain, 9 * systems);
+    t->out_bytes = c->used - start;
+    start = c->used;
+    t->clear_base = here(c);
+    for (int p = 0; p < net->d.n_pass - 1; p++)
+        TAKE(c, t->tgqs[p], rows * (size_t)net->d.n_charge);
+    if (strain)
+        TAKE(c, t->tvirial, 9 * rows);
+    t->clear_bytes = c->used - start;
+}
+
+/* Layers share two buffers; the input and its adjoint share one. */
+template <typename real>
+static void tan_acts(const cu_mlp *m, size_t rows, carver *c, real *input, real *const hidden[2],
+                     cu_tan_acts<real> *a)
+{
+    a->x[0] = a->gx = input;
+    for (int l = 0; l < m->n_layers; l++) {
+        a->x[l + 1] = hidden[(l + 1) % 2];
+        a->gz[l] = hidden[l % 2];
+    }
+    TAKE(c, a->z, rows * (size_t)m->slope_width);
+}
+
+static int widest(const cu_mlp *m)
+{
+    int w = 0;
+    for (int l = 0; l < m->n_layers; l++)
+        w = max_of(w, max_of(m->layer[l].ld_out, l ? m->layer[l].ld_in : 0));
+    return w;
+}
+
+template <typename real>
+static void tans_network(const cu_net *net, carver *c, cu_tans<real> *t)
+{
+    const aim_dev_net *d = &net->d;
+    const size_t rows = (size_t)t->rows, nc = (size_t)d->n_charge, gp = (size_t)d->gp;
+    const cu_mlp *last = &net->mlp[d->n_pass - 1];
+    const size_t aim = (size_t)last->layer[last->n_layers - 1].ld_out;
+    int x = 0, hidden = 0;
+    for (int p = 0; p < d->n_pass; p++) {
+        x = max_of(x, net->mlp[p].layer[0].ld_in);
+        hidden = max_of(hidden, widest(&net->mlp[p]));
+    }
+    for (int h = 0; h < d->n_heads; h++)
+        hidden = max_of(hidden, widest(&net->head[h]));
+    real *input, *buffer[2], *out, *sum, *part;
+    TAKE(c, input, rows * (size_t)x);
+    for (int m = 0; m < 2; m++)
+        TAKE(c, buffer[m], rows * (size_t)hidden);
+    TAKE(c, out, rows * aim);
+    TAKE(c, sum, rows * aim);
+    TAKE(c, part, rows * aim);
+    for (int p = 0; p < d->n_pass; p++) {
+        if (p > 0)
+            TAKE(c, t->ta[p], rows * (size_t)d->fa);
+        if (p < d->n_pass - 1) {
+            TAKE(c, t->tqs[p], rows * nc);
+            TAKE(c, t->ty[p], rows * 2 * nc);
+            TAKE(c, t->tgy[p], rows * 2 * nc);
+        }
+        TAKE(c, t->tv[p], rows * (size_t)(3 * d->conv_a.nf * d->conv_a.hp));
+        if (p > 0)
+            TAKE(c, t->tvq[p], rows * 3 * nc * (size_t)d->conv_q.hp);
+        tan_acts(&net->mlp[p], rows, c, input, buffer, &t->pass[p]);
+    }
+    t->pass[d->n_pass - 1].x[last->n_layers] = out;
+    t->pass[d->n_pass - 1].gz[last->n_layers - 1] = sum;
+    for (int h = 0; h < d->n_heads; h++) {
+        tan_acts(&net->head[h], rows, c, out, buffer, &t->head[h]);
+        t->head[h].gx = part;
+    }
+    for (int m = 0; m < 2; m++)
+        TAKE(c, t->tga[m], rows * (size_t)d->fa);
+    TAKE(c, t->ts_adj, rows * 4 * (size_t)d->conv_a.nf * gp);
+    TAKE(c, t->tsq_adj, rows * 4 * nc * gp);
+    TAKE(c, t->max, rows);
+    TAKE(c, t->aim_max, rows);
+}
+
+template <typename real>
+void cu_tans_layout(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
+                    int n_dir, char *base, cu_tans<real> *t)
+{
+    carver c = {base, 0};
+    memset(t, 0, sizeof *t);
+    t->n_dir = n_dir;
+    t->rows = n_dir * k->n;
+    tans_in_out(net, sweep, k, &c, t);
+    tans_network(net, &c, t);
+    t->bytes = c.used;
+}
+
+#define INSTANCE(real)                                                                             \
+    template void cu_kept_layout(const cu_net *, const aim_dev_sweep *, int, char *,               \
+                                 cu_kept<real> *);                                                 \
+    template void cu_tans_layout(const cu_net *, const aim_dev_sweep *, const cu_kept<real> *,     \
+                                 int, char *, cu_tans<real> *)
+INSTANCE(float);
+INSTANCE(double);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* tangent.h - second derivatives inside the CUDA module: what a primal evaluation keeps for them,
+ * the tangents of a block of directions, and the launchers of their kernels. Equations:
+ * docs/math/tangents.md; the order of steps is that of net/tangent_forward.c and
+ * net/tangent_backward.c.
+ *
+ * Row r = dir n + i is atom i moved along direction dir. What belongs to an atom or a pair alone is
+ * read from what the primal kept. */
+#ifndef AIM_BACKEND_CUDA_TANGENT_H
+#define AIM_BACKEND_CUDA_TANGENT_H
+
+#include "backend/cuda/cuda.h"
+
+enum { CU_PAIR_SUMS = 8 }; /* gd, gu[3], B[3], c of a pair, see tan_pair.cu */
+
+/* Inputs x, adjoints gz of the sums of all layers of an MLP, and gelu', gelu'' (later gy gelu''). */
+template <typename real> struct cu_acts {
+    real *x[AIM_DEV_LAYERS + 1], *gz[AIM_DEV_LAYERS];
+    real *gx;            /* adjoint of the input */
+    real *slope, *curve; /* [n][slope_width] */
+};
+
+template <typename real> struct cu_tan_acts {
+    real *x[AIM_DEV_LAYERS + 1], *gz[AIM_DEV_LAYERS];
+    real *gx;
+    real *z; /* [rows][slope_width] tangents of the sums */
+};
+
+/* The primal. */
+template <typename real> struct cu_kept {
+    int n, systems, capacity, kinds;
+    /* in, one block */
+    double *coord, *cell, *charge, *mult;
+    int *offset, *system, *kind, *kind_species, *kind_number;
+    int *in_count, *in_j, *in_shift;
+    double *gq, *gspin, *ghead[AIM_DEV_HEADS]; /* adjoints; gq from the host or of the terms */
+    char *in_base;
+    size_t in_bytes;
+    /* lists */
+    int *count, *j, *species, *longest, *overlap;
+    vec4<real> *u;
+    /* network */
+    double *q, *spin, *grad; /* grad: of no use here, kernels write it */
+    real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
+    real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES];
+    cu_acts<real> pass[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
+    real *s_adj[AIM_DEV_PASSES], *sq_adj[AIM_DEV_PASSES];
+    real *gy[AIM_DEV_PASSES], *gqs[AIM_DEV_PASSES], *ga[2], *e_adj;
+    real *zero; /* widest head: no bias */
+    unsigned *max, *aim_max;
+    double *sums; /* [n][capacity][CU_PAIR_SUMS] */
+    char *clear_base; /* gqs, grad, sums, zero */
+    size_t clear_bytes;
+    size_t bytes;
+};
+
+/* One block of directions. */
+template <typename real> struct cu_tans {
+    int n_dir, rows;
+    double *tx, *w; /* [dir][n][3]; [dir][systems][9] or NULL */
+    char *in_base;
+    size_t in_first, in_bytes; /* tx and w; with the adjoints below */
+    double *tgq, *tgspin, *tghead[AIM_DEV_HEADS];
+    double *tq, *tspin, *thead[AIM_DEV_HEADS], *tgrad, *tstrain; /* out, one block */
+    char *out_base;
+    size_t out_first, out_bytes; /* what the forward half gives; all */
+    real *ta[AIM_DEV_PASSES], *tqs[AIM_DEV_PASSES], *ty[AIM_DEV_PASSES];
+    real *tv[AIM_DEV_PASSES], *tvq[AIM_DEV_PASSES];
+    cu_tan_acts<real> pass[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
+    real *tgy[AIM_DEV_PASSES], *tgqs[AIM_DEV_PASSES], *tga[2], *ts_adj, *tsq_adj;
+    unsigned *max, *aim_max;
+    double *tvirial; /* [rows][9] */
+    char *clear_base; /* tgqs, tvirial */
+    size_t clear_bytes;
+    size_t bytes;
+};
+
+/* ---------------------------------------------------------------- flow (tan_flow.cu) */
+
+template <typename real>
+void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, char *base,
+                    cu_kept<real> *k);
+template <typename real>
+void cu_tans_layout(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
+                    int n_dir, char *base, cu_tans<real> *t);
+template <typename real>
+void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k);
+template <typename real>
+void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
+                      const cu_tans<real> *t);
+template <typename real>
+void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
+                       const cu_kept<real> *k, const cu_tans<real> *t);
+/* ---------------------------------------------------------------- convolution (tan_conv.cu) */
+
+template <typename real> struct cu_conv_tan {
+    cu_conv<real> of; /* what the primal stored; gx: adjoint of the pass's input */
+    int n_dir, systems;
+    const int *system;
+    const double *tx_atom, *w;
+    const real *ta, *tq;
+    real *tx; /* [rows][ldx] the pass's input: forward out, backward in (tgx) */
+    unsigned *txmax;
+    real *tv, *tvq;
+    real *ts_adj, *tsq_adj;
+    real *tga, *tgq;
+    const real *tga_later;
+    double *sums;
+    double *tgrad, *tvirial;
+};
+template <typename real>
+void cu_conv_tan_forward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
+template <typename real>
+void cu_conv_tan_project(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
+template <typename real>
+void cu_conv_tan_backward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
+/* tan_pair.cu. Primal: sums of all pairs, +=. */
+template <typename real>
+void cu_pair_sums(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
+/* The part of the force's tangent that comes from the motion of the pairs. */
+template <typename real>
+void cu_pair_motion(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
+
+/* ---------------------------------------------------------------- steps of rows (tan_dense.cu) */
+
+/* Through an activation, in place or to y; row r reads what belongs to atom r % n. */
+template <typename real> struct cu_act {
+    int rows, n, ld;
+    const real *x; /* NULL: 0 */
+    real *y;
+    unsigned *max;
+    const real *bias;
+    const int *bias_row;
+    int gelu;
+    real *slope, *curve;
+    int ldslope;
+    real *tz; /* tangents: forward out, backward in */
+};
+/* y = gelu(x + b), slope, curve */
+template <typename real>
+void cu_act_forward(cu_state *s, cudaStream_t stream, const cu_act<real> *a);
+/* tz = x, y = x slope */
+template <typename real>
+void cu_act_tangent(cu_state *s, cudaStream_t stream, const cu_act<real> *a);
+/* y = x slope, curve *= x */
+template <typename real>
+void cu_act_backward(cu_state *s, cudaStream_t stream, const cu_act<real> *a);
+/* y = x slope + curve tz */
+template <typename real>
+void cu_act_back_tangent(cu_state *s, cudaStream_t stream, const cu_act<real> *a);
+/* features += x[0 .. fa), charges = x[fa .. fa + width) */
+template <typename real>
+void cu_split_output(cu_state *s, cudaStream_t stream, int rows, const real *x, int ldx, int fa,
+                     int width, const real *old, const int *old_row, real *a, real *charges);
+/* y = [a | charges | 0] */
+template <typename real>
+void cu_join_output(cu_state *s, cudaStream_t stream, int rows, const real *a, const real *charges,
+                    int fa, int width, real *y, int ldy);
+template <typename real>
+void cu_add_rows(cu_state *s, cudaStream_t stream, size_t count, const real *x, real *y);
+
+/* out[dir][system] = sum over its atoms of in[dir][atom][width] */
+void cu_reduce_directions(cu_state *s, cudaStream_t stream, int n_dir, int n, int systems,
+                          const int *offset, const double *in, int width, double *out);
+
+template <typename real> struct cu_charges_tan {
+    cu_charges<real> of;
+    int n, n_dir;
+    const real *ty, *tq_old;
+    real *tq;
+    const real *tgq;
+    real *tgy, *tgq_old;
+};
+template <typename real>
+void cu_charge_tan_forward(cu_state *s, cudaStream_t stream, const cu_charges_tan<real> *c);
+template <typename real>
+void cu_charge_tan_backward(cu_state *s, cudaStream_t stream, const cu_charges_tan<real> *c);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* device.h - what the two files about compute devices share. */
+#ifndef AIM_CALC_DEVICE_H
+#define AIM_CALC_DEVICE_H
+
+#include "calc/tangent.h"
+
+AIM_NODISCARD aim_status aim_device_error(const aim_dev_error *e);
+/* The current batch with its values and adjoints, without list and terms. */
+aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes want);
+void aim_device_give_list(const aim_calc *c, aim_dev_job *job);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* device_tan.c - tangents of a member on a compute device: the network's two halves there, the
+ * terms' tangents between them on the host, with the same code as without a device. */
+#include "calc/device.h"
+
+typedef struct middle {
+    aim_calc *c;
+    const aim_member *member;
+    const aim_range_plan *range;
+    aim_tangents *t;
+} middle;
+
+static int host_terms(void *ctx)
+{
+    const middle *m = ctx;
+    AIM_TRY(aim_program_tangent(m->c, m->member, m->range, m->t));
+    aim_program_tangent_backward(m->c, m->member, m->t);
+    return AIMNET_OK;
+}
+
+static void use_heads(const aim_member *member, const aim_tangents *t, aim_dev_sweep *sweep)
+{
+    const aim_model *m = member->model;
+    for (int o = 0, h = 0; o < m->n_outputs; o++) {
+        if (m->output[o].kind != AIM_OUT_MLP)
+            continue;
+        const int slot = m->output[o].out;
+        if (member->live[slot]) {
+            sweep->thead[h] = t->tslot[slot];
+            sweep->tghead[h] = t->tadjoint[slot];
+        }
+        h++;
+    }
+}
+
+aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                            aim_tangents *t)
+{
+    const aim_wishes want = {1, t->tstrain != NULL, 0};
+    aim_dev_job job = aim_device_job(c, member, want);
+    middle m = {c, member, range, t};
+    aim_dev_error e = {0};
+    aim_device_give_list(c, &job);
+    aim_dev_sweep sweep = {.job = &job,
+                           .again = t->again,
+                           .n_dir = t->n_dir,
+                           .most_dir = t->n_dir,
+                           .tx = t->tx,
+                           .w = t->w,
+                           .tq = t->tq,
+                           .tspin = t->tspin,
+                           .middle = host_terms,
+                           .ctx = &m,
+                           .tgq = t->tgq,
+                           .tgspin = t->tgspin,
+                           .tgrad = t->tgrad,
+                           .tstrain = t->tstrain};
+    use_heads(member, t, &sweep);
+    return c->device.ops->sweep(member->device_net, &sweep, &e) ? aim_device_error(&e) : AIMNET_OK;
+}
+
+int64_t aim_device_directions(const aim_calc *c, int64_t wanted)
+{
+    enum { ROW_BYTES = 80000, MOST_ROWS = 49152 };
+    const int64_t n = c->flat.batch.n_atoms > 0 ? c->flat.batch.n_atoms : 1,
+                  fits = (int64_t)(c->device.available / 4) / ROW_BYTES,
+                  most = (fits < MOST_ROWS ? fits : MOST_ROWS) / n;
+    return most < 1 ? 1 : most < wanted ? most : wanted;
+}
