@@ -2,12 +2,18 @@
 """The peer of the benchmark: PyPI `aimnet` on the CPU.
 
     peer.py time MODEL.pt SECONDS NAME=FILE...   energy and forces of each file's frames in one call
+    peer.py crystal MODEL.pt SECONDS METHOD REPEAT STRESS FILE
+                                                 energy, forces and (STRESS 1) stress of the file's first frame, a periodic box, repeated along
+                                                 every axis; METHOD dsf, ewald or pme (15 A, 1e-6); D3 15 A
     peer.py gemm                                 float32 rate of a large matrix product (torch, its own BLAS)
 
-Lines of `time`: peer NAME structures atoms runs minimum median (seconds). Threads: OMP_NUM_THREADS.
+Lines of `time`: peer NAME structures atoms runs minimum median (seconds) energy; of `crystal`: peer METHOD atoms runs minimum median (seconds)
+energy peak (MB of the process). Threads: OMP_NUM_THREADS.
 """
 import gzip
 import os
+import re
+import resource
 import statistics
 import sys
 import time
@@ -27,6 +33,37 @@ def read_frames(path):
                        np.array([[float(w) for w in r[1:4]] for r in rows], "float32")))
         at += n + 2
     return frames
+
+
+def repeated_box(path, times):
+    import numpy as np
+    comment = (gzip.open(path, "rt") if path.endswith(".gz") else open(path)).read().splitlines()[1]
+    cell = np.array(re.search(r'Lattice="([^"]*)"', comment)[1].split(), "float64").reshape(3, 3)
+    numbers, x = read_frames(path)[0]
+    shift = np.array([[k % times, k // times % times, k // times // times] for k in range(times**3)]) @ cell
+    coord = (x[None].astype("float64") + shift[:, None]).reshape(-1, 3)
+    return np.tile(numbers, times**3), coord.astype("float32"), (cell * times).astype("float32")
+
+
+def measure_crystal(model, seconds, method, times, stress, path):
+    import torch
+    import warnings
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(THREADS)
+    from aimnet.calculators import AIMNet2Calculator
+    calc = AIMNet2Calculator(model, device="cpu")
+    calc.set_lrcoulomb_method(method, cutoff=15.0)
+    numbers, coord, cell = repeated_box(path, times)
+    data = {"coord": torch.tensor(coord), "numbers": torch.tensor(numbers), "charge": 0.0, "cell": torch.tensor(cell)}
+    spent, start = [], time.perf_counter()
+    calc.eval(dict(data), forces=True, stress=stress)
+    while len(spent) < 3 or time.perf_counter() - start < seconds:
+        t = time.perf_counter()
+        out = calc.eval(dict(data), forces=True, stress=stress)
+        spent.append(time.perf_counter() - t)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print("peer", method, len(numbers), len(spent), f"{min(spent):.6g} {statistics.median(spent):.6g}",
+          f"{float(out['energy'].double().sum()):.15g} {peak:.1f}", flush=True)
 
 
 def measure(model, seconds, workloads):
@@ -73,6 +110,8 @@ if __name__ == "__main__":
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     if command == "time" and len(sys.argv) > 4:
         measure(sys.argv[2], float(sys.argv[3]), sys.argv[4:])
+    elif command == "crystal" and len(sys.argv) == 8:
+        measure_crystal(sys.argv[2], float(sys.argv[3]), sys.argv[4], int(sys.argv[5]), sys.argv[6] == "1", sys.argv[7])
     elif command == "gemm":
         gemm()
     else:

@@ -141,6 +141,8 @@ void aimnet_calc_free(aimnet_calc *c)
     aim_pairs *pairs[] = {&c->pairs, &c->pairs_coulomb, &c->pairs_d3};
     for (int k = 0; k < 3; k++)
         aim_pairs_free(pairs[k], &alloc);
+    aim_clusters_free(&c->clusters_coulomb, &alloc);
+    aim_clusters_free(&c->clusters_d3, &alloc);
     aim_d3_table_free(c->d3_table, &alloc);
     aim_arena *arenas[] = {&c->net_arena,     &c->scratch,   &c->flat.arena, &c->values.arena,
                            &c->average.arena, &c->tan_arena, &c->tangents};

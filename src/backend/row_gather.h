@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* row_gather.h - from a stretch of a pair list to structure-of-arrays rows (term_kernels.h). */
+/* row_gather.h - from a stretch of a pair list, or from a tile of candidates, to structure-of-arrays
+ * rows (term_kernels.h).
+ *
+ * Both compute r = unit ((x_j + S cell) - origin) and d^2 in the same order of operations, so that a
+ * row has the same bits whichever way it was made. */
 #ifndef AIM_BACKEND_ROW_GATHER_H
 #define AIM_BACKEND_ROW_GATHER_H
 
@@ -12,22 +16,33 @@ typedef struct aim_row_pairs {
     int64_t n;
     const int32_t *j;          /* [n] */
     const int32_t (*shift)[3]; /* [n], or NULL */
+    const int32_t (*wrap)[3];  /* [atoms], or NULL: S = shift + wrap_j - own_wrap, else S = shift */
+    const int32_t *own_wrap;   /* [3] */
     const double *coord;       /* [atoms][3] */
     const int64_t *slot;       /* [atoms] */
     const double *origin;      /* [3] */
     const double *cell;        /* [9] */
-    double unit;               /* r = unit (r_j + shift cell - origin) */
-    double reach2;             /* only pairs with a smaller squared distance, before `unit` */
+    double unit;
+    double reach2; /* only pairs with a smaller squared distance, before `unit` */
     int n_groups;
     const int64_t *group; /* [n_groups + 1] */
 } aim_row_pairs;
 
-/* Where the row goes: columns of `stride` elements per group, room for n rounded up to 8 and 8 more
- * in each. id holds the slots. */
+/* Where a row goes: group g begins at element begin[g] of the columns and has room for what may
+ * come, rounded up to 8, and 8 more. id holds the slots. */
 typedef struct aim_row_columns {
     double *x, *y, *z;
     int64_t *id, *real;
-    size_t stride;
+    const int64_t *begin; /* [n_groups] */
 } aim_row_columns;
+
+/* Candidates of one group that are still to be looked at. They stand in whole vectors of 8: behind
+ * the last one, positions are infinite. */
+typedef struct aim_row_sieve {
+    const double *x, *y, *z; /* x_j + S cell */
+    const int64_t *id;       /* slots */
+    int64_t next, end;
+    double origin[3], unit, reach2;
+} aim_row_sieve;
 
 #endif

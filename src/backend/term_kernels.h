@@ -173,6 +173,11 @@ typedef struct aim_term_kernels {
                      int want_strain, double *sum);
     /* Appends the pairs to the groups' columns, in their order; count[n_groups] += how many. */
     void (*row_gather)(const aim_row_pairs *pairs, const aim_row_columns *to, int64_t *count);
+    /* Appends the candidates with 0 < d^2 < reach2 around the origin to columns that hold n, until
+     * they hold `limit` or a few more (fewer than a vector), or no candidate is left; returns the
+     * new n. */
+    int64_t (*row_filter)(aim_row_sieve *sieve, const aim_row_columns *to, int64_t n,
+                          int64_t limit);
     /* out[k] = property[slot[k]], k < n, and zeros up to a multiple of 8 */
     void (*row_property)(const double *property, const int64_t *slot, int64_t n, double *out);
     /* n (multiple of the width) splines of arguments t: w[k][padded], dw likewise or NULL; zeros

@@ -31,14 +31,22 @@ typedef struct aim_member {
     int extra_slot[AIM_MAX_OUTPUTS];   /* of the calculator's further outputs */
 } aim_member;
 
+/* Neighbours of one range: pairs where the caller gives them or second derivatives need them, else
+ * clusters; neither: all pairs. */
+typedef struct aim_range_list {
+    const aim_pairs *pairs;
+    const aim_clusters *clusters;
+    double reach; /* pairs that count are closer; 0: all */
+} aim_range_list;
+
 /* Coulomb method and lists of one batch: they depend on whether its systems are periodic. */
 typedef struct aim_range_plan {
     aimnet_coulomb method;
     double coulomb_cutoff, dsf_alpha; /* DSF */
     double ewald_accuracy;            /* Ewald, PME */
     int converted;                    /* `simple` became DSF because the system is periodic */
-    const aim_pairs *coulomb, *d3;    /* NULL: all pairs */
-    double d3_reach;                  /* pairs that count for D3 are closer; INFINITY: all */
+    aim_range_list coulomb, d3;
+    double d3_reach; /* pairs that count for D3 are closer; INFINITY: all */
 } aim_range_plan;
 
 /* A named further output that every member has, kept (as the mean) after an evaluation. */
@@ -88,6 +96,7 @@ struct aimnet_calc {
     aim_team *team;
     aim_nlist *nlist;
     aim_pairs pairs, pairs_coulomb, pairs_d3;
+    aim_clusters clusters_coulomb, clusters_d3;
     aim_d3_table *d3_table;
     aim_arena net_arena, scratch;
     aim_arena tan_arena, tangents; /* of the network, of everything else */
@@ -142,7 +151,11 @@ void aim_values_layout(const aim_calc *c, const aim_model *m, const aim_batch *b
 AIM_NODISCARD aim_status aim_program_forward(aim_calc *c, const aim_member *member,
                                              const aim_range_plan *range, int want_grad);
 void aim_program_backward(const aim_member *member, const aim_batch *b, aim_values *v);
-aim_term_io aim_calc_term_io(aim_calc *c, const aim_pairs *pairs, double *energy, int live);
+aim_term_io aim_calc_term_io(aim_calc *c, const aim_range_list *list, double *energy, int live);
+static inline aim_range_list aim_calc_near(const aim_calc *c) /* the network's list */
+{
+    return (aim_range_list){.pairs = &c->pairs};
+}
 /* coulomb.c: the chosen method, or the short-range part */
 AIM_NODISCARD aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const double *q,
                                           double *gq, int live, double *energy);

@@ -5,10 +5,12 @@
 
 #include "calc/tangent.h"
 
-aim_term_io aim_calc_term_io(aim_calc *c, const aim_pairs *pairs, double *energy, int live)
+aim_term_io aim_calc_term_io(aim_calc *c, const aim_range_list *list, double *energy, int live)
 {
     return (aim_term_io){.batch = &c->flat.batch,
-                         .pairs = pairs,
+                         .pairs = list->pairs,
+                         .clusters = list->clusters,
+                         .reach = list->reach,
                          .team = c->team,
                          .alloc = &c->alloc,
                          .scratch = &c->scratch,
@@ -20,7 +22,7 @@ aim_term_io aim_calc_term_io(aim_calc *c, const aim_pairs *pairs, double *energy
 aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const double *q, double *gq,
                             int live, double *energy)
 {
-    aim_term_io io = aim_calc_term_io(c, range->coulomb, energy, live);
+    aim_term_io io = aim_calc_term_io(c, &range->coulomb, energy, live);
     io.q = q;
     io.gq = live ? gq : NULL;
     switch (range->method) {
@@ -39,7 +41,7 @@ aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const doub
 aim_status aim_calc_coulomb_tan(aim_calc *c, const aim_range_plan *range, const double *q,
                                 const aim_term_tan *tan)
 {
-    aim_term_io io = aim_calc_term_io(c, range->coulomb, NULL, 0);
+    aim_term_io io = aim_calc_term_io(c, &range->coulomb, NULL, 0);
     io.q = q;
     switch (range->method) {
     case AIMNET_COULOMB_SIMPLE:

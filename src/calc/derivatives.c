@@ -162,7 +162,7 @@ static aim_status sweep_all(aim_calc *c, const direction_user *d)
         aim_range_plan range;
         if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff)
             AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, 1, &c->pairs));
-        AIM_TRY(aim_calc_ranges(c, member, &range));
+        AIM_TRY(aim_calc_ranges(c, member, 1, &range));
         AIM_TRY(sweep_member(c, member, &range, d));
     }
     return AIMNET_OK;

@@ -15,8 +15,47 @@ enum {
     BATCH_ATOMS = 2048
 }; /* default: activations of some 80 MB, and more than enough rows for the matrix kernels */
 
+/* Lists of the two ranges. A cutoff of 0: not wanted. Separate cutoffs are a list each; `shared`: one
+ * with the larger of them. */
+static aim_status find_pairs(aim_calc *c, double q_cutoff, double d_cutoff, int shared,
+                             aim_range_plan *range)
+{
+    const double largest = fmax(q_cutoff, d_cutoff);
+    if (q_cutoff > 0) {
+        AIM_TRY(
+            aim_calc_pairs(c, AIM_FOR_COULOMB, shared ? largest : q_cutoff, 0, &c->pairs_coulomb));
+        range->coulomb.pairs = &c->pairs_coulomb;
+    }
+    if (shared && aim_calc_same_source(c, AIM_FOR_COULOMB, AIM_FOR_D3)) {
+        range->d3.pairs = range->coulomb.pairs;
+    } else if (d_cutoff > 0) {
+        AIM_TRY(aim_calc_pairs(c, AIM_FOR_D3, shared ? largest : d_cutoff, 0, &c->pairs_d3));
+        range->d3.pairs = &c->pairs_d3;
+    }
+    return AIMNET_OK;
+}
+
+static aim_status find_clusters(aim_calc *c, double q_cutoff, double d_cutoff, int shared,
+                                aim_range_plan *range)
+{
+    const aim_batch *b = &c->flat.batch;
+    if (q_cutoff > 0) {
+        AIM_TRY(aim_clusters_build(c->nlist, b, shared ? fmax(q_cutoff, d_cutoff) : q_cutoff,
+                                   c->team, &c->clusters_coulomb));
+        range->coulomb.clusters = &c->clusters_coulomb;
+    }
+    if (shared) {
+        range->d3.clusters = range->coulomb.clusters;
+    } else if (d_cutoff > 0) {
+        AIM_TRY(aim_clusters_build(c->nlist, b, d_cutoff, c->team, &c->clusters_d3));
+        range->d3.clusters = &c->clusters_d3;
+    }
+    return AIMNET_OK;
+}
+
 /* Coulomb and D3 lists of the current batch (PRODUCT, Ranges). */
-aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, aim_range_plan *range)
+aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, int want_pairs,
+                           aim_range_plan *range)
 {
     const aim_batch *b = &c->flat.batch;
     const aimnet_options *o = &c->options;
@@ -56,21 +95,13 @@ aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, aim_range_plan
     const int both = q_cutoff > 0 && dispersion;
     const double largest = fmax(q_cutoff, d_cutoff);
     const int shared = both && !waves && largest / fmin(q_cutoff, d_cutoff) <= 1.2;
-    range->d3_reach = shared ? largest : d_cutoff;
+    range->d3_reach = range->d3.reach = shared ? largest : d_cutoff;
+    range->coulomb.reach = q_cutoff;
     if (aim_device_takes_all(c, member))
         return AIMNET_OK;
-    if (q_cutoff > 0) {
-        AIM_TRY(
-            aim_calc_pairs(c, AIM_FOR_COULOMB, shared ? largest : q_cutoff, 0, &c->pairs_coulomb));
-        range->coulomb = &c->pairs_coulomb;
-    }
-    if (shared && aim_calc_same_source(c, AIM_FOR_COULOMB, AIM_FOR_D3)) {
-        range->d3 = range->coulomb;
-    } else if (dispersion) {
-        AIM_TRY(aim_calc_pairs(c, AIM_FOR_D3, shared ? largest : d_cutoff, 0, &c->pairs_d3));
-        range->d3 = &c->pairs_d3;
-    }
-    return AIMNET_OK;
+    return want_pairs || c->flat.lists
+               ? find_pairs(c, q_cutoff, dispersion ? d_cutoff : 0.0, shared, range)
+               : find_clusters(c, q_cutoff, dispersion ? d_cutoff : 0.0, shared, range);
 }
 
 aim_status aim_calc_external(aim_calc *c, const aim_member *member, const aim_range_plan *range,
@@ -80,14 +111,15 @@ aim_status aim_calc_external(aim_calc *c, const aim_member *member, const aim_ra
     if (member->coulomb) {
         AIM_TRY(aim_calc_coulomb(c, range, v->q, v->gq, want_grad, v->coulomb));
         if (member->subtract_sr) {
-            aim_term_io io = aim_calc_term_io(c, &c->pairs, v->coulomb, want_grad);
+            const aim_range_list near = aim_calc_near(c);
+            aim_term_io io = aim_calc_term_io(c, &near, v->coulomb, want_grad);
             io.q = v->q;
             io.gq = want_grad ? v->gq : NULL;
             AIM_TRY(aim_term_coulomb_sr(&io, member->sr_rc, member->sr_envelope, -1.0));
         }
     }
     if (member->dispersion) {
-        aim_term_io io = aim_calc_term_io(c, range->d3, v->dispersion, want_grad);
+        aim_term_io io = aim_calc_term_io(c, &range->d3, v->dispersion, want_grad);
         AIM_TRY(aim_term_d3(&io, c->d3_table, &member->d3));
     }
     return AIMNET_OK;
@@ -194,7 +226,7 @@ static aim_status run_members(aim_calc *c, const aimnet_system *systems, aim_wis
         if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff && !takes_all(c))
             AIM_TRY(
                 aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, want.grad, &c->pairs));
-        AIM_TRY(aim_calc_ranges(c, member, range));
+        AIM_TRY(aim_calc_ranges(c, member, 0, range));
         AIM_TRY(aim_calc_member(c, member, range, want, &call));
         AIM_TRY(take_multipoles(c, &multipoles));
         add_member(c, member, k + 1, multipoles, multipoles + 3 * b->n_systems);
@@ -333,6 +365,22 @@ aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet
                   : AIMNET_OK;
 }
 
+static size_t list_bytes(const aim_pairs *l)
+{
+    return (size_t)l->pair_capacity * sizeof(int32_t) +
+           (size_t)l->shift_capacity * sizeof(aim_shift) +
+           (size_t)l->reverse_capacity * sizeof(int64_t) +
+           (size_t)l->atom_capacity * sizeof(int64_t);
+}
+
+static size_t cluster_bytes(const aim_clusters *l)
+{
+    return (size_t)l->entry_capacity * sizeof(int32_t) +
+           (size_t)l->shift_capacity * sizeof(aim_shift) +
+           (size_t)l->cluster_capacity * sizeof(aim_cluster) +
+           (size_t)l->home_capacity * sizeof(int32_t);
+}
+
 /* Adds what the current batch would hold. */
 static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, const int32_t *index,
                                  int32_t n, int want_grad, size_t *peak)
@@ -344,15 +392,16 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
     aim_range_plan range;
     size_t bytes = c->flat.arena.used + aim_average_bytes((size_t)b->n_atoms, (size_t)b->n_systems),
            largest = 0;
-    AIM_TRY(aim_calc_ranges(c, &c->member[0], &range));
-    const aim_pairs *lists[] = {&c->pairs, range.coulomb,
-                                range.d3 != range.coulomb ? range.d3 : NULL};
-    for (int k = 0; k < 3; k++)
-        if (lists[k])
-            bytes += (size_t)lists[k]->pair_capacity * sizeof(int32_t) +
-                     (size_t)lists[k]->shift_capacity * sizeof(aim_shift) +
-                     (size_t)lists[k]->reverse_capacity * sizeof(int64_t) +
-                     (size_t)lists[k]->atom_capacity * sizeof(int64_t);
+    AIM_TRY(aim_calc_ranges(c, &c->member[0], 0, &range));
+    bytes += list_bytes(&c->pairs);
+    if (range.coulomb.pairs)
+        bytes += list_bytes(&c->pairs_coulomb);
+    if (range.d3.pairs && range.d3.pairs != range.coulomb.pairs)
+        bytes += list_bytes(&c->pairs_d3);
+    if (range.coulomb.clusters)
+        bytes += cluster_bytes(&c->clusters_coulomb);
+    if (range.d3.clusters && range.d3.clusters != range.coulomb.clusters)
+        bytes += cluster_bytes(&c->clusters_d3);
     for (int k = 0; k < c->n_members; k++) {
         aim_arena measure = {0};
         aim_values v;

@@ -132,7 +132,7 @@ aim_range_plan aim_program_own_range(const aim_calc *c, const aim_output *o,
 {
     aim_range_plan own = *range;
     own.method = (aimnet_coulomb)o->method;
-    own.coulomb = NULL;
+    own.coulomb = (aim_range_list){0};
     own.coulomb_cutoff = o->dsf_rc;
     own.dsf_alpha = o->dsf_alpha;
     own.ewald_accuracy = o->ewald_accuracy;
@@ -171,8 +171,9 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
                            double *energy)
 {
     aim_values *v = &c->values;
-    aim_term_io near = aim_calc_term_io(c, &c->pairs, energy, live);
-    aim_term_io far = aim_calc_term_io(c, range->d3, energy, live);
+    const aim_range_list near_list = aim_calc_near(c);
+    aim_term_io near = aim_calc_term_io(c, &near_list, energy, live);
+    aim_term_io far = aim_calc_term_io(c, &range->d3, energy, live);
     const aim_d3_params p = aim_program_d3_params(o);
     if (o->in >= 0 && o->in < AIM_SLOT_FIRST_FREE) {
         near.q = v->slot[o->in];
@@ -204,7 +205,8 @@ static aim_status repulsion(aim_calc *c, const aim_model *m, const aim_output *o
 {
     aim_values *v = &c->values;
     const int per_atom = m->slot[o->out].kind == AIM_VALUE_ATOM;
-    aim_term_io io = aim_calc_term_io(c, &c->pairs, per_atom ? v->scrap : v->slot[o->out], live);
+    const aim_range_list near = aim_calc_near(c);
+    aim_term_io io = aim_calc_term_io(c, &near, per_atom ? v->scrap : v->slot[o->out], live);
     return aim_term_srrep(&io, o->table, o->n_table, o->rc, o->envelope,
                           per_atom ? v->slot[o->out] : NULL);
 }

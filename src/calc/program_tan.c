@@ -67,8 +67,9 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
                            const aim_tangents *t)
 {
     const aim_values *v = &c->values;
-    aim_term_io near = aim_calc_term_io(c, &c->pairs, NULL, 0),
-                far = aim_calc_term_io(c, range->d3, NULL, 0);
+    const aim_range_list near_list = aim_calc_near(c);
+    aim_term_io near = aim_calc_term_io(c, &near_list, NULL, 0),
+                far = aim_calc_term_io(c, &range->d3, NULL, 0);
     aim_term_tan tan = term_tan(t);
     const aim_d3_params p = aim_program_d3_params(o);
     if (o->in >= 0 && o->in < AIM_SLOT_FIRST_FREE) {
@@ -103,7 +104,7 @@ static aim_status external_terms(aim_calc *c, const aim_member *member, const ai
 {
     aim_term_tan tan = term_tan(t);
     if (member->dispersion) {
-        aim_term_io io = aim_calc_term_io(c, range->d3, NULL, 0);
+        aim_term_io io = aim_calc_term_io(c, &range->d3, NULL, 0);
         AIM_TRY(aim_term_d3_tan(&io, &tan, c->d3_table, &member->d3));
     }
     if (!member->coulomb)
@@ -112,7 +113,8 @@ static aim_status external_terms(aim_calc *c, const aim_member *member, const ai
     AIM_TRY(aim_calc_coulomb_tan(c, range, c->values.q, &tan));
     if (!member->subtract_sr)
         return AIMNET_OK;
-    aim_term_io io = aim_calc_term_io(c, &c->pairs, NULL, 0);
+    const aim_range_list near = aim_calc_near(c);
+    aim_term_io io = aim_calc_term_io(c, &near, NULL, 0);
     io.q = c->values.q;
     return aim_term_coulomb_sr_tan(&io, &tan, member->sr_rc, member->sr_envelope, -1.0);
 }

@@ -185,7 +185,18 @@ static aim_status take_request(aim_nlist *n, const aim_batch *batch, const aim_n
     }
     n->batch = batch;
     n->pairs = pairs;
+    n->clusters = NULL;
     n->team = batch->n_atoms < SERIAL_ATOMS ? NULL : team;
+    return AIMNET_OK;
+}
+
+/* Groups of home atoms, shared out among tasks. */
+static aim_status place(aim_nlist *n, const aim_nlist_request *q, int64_t *n_tasks)
+{
+    AIM_TRY(aim_nlist_place(n, q->nb_threshold, q->algorithm));
+    n->groups_per_task =
+        (int32_t)((int64_t)n->n_groups * ATOMS_PER_TASK / (n->batch->n_atoms + 1)) + 1;
+    *n_tasks = (n->n_groups + n->groups_per_task - 1) / n->groups_per_task;
     return AIMNET_OK;
 }
 
@@ -194,9 +205,7 @@ static aim_status count_rows(aim_nlist *n, const aim_nlist_request *q, const aim
                              int64_t *n_tasks)
 {
     const aim_batch *b = n->batch;
-    AIM_TRY(aim_nlist_place(n, q->nb_threshold, q->algorithm));
-    n->groups_per_task = (int32_t)((int64_t)n->n_groups * ATOMS_PER_TASK / (b->n_atoms + 1)) + 1;
-    *n_tasks = (n->n_groups + n->groups_per_task - 1) / n->groups_per_task;
+    AIM_TRY(place(n, q, n_tasks));
     AIM_TRY(aim_nlist_reserve(&n->alloc, &n->task_candidates, &n->task_capacity, *n_tasks,
                               sizeof *n->task_candidates, "search tasks"));
     for (int c = 0; c < n->n_cutoffs; c++)
@@ -270,4 +279,73 @@ aim_status aim_nlist_build(aim_nlist *nlist, const aim_batch *batch, double cuto
 {
     const aim_nlist_request q = {1, &cutoff, nb_threshold, AIM_ANY, want_reverse};
     return aim_nlist_build_many(nlist, batch, &q, team, pairs);
+}
+
+/* ---------------------------------------------------------------- clusters */
+
+void aim_clusters_free(aim_clusters *clusters, const aim_alloc *alloc)
+{
+    if (!clusters)
+        return;
+    aim_free(alloc, clusters->cluster);
+    aim_free(alloc, clusters->home);
+    aim_free(alloc, clusters->j);
+    aim_free(alloc, clusters->shift);
+    memset(clusters, 0, sizeof *clusters);
+}
+
+static aim_status reserve_clusters(aim_nlist *n, aim_clusters *c)
+{
+    const aim_batch *b = n->batch;
+    AIM_TRY(aim_nlist_reserve(&n->alloc, &c->cluster, &c->cluster_capacity, n->n_groups,
+                              sizeof *c->cluster, "clusters"));
+    AIM_TRY(aim_nlist_reserve(&n->alloc, &c->home, &c->home_capacity, b->n_atoms, sizeof *c->home,
+                              "home atoms of clusters"));
+    for (int32_t g = 0; g < n->n_groups; g++)
+        c->cluster[g] = (aim_cluster){.system = n->group[g].system,
+                                      .first_home = n->group[g].first,
+                                      .n_home = n->group[g].count};
+    for (int32_t a = 0; a < b->n_atoms; a++)
+        c->home[a] = n->plan[b->system[a]].grid ? n->atom[a] : a;
+    c->n_clusters = n->n_groups;
+    return AIMNET_OK;
+}
+
+static aim_status build_clusters(aim_nlist *n, const aim_nlist_request *q, aim_clusters *c)
+{
+    const aim_scan *scan = choose_scan();
+    int64_t n_tasks;
+    AIM_TRY(place(n, q, &n_tasks));
+    AIM_TRY(reserve_clusters(n, c));
+    aim_parallel_for(n->team, n_tasks, scan->measure, n);
+    for (int32_t g = 0; g < c->n_clusters; g++) {
+        c->cluster[g].first_entry = c->n_entries;
+        c->n_entries += c->cluster[g].n_entries;
+        if (c->cluster[g].n_entries > c->longest)
+            c->longest = c->cluster[g].n_entries;
+    }
+    AIM_TRY(reserve_part(&n->alloc, &c->j, &c->entry_capacity, c->n_entries, sizeof *c->j,
+                         "entries of clusters"));
+    if (n->any_periodic)
+        AIM_TRY(reserve_part(&n->alloc, &c->shift, &c->shift_capacity, c->n_entries,
+                             sizeof *c->shift, "shifts of clusters"));
+    n->max_candidates = c->longest;
+    AIM_TRY(reserve_scratch(n, aim_team_size(n->team)));
+    aim_parallel_for(n->team, n_tasks, scan->cluster, n);
+    return AIMNET_OK;
+}
+
+aim_status aim_clusters_build(aim_nlist *n, const aim_batch *batch, double cutoff, aim_team *team,
+                              aim_clusters *c)
+{
+    const aim_nlist_request q = {1, &cutoff, 0, AIM_ANY, 0};
+    c->cutoff = cutoff;
+    c->n_clusters = 0;
+    c->n_entries = c->longest = 0;
+    AIM_TRY(take_request(n, batch, &q, team, NULL));
+    n->clusters = c;
+    const aim_status status = build_clusters(n, &q, c);
+    if (status != AIMNET_OK)
+        c->n_clusters = 0, c->n_entries = 0;
+    return status;
 }

@@ -23,11 +23,13 @@ static const double MAX_COORDINATE =
     1e9; /* Angstrom; distances beyond keep fewer than 6 decimals */
 static const double MAX_SHIFT =
     1 << 28; /* cells between an atom and the origin: shifts fit in 32 bits */
-enum { ATOMS_PER_TASK = 2048, MAX_CELLS_PER_AXIS = 1 << 20 };
+enum { ATOMS_PER_TASK = 2048, MAX_CELLS_PER_AXIS = 1 << 20, MOST_PARTS = 4 };
 
 /* Relative times of the search, measured: the distance of an atom to a candidate, sorting a
- * candidate of a group, visiting an atom, and visiting a stretch of cells for a group. */
-static const double COST_FILTER = 1.0, COST_SORT = 16.0, COST_VISIT = 6.0, COST_STRETCH = 60.0;
+ * candidate of a group, visiting an atom, and visiting a stretch of cells for a group. Clusters are
+ * filtered by each term and several times. */
+static const double COST_FILTER = 1.0, COST_SWEEPS = 8.0, COST_SORT = 16.0, COST_VISIT = 6.0,
+                    COST_STRETCH = 60.0;
 static const double PI = 3.14159265358979323846;
 
 typedef struct extent {
@@ -169,7 +171,7 @@ static void set_one_cell(aim_nlist_plan *p)
 }
 
 /* Expected time of a search with the cells of the plan, for atoms spread evenly over the volume. */
-static double cost_of(const aim_nlist_plan *p, const extent *e)
+static double cost_of(const aim_nlist_plan *p, const extent *e, double filter)
 {
     const double r = p->range, n = p->count;
     double visited = n, edge = 1.0, stretches = 1.0;
@@ -187,18 +189,19 @@ static double cost_of(const aim_nlist_plan *p, const extent *e)
                         4.0 / 3.0 * PI * r * r * r;
     const double candidates = fmin(visited, density * near);
     return groups * (stretches * COST_STRETCH + visited * COST_VISIT + candidates * COST_SORT) +
-           n * candidates * COST_FILTER;
+           n * candidates * filter;
 }
 
-/* The fastest of one cell and cells as wide as the range, half of it and a third of it. */
-static void choose_grid(aim_nlist_plan *p, const extent *e, aim_nlist_algorithm algorithm)
+/* The fastest of one cell and cells as wide as the range, half of it, a third of it ... */
+static void choose_grid(aim_nlist_plan *p, const extent *e, aim_nlist_algorithm algorithm,
+                        double filter)
 {
     set_one_cell(p);
-    double best = algorithm == AIM_CELL_LIST ? INFINITY : cost_of(p, e);
+    double best = algorithm == AIM_CELL_LIST ? INFINITY : cost_of(p, e, filter);
     int parts = 0;
-    for (int k = 1; k <= 3; k++) {
+    for (int k = 1; k <= MOST_PARTS; k++) {
         set_grid(p, e, p->range / k);
-        const double cost = cost_of(p, e);
+        const double cost = cost_of(p, e, filter);
         if (cost < best) {
             best = cost;
             parts = k;
@@ -249,7 +252,7 @@ static aim_status plan_system(aim_nlist *n, int32_t s, int nb_threshold,
     }
     if (p->lattice.any)
         fraction_extent(p, b->coord, &e);
-    choose_grid(p, &e, algorithm);
+    choose_grid(p, &e, algorithm, n->clusters ? COST_SWEEPS : COST_FILTER);
     n->any_grid |= p->grid;
     choose_buckets(p);
     return AIMNET_OK;

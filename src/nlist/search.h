@@ -12,6 +12,7 @@
 #ifndef AIM_NLIST_SEARCH_H
 #define AIM_NLIST_SEARCH_H
 
+#include "nlist/clusters.h"
 #include "nlist/lattice.h"
 #include "nlist/lists.h"
 
@@ -71,7 +72,8 @@ struct aim_nlist {
     aim_team *team;
     int n_cutoffs, widest;
     double cutoff[AIM_MAX_CUTOFFS], squared[AIM_MAX_CUTOFFS];
-    aim_pairs *pairs; /* [n_cutoffs] */
+    aim_pairs *pairs;       /* [n_cutoffs] */
+    aim_clusters *clusters; /* not NULL: candidates are wanted, not pairs */
     int any_periodic, any_grid;
     int32_t n_groups, groups_per_task;
     int64_t max_candidates;
@@ -106,9 +108,9 @@ AIM_NODISCARD aim_status aim_nlist_reverse(aim_nlist *nlist, const aim_batch *ba
 
 /* scan.c, scan_avx2.c: both passes over one task (a range of groups). count writes the length of
  * each row to row[atom + 1] of every list and notes the largest number of candidates; fill writes
- * the rows. */
+ * the rows. measure and cluster: the same for the candidates of each group. */
 typedef struct aim_scan {
-    aim_task_fn count, fill;
+    aim_task_fn count, fill, measure, cluster;
 } aim_scan;
 const aim_scan *aim_scan_base(void);
 const aim_scan *aim_scan_avx2(void); /* NULL where it was not built */

@@ -28,26 +28,26 @@ static void coulomb_atom(void *ctx, int32_t i, int worker)
 {
     const coulomb *c = ctx;
     const aim_term_io *io = c->rows.io;
-    aim_row row;
-    aim_row_sum sum;
-    aim_rows_span span[1];
+    const aim_term_kernels *kernels = c->rows.kernels;
     const aim_dsf *dsf = c->own ? c->own + io->batch->system[i] : c->dsf;
-    aim_rows_get(&c->rows, i, worker, &c->q, 1, &row, span);
-    if (dsf)
-        c->rows.kernels->coulomb_dsf(&row, dsf, &sum);
-    else if (c->sr_rc > 0.0)
-        c->rows.kernels->coulomb_sr(&row, c->sr_rc, c->envelope, &sum);
-    else
-        c->rows.kernels->coulomb_simple(&row, &sum);
-    const double kq = c->k * io->q[i];
-    double phi = sum.e;
-    if (dsf) {
-        phi += 2.0 * dsf->self * io->q[i];
-        sum.e = phi;
+    aim_row_sum total = {0}, sum = {0};
+    aim_rows_piece p;
+    for (aim_rows_begin(&c->rows, i, worker, &p); aim_rows_next(&p);) {
+        aim_rows_add_property(&p, c->q, 0);
+        if (dsf)
+            kernels->coulomb_dsf(&p.row, dsf, &sum);
+        else if (c->sr_rc > 0.0)
+            kernels->coulomb_sr(&p.row, c->sr_rc, c->envelope, &sum);
+        else
+            kernels->coulomb_simple(&p.row, &sum);
+        aim_row_sum_add(&total, &sum);
     }
+    const double kq = c->k * io->q[i];
+    if (dsf)
+        total.e += 2.0 * dsf->self * io->q[i];
     if (io->gq)
-        io->gq[i] += c->k * phi;
-    aim_rows_add(&c->rows, i, &sum, 0.5 * kq, kq, -0.5 * kq);
+        io->gq[i] += c->k * total.e;
+    aim_rows_add(&c->rows, i, &total, 0.5 * kq, kq, -0.5 * kq);
 }
 
 static void layout(coulomb *c, aim_arena *a, double **q)

@@ -66,29 +66,29 @@ static void set_weights(const d3 *c, int z, int64_t slot, double cn)
     }
 }
 
-static int get_row(const d3 *c, int32_t i, int worker, const double *const *property, int n_props,
-                   aim_row *row, aim_rows_span *span, aim_d3_span *d3_span)
+/* The spans of a piece for the counting kernels. */
+static void count_spans(const d3 *c, const aim_rows_piece *p, aim_d3_span *out)
 {
-    const aim_rows *r = &c->rows;
-    const int n = aim_rows_get(r, i, worker, property, n_props, row, span);
-    const aim_rows_group *g = r->group + r->first[r->io->batch->system[i]];
-    const double own = c->table->rcov[r->io->batch->numbers[i]];
-    for (int k = 0; k < n; k++)
-        d3_span[k] = (aim_d3_span){.begin = span[k].begin,
-                                   .end = span[k].end,
-                                   .rcov = own + c->table->rcov[g[span[k].group].key]};
-    return n;
+    const aim_batch *b = c->rows.io->batch;
+    const aim_rows_group *g = c->rows.group + c->rows.first[b->system[p->atom]];
+    const double own = c->table->rcov[b->numbers[p->atom]];
+    for (int k = 0; k < p->n_spans; k++)
+        out[k] = (aim_d3_span){.begin = p->span[k].begin,
+                               .end = p->span[k].end,
+                               .rcov = own + c->table->rcov[g[p->span[k].group].key]};
 }
 
 static void count_atom(void *ctx, int32_t i, int worker)
 {
     const d3 *c = ctx;
-    aim_row row;
-    aim_rows_span span[AIM_ROWS_KEYS];
-    aim_d3_span d3_span[AIM_ROWS_KEYS];
-    const int n = get_row(c, i, worker, NULL, 0, &row, span, d3_span);
-    set_weights(c, c->rows.io->batch->numbers[i], c->rows.slot[i],
-                c->rows.kernels->d3_count(&row, d3_span, n));
+    double cn = 0.0;
+    aim_rows_piece p;
+    aim_d3_span span[AIM_ROWS_KEYS];
+    for (aim_rows_begin(&c->rows, i, worker, &p); aim_rows_next(&p);) {
+        count_spans(c, &p, span);
+        cn += c->rows.kernels->d3_count(&p.row, span, p.n_spans);
+    }
+    set_weights(c, c->rows.io->batch->numbers[i], c->rows.slot[i], cn);
 }
 
 static void find_lowest(const d3 *c)
@@ -126,17 +126,15 @@ static int own_refs(const d3 *c, int32_t i, own_ref own[AIM_D3_MAX_REF])
     return n;
 }
 
-/* What atom i contributes to its interaction with the neighbours of one group. */
-static void make_block(const d3 *c, int32_t i, const own_ref *own, int n_own,
-                       const aim_rows_span *span, aim_d3_block *block)
+/* What atom i contributes to its interaction with the neighbours of one group of its system. */
+static void make_block(const d3 *c, int32_t i, const own_ref *own, int n_own, int k,
+                       aim_d3_block *block)
 {
     const aim_rows *r = &c->rows;
     const aim_d3_table *t = c->table;
-    const int zi = r->io->batch->numbers[i],
-              group = r->first[r->io->batch->system[i]] + span->group, zj = r->group[group].key;
+    const int zi = r->io->batch->numbers[i], group = r->first[r->io->batch->system[i]] + k,
+              zj = r->group[group].key;
     const double *lowest = c->lowest + (size_t)group * (size_t)c->max_ref;
-    block->begin = span->begin;
-    block->end = span->end;
     block->n_ref = block->n_drop = 0;
     for (int b = 0; b < n_refs(t, zj); b++) {
         if (lowest[b] == INFINITY)
@@ -167,14 +165,14 @@ static void make_block(const d3 *c, int32_t i, const own_ref *own, int n_own,
 }
 
 /* The neighbours' weights and, where some are dropped, their exponents. */
-static void add_weights(const d3 *c, int32_t i, int worker, const aim_rows_span *span,
-                        const aim_d3_block *block, aim_row *row)
+static void add_weights(const d3 *c, aim_rows_piece *p, const aim_rows_span *span,
+                        const aim_d3_block *block)
 {
     for (int k = 0; k < block->n_ref; k++) {
         const int b = block->ref[k];
-        aim_rows_add_property(&c->rows, i, worker, c->w[b], b, span, row);
+        aim_rows_add_span_property(p, c->w[b], b, span);
         if (block->n_drop)
-            aim_rows_add_property(&c->rows, i, worker, c->s[b], c->max_ref + b, span, row);
+            aim_rows_add_span_property(p, c->s[b], c->max_ref + b, span);
     }
 }
 
@@ -182,35 +180,46 @@ static void energy_atom(void *ctx, int32_t i, int worker)
 {
     const d3 *c = ctx;
     const aim_rows *r = &c->rows;
-    aim_row row;
-    aim_row_sum sum;
-    aim_rows_span span[AIM_ROWS_KEYS];
-    const int n = aim_rows_get_bare(r, i, worker, &row, span);
+    aim_row_sum total = {0}, sum = {0};
+    aim_rows_piece p;
     aim_d3_block *block = c->block + (size_t)worker * (size_t)r->max_groups;
     own_ref own[AIM_D3_MAX_REF];
     const int n_own = own_refs(c, i, own);
-    for (int k = 0; k < n; k++) {
-        make_block(c, i, own, n_own, span + k, block + k);
-        add_weights(c, i, worker, span + k, block + k, &row);
+    aim_rows_begin(r, i, worker, &p);
+    for (int k = 0; k < p.n_groups; k++)
+        make_block(c, i, own, n_own, k, block + k);
+    while (aim_rows_next(&p)) {
+        const int first = p.span[0].group, last = p.span[p.n_spans - 1].group;
+        for (int k = first; k <= last; k++)
+            block[k].begin = block[k].end = 0;
+        for (int k = 0; k < p.n_spans; k++) {
+            aim_d3_block *own_block = block + p.span[k].group;
+            own_block->begin = p.span[k].begin;
+            own_block->end = p.span[k].end;
+            add_weights(c, &p, p.span + k, own_block);
+        }
+        r->kernels->d3_energy(&p.row, block + first, last - first + 1, &c->range, &sum);
+        aim_row_sum_add(&total, &sum);
     }
-    r->kernels->d3_energy(&row, block, n, &c->range, &sum);
-    c->c[r->slot[i]] = -sum.s[0];
-    aim_rows_add(r, i, &sum, -0.5 * AIM_HARTREE, -AIM_HARTREE * AIM_BOHR_INV, 0.5 * AIM_HARTREE);
+    c->c[r->slot[i]] = -total.s[0];
+    aim_rows_add(r, i, &total, -0.5 * AIM_HARTREE, -AIM_HARTREE * AIM_BOHR_INV, 0.5 * AIM_HARTREE);
 }
 
 static void count_grad_atom(void *ctx, int32_t i, int worker)
 {
     const d3 *c = ctx;
     const aim_rows *r = &c->rows;
-    aim_row row;
-    aim_row_sum sum;
-    aim_rows_span span[AIM_ROWS_KEYS];
-    aim_d3_span d3_span[AIM_ROWS_KEYS];
-    const double *property[1] = {c->c};
-    const int n = get_row(c, i, worker, property, 1, &row, span, d3_span);
-    r->kernels->d3_count_grad(&row, d3_span, n, c->c[r->slot[i]], &sum);
-    sum.e = 0.0;
-    aim_rows_add(r, i, &sum, 0.0, AIM_HARTREE * AIM_BOHR_INV, -0.5 * AIM_HARTREE);
+    aim_row_sum total = {0}, sum = {0};
+    aim_rows_piece p;
+    aim_d3_span span[AIM_ROWS_KEYS];
+    for (aim_rows_begin(r, i, worker, &p); aim_rows_next(&p);) {
+        aim_rows_add_property(&p, c->c, 0);
+        count_spans(c, &p, span);
+        r->kernels->d3_count_grad(&p.row, span, p.n_spans, c->c[r->slot[i]], &sum);
+        aim_row_sum_add(&total, &sum);
+    }
+    total.e = 0.0;
+    aim_rows_add(r, i, &total, 0.0, AIM_HARTREE * AIM_BOHR_INV, -0.5 * AIM_HARTREE);
 }
 
 aim_status aim_d3_check_elements(const aim_term_io *io, const aim_d3_table *table, int *max_ref)

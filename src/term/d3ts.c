@@ -28,18 +28,21 @@ static void d3ts_atom(void *ctx, int32_t i, int worker)
     const d3ts *c = ctx;
     const aim_d3_params *p = c->params;
     const int64_t me = c->rows.slot[i];
-    aim_row row;
-    aim_row_sum sum;
-    aim_rows_span span[1];
+    aim_row_sum total = {0}, sum = {0};
+    aim_rows_piece piece;
     double own[N_PROPERTIES];
     for (int k = 0; k < N_PROPERTIES; k++)
         own[k] = c->property[k][me];
-    aim_rows_get(&c->rows, i, worker, c->property, N_PROPERTIES, &row, span);
-    c->rows.kernels->d3ts(&row, own, p->s8, p->a1, p->a2, &c->range, &sum);
+    for (aim_rows_begin(&c->rows, i, worker, &piece); aim_rows_next(&piece);) {
+        for (int k = 0; k < N_PROPERTIES; k++)
+            aim_rows_add_property(&piece, c->property[k], k);
+        c->rows.kernels->d3ts(&piece.row, own, p->s8, p->a1, p->a2, &c->range, &sum);
+        aim_row_sum_add(&total, &sum);
+    }
     if (c->gdisp)
         for (int k = 0; k < 2; k++)
-            c->gdisp[2 * (size_t)i + (size_t)k] -= AIM_HARTREE * sum.s[k];
-    aim_rows_add(&c->rows, i, &sum, -0.5 * AIM_HARTREE, -AIM_HARTREE * AIM_BOHR_INV,
+            c->gdisp[2 * (size_t)i + (size_t)k] -= AIM_HARTREE * total.s[k];
+    aim_rows_add(&c->rows, i, &total, -0.5 * AIM_HARTREE, -AIM_HARTREE * AIM_BOHR_INV,
                  0.5 * AIM_HARTREE);
 }
 

@@ -20,13 +20,16 @@ static void srrep_atom(void *ctx, int32_t i, int worker)
 {
     const srrep *c = ctx;
     const int64_t me = c->rows.slot[i];
-    aim_row row;
-    aim_row_sum sum;
-    aim_rows_span span[1];
-    aim_rows_get(&c->rows, i, worker, c->property, 2, &row, span);
-    c->rows.kernels->srrep(&row, c->property[0][me], c->rc, c->envelope, &sum);
+    aim_row_sum total = {0}, sum = {0};
+    aim_rows_piece p;
+    for (aim_rows_begin(&c->rows, i, worker, &p); aim_rows_next(&p);) {
+        for (int k = 0; k < 2; k++)
+            aim_rows_add_property(&p, c->property[k], k);
+        c->rows.kernels->srrep(&p.row, c->property[0][me], c->rc, c->envelope, &sum);
+        aim_row_sum_add(&total, &sum);
+    }
     const double b = c->property[1][me];
-    aim_rows_add(&c->rows, i, &sum, b, 2.0 * b, -b);
+    aim_rows_add(&c->rows, i, &total, b, 2.0 * b, -b);
 }
 
 static void layout(srrep *c, aim_arena *a, double *property[2])

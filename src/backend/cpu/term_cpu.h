@@ -33,6 +33,8 @@ void AIM_CPU_NAMED(aim_pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block
                                  int32_t atom, int want_strain, double *sum);
 void AIM_CPU_NAMED(aim_row_gather)(const aim_row_pairs *pairs, const aim_row_columns *to,
                                    int64_t *count);
+int64_t AIM_CPU_NAMED(aim_row_filter)(aim_row_sieve *sieve, const aim_row_columns *to, int64_t n,
+                                      int64_t limit);
 void AIM_CPU_NAMED(aim_row_property)(const double *property, const int64_t *slot, int64_t n,
                                      double *out);
 void AIM_CPU_NAMED(aim_mesh_splines)(int order, int padded, const double *t, int n, double *w,

@@ -23,6 +23,7 @@ const aim_term_kernels AIM_CPU_NAMED(aim_term_kernels) = {
     .ewald_curvature = AIM_CPU_NAMED(aim_ewald_curvature),
     .pair_tan = AIM_CPU_NAMED(aim_pair_tan),
     .row_gather = AIM_CPU_NAMED(aim_row_gather),
+    .row_filter = AIM_CPU_NAMED(aim_row_filter),
     .row_property = AIM_CPU_NAMED(aim_row_property),
     .mesh_splines = AIM_CPU_NAMED(aim_mesh_splines),
     .mesh_spread = AIM_CPU_NAMED(aim_mesh_spread),
