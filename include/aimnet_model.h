@@ -38,7 +38,9 @@ AIMNET_API aimnet_load_options aimnet_load_options_default(void);
  *   - a file of safetensors with its description beside it: NAME.json, else config.json;
  *   - the weights of a training run (a bare state_dict), with options->config: evaluated with the
  *     long-range modules that the YAML puts into the model;
- *   - a directory in the layout of Hugging Face: config.json and ensemble_0.safetensors, ...
+ *   - a directory in the layout of Hugging Face: config.json and ensemble_0.safetensors, ...; if
+ *     config.json names a family and has no model_yaml, a model of the registry describes the
+ *     weights, which must be in the cache (the error says which).
  * Only the names given or fixed names beside them are opened; nothing in a file is followed as a
  * path or executed. Errors: as aimnet_model_load, and ARG. */
 AIMNET_API aimnet_status aimnet_model_load_with(const char *path,
@@ -121,7 +123,9 @@ typedef enum aimnet_describe {
     AIMNET_DESCRIBE_YAML = 4          /* model_yaml as in the file */
 } aimnet_describe;
 /* Text in UTF-8, to be released by aimnet_model_text_free. The JSON object has the keys
- *   "name", "format", "size", "sha256" (null if the file can no longer be read), "parameters",
+ *   "name", "format", "size", "sha256" (null if the file can no longer be read),
+ *   "described_by" (the registry's file where config.json leaves the architecture to it, else null),
+ *   "parameters",
  *   "metadata": the fields of the file's metadata,
  *   "architecture": {"class", "nfeature", "d2features", "ncomb_v", "num_charge_channels",
  * "aim_size", "aev": {...}, "passes": [[layer widths], ...], "outputs": [{"name", "class",

@@ -5,6 +5,7 @@
 
 #include "aimnet_model.h"
 #include "fetch/fetch.h"
+#include "io/bytes.h"
 #include "model/content.h"
 #include "model/diff.h"
 #include "model/export.h"
@@ -24,18 +25,40 @@ static void set_source(aim_model *m, aim_source source)
     o->source = source;
 }
 
-static aim_status check_digest(const aim_model_files *f, const char *expected)
+static aim_status check_digest(const char *path, const unsigned char *bytes, size_t size,
+                               const char *expected)
 {
     char hex[65];
     if (expected[0] == '\0')
         return AIMNET_OK;
-    aim_sha256(f->in.bytes, f->in.size, hex);
+    aim_sha256(bytes, size, hex);
     if (strcmp(hex, expected) == 0)
         return AIMNET_OK;
     return AIM_FAIL(AIMNET_ERR_FILE,
                     "%s: SHA-256 is %s instead of %s: the file in the cache is damaged or was "
                     "replaced; download it again",
-                    f->weights, hex, expected);
+                    path, hex, expected);
+}
+
+/* A directory whose config.json leaves the architecture to the registry. */
+static aim_status add_describer(const aim_alloc *a, const aim_registry *reg,
+                                const aim_model_name *name, const aim_place *place,
+                                aim_model_files *f)
+{
+    aim_place base;
+    if (!f->config || !aim_path_is_directory(place->path.data))
+        return AIMNET_OK;
+    AIM_TRY(aim_place_describer(a, reg, name, place,
+                                (aim_slice){(const char *)f->config_bytes, f->in.config_size},
+                                f->config, &base));
+    aim_status status = AIMNET_OK;
+    if (base.path.size > 0) {
+        status = aim_model_files_add_base(a, base.path.data, f);
+        if (status == AIMNET_OK)
+            status = check_digest(f->base, f->base_bytes, f->in.base_size, base.digest);
+    }
+    aim_place_free(&base, a);
+    return status;
 }
 
 /* A description is only read for weights that have none of their own. */
@@ -60,13 +83,16 @@ static aim_status load_builtin(const aim_alloc *a, const char *config, aim_model
     return check_config(config, "default", model);
 }
 
-/* name: as the user wrote it, which becomes the model's. */
+/* named->text, as the user wrote it, becomes the model's name. */
 static aim_status load_place(const aim_alloc *a, const aim_registry *reg, const aim_place *place,
-                             const char *name, const char *config, aim_model **model)
+                             const aim_model_name *named, const char *config, aim_model **model)
 {
+    const char *name = named->text;
     aim_model_files files;
     AIM_TRY(aim_model_files_read(a, place->path.data, config, place->member, &files));
-    aim_status status = check_digest(&files, place->digest);
+    aim_status status = check_digest(files.weights, files.in.bytes, files.in.size, place->digest);
+    if (status == AIMNET_OK)
+        status = add_describer(a, reg, named, place, &files);
     if (status == AIMNET_OK)
         status = aim_model_build(a, &files.in, name, model);
     if (status == AIMNET_OK) {
@@ -74,7 +100,8 @@ static aim_status load_place(const aim_alloc *a, const aim_registry *reg, const 
         set_source(*model, AIM_SOURCE_PATH);
         origin->weights_path = files.weights;
         origin->config_path = files.config;
-        files.weights = files.config = NULL;
+        origin->base_path = files.base;
+        files.weights = files.config = files.base = NULL;
         status = aim_family_apply(reg, place->family, *model);
     }
     if (status == AIMNET_OK)
@@ -95,7 +122,7 @@ static aim_status load_named(const aim_alloc *a, const aim_registry *reg, const 
     if (name.kind == AIM_NAME_BUILTIN)
         return load_builtin(a, o->config, model);
     AIM_TRY(aim_place_find(a, reg, &name, o->member, &place));
-    const aim_status status = load_place(a, reg, &place, text, o->config, model);
+    const aim_status status = load_place(a, reg, &place, &name, o->config, model);
     aim_place_free(&place, a);
     return status;
 }
@@ -190,11 +217,15 @@ static aim_status open_source(const aim_model *m, aim_model_files *files)
     if (o->source != AIM_SOURCE_PATH)
         return AIMNET_OK;
     AIM_TRY(aim_model_files_read(&m->alloc, o->weights_path, o->config_path, 0, files));
-    if (files->in.size == m->file_size)
-        return AIMNET_OK;
-    aim_model_files_free(files, &m->alloc);
-    return AIM_FAIL(AIMNET_ERR_FILE, "%s: the file changed since the model was loaded from it",
-                    m->name);
+    aim_status status = AIMNET_OK;
+    if (files->in.size != m->file_size)
+        status = AIM_FAIL(AIMNET_ERR_FILE,
+                          "%s: the file changed since the model was loaded from it", m->name);
+    else if (o->base_path)
+        status = aim_model_files_add_base(&m->alloc, o->base_path, files);
+    if (status != AIMNET_OK)
+        aim_model_files_free(files, &m->alloc);
+    return status;
 }
 
 /* Readers of a config.json insist on what .pt files may get wrong: the radius of the short-range

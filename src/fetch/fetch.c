@@ -90,15 +90,14 @@ static aim_status missing_model(const aim_alloc *a, const aim_registry_model *m,
     return status;
 }
 
-static aim_status find_model(const aim_alloc *a, const aim_registry *reg, const aim_model_name *n,
-                             int member, aim_place *p)
+/* text: how the user calls it. */
+static aim_status find_listed(const aim_alloc *a, const aim_registry *reg, int model,
+                              const char *text, aim_place *p)
 {
-    int model;
-    AIM_TRY(choose_member(reg, n, member, &model));
     AIM_TRY(place_model(a, reg, model, p));
     const aim_registry_model *m = &reg->model[model];
     if (!aim_path_exists(p->path.data))
-        return missing_model(a, m, n->text, p->path.data);
+        return missing_model(a, m, text, p->path.data);
     if (p->digest[0] == '\0')
         return AIM_FAIL(AIMNET_ERR_FILE,
                         "%s: no digest was published for this model, and none is pinned: 'aimnet "
@@ -106,6 +105,14 @@ static aim_status find_model(const aim_alloc *a, const aim_registry *reg, const 
                         "or give the file by its path",
                         p->path.data, m->name);
     return AIMNET_OK;
+}
+
+static aim_status find_model(const aim_alloc *a, const aim_registry *reg, const aim_model_name *n,
+                             int member, aim_place *p)
+{
+    int model;
+    AIM_TRY(choose_member(reg, n, member, &model));
+    return find_listed(a, reg, model, n->text, p);
 }
 
 static aim_status download_model(const aim_fetch *f, const aim_registry_model *m, aim_place *p)
@@ -140,11 +147,9 @@ static aim_status download_model(const aim_fetch *f, const aim_registry_model *m
     return status;
 }
 
-static aim_status fetch_model(const aim_fetch *f, const aim_model_name *n, aim_place *p)
+static aim_status fetch_listed(const aim_fetch *f, int model, aim_place *p)
 {
     char seen[65];
-    int model;
-    AIM_TRY(choose_member(f->reg, n, 0, &model));
     AIM_TRY(place_model(f->alloc, f->reg, model, p));
     const aim_registry_model *m = &f->reg->model[model];
     if (p->digest[0] == '\0' && !f->allow_unverified)
@@ -162,6 +167,13 @@ static aim_status fetch_model(const aim_fetch *f, const aim_model_name *n, aim_p
         }
     }
     return download_model(f, m, p);
+}
+
+static aim_status fetch_model(const aim_fetch *f, const aim_model_name *n, aim_place *p)
+{
+    int model;
+    AIM_TRY(choose_member(f->reg, n, 0, &model));
+    return fetch_listed(f, model, p);
 }
 
 /* ---------------------------------------------------------------- repositories */
@@ -188,6 +200,67 @@ static aim_status find_repository(const aim_alloc *a, const aim_model_name *n, i
     }
     aim_string_free(&file, a);
     aim_string_free(&url, a);
+    return status;
+}
+
+/* What a repository or folder is called: "name" of owner/name, or the last part of the path. */
+static aim_slice repository_name(const aim_model_name *n)
+{
+    aim_slice name = {n->text, n->size};
+    while (name.size > 1 && name.text[name.size - 1] == '/')
+        name.size--;
+    for (size_t i = name.size; i > 0; i--)
+        if (name.text[i - 1] == '/')
+            return aim_slice_from(name, i);
+    return name;
+}
+
+static aim_status find_describer(const aim_alloc *a, const aim_registry *reg,
+                                 const aim_model_name *n, int member, aim_slice text,
+                                 const char *config_name, aim_place *base)
+{
+    int model;
+    AIM_TRY(aim_hub_describer(a, reg, text, config_name, repository_name(n), member, &model));
+    if (model < 0)
+        return AIMNET_OK;
+    const aim_status status = find_listed(a, reg, model, reg->model[model].name, base);
+    return status == AIMNET_OK
+               ? status
+               : aim_fail_prefix(status, "%s has no 'model_yaml' and needs a model of the registry",
+                                 config_name);
+}
+
+aim_status aim_place_describer(const aim_alloc *a, const aim_registry *reg, const aim_model_name *n,
+                               const aim_place *place, aim_slice text, const char *config_name,
+                               aim_place *base)
+{
+    *base = (aim_place){.family = -1};
+    const aim_status status = find_describer(a, reg, n, place->member, text, config_name, base);
+    if (status != AIMNET_OK)
+        aim_place_free(base, a);
+    return status;
+}
+
+/* Also downloads the model of the registry that a repository's config.json leaves the description
+ * of its member to. */
+static aim_status fetch_describer(const aim_fetch *f, const aim_model_name *n, const aim_place *p)
+{
+    aim_string path = {0};
+    aim_place base = {.family = -1};
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    int model = -1;
+    aim_status status = aim_string_printf(&path, f->alloc, "%s/config.json", p->path.data);
+    if (status == AIMNET_OK)
+        status = aim_bytes_read(f->alloc, path.data, &bytes, &size);
+    if (status == AIMNET_OK)
+        status = aim_hub_describer(f->alloc, f->reg, (aim_slice){(const char *)bytes, size},
+                                   path.data, repository_name(n), p->member, &model);
+    if (status == AIMNET_OK && model >= 0)
+        status = fetch_listed(f, model, &base);
+    aim_place_free(&base, f->alloc);
+    aim_free(f->alloc, bytes);
+    aim_string_free(&path, f->alloc);
     return status;
 }
 
@@ -247,7 +320,8 @@ static aim_status fetch_any(const aim_fetch *f, const aim_model_name *n, aim_pla
     AIM_TRY(only_one(n));
     p->member = n->member >= 0 ? n->member : 0;
     AIM_TRY(aim_hub_folder(f->alloc, n, f->revision, &p->path));
-    return aim_hub_fetch(f, n, p->member, p->path.data);
+    AIM_TRY(aim_hub_fetch(f, n, p->member, p->path.data));
+    return fetch_describer(f, n, p);
 }
 
 aim_status aim_place_fetch(const aim_fetch *f, const aim_model_name *n, aim_place *p)

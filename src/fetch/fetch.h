@@ -7,6 +7,7 @@
 #include "fetch/cache.h"
 #include "fetch/download.h"
 #include "fetch/name.h"
+#include "io/names.h"
 #include "model/model.h"
 
 typedef struct aim_fetch {
@@ -37,6 +38,13 @@ AIM_NODISCARD aim_status aim_place_find(const aim_alloc *a, const aim_registry *
                                         const aim_model_name *n, int member, aim_place *p);
 /* Downloads what is missing or damaged of one model (the member in the name, else 0). */
 AIM_NODISCARD aim_status aim_place_fetch(const aim_fetch *f, const aim_model_name *n, aim_place *p);
+/* The file of the registry that describes the weights at `place`, where their config.json (text,
+ * named `config_name` in messages) leaves that to the registry; base->path is empty where it does
+ * not. Errors: FORMAT, MODEL; FILE as aim_place_find. */
+AIM_NODISCARD aim_status aim_place_describer(const aim_alloc *a, const aim_registry *reg,
+                                             const aim_model_name *n, const aim_place *place,
+                                             aim_slice text, const char *config_name,
+                                             aim_place *base);
 /* How many models NAME:all is. Of repositories and folders those that are there; with `f` a
  * repository's description is downloaded and asked. */
 AIM_NODISCARD aim_status aim_count_members(const aim_alloc *a, const aim_registry *reg,

@@ -13,6 +13,7 @@
 
 #include "io/bytes.h"
 #include "io/json_tree.h"
+#include "model/fallback.h"
 
 static const char DEFAULT_ENDPOINT[] = "https://huggingface.co";
 enum { MAX_CONFIG = 4 << 20 };
@@ -141,5 +142,93 @@ aim_status aim_hub_promised(const aim_alloc *a, const char *folder, int *count)
         status = read_promised(a, (aim_slice){(const char *)bytes, size}, path.data, count);
     aim_free(a, bytes);
     aim_string_free(&path, a);
+    return status;
+}
+
+/* ---------------------------------------------------------------- who describes a member */
+
+/* Repositories have "aimnet2-" in front of the family's name. */
+static int family_of(const aim_registry *reg, aim_slice name)
+{
+    static const char prefix[] = "aimnet2-";
+    const aim_slice bare =
+        aim_slice_starts(name, prefix) ? aim_slice_from(name, sizeof prefix - 1) : name;
+    for (int i = 0; i < reg->n_families; i++)
+        if (aim_slice_is(name, reg->family[i].name) || aim_slice_is(bare, reg->family[i].name))
+            return i;
+    return -1;
+}
+
+static aim_status find_by_family(const aim_registry *reg, aim_slice family, const char *name,
+                                 int member, int *model)
+{
+    char shown[AIM_SHOWN_SIZE];
+    const int found = family_of(reg, family);
+    for (int i = 0; i < reg->n_models && found >= 0; i++)
+        if (reg->model[i].family == found && reg->model[i].member == member)
+            *model = i;
+    if (*model >= 0)
+        return AIMNET_OK;
+    if (found >= 0)
+        return AIM_FAIL(AIMNET_ERR_MODEL,
+                        "%s: the family %s has the members 0 to %d in the registry, not %d", name,
+                        reg->family[found].name, reg->family[found].n_members - 1, member);
+    return AIM_FAIL(AIMNET_ERR_MODEL,
+                    "%s has no 'model_yaml' and no 'member_names', and '%s' is no family of the "
+                    "registry: it needs a complete config.json",
+                    name, aim_shown(shown, family));
+}
+
+static aim_status find_by_names(const aim_registry *reg, const aim_pickle *tree, aim_ref names,
+                                const char *name, int member, int *model)
+{
+    char shown[AIM_SHOWN_SIZE];
+    const size_t n =
+        aim_pickle_kind_of(tree, names) == AIM_PICKLE_LIST ? aim_pickle_count(tree, names) : 0;
+    size_t texts = 0;
+    for (size_t i = 0; i < n && i < AIM_MAX_MEMBERS; i++)
+        texts += aim_pickle_kind_of(tree, aim_pickle_item(tree, names, i)) == AIM_PICKLE_STRING;
+    if (n == 0 || texts != n)
+        return AIM_FAIL(AIMNET_ERR_MODEL, "%s: 'member_names' must be a list of 1 to %d names",
+                        name, AIM_MAX_MEMBERS);
+    if ((size_t)member >= n)
+        return AIM_FAIL(AIMNET_ERR_MODEL, "%s: 'member_names' has %zu names; there is no member %d",
+                        name, n, member);
+    const aim_slice wanted = aim_pickle_text(tree, aim_pickle_item(tree, names, (size_t)member));
+    *model = aim_registry_find(reg, wanted.text, wanted.size);
+    if (*model >= 0)
+        return AIMNET_OK;
+    return AIM_FAIL(
+        AIMNET_ERR_MODEL,
+        "%s has no 'model_yaml', and its member '%s' is not in the registry: it needs a "
+        "complete config.json",
+        name, aim_shown(shown, wanted));
+}
+
+static aim_status find_describer(const aim_registry *reg, const aim_pickle *tree, const char *name,
+                                 aim_slice repository, int member, int *model)
+{
+    if (!aim_describes_family(tree))
+        return AIMNET_OK;
+    const aim_ref names = aim_pickle_get(tree, tree->root, "member_names");
+    if (names != AIM_NO_REF)
+        return find_by_names(reg, tree, names, name, member, model);
+    const aim_ref family = aim_pickle_get(tree, tree->root, "family_name");
+    if (family != AIM_NO_REF && aim_pickle_kind_of(tree, family) == AIM_PICKLE_STRING &&
+        aim_pickle_text(tree, family).size > 0)
+        repository = aim_pickle_text(tree, family);
+    return find_by_family(reg, repository, name, member, model);
+}
+
+aim_status aim_hub_describer(const aim_alloc *a, const aim_registry *reg, aim_slice text,
+                             const char *name, aim_slice repository, int member, int *model)
+{
+    aim_pickle tree;
+    aim_string bytes = {0};
+    *model = -1;
+    AIM_TRY(aim_json_tree(a, text, name, &tree, &bytes));
+    const aim_status status = find_describer(reg, &tree, name, repository, member, model);
+    aim_pickle_free(&tree, a);
+    aim_string_free(&bytes, a);
     return status;
 }

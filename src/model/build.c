@@ -137,6 +137,7 @@ void aim_model_free(aim_model *model)
         aim_free(&a, o->bytes);
         aim_free(&a, o->weights_path);
         aim_free(&a, o->config_path);
+        aim_free(&a, o->base_path);
         aim_free(&a, o->names);
         aim_string_free(&o->ignored, &a);
     }

@@ -61,6 +61,8 @@ typedef struct aim_expected {
 AIM_NODISCARD aim_status aim_model_check_parts(const aim_alloc *a, const aim_model_parts *parts,
                                                const char *name);
 
+/* A name of the metadata as this file spells it, or NULL. */
+const char *aim_metadata_field(aim_slice name);
 AIM_NODISCARD aim_status aim_metadata_read(aim_builder *b);
 /* Checks between metadata and outputs, after both were read. */
 AIM_NODISCARD aim_status aim_metadata_check(aim_builder *b);

@@ -11,6 +11,7 @@
 
 #include "io/json_tree.h"
 #include "model/checkpoint.h"
+#include "model/fallback.h"
 
 const char *aim_format_name(aim_format format)
 {
@@ -52,13 +53,15 @@ static aim_status read_config(const aim_alloc *a, const aim_model_bytes *in, aim
                           in->config_name, &c->described, &c->text));
     c->tree = &c->described;
     c->metadata = c->described.root;
-    if (aim_pickle_get(c->tree, c->metadata, "model_yaml") == AIM_NO_REF)
-        return AIM_FAIL(AIMNET_ERR_MODEL,
-                        "%s has no 'model_yaml': a description of a family, which leaves the "
-                        "architecture to the registry; use the family's .pt files, or a directory "
-                        "with a complete config.json",
-                        in->config_name);
-    return AIMNET_OK;
+    if (!aim_describes_family(&c->described))
+        return AIMNET_OK;
+    if (in->base)
+        return aim_fallback_read(a, in, c);
+    return AIM_FAIL(AIMNET_ERR_MODEL,
+                    "%s has no 'model_yaml': a description of a family, which leaves the "
+                    "architecture to the registry; give the directory instead of a file in it, or "
+                    "a complete config.json",
+                    in->config_name);
 }
 
 static aim_status read_safetensors(const aim_alloc *a, const aim_model_bytes *in, aim_content *c)

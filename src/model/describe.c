@@ -180,12 +180,23 @@ static void write_labelled(aim_writer *w, const char *label, double value, const
     aim_write(w, "%s", unit);
 }
 
+static aim_slice base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    path = slash ? slash + 1 : path;
+    return (aim_slice){path, strlen(path)};
+}
+
 static void write_heading(aim_writer *w, const aim_model *m)
 {
     char shown[AIM_SHOWN_SIZE];
     aim_write(w, "%s\n", aim_shown(shown, (aim_slice){m->name, strlen(m->name)}));
     aim_write(w, "  format       %s, %zu bytes, %lld parameters\n", m->format, m->file_size,
               (long long)m->n_parameters);
+    const struct aim_model_origin *o = m->origin;
+    if (o->base_path)
+        aim_write(w, "  description  %s of the registry, for config.json has none\n",
+                  aim_shown(shown, base_name(o->base_path)));
     if (m->family[0])
         aim_write(w, "  family       %s\n",
                   aim_shown(shown, (aim_slice){m->family, strlen(m->family)}));

@@ -174,6 +174,8 @@ void aim_describe_json(aim_writer *w, const aim_model *m, const char *sha256)
     write_text(w, m->name);
     aim_write(w, ", \"format\": \"%s\", \"size\": %zu, \"sha256\": ", m->format, m->file_size);
     write_text_or_null(w, sha256);
+    aim_write(w, ", \"described_by\": ");
+    write_text_or_null(w, o->base_path);
     aim_write(w, ", \"parameters\": %lld, \"metadata\": ", (long long)m->n_parameters);
     aim_describe_metadata(w, m);
     aim_write(w, ", \"architecture\": ");

@@ -93,8 +93,19 @@ aim_status aim_model_files_read(const aim_alloc *a, const char *path, const char
     return status;
 }
 
+aim_status aim_model_files_add_base(const aim_alloc *a, const char *path, aim_model_files *files)
+{
+    AIM_TRY(aim_strdup(a, path, &files->base));
+    AIM_TRY(aim_bytes_read(a, path, &files->base_bytes, &files->in.base_size));
+    files->in.base = files->base_bytes;
+    files->in.base_name = files->base;
+    return AIMNET_OK;
+}
+
 void aim_model_files_free(aim_model_files *files, const aim_alloc *a)
 {
+    aim_free(a, files->base);
+    aim_free(a, files->base_bytes);
     aim_free(a, files->weights);
     aim_free(a, files->config);
     aim_free(a, files->weights_bytes);

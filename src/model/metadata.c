@@ -177,6 +177,20 @@ static const char *const known_fields[] = {"format_version",
                                            "supports_charged_systems"};
 enum { N_KNOWN = sizeof known_fields / sizeof *known_fields, MAX_FIELDS = 256 };
 
+static size_t find_field(aim_slice name)
+{
+    size_t k = 0;
+    while (k < N_KNOWN && !aim_slice_is(name, known_fields[k]))
+        k++;
+    return k;
+}
+
+const char *aim_metadata_field(aim_slice name)
+{
+    const size_t k = find_field(name);
+    return k < N_KNOWN ? known_fields[k] : NULL;
+}
+
 /* Every known field at most once; the names of the others are kept for inspection. */
 static aim_status check_fields(aim_builder *b)
 {
@@ -190,9 +204,7 @@ static aim_status check_fields(aim_builder *b)
          aim_pickle_next(p, &it)) {
         const aim_slice name = aim_pickle_text(p, it.value);
         aim_pickle_next(p, &it);
-        size_t k = 0;
-        while (k < N_KNOWN && !aim_slice_is(name, known_fields[k]))
-            k++;
+        const size_t k = find_field(name);
         if (k == N_KNOWN)
             AIM_TRY(aim_string_printf(&b->origin->ignored, &b->m->alloc, "%s\n",
                                       aim_shown(shown, name)));

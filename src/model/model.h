@@ -66,7 +66,7 @@ typedef struct aim_d3_data {
     const int32_t *first;      /* [n_elements + 1] */
     const double *cn;          /* [n_refs] */
     const double *c6;          /* [n_refs][n_refs] hartree bohr^6, symmetric */
-    const double *cn_max;        /* [n_elements] of TorchScript models, which clamp coordination
+    const double *cn_max;      /* [n_elements] of TorchScript models, which clamp coordination
                                     numbers; else NULL */
 } aim_d3_data;
 
@@ -148,7 +148,11 @@ typedef struct aim_model_bytes {
     size_t size;
     const unsigned char *config; /* the description beside it; NULL: none */
     size_t config_size;
-    const char *config_name; /* for messages */
+    const char *config_name;   /* for messages */
+    const unsigned char *base; /* a v2 file that describes the weights where config.json does not;
+                                  NULL: none */
+    size_t base_size;
+    const char *base_name; /* for messages */
 } aim_model_bytes;
 
 /* bytes of a model file -> model; nothing of the bytes is referenced afterwards. name: for messages

@@ -16,6 +16,7 @@ struct aim_model_origin {
     unsigned char *bytes; /* MEMORY: a copy, for saving */
     char *weights_path;   /* PATH: the file with the weights ... */
     char *config_path;    /* ... and the description beside it, or NULL */
+    char *base_path;      /* the v2 file that describes it where config.json does not, or NULL */
     aim_arena weights;
     aimnet_tensor_info *tensor; /* names point into `names` */
     int n_tensors;

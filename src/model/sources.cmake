@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-foreach(name IN ITEMS args bind build checkpoint content d3_tables describe describe_json diff embedding export files metadata network outputs recipe save script script_outputs script_walk sha256 yaml yaml_write)
+foreach(name IN ITEMS args bind build checkpoint content d3_tables describe describe_json diff embedding export fallback files metadata network outputs recipe save script script_outputs script_walk sha256 yaml yaml_write)
     target_sources(aimnet_objects PRIVATE ${CMAKE_CURRENT_LIST_DIR}/${name}.c)
 endforeach()
 

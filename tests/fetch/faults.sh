@@ -167,7 +167,7 @@ expect "two at once: it is right" cmp -s "$one" files/wb97m_cpcms_v2_1.pt
 # ---------------------------------------------------------------- repositories
 fresh
 cat >files/config.json <<END
-{"ensemble_size": 2}
+{"ensemble_size": 2, "model_yaml": "x"}
 END
 printf weights >files/ensemble_0.safetensors
 printf others >files/ensemble_1.safetensors
@@ -191,6 +191,19 @@ HF_ENDPOINT=$base/badetag try 1 'SHA-256 is' ok --retries 0 g/h
 for name in ../x x/../y /x/y a/b@../c a/.b 'a/b c' a/b@x//y; do
     try 1 . ok --retries 0 "$name"
 done
+
+# A description of a family leaves the architecture to the registry, whose model is fetched as well.
+cat >files/config.json <<END
+{"member_names": ["wb97m_cpcms_v2_0"]}
+END
+cp "$models/hf_base/ensemble_0.safetensors" files/ensemble_0.safetensors
+try 0 'me--family@main' ok me/family
+expect "the registry's model" same
+expect "it loads" sh -c '"$0" inspect me/family >/dev/null' "$aimnet"
+try 1 'there is no member 1' ok --retries 0 me/family:1
+echo '{}' >files/config.json
+try 1 'no family of the registry' ok --retries 0 me/unknown
+rm "$AIMNET_CACHE_DIR/huggingface/me--family@main/ensemble_1.safetensors"*
 
 # ---------------------------------------------------------------- clearing
 printf mine >"$AIMNET_CACHE_DIR/mine"

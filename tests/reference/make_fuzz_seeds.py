@@ -102,6 +102,30 @@ def safetensors_seeds():
         "h": {"dtype": "BF16", "shape": [1], "data_offsets": [3, 5]}}, bytes(5))
 
 
+def ipi_seeds():
+    """What i-PI and ASE send, behind the two bytes that fuzz_ipi.c explains."""
+    cell = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0) * 2
+
+    def word(text):
+        return text.ljust(12).encode()
+
+    def init(text):
+        return word("INIT") + struct.pack("<ii", 0, len(text)) + text
+
+    def coordinates(n):
+        return struct.pack(f"<{n}d", *(0.1 * i for i in range(n)))
+
+    one = word("POSDATA") + struct.pack("<18di", *cell, 2) + coordinates(6)
+    three = word("POSDATA") + struct.pack("<i54d", 2, *cell * 3) + coordinates(18)
+    shared = word("POSDATA") + struct.pack("<i", 2)
+    names = b"".join(struct.pack("<i", 5) + b"/seg%d" % k for k in range(6))
+    ask, get, leave = word("STATUS"), word("GETFORCE"), word("EXIT")
+    yield "one", bytes([9, 255]) + ask + init(b"x") + ask + one + ask + get + ask + one + get + leave
+    yield "ase", bytes([12, 0]) + init(b" ") + one + ask + get
+    yield "batch", bytes([9, 255]) + init(b"batch_size:3") + ask + three + ask + get + init(b"batch_size:1") + one + get
+    yield "shared", bytes([11, 255]) + init(b"") + shared + names + ask + get + shared + get + leave
+
+
 def main():
     seeds = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / "fuzz" / "seeds")
 
@@ -128,7 +152,7 @@ def main():
     write("fuzz_pickle", "plain", zipfile.ZipFile(io.BytesIO(saved(plain))).read("archive/data.pkl"))
     config = {"cutoff": 5.0, "implemented_species": [1, 6], "d3_params": None, "model_yaml": "class: x\n"}
     for target, items in {"json": {**JSON, "config": json.dumps(config).encode()}.items(), "yaml": YAML.items(),
-                          "zip": zip_seeds(), "safetensors": safetensors_seeds()}.items():
+                          "zip": zip_seeds(), "safetensors": safetensors_seeds(), "ipi": ipi_seeds()}.items():
         for name, data in items:
             write(f"fuzz_{target}", name, data)
 

@@ -210,8 +210,11 @@ static aim_status build_with(const char *config, aim_model **m)
 {
     const aim_alloc a = aim_alloc_default();
     torch_buffer w = torch_read_file(MODELS "hf_base/ensemble_0.safetensors");
-    const aim_model_bytes in = {w.at, w.n, (const unsigned char *)config,
-                                config ? strlen(config) : 0, "config.json"};
+    const aim_model_bytes in = {.bytes = w.at,
+                                .size = w.n,
+                                .config = (const unsigned char *)config,
+                                .config_size = config ? strlen(config) : 0,
+                                .config_name = "config.json"};
     const aim_status status = aim_model_build(&a, &in, "x", m);
     torch_buffer_free(&w);
     return status;
