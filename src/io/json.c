@@ -38,11 +38,11 @@ static void skip_blanks(aim_json *j)
 
 /* ---------------------------------------------------------------- scalars */
 
-static int hex4(const char *s, size_t n, unsigned *value)
+static int hex4(const char *s, unsigned *value)
 {
     *value = 0;
     for (size_t i = 0; i < 4; i++) {
-        const unsigned char c = i < n ? (unsigned char)s[i] : 0;
+        const unsigned char c = (unsigned char)s[i];
         const unsigned low = c | 0x20U;
         const unsigned digit = c >= '0' && c <= '9'       ? c - (unsigned)'0'
                                : low >= 'a' && low <= 'f' ? low - (unsigned)'a' + 10
@@ -63,12 +63,12 @@ static unsigned read_escape(const char *s, size_t n, size_t *used)
     *used = 1;
     if (n > 0 && s[0] != '\0' && s[0] != 'u' && strchr(letters, s[0]))
         return (unsigned char)values[strchr(letters, s[0]) - letters];
-    if (n < 5 || s[0] != 'u' || !hex4(s + 1, n - 1, &high))
+    if (n < 5 || s[0] != 'u' || !hex4(s + 1, &high))
         return 0;
     *used = 5;
     if (high < 0xd800 || high > 0xdfff)
         return high;
-    if (high > 0xdbff || n < 11 || s[5] != '\\' || s[6] != 'u' || !hex4(s + 7, n - 7, &low) ||
+    if (high > 0xdbff || n < 11 || s[5] != '\\' || s[6] != 'u' || !hex4(s + 7, &low) ||
         low < 0xdc00 || low > 0xdfff)
         return 0;
     *used = 11;
@@ -165,7 +165,9 @@ static aim_status read_number(aim_json *j)
     const size_t n = j->at - begin;
     if (j->kind == AIM_JSON_INT && !aim_parse_int64(s, n, &j->i))
         return aim_json_wrong(j, "an integer has more than 64 bits");
-    if (!aim_parse_double(s, n, &j->f) || !isfinite(j->f))
+    j->f = NAN; /* the grammar of JSON is within that of aim_parse_double */
+    (void)aim_parse_double(s, n, &j->f);
+    if (!isfinite(j->f))
         return aim_json_wrong(j, "a number is not a finite double");
     return AIMNET_OK;
 }

@@ -542,12 +542,13 @@ static aim_status run(machine *m)
 static aim_status make_shared(machine *m)
 {
     aim_ref ref = AIM_NO_REF;
-    for (int i = 0; i < SMALL_INTS; i++)
+    for (int i = 0; i < SHARED_NODES; i++)
         AIM_TRY(new_node(m, (node){.kind = AIM_PICKLE_INT, .u.i = i}, &ref));
-    AIM_TRY(new_node(m, (node){.kind = AIM_PICKLE_NONE}, &ref));
-    AIM_TRY(new_node(m, (node){.kind = AIM_PICKLE_BOOL, .u.i = 0}, &ref));
-    AIM_TRY(new_node(m, (node){.kind = AIM_PICKLE_BOOL, .u.i = 1}, &ref));
-    return new_node(m, container(AIM_PICKLE_TUPLE), &ref);
+    m->tree->node[NODE_NONE] = (node){.kind = AIM_PICKLE_NONE};
+    m->tree->node[NODE_FALSE] = (node){.kind = AIM_PICKLE_BOOL, .u.i = 0};
+    m->tree->node[NODE_TRUE] = (node){.kind = AIM_PICKLE_BOOL, .u.i = 1};
+    m->tree->node[NODE_EMPTY_TUPLE] = container(AIM_PICKLE_TUPLE);
+    return AIMNET_OK;
 }
 
 static aim_status parse(const aim_alloc *a, const unsigned char *bytes, size_t size, int script,

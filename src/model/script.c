@@ -69,16 +69,16 @@ static aim_status read_passes(const aim_script_walk *w, const aim_script_object 
     char name[AIM_SCRIPT_CLASS];
     int pass = 0;
     AIM_TRY(aim_script_child(w, model, "mlps", "torch.nn.modules.container.ModuleList", NULL, &o));
-    AIM_TRY(aim_script_yaml(w, "  hidden:\n"));
+    aim_script_yaml(w, "  hidden:\n");
     for (aim_items it = aim_pickle_items(w->pickle, o.attributes); aim_script_next(w, &it, name);
          pass++) {
         AIM_TRY(aim_script_read_mlp(w, &o, name, &mlp));
         if (mlp.last_linear != (pass == 0) || !mlp.bias)
             return aim_script_refuse(&o, "the MLPs of the passes do not end as those of AIMNet2");
-        AIM_TRY(aim_script_yaml(w, "  - ["));
+        aim_script_yaml(w, "  - [");
         for (int i = 0; i + 1 < mlp.n_layers; i++)
-            AIM_TRY(aim_script_yaml(w, i ? ", %lld" : "%lld", (long long)mlp.width[i]));
-        AIM_TRY(aim_script_yaml(w, "]\n"));
+            aim_script_yaml(w, i ? ", %lld" : "%lld", (long long)mlp.width[i]);
+        aim_script_yaml(w, "]\n");
         *aim_size = mlp.width[mlp.n_layers - 1];
     }
     return pass >= 2 ? AIMNET_OK : aim_script_refuse(&o, "fewer than two passes");
@@ -100,18 +100,19 @@ static aim_status read_network(aim_script_walk *w, const aim_script_object *mode
     AIM_TRY(read_conv(w, model, "conv_q", &ncomb_q));
     if (ncomb != ncomb_q)
         return aim_script_refuse(model, "its convolutions differ in ncomb_v");
-    AIM_TRY(aim_script_yaml(w,
-                            "class: aimnet.models.AIMNet2\nkwargs:\n  nfeature: %lld\n"
-                            "  d2features: %s\n  ncomb_v: %lld\n",
-                            (long long)nfeature, d2features ? "true" : "false", (long long)ncomb));
+    aim_script_yaml(w,
+                    "class: aimnet.models.AIMNet2\nkwargs:\n  nfeature: %lld\n"
+                    "  d2features: %s\n  ncomb_v: %lld\n",
+                    (long long)nfeature, d2features ? "true" : "false", (long long)ncomb);
     AIM_TRY(read_passes(w, model, &aim_size));
-    AIM_TRY(aim_script_yaml(w, "  aim_size: %lld\n  aev:\n", (long long)aim_size));
-    AIM_TRY(aim_script_yaml_number(w, "    rc_s", rc));
-    AIM_TRY(aim_script_yaml(w, "    nshifts_s: %lld\n", (long long)nshifts));
+    aim_script_yaml(w, "  aim_size: %lld\n  aev:\n", (long long)aim_size);
+    aim_script_yaml_number(w, "    rc_s", rc);
+    aim_script_yaml(w, "    nshifts_s: %lld\n", (long long)nshifts);
     if (channels != 1)
-        AIM_TRY(aim_script_yaml(w, "  num_charge_channels: %lld\n", (long long)channels));
-    AIM_TRY(aim_script_yaml(w, "  outputs:\n"));
-    return aim_script_outputs(w, model);
+        aim_script_yaml(w, "  num_charge_channels: %lld\n", (long long)channels);
+    aim_script_yaml(w, "  outputs:\n");
+    AIM_TRY(aim_script_outputs(w, model));
+    return w->out->yaml_status;
 }
 
 /* ---------------------------------------------------------------- metadata */

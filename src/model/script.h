@@ -18,6 +18,7 @@ typedef struct aim_script {
     aim_names names;
     aim_string name_pool;
     aim_string yaml;         /* the architecture, as model_yaml */
+    aim_status yaml_status;  /* the first failure while it was written */
     aim_pickle_out metadata; /* a dictionary with model_yaml and the other fields of a v2 file */
     int all_pairs;           /* its long-range parts run over all pairs */
 } aim_script;

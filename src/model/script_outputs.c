@@ -11,25 +11,26 @@
 
 #define FACTOR_TOLERANCE 1e-9 /* relative; constants of the releases agree to 1e-15 */
 
-aim_status aim_script_yaml(const aim_script_walk *w, const char *format, ...)
+void aim_script_yaml(const aim_script_walk *w, const char *format, ...)
 {
     char line[256];
     va_list arguments;
     va_start(arguments, format);
     const int n = vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    return aim_string_append(&w->out->yaml, w->alloc, line,
-                             n < (int)sizeof line ? (size_t)n : sizeof line - 1);
+    if (w->out->yaml_status == AIMNET_OK)
+        w->out->yaml_status = aim_string_append(&w->out->yaml, w->alloc, line,
+                                                n < (int)sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-aim_status aim_script_yaml_number(const aim_script_walk *w, const char *name, double value)
+void aim_script_yaml_number(const aim_script_walk *w, const char *name, double value)
 {
     char text[40];
     const size_t n = aim_format_double(text, value);
     const char *point = memchr(text, '.', n) ? "" : ".0";
     const char *exponent = memchr(text, 'e', n);
     const int head = exponent ? (int)(exponent - text) : (int)n; /* YAML's floats have a point */
-    return aim_script_yaml(w, "%s: %.*s%s%s\n", name, head, text, point, text + head);
+    aim_script_yaml(w, "%s: %.*s%s%s\n", name, head, text, point, text + head);
 }
 
 /* ---------------------------------------------------------------- pieces */
@@ -40,17 +41,19 @@ static aim_status yaml_keys(const aim_script_walk *w, const aim_script_object *o
     char key[AIM_SCRIPT_CLASS];
     if (has_key_in) {
         AIM_TRY(aim_script_word(w, o, "key_in", key));
-        AIM_TRY(aim_script_yaml(w, "        key_in: %s\n", key));
+        aim_script_yaml(w, "        key_in: %s\n", key);
     }
     AIM_TRY(aim_script_word(w, o, "key_out", key));
-    return aim_script_yaml(w, "        key_out: %s\n", key);
+    aim_script_yaml(w, "        key_out: %s\n", key);
+    return AIMNET_OK;
 }
 
 static aim_status yaml_flag(const aim_script_walk *w, const aim_script_object *o, const char *name)
 {
     int value = 0;
     AIM_TRY(aim_script_bool(w, o, name, &value));
-    return aim_script_yaml(w, "        %s: %s\n", name, value ? "true" : "false");
+    aim_script_yaml(w, "        %s: %s\n", name, value ? "true" : "false");
+    return AIMNET_OK;
 }
 
 static aim_status yaml_numbers(const aim_script_walk *w, const aim_script_object *o,
@@ -61,7 +64,7 @@ static aim_status yaml_numbers(const aim_script_walk *w, const aim_script_object
     for (int i = 0; i < n; i++) {
         AIM_TRY(aim_script_float(w, o, names[i], &value));
         snprintf(name, sizeof name, "        %s", names[i]);
-        AIM_TRY(aim_script_yaml_number(w, name, value));
+        aim_script_yaml_number(w, name, value);
     }
     return AIMNET_OK;
 }
@@ -84,17 +87,17 @@ static aim_status read_mlp(aim_script_walk *w, const aim_script_object *o)
 {
     aim_script_mlp mlp;
     AIM_TRY(aim_script_read_mlp(w, o, "mlp", &mlp));
-    AIM_TRY(aim_script_yaml(w, "        n_in: %lld\n        n_out: %lld\n", (long long)mlp.n_in,
-                            (long long)mlp.width[mlp.n_layers - 1]));
+    aim_script_yaml(w, "        n_in: %lld\n        n_out: %lld\n", (long long)mlp.n_in,
+                    (long long)mlp.width[mlp.n_layers - 1]);
     AIM_TRY(yaml_keys(w, o, 1));
-    AIM_TRY(aim_script_yaml(w,
-                            "        mlp:\n          activation_fn: torch.nn.GELU\n"
-                            "          last_linear: %s\n%s          hidden: [",
-                            mlp.last_linear ? "true" : "false",
-                            mlp.bias ? "" : "          bias: false\n"));
+    aim_script_yaml(w,
+                    "        mlp:\n          activation_fn: torch.nn.GELU\n"
+                    "          last_linear: %s\n%s          hidden: [",
+                    mlp.last_linear ? "true" : "false", mlp.bias ? "" : "          bias: false\n");
     for (int i = 0; i + 1 < mlp.n_layers; i++)
-        AIM_TRY(aim_script_yaml(w, i ? ", %lld" : "%lld", (long long)mlp.width[i]));
-    return aim_script_yaml(w, "]\n");
+        aim_script_yaml(w, i ? ", %lld" : "%lld", (long long)mlp.width[i]);
+    aim_script_yaml(w, "]\n");
+    return AIMNET_OK;
 }
 
 static aim_status read_shift(aim_script_walk *w, const aim_script_object *o)
@@ -106,7 +109,7 @@ static aim_status read_shift(aim_script_walk *w, const aim_script_object *o)
     AIM_TRY(aim_script_tensor(w, &shifts, "weight", &t));
     AIM_TRY(yaml_keys(w, o, 1));
     if (t.ndim == 2 && t.shape[0] != 64)
-        AIM_TRY(aim_script_yaml(w, "        num_types: %lld\n", (long long)t.shape[0]));
+        aim_script_yaml(w, "        num_types: %lld\n", (long long)t.shape[0]);
     return yaml_flag(w, o, "reduce_sum");
 }
 
@@ -133,8 +136,8 @@ static aim_status read_srrep(aim_script_walk *w, const aim_script_object *o)
     AIM_TRY(aim_script_scalar(w, o, "rc", &rc));
     AIM_TRY(aim_script_word(w, o, "cutoff_fn", function));
     AIM_TRY(yaml_keys(w, o, 0));
-    AIM_TRY(aim_script_yaml(w, "        cutoff_fn: %s\n", function));
-    AIM_TRY(aim_script_yaml_number(w, "        rc", rc));
+    aim_script_yaml(w, "        cutoff_fn: %s\n", function);
+    aim_script_yaml_number(w, "        rc", rc);
     return yaml_flag(w, o, "reduce_sum");
 }
 
@@ -149,7 +152,7 @@ static aim_status read_coulomb(aim_script_walk *w, const aim_script_object *o)
     AIM_TRY(expect(w, o, "_factor", 0.5 * AIM_COULOMB_K));
     AIM_TRY(aim_script_scalar(w, o, "rc", &rc));
     w->has_coulomb = 1;
-    AIM_TRY(aim_script_yaml_number(w, "        rc", rc));
+    aim_script_yaml_number(w, "        rc", rc);
     return yaml_keys(w, o, 1);
 }
 
@@ -210,8 +213,7 @@ static aim_status read_output(aim_script_walk *w, const aim_script_object *up, c
         if (strcmp(o.class_name + sizeof package - 1, classes[i].name) != 0)
             continue;
         AIM_TRY(aim_script_check(w, &o, classes[i].attributes));
-        AIM_TRY(
-            aim_script_yaml(w, "    %s:\n      class: %s\n      kwargs:\n", name, o.class_name));
+        aim_script_yaml(w, "    %s:\n      class: %s\n      kwargs:\n", name, o.class_name);
         return classes[i].read(w, &o);
     }
     snprintf(what, sizeof what, "its class '%s' is not one of the output modules", o.class_name);

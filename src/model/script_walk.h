@@ -67,12 +67,10 @@ typedef struct aim_script_mlp {
 AIM_NODISCARD aim_status aim_script_read_mlp(const aim_script_walk *w, const aim_script_object *up,
                                              const char *name, aim_script_mlp *mlp);
 
-/* Appends to the YAML. */
-AIM_NODISCARD aim_status aim_script_yaml(const aim_script_walk *w, const char *format, ...)
-    AIM_PRINTF(2, 3);
+/* Appends to the YAML, unless that has failed before (w->out->yaml_status, asked at the end). */
+void aim_script_yaml(const aim_script_walk *w, const char *format, ...) AIM_PRINTF(2, 3);
 /* "name: value" with all digits. */
-AIM_NODISCARD aim_status aim_script_yaml_number(const aim_script_walk *w, const char *name,
-                                                double value);
+void aim_script_yaml_number(const aim_script_walk *w, const char *name, double value);
 /* Reads the output modules and appends them to the YAML. */
 AIM_NODISCARD aim_status aim_script_outputs(aim_script_walk *w, const aim_script_object *model);
 

@@ -143,7 +143,7 @@ static void run_reader(const aim_alloc *alloc, const uint8_t *data, size_t size,
 
 static int may_be_cif(void)
 {
-    return !one_format || strcmp(one_format, "cif") == 0;
+    return strcmp(one_format ? one_format : "cif", "cif") == 0;
 }
 
 static void run_comment(const aim_alloc *alloc, const uint8_t *data, size_t size)

@@ -270,6 +270,11 @@ static void misused_opcodes_are_refused(void **state)
     assert_refused(RAW("](Nu"), "not a dict");
     assert_refused(RAW("(e"), "not a list");
     assert_refused(RAW("q\x00"), "nothing to memorize");
+    assert_refused(RAW("(q\x00"), "nothing to memorize");
+    assert_refused(RAW("Q"), "too few");
+    assert_refused(RAW("R"), "too few");
+    assert_refused(RAW("b"), "too few");
+    assert_refused(RAW("\x8a"), "an opcode needs 46 bytes where 0 remain");
     assert_refused(RAW("Nq\x01"), "not consecutive");
     assert_refused(RAW("Nq\x00q\x00"), "not consecutive");
     assert_refused(RAW("h\x00"), "never stored");
@@ -281,8 +286,60 @@ static void misused_opcodes_are_refused(void **state)
     assert_refused(RAW("ctorch._utils\n_rebuild_tensor_v2\n)R"), "arguments that torch.save");
     assert_refused(RAW("NQ"), "not a storage");
     assert_refused(RAW("(NNNNNtQ"), "not ('storage'");
+    assert_refused(RAW("(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+                       "0X\4\0\0\0metaK\1tQ"),
+                   "'meta' device");
+    assert_refused(RAW("}}X\t\0\0\0_metadataNsb"), "attributes other");
     assert_refused(RAW("}}b"), "attributes other");
     assert_refused(RAW("N}b"), "attributes other");
+}
+
+/* Of TorchScript: NEWOBJ and BUILD. */
+static void misused_objects_are_refused(void **state)
+{
+    (void)state;
+#define CASE(text, why)                                                                            \
+    {                                                                                              \
+        "\x80\2" text, sizeof(text) + 1, why                                                       \
+    }
+    static const struct {
+        const char *opcodes;
+        size_t size;
+        const char *why;
+    } cases[] = {CASE("\x81.", "too few"),
+                 CASE(")\x81.", "too few"),
+                 CASE("N)\x81.", "not a class of TorchScript"),
+                 CASE("c__torch__.m\nC\nN\x81.", "not a class of TorchScript"),
+                 CASE("c__torch__.m\nC\n)\x81Nb.", "no dict, or set twice"),
+                 CASE("c__torch__.m\nC\n)\x81}b}b.", "no dict, or set twice"),
+                 CASE("\x8a", "needs 1 bytes where 0 remain")};
+#undef CASE
+    const aim_alloc a = aim_alloc_default();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        aim_pickle out;
+        assert_int_equal(aim_pickle_parse_script(&a, (const unsigned char *)cases[i].opcodes,
+                                                 cases[i].size, &out),
+                         AIMNET_ERR_FORMAT);
+        if (!strstr(aimnet_last_error(), cases[i].why))
+            fail_msg("\"%s\" does not say \"%s\"", aimnet_last_error(), cases[i].why);
+    }
+}
+
+/* Scalars have no items, and behind the last item there is nothing, however often one asks. */
+static void items_end(void **state)
+{
+    (void)state;
+    torch_pickle p = RAW("(K\1ctorch\nFloatStorage\nt");
+    aim_pickle out;
+    assert_int_equal(parse(&p, &out), AIMNET_OK);
+    assert_int_equal(aim_pickle_item(&out, out.root, 9), AIM_NO_REF);
+    for (size_t i = 0; i < 2; i++) {
+        aim_items it = aim_pickle_items(&out, aim_pickle_item(&out, out.root, i));
+        assert_int_equal(it.value, AIM_NO_REF);
+        aim_pickle_next(&out, &it);
+        assert_int_equal(it.value, AIM_NO_REF);
+    }
+    drop(&p, &out);
 }
 
 static void only_protocol_2_is_read(void **state)
@@ -444,6 +501,37 @@ static void every_failing_allocation_is_reported(void **state)
     torch_buffer_free(&p.out);
 }
 
+static aimnet_status parse_script_and_free(const aimnet_allocator *hooks, void *ctx)
+{
+    const torch_pickle *p = ctx;
+    aim_pickle out;
+    const aim_status status = aim_pickle_parse_script(hooks, p->out.at, p->out.n, &out);
+    aim_pickle_free(&out, hooks);
+    return status;
+}
+
+/* Blocks grow when they are full: after every number of values, items and levels once, so that each
+ * place that makes one meets a full block. */
+static void blocks_may_grow_at_any_value(void **state)
+{
+    (void)state;
+    const torch_tensor t = {"FloatStorage", "0", 6, 0, 1, {6}, {1}};
+    for (int n = 240; n < 540; n++) {
+        torch_pickle p;
+        torch_begin(&p);
+        torch_op(&p, '(');
+        torch_op(&p, ']');
+        torch_op(&p, '(');
+        for (int i = 0; i < n; i++)
+            torch_put(&p.out, "M\1\1", 3);
+        torch_op(&p, 'e');
+        torch_tensor_value(&p, &t);
+        torch_put(&p.out, "c__torch__.m\nC\n)\x81}bt.", 21);
+        fail_alloc_sweep_mode(parse_script_and_free, &p, 1);
+        torch_buffer_free(&p.out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +544,8 @@ int main(void)
         cmocka_unit_test(every_other_global_is_refused_by_name),
         cmocka_unit_test(every_other_opcode_is_refused),
         cmocka_unit_test(misused_opcodes_are_refused),
+        cmocka_unit_test(misused_objects_are_refused),
+        cmocka_unit_test(items_end),
         cmocka_unit_test(only_protocol_2_is_read),
         cmocka_unit_test(a_pickle_cut_anywhere_is_refused),
         cmocka_unit_test(a_flipped_bit_never_harms),
@@ -463,6 +553,7 @@ int main(void)
         cmocka_unit_test(deep_nesting_and_cycles_are_only_data),
         cmocka_unit_test(memory_is_bounded_by_the_size_of_the_pickle),
         cmocka_unit_test(every_failing_allocation_is_reported),
+        cmocka_unit_test(blocks_may_grow_at_any_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -360,11 +360,198 @@ static void refuse_archive(const char *first, const char *second, const char *te
     torch_buffer_free(&z.file);
 }
 
+/* What stands in the place of a tensor: opcodes behind "w" in the state_dict. */
+static void assert_tensor_refused(const char *opcodes, size_t n, const char *why)
+{
+    const aim_alloc a = aim_alloc_default();
+    const sample s = one_tensor((torch_tensor){"FloatStorage", "0", 24, 0, 1, {24}, {1}});
+    torch_pickle p;
+    opened o;
+    torch_begin(&p);
+    torch_put(&p.out, "}X\x0a\0\0\0state_dict}X\1\0\0\0w", 23);
+    torch_put(&p.out, opcodes, n);
+    torch_put(&p.out, "ss.", 3);
+    torch_buffer file = archive(&s, &p.out);
+    assert_int_equal(open_bytes(&a, &file, &o), AIMNET_ERR_FORMAT);
+    if (!strstr(aimnet_last_error(), why))
+        fail_msg("\"%s\" does not say \"%s\"", aimnet_last_error(), why);
+    torch_buffer_free(&p.out);
+    torch_buffer_free(&file);
+}
+
+#define TENSOR "ctorch._utils\n_rebuild_tensor_v2\n("
+#define STORAGE(key, elements)                                                                     \
+    "(X\7\0\0\0storagectorch\nFloatStorage\nX" key "X\3\0\0\0cpu" elements "tQ"
+#define GOOD                                                                                       \
+    STORAGE("\1\0\0\0"                                                                             \
+            "0",                                                                                   \
+            "K\x18")
+#define HOOKS                 "ccollections\nOrderedDict\n)R"
+#define REFUSED(opcodes, why) assert_tensor_refused((opcodes), sizeof(opcodes) - 1, (why))
+
+static void malformed_tensors_are_refused_with_their_name(void **state)
+{
+    (void)state;
+    REFUSED("N", "tensor 'w': None where a tensor belongs");
+    REFUSED(TENSOR "NK\0K\x18\x85K\1\x85\x89" HOOKS "tR", "the tensor has no storage");
+    REFUSED(TENSOR STORAGE("\0\0\0\0", "K\x18") "K\0K\x18\x85K\1\x85\x89" HOOKS "tR",
+            "storage '' is not in the archive");
+    REFUSED(TENSOR STORAGE("\x15\0\0\0"
+                           "000000000000000000000",
+                           "K\x18") "K\0K\x18\x85K\1\x85\x89" HOOKS "tR",
+            "is not in the archive");
+    REFUSED(TENSOR STORAGE("\1\0\0\0"
+                           "x",
+                           "K\x18") "K\0K\x18\x85K\1\x85\x89" HOOKS "tR",
+            "storage 'x' is not in the archive");
+    REFUSED(TENSOR STORAGE("\1\0\0\0"
+                           "0",
+                           "J\xff\xff\xff\xff") "K\0K\x18\x85K\1\x85\x89" HOOKS "tR",
+            "not -1 elements");
+    REFUSED(TENSOR GOOD "K\0(K\1K\1K\1K\1K\1K\1K\1K\1K\1tK\1\x85\x89" HOOKS "tR",
+            "at most 8 integers");
+    REFUSED(TENSOR GOOD "K\0K\x18\x85NK\1\x86\x89" HOOKS "tR", "at most 8 integers");
+    REFUSED(TENSOR GOOD "NK\x18\x85K\1\x85\x89" HOOKS "tR", "requires_grad or hooks");
+    REFUSED(TENSOR GOOD "K\0K\x18\x85K\1\x85\x89NtR", "requires_grad or hooks");
+    REFUSED(TENSOR GOOD "K\0K\x18\x85K\1\x85N" HOOKS "tR", "requires_grad or hooks");
+    REFUSED(TENSOR GOOD "K\0K\x18\x85K\1\x85\x89}X\1\0\0\0xNstR", "requires_grad or hooks");
+    REFUSED(TENSOR GOOD "K\0K\x18\x85)\x89" HOOKS "tR", "number of strides is wrong");
+    REFUSED(TENSOR GOOD "K\x19K\x01\x85K\1\x85\x89" HOOKS "tR", "offset 25");
+    REFUSED(TENSOR GOOD "J\xff\xff\xff\xffK\x01\x85K\1\x85\x89" HOOKS "tR", "offset -1");
+}
+
+static void a_storage_must_have_whole_elements(void **state)
+{
+    (void)state;
+    sample s = one_tensor((torch_tensor){"FloatStorage", "0", 2, 0, 1, {2}, {1}});
+    s.storage_size[0] = 9;
+    assert_refused(&s, AIMNET_ERR_FORMAT, "has 9 bytes, not 2 elements");
+}
+
+/* Names of storages are put together in 256 bytes. */
+static void a_prefix_too_long_for_a_storage_has_none(void **state)
+{
+    (void)state;
+    const aim_alloc a = aim_alloc_default();
+    const sample s = one_tensor((torch_tensor){"FloatStorage", "0", 24, 0, 1, {24}, {1}});
+    torch_buffer pickle = state_dict_pickle(&s);
+    torch_zip z = {.descriptor = 1};
+    char name[300];
+    opened o;
+    memset(name, 'm', 240);
+    strcpy(name + 240, "/data.pkl");
+    torch_zip_add(&z, name, pickle.at, pickle.n);
+    strcpy(name + 240, "/version");
+    torch_zip_text(&z, name, "3\n");
+    torch_zip_finish(&z);
+    assert_int_equal(open_bytes(&a, &z.file, &o), AIMNET_ERR_FORMAT);
+    assert_says("storage '0' is not in the archive");
+    torch_buffer_free(&z.file);
+    torch_buffer_free(&pickle);
+}
+
+static void refuse_pickle(const char *opcodes, size_t n, const char *why)
+{
+    const aim_alloc a = aim_alloc_default();
+    const sample s = one_tensor((torch_tensor){"FloatStorage", "0", 24, 0, 1, {24}, {1}});
+    torch_pickle p;
+    opened o;
+    torch_begin(&p);
+    torch_put(&p.out, opcodes, n);
+    torch_op(&p, '.');
+    torch_buffer file = archive(&s, &p.out);
+    assert_int_not_equal(open_bytes(&a, &file, &o), AIMNET_OK);
+    if (!strstr(aimnet_last_error(), why))
+        fail_msg("\"%s\" does not say \"%s\"", aimnet_last_error(), why);
+    torch_buffer_free(&p.out);
+    torch_buffer_free(&file);
+}
+
+static void pickles_of_other_things_are_named(void **state)
+{
+    (void)state;
+    refuse_pickle("}", 1, "no state_dict of tensors");
+    refuse_pickle("}X\1\0\0\0aNs", 9, "no state_dict of tensors");
+    refuse_pickle("}X\x0a\0\0\0model_yamlNs", 18, "no state_dict of tensors");
+    refuse_pickle("}X\x0a\0\0\0state_dictNs", 18, "no state_dict of tensors");
+    const char alone[] = TENSOR "NK\0K\x18\x85K\1\x85\x89" HOOKS "tR";
+    refuse_pickle(alone, sizeof alone - 1, "the tensor has no storage");
+}
+
+/* A TorchScript archive with one more entry. */
+static void refuse_script(const char *name, const char *text, const char *version, const char *why)
+{
+    const aim_alloc a = aim_alloc_default();
+    torch_zip z = {.descriptor = 1};
+    aim_torch t;
+    torch_zip_text(&z, "m/data.pkl", "x");
+    torch_zip_text(&z, "m/constants.pkl", "x");
+    torch_zip_text(&z, "m/version", version);
+    if (name)
+        torch_zip_text(&z, name, text);
+    torch_zip_finish(&z);
+    const aim_status status = aim_torch_open(&a, z.file.at, z.file.n, &t);
+    assert_int_equal(status, why ? AIMNET_ERR_FORMAT : AIMNET_OK);
+    if (why)
+        assert_says(why);
+    else
+        aim_torch_free(&t, &a);
+    torch_buffer_free(&z.file);
+}
+
+static void scripts_have_folders_and_versions_of_their_own(void **state)
+{
+    (void)state;
+    refuse_script(NULL, NULL, "10\n", NULL);
+    refuse_script("m/.data/version", "3\n", "3\n", NULL);
+    refuse_script("m/code/x.py", "pass", "3\n", NULL);
+    refuse_script("m/evil", "x", "3\n", "'evil' is not one that torch.save writes");
+    refuse_script(NULL, NULL, "", "version record");
+    refuse_script(NULL, NULL, "12345", "version record");
+}
+
+static void replace_all(torch_buffer *file, const char *from, const char *to)
+{
+    const size_t n = strlen(from);
+    for (size_t i = 0; i + n <= file->n; i++)
+        if (memcmp(file->at + i, from, n) == 0)
+            memcpy(file->at + i, to, n);
+}
+
+/* Names are not under a checksum: the compressed code becomes data, in a script and elsewhere. */
+static void only_the_code_of_scripts_may_be_compressed(void **state)
+{
+    (void)state;
+    const aim_alloc a = aim_alloc_default();
+    torch_buffer file = torch_read_file(AIM_SOURCE_DIR "/tests/golden/models/script_nse.jpt");
+    aim_torch t;
+    replace_all(&file, "/code/", "/data/");
+    assert_int_equal(aim_torch_open(&a, file.at, file.n, &t), AIMNET_ERR_FORMAT);
+    assert_says("is compressed");
+    torch_buffer_free(&file);
+    torch_zip z = {.plain_end = 1};
+    torch_zip_text(&z, "m/data.pkl", "x");
+    torch_zip_add(&z, "m/data/0", "\1\1\0\xfe\xffx", 6); /* a deflated "x" */
+    torch_zip_finish(&z);
+    for (size_t i = z.start[1], k = 0; i + 4 <= z.file.n; i++)
+        if (i == z.start[1] || (memcmp(z.file.at + i, "PK\1\2", 4) == 0 && k++ == 1)) {
+            unsigned char *header = z.file.at + i + (i == z.start[1] ? 8 : 10);
+            header[0] = 8;                                 /* method: deflate */
+            memcpy(header + 6, "\x83\x16\xdc\x8c", 4); /* CRC-32 of "x" */
+            header[14] = 1;                                /* its size */
+        }
+    assert_int_equal(aim_torch_open(&a, z.file.at, z.file.n, &t), AIMNET_ERR_FORMAT);
+    assert_says("is compressed");
+    torch_buffer_free(&z.file);
+}
+
 static void other_archives_are_named(void **state)
 {
     (void)state;
     refuse_archive("data.pkl", "version", "3\n", AIMNET_ERR_FORMAT, "PREFIX/data.pkl");
     refuse_archive("m/data.pkl", "n/version", "3\n", AIMNET_ERR_FORMAT, "one prefix");
+    refuse_archive("m/data.pkl", "m", "3\n", AIMNET_ERR_FORMAT, "one prefix");
+    refuse_archive("m/version", "m/byteorder", "3\n", AIMNET_ERR_FORMAT, "first entry");
     refuse_archive("m/version", "m/data.pkl", "3\n", AIMNET_ERR_FORMAT, "first entry");
     refuse_archive("m/data.pkl", "m/version", "4\n", AIMNET_ERR_FORMAT, "version record");
     refuse_archive("m/data.pkl", "m/byteorder", "little", AIMNET_ERR_FORMAT, "version record");
@@ -467,6 +654,12 @@ int main(void)
         cmocka_unit_test(double_numbers_become_float_only_if_nothing_changes),
         cmocka_unit_test(integers_are_not_weights),
         cmocka_unit_test(every_storage_class_has_its_type_and_size),
+        cmocka_unit_test(malformed_tensors_are_refused_with_their_name),
+        cmocka_unit_test(a_storage_must_have_whole_elements),
+        cmocka_unit_test(a_prefix_too_long_for_a_storage_has_none),
+        cmocka_unit_test(pickles_of_other_things_are_named),
+        cmocka_unit_test(scripts_have_folders_and_versions_of_their_own),
+        cmocka_unit_test(only_the_code_of_scripts_may_be_compressed),
         cmocka_unit_test(the_byte_order_must_be_little),
         cmocka_unit_test(other_archives_are_named),
         cmocka_unit_test(a_raw_checkpoint_is_recognised),
