@@ -9,7 +9,7 @@ build=$(cd "$1" && pwd)
 source=$(cd "$(dirname "$0")/.." && pwd)
 readers="io/zip io/pickle io/pickle_tree io/pt io/torch io/tensor io/safetensors io/json io/json_tree io/names io/inflate io/npy
          model/script model/script_walk model/script_outputs model/fallback"
-tests="zip pickle pt json safetensors model model_corpus script npy hub kinds structure_files save export"
+tests="zip pickle pt json safetensors model model_corpus script npy hub kinds script_tree structure_files save export"
 work=$build/coverage
 rm -rf "$work" && mkdir -p "$work" && cd "$work"
 for name in $readers; do

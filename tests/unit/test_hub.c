@@ -9,7 +9,7 @@
 
 #include "aimnet_model.h"
 #include "fail_alloc.h"
-#include "torch_writer.h"
+#include "model_file.h"
 
 #define MODELS    AIM_SOURCE_DIR "/tests/golden/models/"
 #define CACHE     AIM_TEST_TMP "/hub_cache"
@@ -228,6 +228,95 @@ static void a_damaged_registry_model_is_not_believed(void **state)
     torch_buffer_free(&bytes);
 }
 
+/* Puts a file in the place of the registry's model and pins it. */
+static void install_base(const void *bytes, size_t size)
+{
+    aimnet_fetch_options o = aimnet_fetch_options_default();
+    o.allow_unverified = 1;
+    put_file(BASE, bytes, size);
+    (void)unlink(BASE ".sha256");
+    assert_int_equal(aimnet_model_fetch("aimnet2_cpcm", &o, NULL, 0), AIMNET_OK);
+}
+
+static void install_copy(const char *path)
+{
+    torch_buffer bytes = torch_read_file(path);
+    install_base(bytes.at, bytes.n);
+    torch_buffer_free(&bytes);
+}
+
+static void only_a_v2_file_describes(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {MODELS "script_nse.jpt", "TorchScript, not a v2 file"},
+        {AIM_SOURCE_DIR "/tests/fuzz/seeds/fuzz_zip/torch", "not a v2 file"},
+        {AIM_SOURCE_DIR "/LICENSE", "not a model file"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        aimnet_model *m;
+        install_copy(cases[i][0]);
+        assert_int_not_equal(load_with("{" MEMBER "}", 0, &m), AIMNET_OK);
+        if (!strstr(aimnet_last_error(), cases[i][1]) || !strstr(aimnet_last_error(), BASE))
+            fail_msg("%s: %s", cases[i][0], aimnet_last_error());
+    }
+    install_copy(MODELS "base.pt");
+}
+
+/* Fields that neither file has are False, none or None, as for the reference. */
+static void absent_fields_have_their_default(void **state)
+{
+    (void)state;
+    static const char *const optional[] = {
+        "format_version",  "needs_coulomb",     "needs_dispersion",
+        "coulomb_mode",    "coulomb_sr_rc",     "coulomb_sr_envelope",
+        "has_embedded_lr", "has_embedded_d3ts", "supports_charged_systems"};
+    static const struct {
+        const char *fields;
+        int good;
+    } cases[] = {{"\"format_version\": 2", 1},
+                 {"\"format_version\": 3", 0},
+                 {"\"format_version\": 2.0", 0},
+                 {"\"needs_coulomb\": false", 1},
+                 {"\"needs_coulomb\": true", 0},
+                 {"\"needs_coulomb\": 1", 0},
+                 {"\"has_embedded_lr\": false", 1},
+                 {"\"has_embedded_d3ts\": true", 0},
+                 {"\"coulomb_mode\": \"none\"", 1},
+                 {"\"coulomb_mode\": \"full_embedded\"", 0},
+                 {"\"coulomb_mode\": false", 0},
+                 {"\"coulomb_mode\": null", 0},
+                 {"\"coulomb_sr_rc\": null", 1},
+                 {"\"coulomb_sr_rc\": 4.6", 0},
+                 {"\"d3_params\": null", 1}, /* the model has it: None */
+                 {"\"d3_params\": {}", 0},
+                 {"\"supports_charged_systems\": null", 1},
+                 {"\"supports_charged_systems\": false", 0}};
+    model_file f;
+    aimnet_model *m;
+    model_file_open(&f, "plain");
+    for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
+        if (i == 8 || model_file_field(&f, optional[i]))
+            model_file_set(&f, optional[i], "", 0);
+    torch_buffer bytes = model_file_bytes(&f);
+    install_base(bytes.at, bytes.n);
+    torch_buffer_free(&bytes);
+    model_file_close(&f);
+    assert_int_equal(aimnet_model_load(MODELS "plain.pt", NULL, &m), AIMNET_OK);
+    assert_int_equal(aimnet_model_save(m, DIRECTORY, AIMNET_FILE_SAFETENSORS, 0), AIMNET_OK);
+    aimnet_model_free(m);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char config[256];
+        snprintf(config, sizeof config, "{" MEMBER ", %s}", cases[i].fields);
+        const aimnet_status status = load_with(config, 0, &m);
+        if (status != (cases[i].good ? AIMNET_OK : AIMNET_ERR_MODEL))
+            fail_msg("%s: %s", cases[i].fields, aimnet_last_error());
+        if (status == AIMNET_OK)
+            aimnet_model_free(m);
+    }
+    copy_file(MODELS "hf_base/ensemble_0.safetensors", WEIGHTS);
+    install_copy(MODELS "base.pt");
+}
+
 static aimnet_status load_and_save(const aimnet_allocator *hooks, void *ctx)
 {
     aimnet_model *m;
@@ -259,6 +348,8 @@ int main(void)
         cmocka_unit_test(members_are_found_by_names_family_or_directory),
         cmocka_unit_test(a_file_without_its_directory_is_refused),
         cmocka_unit_test(a_damaged_registry_model_is_not_believed),
+        cmocka_unit_test(only_a_v2_file_describes),
+        cmocka_unit_test(absent_fields_have_their_default),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

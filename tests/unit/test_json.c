@@ -34,6 +34,7 @@ static const char *const valid[] = {
     "[\"\\u00e4 \\ud83d\\ude00 \\\" \\\\ \\/ \\b\\f\\n\\r\\t\"]",
     "[\"\xc3\xa4 \xf0\x9f\x98\x80 \xed\x9f\xbf\"]",
     "[9223372036854775807,-9223372036854775808]",
+    "\"\\uf8ff\\uffff\"",
 };
 
 static const struct {
@@ -73,6 +74,7 @@ static const struct {
     {"\"\\u12g4\"", "escape"},
     {"\"\\ud800\"", "escape"},
     {"\"\\ud800\\u0041\"", "escape"},
+    {"\"\\ud800\\ue000\"", "escape"},
     {"\"\\udc00\"", "escape"},
     {"\"\\u0000\"", "escape"},
     {"\"\x01\"", "control"},
@@ -104,6 +106,14 @@ static void what_is_not_json_is_refused_with_its_place(void **state)
             fail_msg("%s: \"%s\" does not say \"%s\"", invalid[i].text, aimnet_last_error(),
                      invalid[i].why);
     }
+}
+
+/* A NUL behind a backslash is no escape, though C's strings end in one. */
+static void a_nul_is_no_escape(void **state)
+{
+    (void)state;
+    assert_int_equal(scan((aim_slice){"\"\\\0\"", 4}), AIMNET_ERR_FORMAT);
+    assert_non_null(strstr(aimnet_last_error(), "escape"));
 }
 
 /* Every document cut off anywhere, and every one with a byte replaced: jansson and this reader agree
@@ -189,6 +199,7 @@ static void keys_must_be_distinct_in_every_object(void **state)
     assert_no_tree(slice("{\"a\": 1, \"\\u0061\": 2}"), "occurs twice");
     assert_no_tree(slice("{\"x\": [{\"b\": {}, \"c\": {\"b\": 1}, \"b\": 3}]}"), "occurs twice");
     assert_no_tree(slice("[1]"), "must be an object");
+    assert_no_tree(slice("nothing"), "not a JSON value");
     assert_no_tree(slice("{\"a\": 1"), "comma");
 }
 
@@ -248,6 +259,7 @@ int main(void)
         cmocka_unit_test(what_jansson_reads_is_read),
         cmocka_unit_test(what_is_not_json_is_refused_with_its_place),
         cmocka_unit_test(changed_documents_are_judged_as_by_jansson),
+        cmocka_unit_test(a_nul_is_no_escape),
         cmocka_unit_test(escapes_mean_what_jansson_says),
         cmocka_unit_test(a_document_becomes_a_tree),
         cmocka_unit_test(keys_must_be_distinct_in_every_object),

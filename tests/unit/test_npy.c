@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* test_npy.c - matrices in NumPy's files: what NumPy wrote is read, what is not its format is
  * refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#define _POSIX_C_SOURCE 200809L
+#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include <sys/resource.h>
 
 #include "aimnet_vib.h"
+#include "fail_alloc.h"
 #include "io/npy.h"
 
 typedef struct bytes {
@@ -88,13 +84,100 @@ static void malformed_files_are_refused(void **state)
         "{'descr': '<f8', 'fortran_order': False, 'shape': (4294967296, 4294967296)}",
         "{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999,)}",
         "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), 'more': 1}",
-        "{'descr': '<f8', 'shape': (2, 3)}"};
+        "{'descr': '<f8', 'shape': (2, 3)}",
+        "{'descr': '<f8', 'fortran_order': False}",
+        "{'fortran_order': False, 'shape': (2, 3)}",
+        "{'descr",
+        "{'descr' '<f8'}",
+        "{'order': '<f8'}",
+        "{'fortran_orde_': False}",
+        "{'fortran_order': F",
+        "{'fortran_order': False",
+        "{'fortran_order': False x",
+        "{'descr': '|f8', 'fortran_order': False, 'shape': (2, 3)}",
+        "{'descr': '<f2', 'fortran_order': False, 'shape': (2, 3)}",
+        "{'descr': '<f8 and many more words', 'fortran_order': False, 'shape': (2, 3)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': 6}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (2",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (7,)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (5,)}"};
     for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
         const bytes b = file(wrong[k], 48);
         aim_npy npy;
         assert_int_equal(parse(&b, &npy), AIMNET_ERR_FORMAT);
         assert_null(npy.data);
     }
+}
+
+static void no_numbers_at_all_are_fine(void **state)
+{
+    (void)state;
+    const bytes b = file("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 3), }", 0);
+    aim_npy npy;
+    assert_int_equal(parse(&b, &npy), AIMNET_OK);
+    assert_int_equal(npy.count, 0);
+    free(npy.data);
+}
+
+/* Versions 2 and 3 differ in the width of the header's length. */
+static void later_versions_are_read(void **state)
+{
+    (void)state;
+    static const char header[] = "{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }";
+    for (int version = 0; version < 5; version++) {
+        bytes b = {.size = 12 + sizeof header - 1 + 8};
+        aim_npy npy;
+        memcpy(b.data, "\x93NUMPY\x02\x00", 8);
+        b.data[6] = (unsigned char)version;
+        b.data[8] = sizeof header - 1;
+        memcpy(b.data + 12, header, sizeof header - 1);
+        const int good = version == 2 || version == 3;
+        assert_int_equal(parse(&b, &npy), good ? AIMNET_OK : AIMNET_ERR_FORMAT);
+        free(npy.data);
+        b.data[11] = 1; /* a header of 16 MiB */
+        if (good)
+            assert_int_equal(parse(&b, &npy), AIMNET_ERR_FORMAT);
+    }
+    bytes other = file(header, 8);
+    aim_npy npy;
+    other.data[0] = 0x92;
+    assert_int_equal(parse(&other, &npy), AIMNET_ERR_FORMAT);
+}
+
+static aimnet_status parse_and_free(const aimnet_allocator *hooks, void *ctx)
+{
+    const bytes *b = ctx;
+    aim_npy npy;
+    const aimnet_status status = aim_npy_parse(hooks, b->data, b->size, "test.npy", &npy);
+    aim_free(hooks, npy.data);
+    return status;
+}
+
+static void every_failing_allocation_is_reported(void **state)
+{
+    (void)state;
+    bytes b = file("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }", 48);
+    assert_int_equal(fail_alloc_sweep(parse_and_free, &b), 1);
+}
+
+/* A place where no file can be, and a disk that is full: files may not grow. */
+static void what_cannot_be_written_is_reported(void **state)
+{
+    (void)state;
+    const double x[1] = {1.0};
+    const char *path = AIM_TEST_TMP "/full.npy";
+    struct rlimit saved, none;
+    assert_int_equal(aimnet_matrix_save(AIM_TEST_TMP "/nowhere/x.npy", x, 1, 1), AIMNET_ERR_FILE);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &saved), 0);
+    none = saved;
+    none.rlim_cur = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    const aimnet_status status = aimnet_matrix_save(path, x, 1, 1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &saved), 0);
+    assert_int_equal(status, AIMNET_ERR_FILE);
+    assert_non_null(strstr(aimnet_last_error(), path));
+    assert_null(fopen(path, "rb")); /* nothing is left behind */
 }
 
 static void every_truncation_is_refused(void **state)
@@ -144,6 +227,10 @@ int main(void)
         cmocka_unit_test(dictionaries_of_numpy_are_read),
         cmocka_unit_test(other_types_and_byte_orders_are_converted),
         cmocka_unit_test(malformed_files_are_refused),
+        cmocka_unit_test(no_numbers_at_all_are_fine),
+        cmocka_unit_test(later_versions_are_read),
+        cmocka_unit_test(every_failing_allocation_is_reported),
+        cmocka_unit_test(what_cannot_be_written_is_reported),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(what_is_saved_is_loaded),
     };

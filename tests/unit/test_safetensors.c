@@ -49,6 +49,47 @@ static void read_names_types_and_shapes(void **state)
     torch_buffer_free(&b);
 }
 
+/* A length below 2^48 and a brace. */
+static void other_beginnings_are_not_taken_for_safetensors(void **state)
+{
+    (void)state;
+    unsigned char start[9] = {2, 0, 0, 0, 0, 0, 0, 0, '{'};
+    assert_true(aim_safetensors_probe(start, 9));
+    assert_false(aim_safetensors_probe(start, 8));
+    for (int i = 6; i < 8; i++) {
+        start[i] = 1;
+        assert_false(aim_safetensors_probe(start, 9));
+        start[i] = 0;
+    }
+    start[8] = '[';
+    assert_false(aim_safetensors_probe(start, 9));
+}
+
+/* 60 MB of header: within its limit, but with one tensor more than 2^20. */
+static void a_million_tensors_is_the_limit(void **state)
+{
+    (void)state;
+    const aim_alloc a = aim_alloc_default();
+    torch_buffer b = {0};
+    aim_safetensors st;
+    char entry[96];
+    torch_put_le(&b, 0, 8);
+    for (int i = 0; i <= 1 << 20; i++) {
+        const int n = snprintf(entry, sizeof entry,
+                               "%c\"%d\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}",
+                               i ? ',' : '{', i);
+        torch_put(&b, entry, (size_t)n);
+    }
+    torch_put(&b, "}", 1);
+    const size_t header = b.n - 8;
+    b.n = 0;
+    torch_put_le(&b, header, 8);
+    b.n += header;
+    assert_int_equal(aim_safetensors_open(&a, b.at, b.n, &st), AIMNET_ERR_FORMAT);
+    assert_non_null(strstr(aimnet_last_error(), "more than a million tensors"));
+    torch_buffer_free(&b);
+}
+
 #define T(name, offsets)                                                                           \
     "\"" name "\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":" offsets "}"
 
@@ -343,6 +384,8 @@ static void memory_is_a_small_multiple_of_the_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(other_beginnings_are_not_taken_for_safetensors),
+        cmocka_unit_test(a_million_tensors_is_the_limit),
         cmocka_unit_test(read_names_types_and_shapes),
         cmocka_unit_test(malformed_headers_are_refused_by_name),
         cmocka_unit_test(the_header_lies_within_the_file_and_the_limit),

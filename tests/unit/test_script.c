@@ -89,6 +89,10 @@ static torch_buffer rewritten(const aim_torch *t, const torch_buffer *pickle, co
 {
     torch_zip z = {.descriptor = 1};
     char name[256];
+    snprintf(name, sizeof name, "%.*scode/__torch__/torch/nn/modules/activation.py",
+             (int)t->prefix.size, t->prefix.text);
+    if (code)
+        torch_zip_text(&z, name, code);
     for (size_t i = 0; i < t->zip.n_entries; i++) {
         const aim_zip_entry *e = &t->zip.entry[i];
         if (e->deflated)
@@ -97,10 +101,6 @@ static torch_buffer rewritten(const aim_torch *t, const torch_buffer *pickle, co
         const int is_pickle = e == aim_torch_record(t, "data.pkl");
         torch_zip_add(&z, name, is_pickle ? pickle->at : e->data, is_pickle ? pickle->n : e->size);
     }
-    snprintf(name, sizeof name, "%.*scode/__torch__/torch/nn/modules/activation.py",
-             (int)t->prefix.size, t->prefix.text);
-    if (code)
-        torch_zip_text(&z, name, code);
     torch_zip_finish(&z);
     return z.file;
 }

@@ -21,7 +21,8 @@ typedef enum change_kind {
     RENAME, /* its name: text */
     TWICE,  /* again behind itself, under the name in text */
     CLASS,  /* of the object at the path: text */
-    BARE    /* the object at the path loses its attributes */
+    BARE,   /* the object at the path loses its attributes */
+    LIKE    /* its value is that of the attribute at the path in text */
 } change_kind;
 
 typedef struct change {
@@ -130,9 +131,25 @@ static void put_storage(writer *w, aim_ref value, const char *path)
     torch_put(&w->out.out, "tQ", 2);
 }
 
+static aim_ref value_at(const writer *w, const char *path)
+{
+    aim_ref value = w->p->root;
+    char name[128];
+    for (const char *c = path; *c;) {
+        const size_t n = strcspn(c, ".");
+        snprintf(name, sizeof name, "%.*s", (int)n, c);
+        value = aim_pickle_get(w->p, aim_pickle_item(w->p, value, 1), name);
+        assert_int_not_equal(value, AIM_NO_REF);
+        c += n + (c[n] == '.');
+    }
+    return value;
+}
+
 static void put(writer *w, aim_ref value, const char *path)
 {
-    const change *set = find(w, path, SET);
+    const change *set = find(w, path, SET), *like = find(w, path, LIKE);
+    if (like)
+        value = value_at(w, like->text);
     if (set) {
         torch_put(&w->out.out, set->text, set->size);
         return;
@@ -228,6 +245,7 @@ static aim_status read_with(const aim_alloc *a, archive *x, const change *change
     writer w = {.p = &x->tree, .changes = changes};
     int n = 0;
     torch_begin(&w.out);
+    w.out.plain = 1; /* changes may stand anywhere */
     put(&w, x->tree.root, "");
     torch_op(&w.out, '.');
     while (changes[n].path)
@@ -375,12 +393,62 @@ static void other_outputs_are_refused(void **state)
           DO("outputs.energy_mlp.mlp.2", REMOVE, "")},
          "it has no layers"},
         {{TO("impemented_species#0#0", "ctorch\nFloatStorage\n")}, "storage"},
+        {{TO("impemented_species#0#0", "ctorch\nFloatStorage\n"),
+          TO("impemented_species#0#2", "K\x1c")},
+         "no short list of integers"},
         {{TO("impemented_species#2", "K\x0eK\1\x86"), TO("impemented_species#3", "K\1K\1\x86")},
          "no short list of integers"},
         {{TO("impemented_species#2", "K\x07\x85"), TO("impemented_species#3", "K\2\x85")},
          "no short list of integers"},
     };
     expect_refused("script_coulomb_d3", cases, sizeof cases / sizeof *cases);
+}
+
+static void other_repulsions_are_refused(void **state)
+{
+    (void)state;
+    static const refusal cases[] = {
+        {{DO("outputs.srrep.params", BARE, "")}, "no object with attributes"},
+        {{TO("outputs.srrep.key_out", "N")}, "key_out"},
+        {{TO("aev.rc_s", "N")}, "rc_s"},
+    };
+    expect_refused("script_d3ts", cases, sizeof cases / sizeof *cases);
+}
+
+static void put_layer(torch_pickle *p, int i)
+{
+    static const torch_tensor one = {"FloatStorage", "0", 1, 0, 2, {1, 1}, {1, 1}};
+    char name[16];
+    snprintf(name, sizeof name, "%d", i);
+    torch_text(p, name);
+    if (i % 2)
+        torch_global(p, "__torch__.torch.nn.modules.activation", "GELU");
+    else
+        torch_global(p, "__torch__.torch.nn.modules.linear", "Linear");
+    torch_put(&p->out, ")\x81}(", 4);
+    if (i % 2 == 0) {
+        torch_text(p, "weight");
+        torch_tensor_value(p, &one);
+        torch_text(p, "bias");
+        torch_op(p, 'N');
+    }
+    torch_put(&p->out, "ub", 2);
+}
+
+/* An MLP of 17 layers. */
+static void networks_deeper_than_any_are_refused(void **state)
+{
+    (void)state;
+    torch_pickle p = {.plain = 1};
+    torch_global(&p, "__torch__.torch.nn.modules.container", "Sequential");
+    torch_put(&p.out, ")\x81}(", 4);
+    for (int i = 0; i < 33; i++)
+        put_layer(&p, i);
+    torch_put(&p.out, "ub", 2);
+    const refusal deep = {{{"mlps.0", SET, (const char *)p.out.at, p.out.n}},
+                          "layers of different kinds, or too many"};
+    expect_refused("script_nse", &deep, 1);
+    torch_buffer_free(&p.out);
 }
 
 static void the_species_must_be_elements(void **state)
@@ -438,6 +506,8 @@ static void variants_are_described(void **state)
                                         {0}};
     static const change bare[] = {
         DO("outputs.lrcoulomb", REMOVE, ""), DO("outputs.dftd3", REMOVE, ""), {0}};
+    static const change no_coulomb[] = {DO("outputs.lrcoulomb", REMOVE, ""), {0}};
+    static const change deeper[] = {DO("outputs.energy_mlp.mlp", LIKE, "mlps.0"), {0}};
     expect_yaml("script_nse", no_lr_cutoff, "lrcoulomb");
     expect_yaml("script_nse", list, "lrcoulomb");
     expect_yaml("script_coulomb_d3", small, "s8: 1.0e-30");
@@ -447,6 +517,8 @@ static void variants_are_described(void **state)
     expect_yaml("script_nse", short_table, "num_types: 63\n");
     expect_yaml("script_nse", flat_table, "atomic_shift");
     expect_yaml("script_coulomb_d3", bare, "energy_mlp");
+    expect_yaml("script_coulomb_d3", no_coulomb, "dftd3");
+    expect_yaml("script_nse", deeper, "hidden: [8, 6]\n");
 }
 
 /* Room for more than 64 tensors is made on the way, and its failure is reported. */
@@ -478,6 +550,8 @@ int main(void)
         cmocka_unit_test(objects_written_again_are_the_same_model),
         cmocka_unit_test(other_networks_are_refused),
         cmocka_unit_test(other_outputs_are_refused),
+        cmocka_unit_test(other_repulsions_are_refused),
+        cmocka_unit_test(networks_deeper_than_any_are_refused),
         cmocka_unit_test(the_species_must_be_elements),
         cmocka_unit_test(variants_are_described),
         cmocka_unit_test(every_failing_allocation_is_reported),

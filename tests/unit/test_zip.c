@@ -244,6 +244,85 @@ static void what_torch_does_not_write_is_refused_by_name(void **state)
     }
 }
 
+/* The directory record of entry k, and the end record, of an archive without zip64. */
+static unsigned char *central(const torch_zip *z, int k)
+{
+    unsigned char *p = z->file.at + z->start[z->count];
+    for (; k > 0; k--)
+        p += 46 + p[28] + p[30] + p[32];
+    return p;
+}
+
+static unsigned char *end_record(const torch_zip *z)
+{
+    return z->file.at + z->file.n - 22;
+}
+
+static void directories_that_cannot_hold_their_entries_are_refused(void **state)
+{
+    (void)state;
+    torch_zip z = small_archive((torch_zip){.plain_end = 1});
+    set_le(end_record(&z) + 8, 1000, 2);
+    set_le(end_record(&z) + 10, 1000, 2);
+    assert_refused(&z.file, "does not fit");
+    torch_buffer_free(&z.file);
+
+    z = (torch_zip){.plain_end = 1}; /* room for two records, but it is one */
+    torch_zip_text(&z, "a/a_name_that_is_longer_than_a_record_of_the_directory_without_its_name",
+                   "");
+    torch_zip_finish(&z);
+    set_le(end_record(&z) + 8, 2, 2);
+    set_le(end_record(&z) + 10, 2, 2);
+    assert_refused(&z.file, "directory record is malformed");
+    torch_buffer_free(&z.file);
+
+    /* the locator of zip64 so near to the start that no record has room in front of it */
+    torch_buffer b = {0};
+    torch_put(&b, "PK\3\4....", 8);
+    torch_put(&b, "PK\6\7\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0", 20);
+    torch_put(&b, "PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22);
+    assert_refused(&b, "zip64 locator");
+    torch_buffer_free(&b);
+}
+
+/* A saturated size, whose 64 bits are cut off. */
+static void zip64_fields_must_hold_what_is_missing(void **state)
+{
+    (void)state;
+    torch_zip z = {.plain_end = 1};
+    torch_zip_text(&z, "a/1-extra-in", "x"); /* the last 8 bytes of the name become the field */
+    torch_zip_finish(&z);
+    unsigned char *c = central(&z, 0);
+    set_le(c + 24, UINT32_MAX, 4);
+    set_le(c + 28, 4, 2);
+    set_le(c + 30, 8, 2);
+    set_le(c + 46 + 4, 1, 2);
+    set_le(c + 46 + 6, 4, 2);
+    assert_refused(&z.file, "64-bit size is missing");
+    torch_buffer_free(&z.file);
+}
+
+/* Two compressed entries that are small enough alone. */
+static void compressed_entries_have_a_limit_together(void **state)
+{
+    (void)state;
+    static const unsigned char packed[] = {1, 1, 0, 0xfe, 0xff, 'x'};
+    torch_zip z = {.plain_end = 1};
+    torch_zip_add(&z, "a/1", packed, sizeof packed);
+    torch_zip_add(&z, "a/2", packed, sizeof packed);
+    torch_zip_finish(&z);
+    for (int k = 0; k < 2; k++) {
+        unsigned char *headers[] = {z.file.at + z.start[k] + 8, central(&z, k) + 10};
+        for (int i = 0; i < 2; i++) {
+            set_le(headers[i], 8, 2);
+            set_le(headers[i] + 6, 0x8cdc1683, 4); /* CRC-32 of "x" */
+            set_le(headers[i] + 14, k == 0 ? 1 : 16 << 20, 4);
+        }
+    }
+    assert_refused(&z.file, "more than 16 MiB");
+    torch_buffer_free(&z.file);
+}
+
 static void a_wrong_checksum_is_refused(void **state)
 {
     (void)state;
@@ -352,6 +431,9 @@ int main(void)
         cmocka_unit_test(unsafe_names_are_refused),
         cmocka_unit_test(duplicate_names_are_refused),
         cmocka_unit_test(what_torch_does_not_write_is_refused_by_name),
+        cmocka_unit_test(directories_that_cannot_hold_their_entries_are_refused),
+        cmocka_unit_test(zip64_fields_must_hold_what_is_missing),
+        cmocka_unit_test(compressed_entries_have_a_limit_together),
         cmocka_unit_test(a_wrong_checksum_is_refused),
         cmocka_unit_test(bytes_that_belong_to_no_entry_are_refused),
         cmocka_unit_test(other_files_are_not_archives),

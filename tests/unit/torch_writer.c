@@ -163,6 +163,8 @@ void torch_op(torch_pickle *p, int opcode)
 
 void torch_memo(torch_pickle *p)
 {
+    if (p->plain)
+        return;
     torch_op(p, p->memo < 256 ? 'q' : 'r');
     torch_put_le(&p->out, p->memo, p->memo < 256 ? 1 : 4);
     p->memo++;

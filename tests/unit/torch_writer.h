@@ -58,6 +58,7 @@ void torch_zip_finish(torch_zip *z);
 typedef struct torch_pickle {
     torch_buffer out;
     unsigned memo;
+    int plain; /* nothing is memorised */
 } torch_pickle;
 
 void torch_op(torch_pickle *p, int opcode);
