@@ -135,6 +135,51 @@ expect "and emptied" test -z "$(ls "$AIMNET_CACHE_DIR")"
 (cd / && AIMNET_CACHE_DIR=/dev/null/x "$aimnet" download aimnet2) >out 2>&1 && failed=1
 expect "a cache that cannot be" grep -q AIMNET_CACHE_DIR out
 
+# A cache that only can be read, as administrators share it, and a device without room: in a name space of mounts, where root is
+# stopped as well. Without such name spaces ordinary users see the first by permissions.
+fresh
+mkdir -p "$AIMNET_CACHE_DIR"
+try 0 "$zero" ok aimnet2_cpcm
+read_only() { # COMMAND...
+    if unshare -rm true 2>/dev/null; then
+        unshare -rm sh -c 'mount --bind "$AIMNET_CACHE_DIR" "$AIMNET_CACHE_DIR" &&
+            mount -o remount,bind,ro "$AIMNET_CACHE_DIR" && exec "$@"' sh "$@" >out 2>&1
+    elif [ "$(id -u)" != 0 ]; then
+        chmod a-w "$AIMNET_CACHE_DIR"
+        "$@" >out 2>&1
+        set -- $?
+        chmod u+w "$AIMNET_CACHE_DIR"
+        return "$1"
+    else
+        return 77
+    fi
+}
+read_only true
+if [ $? != 77 ]; then
+    export AIMNET_MIRROR=$base/ok
+    expect "read only: a model loads" read_only "$aimnet" inspect aimnet2_cpcm
+    expect "read only: what is there is not fetched" read_only "$aimnet" download --allow-unverified aimnet2_cpcm
+    expect "read only: nothing can be added" no read_only "$aimnet" download --allow-unverified wb97m_cpcms_v2_2
+    expect "read only: the file is named" grep -q 'wb97m_cpcms_v2_2.pt.*\(Read-only\|Permission\)' out
+    expect "read only: nothing can be removed" no read_only "$aimnet" clear_model_cache
+    expect "read only: what stays is named" grep -q 'wb97m_cpcms_v2_0.pt: cannot remove it' out
+    expect "read only: it is all there" same
+    unset AIMNET_MIRROR
+fi
+no_room() {
+    unshare -rm sh -c 'mount -t tmpfs -o size=64k none "$AIMNET_CACHE_DIR" && "$@"
+        set -- $?
+        ls "$AIMNET_CACHE_DIR"
+        exit $1' sh "$@" >out 2>&1
+}
+if unshare -rm sh -c 'mount -t tmpfs -o size=64k none "$AIMNET_CACHE_DIR"' 2>/dev/null; then
+    export AIMNET_MIRROR=$base/ok
+    expect "no room: it fails" no no_room "$aimnet" download --allow-unverified --retries 0 wb97m_cpcms_v2_1
+    unset AIMNET_MIRROR
+    expect "no room: it says so" grep -q 'writing failed.*No space left' out
+    expect "no room: nothing stays" no grep -q '^wb97m' out
+fi
+
 AIMNET_MIRROR=$base/wait-3 "$aimnet" download --allow-unverified wb97m_cpcms_v2_1 >out 2>&1 &
 loader=$!
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do

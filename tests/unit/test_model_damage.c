@@ -7,9 +7,13 @@
  *   - every fifth 2-, 4- and 8-byte window of the structure (which are at all offsets) at 0, 1, its
  *     largest, -1, and one off.
  * Each file is refused with a message that begins with its name, or loads; of those that load, one
- * in fifty is computed and must give, bit for bit, what the undamaged one does. TorchScript, whose
- * archives hold sixty pieces of code, takes every 13th case of these, and the sanitizer builds,
- * which are ten times slower, every STEP-th. */
+ * in fifty is computed and must give, bit for bit, what the undamaged one does. Of TorchScript, whose
+ * archives hold sixty pieces of code, every 13th flip and field is taken, and in the sanitizer
+ * builds, which are ten times slower, every STEP-th case; "all" as an argument takes every one.
+ *
+ * Descriptions (config.json of safetensors, the YAML of a checkpoint) are text without a checksum:
+ * every truncation and every flip of a bit is refused with their name, or is another description,
+ * whose model loads. */
 #include "model_file.h"
 
 #include <stdio.h>
@@ -24,6 +28,13 @@ enum { STEP = 37 };
 #else
 enum { STEP = 1 };
 #endif
+
+static int take_all;
+
+static size_t step_of(size_t step)
+{
+    return take_all ? 1 : step * STEP;
+}
 
 typedef struct corpus {
     torch_buffer file, config; /* config: of safetensors, else empty */
@@ -123,7 +134,7 @@ static void close_corpus(corpus *c, const char *what)
     print_message("%s: %ld damaged files, %ld refused, %ld the same\n", what, c->cases, c->refused,
                   c->same);
     assert_true(c->refused > c->cases / 2);
-    if (STEP == 1)
+    if (STEP == 1 || take_all)
         assert_true(c->cases >= 5000);
     torch_buffer_free(&c->file);
     torch_buffer_free(&c->config);
@@ -134,7 +145,7 @@ static void close_corpus(corpus *c, const char *what)
 
 static void truncate_everywhere(corpus *c)
 {
-    for (size_t n = 0; n < c->file.n; n += c->step) {
+    for (size_t n = 0; n < c->file.n; n += step_of(1)) {
         unsigned char *exact = malloc(n ? n : 1); /* so that reading behind the end is seen */
         assert_non_null(exact);
         memcpy(exact, c->file.at, n);
@@ -193,14 +204,15 @@ static void damage(const char *what, const char *file, const char *config, size_
 {
     corpus c;
     open_corpus(&c, file, config);
-    c.step = step * STEP;
+    c.step = step_of(step);
     truncate_everywhere(&c);
     flip_every_bit(&c);
     set_every_field(&c);
     close_corpus(&c, what);
 }
 
-#define MODELS AIM_SOURCE_DIR "/tests/golden/models/"
+#define MODELS  AIM_SOURCE_DIR "/tests/golden/models/"
+#define EXPORTS AIM_SOURCE_DIR "/tests/golden/export/"
 
 static void a_damaged_pt_is_refused_or_the_same(void **state)
 {
@@ -228,12 +240,73 @@ static void a_damaged_safetensors_is_refused_or_the_same(void **state)
     (void)unlink(config);
 }
 
-int main(void)
+/* ---------------------------------------------------------------- descriptions */
+
+/* Loads weights with a damaged description beside them. */
+static aim_status describe(const torch_buffer *weights, const unsigned char *text, size_t size)
 {
+    const aim_alloc a = aim_alloc_default();
+    aim_model *m = NULL;
+    const aim_model_bytes in = {.bytes = weights->at,
+                                .size = weights->n,
+                                .config = text,
+                                .config_size = size,
+                                .config_name = "config"};
+    const aim_status status = aim_model_build(&a, &in, "damaged", &m);
+    assert_true(status == AIMNET_OK || status == AIMNET_ERR_FORMAT || status == AIMNET_ERR_MODEL);
+    assert_int_equal(m == NULL, status != AIMNET_OK);
+    if (status != AIMNET_OK)
+        assert_ptr_equal(strstr(aimnet_last_error(), "damaged: "), aimnet_last_error());
+    aim_model_free(m);
+    return status;
+}
+
+static void damage_description(const char *what, const char *weights_path, torch_buffer text)
+{
+    torch_buffer weights = torch_read_file(weights_path);
+    long cases = 0, refused = 0;
+    assert_int_equal(describe(&weights, text.at, text.n), AIMNET_OK);
+    for (size_t n = 0; n < text.n; n += step_of(1), cases++) {
+        unsigned char *exact = malloc(n ? n : 1);
+        assert_non_null(exact);
+        memcpy(exact, text.at, n);
+        refused += describe(&weights, exact, n) != AIMNET_OK;
+        free(exact);
+    }
+    for (size_t bit = 0; bit < 8 * text.n; bit += step_of(1), cases++) {
+        text.at[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        refused += describe(&weights, text.at, text.n) != AIMNET_OK;
+        text.at[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
+    print_message("%s: %ld damaged descriptions, %ld refused\n", what, cases, refused);
+    assert_true(refused > cases / 2);
+    torch_buffer_free(&weights);
+    torch_buffer_free(&text);
+}
+
+static void a_damaged_config_json_is_refused_or_another_description(void **state)
+{
+    (void)state;
+    damage_description("config.json", MODELS "hf_base/ensemble_0.safetensors",
+                       torch_read_file(MODELS "hf_base/config.json"));
+}
+
+static void a_damaged_yaml_is_refused_or_another_description(void **state)
+{
+    (void)state;
+    damage_description("YAML of a checkpoint", EXPORTS "coulomb.weights.pt",
+                       torch_read_file(EXPORTS "coulomb.yaml"));
+}
+
+int main(int argc, char **argv)
+{
+    take_all = argc > 1 && strcmp(argv[1], "all") == 0;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_damaged_pt_is_refused_or_the_same),
         cmocka_unit_test(a_damaged_script_is_refused_or_the_same),
         cmocka_unit_test(a_damaged_safetensors_is_refused_or_the_same),
+        cmocka_unit_test(a_damaged_config_json_is_refused_or_another_description),
+        cmocka_unit_test(a_damaged_yaml_is_refused_or_another_description),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
