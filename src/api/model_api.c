@@ -418,7 +418,7 @@ aimnet_status aimnet_model_describe(const aimnet_model *model, aimnet_describe w
         return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_model_describe: %s is NULL",
                         model ? "text" : "model");
     *text = NULL;
-    if (what == AIMNET_DESCRIBE_JSON) {
+    if (what <= AIMNET_DESCRIBE_JSON) {
         const aim_status status = aimnet_model_sha256(model, hex);
         if (status != AIMNET_OK && status != AIMNET_ERR_FILE)
             return status;

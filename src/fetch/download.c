@@ -257,6 +257,15 @@ static verdict judge(transfer *t, int rc, aim_status *status)
     case AIM_CURLE_TOO_MANY_REDIRECTS:
         *status = FAIL_URL(t->d, AIMNET_ERR_FILE, "more than %d redirects", MAX_REDIRECTS);
         return FAILED;
+    case AIM_CURLE_COULDNT_RESOLVE_PROXY:
+    case AIM_CURLE_COULDNT_RESOLVE_HOST:
+    case AIM_CURLE_COULDNT_CONNECT:
+        *status =
+            FAIL_URL(t->d, AIMNET_ERR_FILE,
+                     "%s; without a network: fetch the file elsewhere and save it as %s%s%s%s",
+                     words, t->d->target, t->d->sha256[0] ? " (SHA-256 " : "", t->d->sha256,
+                     t->d->sha256[0] ? ")" : "");
+        return AGAIN;
     default:
         *status = FAIL_URL(t->d, AIMNET_ERR_FILE, "%s", words);
         return AGAIN;

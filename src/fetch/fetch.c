@@ -272,10 +272,15 @@ static aim_status find_path(const aim_alloc *a, const aim_registry *reg, const a
     AIM_TRY(only_one(n));
     p->member = n->member >= 0 ? n->member : member;
     AIM_TRY(aim_string_append(&p->path, a, n->text, n->size));
+    if (strstr(n->text, "://"))
+        return AIM_FAIL(AIMNET_ERR_FILE,
+                        "%s: an address, which is not opened: download the file and give its path",
+                        n->text);
     if (aim_path_exists(p->path.data) || strpbrk(n->text, "/."))
         return AIMNET_OK;
     const char *like = aim_name_suggestion(reg, n->text);
-    return AIM_FAIL(AIMNET_ERR_FILE, "%s: neither a file nor a registered model%s%s%s", n->text,
+    return AIM_FAIL(AIMNET_ERR_FILE, "%s: neither a file nor a registered model%s%s%s",
+                    n->text[0] ? n->text : "''",
                     like ? ": did you mean '" : " ('aimnet download --list' shows them)",
                     like ? like : "", like ? "'?" : "");
 }

@@ -187,12 +187,14 @@ static aim_slice base_name(const char *path)
     return (aim_slice){path, strlen(path)};
 }
 
-static void write_heading(aim_writer *w, const aim_model *m)
+static void write_heading(aim_writer *w, const aim_model *m, const char *sha256)
 {
     char shown[AIM_SHOWN_SIZE];
     aim_write(w, "%s\n", aim_shown(shown, (aim_slice){m->name, strlen(m->name)}));
     aim_write(w, "  format       %s, %zu bytes, %lld parameters\n", m->format, m->file_size,
               (long long)m->n_parameters);
+    if (sha256[0])
+        aim_write(w, "  sha256       %s\n", sha256);
     const struct aim_model_origin *o = m->origin;
     if (o->base_path)
         aim_write(w, "  description  %s of the registry, for config.json has none\n",
@@ -292,9 +294,9 @@ static void write_tensors(aim_writer *w, const struct aim_model_origin *o)
     }
 }
 
-void aim_describe_tree(aim_writer *w, const aim_model *m, int with_tensors)
+static void describe_tree(aim_writer *w, const aim_model *m, int with_tensors, const char *sha256)
 {
-    write_heading(w, m);
+    write_heading(w, m, sha256);
     write_attachments(w, m);
     write_network(w, m);
     aim_write(w, "outputs, in order\n");
@@ -311,7 +313,7 @@ aim_status aim_model_describe(const aim_model *m, aimnet_describe what, const ch
     switch (what) {
     case AIMNET_DESCRIBE_TREE:
     case AIMNET_DESCRIBE_TREE_TENSORS:
-        aim_describe_tree(&w, m, what == AIMNET_DESCRIBE_TREE_TENSORS);
+        describe_tree(&w, m, what == AIMNET_DESCRIBE_TREE_TENSORS, sha256);
         break;
     case AIMNET_DESCRIBE_JSON:
         aim_describe_json(&w, m, sha256);

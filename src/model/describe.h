@@ -50,6 +50,5 @@ const char *aim_coulomb_mode_name(int mode);
 
 void aim_describe_json(aim_writer *w, const aim_model *m, const char *sha256);
 void aim_describe_metadata(aim_writer *w, const aim_model *m);
-void aim_describe_tree(aim_writer *w, const aim_model *m, int with_tensors);
 
 #endif

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What a model file contains, as text and as JSON.
-"$AIMNET" inspect default >text && head -n 3 text
+"$AIMNET" inspect default >text && head -n 4 text
 "$AIMNET" inspect --tensors default >tensors && grep -c 'afv' tensors
 "$AIMNET" inspect --json default >json && "$COMPARE" json json && grep -c '"sha256": *"99128de7a47e9ed372fa5bf8763aaf4d8174dd4185a53a62ec74cb4ad4198dce"' json
 "$AIMNET" inspect --yaml default | head -n 1

@@ -89,6 +89,8 @@ try 1 'HTTP status 500' status-500 --retries 0 aimnet2_cpcm
 try 1 'after 2 attempts: .*HTTP status 503' status-503 --retries 1 aimnet2_cpcm
 try 1 'accepted' endless --retries 0 wb97m_cpcms_v2_1
 expect "nothing is left" test -z "$(find cache -type f -name '*.pt')"
+AIMNET_MIRROR=https://127.0.0.1:1 "$aimnet" download --retries 0 aimnet2 >out 2>&1 && failed=1
+expect "without a network: what to save where" grep -q 'save it as .*aimnet2_wb97m_d3_0.pt (SHA-256 f0f7c054' out
 AIMNET_MIRROR=http://localhost "$aimnet" download aimnet2 >out 2>&1 && failed=1
 expect "mirrors are https" grep -q 'must begin with https://' out
 SSL_CERT_FILE=/etc/hostname try 1 'certificate|SSL|CA' ok --retries 0 aimnet2_cpcm

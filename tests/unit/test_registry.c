@@ -263,6 +263,10 @@ static void what_is_missing_is_named_with_place_address_and_digest(void **state)
     assert_int_equal(aimnet_model_load("aimnet2:all", NULL, &m), AIMNET_ERR_ARG);
     assert_int_equal(aimnet_model_load("aimnett2", NULL, &m), AIMNET_ERR_FILE);
     assert_non_null(strstr(aimnet_last_error(), "did you mean 'aimnet2'"));
+    assert_int_equal(aimnet_model_load("https://h/m.pt", NULL, &m), AIMNET_ERR_FILE);
+    assert_non_null(strstr(aimnet_last_error(), "an address, which is not opened"));
+    assert_int_equal(aimnet_model_load("", NULL, &m), AIMNET_ERR_FILE);
+    assert_non_null(strstr(aimnet_last_error(), "'': neither"));
     assert_int_equal(aimnet_model_load("me/mine", NULL, &m), AIMNET_ERR_FILE);
     assert_non_null(strstr(aimnet_last_error(), "huggingface/me--mine@main"));
     assert_int_equal(aimnet_model_locate("default", path, sizeof path), AIMNET_ERR_ARG);
