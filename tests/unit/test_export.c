@@ -2,7 +2,7 @@
 /* test_export.c - weights of a training as model files (src/model/export.c, recipe.c,
  * yaml_write.c) against what the Python package exports from the same inputs, and training
  * checkpoints that are loaded with their YAML (checkpoint.c). */
-#include "torch_writer.h"
+#include "opened_model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,9 +10,6 @@
 #include <unistd.h>
 
 #include "aimnet_model.h"
-#include "io/pickle_write.h"
-#include "model/content.h"
-#include "model/files.h"
 #include "model/model.h"
 #include "model/recipe.h"
 
@@ -33,47 +30,6 @@ static aimnet_export_options options_of(const char *name)
 }
 
 /* ---------------------------------------------------------------- against the package */
-
-typedef struct opened {
-    aim_model_files files;
-    aim_content content;
-} opened;
-
-static void open_file(opened *o, const char *path)
-{
-    const aim_alloc a = aim_alloc_default();
-    if (aim_model_files_read(&a, path, NULL, 0, &o->files) != AIMNET_OK ||
-        aim_content_read(&a, &o->files.in, &o->content) != AIMNET_OK)
-        fail_msg("%s: %s", path, aimnet_last_error());
-}
-
-static void close_file(opened *o)
-{
-    const aim_alloc a = aim_alloc_default();
-    aim_content_free(&o->content, &a);
-    aim_model_files_free(&o->files, &a);
-}
-
-static torch_buffer metadata_of(const opened *o)
-{
-    const aim_alloc a = aim_alloc_default();
-    const aim_pickle *p = o->content.tree;
-    aim_pickle_out out = {.alloc = &a};
-    torch_buffer b = {0};
-    for (aim_items it = aim_pickle_items(p, o->content.metadata); it.value != AIM_NO_REF;
-         aim_pickle_next(p, &it)) {
-        const aim_ref key = it.value;
-        aim_pickle_next(p, &it);
-        if (aim_slice_is(aim_pickle_text(p, key), "state_dict"))
-            continue;
-        aim_put_value(&out, p, key);
-        aim_put_value(&out, p, it.value);
-    }
-    assert_int_equal(aim_put_end(&out), AIMNET_OK);
-    torch_put(&b, out.bytes.data, out.bytes.size);
-    aim_string_free(&out.bytes, &a);
-    return b;
-}
 
 /* The same bits, or both NaN. */
 static void assert_same_values(const aim_tensor *x, const aim_tensor *y)

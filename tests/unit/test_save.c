@@ -3,7 +3,7 @@
  * src/io): every golden model goes through both and comes back bit for bit, metadata included; what
  * fails leaves the old file in place. That the Python package loads such files is tested by
  * tests/reference/check_written.py, as the tests need no Python. */
-#include "torch_writer.h"
+#include "opened_model.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -12,10 +12,7 @@
 #include "aimnet_model.h"
 #include "io/json_tree.h"
 #include "io/json_write.h"
-#include "io/pickle_write.h"
 #include "io/safetensors_write.h"
-#include "model/content.h"
-#include "model/files.h"
 
 #define MODELS AIM_SOURCE_DIR "/tests/golden/models/"
 #define TMP    AIM_TEST_TMP "/save"
@@ -59,49 +56,6 @@ static void save(const char *from, const char *to, aimnet_file_format format)
 }
 
 /* ---------------------------------------------------------------- comparison */
-
-typedef struct opened {
-    aim_model_files files;
-    aim_content content;
-} opened;
-
-static void open_file(opened *o, const char *path)
-{
-    const aim_alloc a = aim_alloc_default();
-    if (aim_model_files_read(&a, path, NULL, 0, &o->files) != AIMNET_OK ||
-        aim_content_read(&a, &o->files.in, &o->content) != AIMNET_OK)
-        fail_msg("%s: %s", path, aimnet_last_error());
-}
-
-static void close_file(opened *o)
-{
-    const aim_alloc a = aim_alloc_default();
-    aim_content_free(&o->content, &a);
-    aim_model_files_free(&o->files, &a);
-}
-
-/* The metadata as a pickle without the state_dict: equal bytes mean equal keys in equal order with
- * equal values of equal types. */
-static torch_buffer metadata_of(const opened *o)
-{
-    const aim_alloc a = aim_alloc_default();
-    const aim_pickle *p = o->content.tree;
-    aim_pickle_out out = {.alloc = &a};
-    for (aim_items it = aim_pickle_items(p, o->content.metadata); it.value != AIM_NO_REF;
-         aim_pickle_next(p, &it)) {
-        const aim_ref key = it.value;
-        aim_pickle_next(p, &it);
-        if (aim_slice_is(aim_pickle_text(p, key), "state_dict"))
-            continue;
-        aim_put_value(&out, p, key);
-        aim_put_value(&out, p, it.value);
-    }
-    assert_int_equal(aim_put_end(&out), AIMNET_OK);
-    torch_buffer b = {0};
-    torch_put(&b, out.bytes.data, out.bytes.size);
-    aim_string_free(&out.bytes, &a);
-    return b;
-}
 
 static void assert_same_tensor(const aim_tensor *x, const aim_tensor *y)
 {
