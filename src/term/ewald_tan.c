@@ -11,20 +11,13 @@
  *              + (sum k k Re z) tx)] - tr W g_i
  *
  * The sums with F belong to an atom and are computed once; a direction costs one pass over atoms
- * and waves for tS and one for the potential of tF, both with the kernels of the energy's kind.
- *
- * PME gets the same sums with its own splitting parameter: the derivatives of what its mesh
- * approximates, not of the mesh energy itself, so they agree with differences of its forces to its
- * accuracy. Many directions cost N^2 each this way; a Hessian of a crystal whose matrix fits into
- * memory is far from where that matters. */
+ * and waves for tS and one for the potential of tF, both with the kernels of the energy's kind. */
 #include <math.h>
 #include <string.h>
 
 #include "base/vec3.h"
 #include "term/ewald.h"
 #include "term/screened.h"
-
-static const double MARGIN = 4.6; /* ln 100: PME's waves are cut a hundred times later */
 
 typedef struct ewald_tan {
     aim_ewald e;
@@ -251,23 +244,5 @@ aim_status aim_term_coulomb_ewald_tan(aim_term_io *io, const aim_term_tan *tan, 
     for (int32_t s = 0; s < io->batch->n_systems; s++)
         if (!io->active || io->active[s])
             AIM_TRY(reciprocal(io, tan, s, aim_ewald_of_system(io->batch, s, accuracy)));
-    return AIMNET_OK;
-}
-
-aim_status aim_term_coulomb_pme_tan(aim_term_io *io, const aim_term_tan *tan, double accuracy)
-{
-    AIM_TRY(aim_ewald_check(accuracy));
-    AIM_TRY(aim_term_coulomb_screened_tan(io, tan, aim_pme_splitting, accuracy));
-    for (int32_t s = 0; s < io->batch->n_systems; s++) {
-        if (io->active && !io->active[s])
-            continue;
-        const aim_splitting p = aim_pme_splitting(io->batch, s, accuracy);
-        const double reach = p.alpha * p.real_cutoff;
-        AIM_TRY(reciprocal(
-            io, tan, s,
-            (aim_ewald_params){.alpha = p.alpha,
-                               .real_cutoff = p.real_cutoff,
-                               .k_cutoff = 2.0 * p.alpha * sqrt(reach * reach + MARGIN)}));
-    }
     return AIMNET_OK;
 }

@@ -24,6 +24,7 @@
 #include "base/vec3.h"
 #include "nlist/lattice.h"
 #include "term/fft.h"
+#include "term/pme.h"
 #include "term/rows.h"
 #include "term/screened.h"
 
@@ -32,34 +33,8 @@ static const double PAIRS_PER_POINT = 1.0;
 /* Of the accuracy: what the last real-space pair and the worst wave may miss. Then the errors of
  * forces in eV/A stay below the accuracy, for charges up to 0.5 e. */
 static const double SHARE = 0.05;
-enum { LANES = AIM_MESH_LANES, MAX_MESH = 4096 };
-
-typedef struct spot { /* of an atom: mesh cell and place in it */
-    double t[3];
-    int32_t cell[3];
-} spot;
-
-typedef struct pme {
-    aim_term_io *io;
-    const aim_term_kernels *kernels;
-    aim_pme_params params;
-    int32_t first, n; /* atoms of the system */
-    double inverse[9];
-    int padded;            /* order, rounded up to LANES */
-    int columns;           /* half spectrum of a row, rounded up to LANES */
-    size_t row, plane;     /* doubles from row to row of the potential, from plane to plane */
-    int64_t n_blocks;      /* of columns, `width` each */
-    spot *spot;            /* [n] */
-    int32_t *bin, *sorted; /* [mesh0 + 1], [n]: atoms by first plane */
-    double *w;             /* [n rounded up][3][padded] splines of the sorted atoms */
-    double *mesh;          /* [mesh0][plane] spectrum (re, im), then the potential */
-    double *twiddle[3], *modulus[3], *weight;
-    double *sums; /* [n_blocks][7] */
-    double *work; /* [workers][work_size] */
-    size_t fft_size, work_size;
-    aim_fft_plan plan[3];
-    aim_mesh_waves waves;
-} pme;
+/* spline tables per lane that a worker has room for: five of three axes */
+enum { LANES = AIM_MESH_LANES, MAX_MESH = 4096, WORK_SPLINES = 15 };
 
 static int even_order(double accuracy)
 {
@@ -113,7 +88,7 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-static void measure(pme *m)
+static void measure(aim_pme *m)
 {
     const int *k = m->params.mesh;
     int longest = 0;
@@ -128,10 +103,10 @@ static void measure(pme *m)
     m->fft_size = 8 * ((size_t)longest + 1) * LANES;
     m->work_size = m->fft_size + larger(larger(((size_t)k[1] + (size_t)m->padded) * m->row,
                                                2 * (size_t)k[1] * (size_t)m->columns),
-                                        6 * LANES * (size_t)m->padded + 3 * LANES);
+                                        WORK_SPLINES * LANES * (size_t)m->padded + 3 * LANES);
 }
 
-static void layout(pme *m, aim_arena *a)
+void aim_pme_layout(aim_pme *m, aim_arena *a)
 {
     const int *k = m->params.mesh;
     const size_t n = (size_t)m->n;
@@ -168,7 +143,7 @@ static void fill_modulus(int order, int n, double *modulus)
     }
 }
 
-static void prepare(pme *m)
+static void prepare(aim_pme *m)
 {
     const int *k = m->params.mesh;
     m->waves = (aim_mesh_waves){.plan = &m->plan[0],
@@ -188,7 +163,7 @@ static void prepare(pme *m)
         m->weight[c] = 2 * c > k[2] ? 0.0 : c == 0 || 2 * c == k[2] ? 1.0 : 2.0;
 }
 
-static void find_spot(const pme *m, int32_t i, spot *s)
+static void find_spot(const aim_pme *m, int32_t i, aim_pme_spot *s)
 {
     double f[3];
     aim_vecmat3(m->io->batch->coord + 3 * (size_t)(m->first + i), m->inverse, f);
@@ -202,7 +177,7 @@ static void find_spot(const pme *m, int32_t i, spot *s)
 }
 
 /* Counting sort by the first plane: atoms of a bin stand in their order. */
-static void sort_atoms(pme *m)
+static void sort_atoms(aim_pme *m)
 {
     memset(m->bin, 0, ((size_t)m->params.mesh[0] + 1) * sizeof *m->bin);
     for (int32_t i = 0; i < m->n; i++) {
@@ -219,44 +194,65 @@ static void sort_atoms(pme *m)
     m->bin[m->params.mesh[0]] = m->n;
 }
 
-/* Splines of LANES sorted atoms, [atom][axis][padded]. */
-static void block_splines(const pme *m, int64_t block, double *t, double *w, double *dw)
+void aim_pme_block_places(const aim_pme *m, int64_t block, double *t)
 {
     for (int a = 0; a < LANES; a++) {
         const int64_t at = block * LANES + a;
         for (int d = 0; d < 3; d++)
             t[3 * a + d] = at < m->n ? m->spot[m->sorted[at]].t[d] : 0.0;
     }
+}
+
+/* Splines of LANES sorted atoms, [atom][axis][padded]. */
+static void block_splines(const aim_pme *m, int64_t block, double *t, double *w, double *dw)
+{
+    aim_pme_block_places(m, block, t);
     m->kernels->mesh_splines(m->params.order, m->padded, t, 3 * LANES, w, dw);
 }
 
 static void spline_task(void *ctx, int64_t block, int worker)
 {
-    const pme *m = ctx;
+    const aim_pme *m = ctx;
     double t[3 * LANES];
     (void)worker;
     block_splines(m, block, t, m->w + 3 * (size_t)block * LANES * (size_t)m->padded, NULL);
 }
 
-/* Adds the tiles that touch plane x to rows of m->row, which run over their ends by `padded`. */
-static void spread_plane(const pme *m, int x, double *plane)
+double *aim_pme_work(const aim_pme *m, int worker, double **plane)
+{
+    double *fft = m->work + (size_t)worker * m->work_size;
+    *plane = fft + m->fft_size;
+    return fft;
+}
+
+void aim_pme_clear_plane(const aim_pme *m, double *plane)
+{
+    memset(plane, 0, ((size_t)m->params.mesh[1] + (size_t)m->padded) * m->row * sizeof *plane);
+}
+
+double *aim_pme_tile_start(const aim_pme *m, int32_t i, double *plane)
+{
+    return plane + (size_t)m->spot[i].cell[1] * m->row + m->spot[i].cell[2];
+}
+
+/* Adds the tiles that touch plane x. */
+static void spread_plane(const aim_pme *m, int x, double *plane)
 {
     const int n = m->params.mesh[0], order = m->params.order;
-    memset(plane, 0, ((size_t)m->params.mesh[1] + (size_t)m->padded) * m->row * sizeof *plane);
+    aim_pme_clear_plane(m, plane);
     for (int o = 0; o < order; o++) {
         const int from = ((x - o) % n + n) % n;
         for (int32_t at = m->bin[from]; at < m->bin[from + 1]; at++) {
             const int32_t i = m->sorted[at];
             const double *w = m->w + 3 * (size_t)at * (size_t)m->padded;
-            double *tile = plane + (size_t)m->spot[i].cell[1] * m->row + m->spot[i].cell[2];
             m->kernels->mesh_spread(order, m->padded, m->io->q[m->first + i] * w[o], w + m->padded,
-                                    w + 2 * m->padded, tile, m->row);
+                                    w + 2 * m->padded, aim_pme_tile_start(m, i, plane), m->row);
         }
     }
 }
 
 /* Adds what ran over the ends to the beginnings. */
-static void fold_plane(const pme *m, double *plane)
+static void fold_plane(const aim_pme *m, double *plane)
 {
     const int n1 = m->params.mesh[1], n2 = m->params.mesh[2];
     for (int y = 0; y < n1 + m->padded; y++) {
@@ -268,13 +264,10 @@ static void fold_plane(const pme *m, double *plane)
     }
 }
 
-static void charge_task(void *ctx, int64_t x, int worker)
+void aim_pme_transform_plane(const aim_pme *m, int64_t x, double *plane, double *fft)
 {
-    const pme *m = ctx;
-    double *fft = m->work + (size_t)worker * m->work_size, *plane = fft + m->fft_size;
     double *re = m->mesh + (size_t)x * m->plane,
            *im = re + (size_t)m->params.mesh[1] * (size_t)m->columns;
-    spread_plane(m, (int)x, plane);
     fold_plane(m, plane);
     memset(re, 0, m->plane * sizeof *re);
     m->kernels->fft_rows(&m->plan[2], plane, m->row, m->params.mesh[1], re, im, (size_t)m->columns,
@@ -283,9 +276,17 @@ static void charge_task(void *ctx, int64_t x, int worker)
                             (size_t)m->columns, fft);
 }
 
+void aim_pme_charge_task(void *ctx, int64_t x, int worker)
+{
+    const aim_pme *m = ctx;
+    double *plane, *fft = aim_pme_work(m, worker, &plane);
+    spread_plane(m, (int)x, plane);
+    aim_pme_transform_plane(m, x, plane, fft);
+}
+
 static void wave_task(void *ctx, int64_t m1, int worker)
 {
-    const pme *m = ctx;
+    const aim_pme *m = ctx;
     const int width = m->kernels->width, n = m->columns / width;
     for (int c = 0; c < n; c++) {
         double *re = m->mesh + (size_t)m1 * (size_t)m->columns + (size_t)(c * width),
@@ -296,9 +297,9 @@ static void wave_task(void *ctx, int64_t m1, int worker)
     }
 }
 
-static void potential_task(void *ctx, int64_t x, int worker)
+void aim_pme_potential_task(void *ctx, int64_t x, int worker)
 {
-    const pme *m = ctx;
+    const aim_pme *m = ctx;
     const int n1 = m->params.mesh[1], n2 = m->params.mesh[2];
     const size_t columns = (size_t)m->columns, half = (size_t)n1 * columns;
     double *fft = m->work + (size_t)worker * m->work_size, *re = fft + m->fft_size, *im = re + half,
@@ -313,7 +314,22 @@ static void potential_task(void *ctx, int64_t x, int worker)
     }
 }
 
-static void add_atom(const pme *m, int32_t i, const double sum[4])
+void aim_pme_tile_place(const aim_pme *m, int32_t i, size_t *plane, size_t *row,
+                        aim_mesh_tile *tile)
+{
+    const aim_pme_spot *s = &m->spot[i];
+    for (int j = 0; j < m->params.order; j++) {
+        plane[j] = (size_t)((s->cell[0] + j) % m->params.mesh[0]) * m->plane;
+        row[j] = (size_t)((s->cell[1] + j) % m->params.mesh[1]) * m->row;
+    }
+    tile->order = m->params.order;
+    tile->padded = m->padded;
+    tile->plane = plane;
+    tile->row = row;
+    tile->column = (size_t)s->cell[2];
+}
+
+static void add_atom(const aim_pme *m, int32_t i, const double sum[4])
 {
     const size_t at = (size_t)(m->first + i);
     if (m->io->gq)
@@ -328,21 +344,16 @@ static void add_atom(const pme *m, int32_t i, const double sum[4])
 
 static void atom_task(void *ctx, int64_t block, int worker)
 {
-    const pme *m = ctx;
+    const aim_pme *m = ctx;
     const size_t padded = (size_t)m->padded;
     double *t = m->work + (size_t)worker * m->work_size, *w = t + 3 * LANES,
            *dw = w + 3 * LANES * padded, sum[4];
     size_t plane[AIM_BSPLINE_MAX], row[AIM_BSPLINE_MAX];
     block_splines(m, block, t, w, dw);
-    aim_mesh_tile tile = {
-        .order = m->params.order, .padded = m->padded, .plane = plane, .row = row};
+    aim_mesh_tile tile;
     for (int a = 0; a < LANES && block * LANES + a < m->n; a++) {
         const int32_t i = m->sorted[block * LANES + a];
-        for (int j = 0; j < tile.order; j++) {
-            plane[j] = (size_t)((m->spot[i].cell[0] + j) % m->params.mesh[0]) * m->plane;
-            row[j] = (size_t)((m->spot[i].cell[1] + j) % m->params.mesh[1]) * m->row;
-        }
-        tile.column = (size_t)m->spot[i].cell[2];
+        aim_pme_tile_place(m, i, plane, row, &tile);
         for (int d = 0; d < 3; d++) {
             tile.w[d] = w + (3 * (size_t)a + (size_t)d) * padded;
             tile.dw[d] = dw + (3 * (size_t)a + (size_t)d) * padded;
@@ -352,7 +363,7 @@ static void atom_task(void *ctx, int64_t block, int worker)
     }
 }
 
-static void add_sums(const pme *m, int32_t s)
+static void add_sums(const aim_pme *m, int32_t s)
 {
     static const int place[6] = {0, 4, 8, 1, 2, 5};
     double total[7] = {0};
@@ -369,35 +380,51 @@ static void add_sums(const pme *m, int32_t s)
     }
 }
 
-static aim_status reciprocal(aim_term_io *io, const aim_term_kernels *kernels, int32_t s,
-                             double accuracy)
+void aim_pme_begin(aim_pme *m, aim_term_io *io, int32_t s, double accuracy)
 {
-    pme m = {.io = io, .kernels = kernels, .first = io->batch->offset[s]};
-    m.n = io->batch->offset[s + 1] - m.first;
-    m.params = aim_pme_choose(io->batch->cell + 9 * (size_t)s, m.n, accuracy);
-    aim_inverse3(m.params.frame, m.inverse);
-    measure(&m);
-    aim_arena size = {0};
-    layout(&m, &size);
-    if (size.overflow || m.params.mesh[0] >= MAX_MESH || m.params.mesh[1] >= MAX_MESH ||
-        m.params.mesh[2] >= MAX_MESH)
+    *m = (aim_pme){.io = io,
+                   .kernels = io->kernels ? io->kernels : aim_term_kernels_select(aim_cpu_isa()),
+                   .first = io->batch->offset[s]};
+    m->n = io->batch->offset[s + 1] - m->first;
+    m->params = aim_pme_choose(io->batch->cell + 9 * (size_t)s, m->n, accuracy);
+    aim_inverse3(m->params.frame, m->inverse);
+    measure(m);
+}
+
+aim_status aim_pme_reserve(const aim_pme *m, const aim_arena *measured)
+{
+    const int *mesh = m->params.mesh;
+    if (measured->overflow || mesh[0] >= MAX_MESH || mesh[1] >= MAX_MESH || mesh[2] >= MAX_MESH)
         return AIM_FAIL(
             AIMNET_ERR_MEMORY,
             "the mesh of this cell would have %d x %d x %d points or more: use DSF or a "
             "lower accuracy",
-            m.params.mesh[0], m.params.mesh[1], m.params.mesh[2]);
-    AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, size.used, "PME workspace"));
-    layout(&m, io->scratch);
-    prepare(&m);
-    sort_atoms(&m);
-    const int64_t blocks = ((int64_t)m.n + LANES - 1) / LANES;
-    aim_parallel_for(io->team, blocks, spline_task, &m);
-    aim_parallel_for(io->team, m.params.mesh[0], charge_task, &m);
+            mesh[0], mesh[1], mesh[2]);
+    return aim_arena_reserve(m->io->scratch, m->io->alloc, measured->used, "PME workspace");
+}
+
+void aim_pme_start(aim_pme *m)
+{
+    prepare(m);
+    sort_atoms(m);
+    aim_parallel_for(m->io->team, ((int64_t)m->n + LANES - 1) / LANES, spline_task, m);
+}
+
+static aim_status reciprocal(aim_term_io *io, int32_t s, double accuracy)
+{
+    aim_pme m;
+    aim_pme_begin(&m, io, s, accuracy);
+    aim_arena size = {0};
+    aim_pme_layout(&m, &size);
+    AIM_TRY(aim_pme_reserve(&m, &size));
+    aim_pme_layout(&m, io->scratch);
+    aim_pme_start(&m);
+    aim_parallel_for(io->team, m.params.mesh[0], aim_pme_charge_task, &m);
     aim_parallel_for(io->team, m.params.mesh[1], wave_task, &m);
     add_sums(&m, s);
     if (io->gq || io->grad) {
-        aim_parallel_for(io->team, m.params.mesh[0], potential_task, &m);
-        aim_parallel_for(io->team, blocks, atom_task, &m);
+        aim_parallel_for(io->team, m.params.mesh[0], aim_pme_potential_task, &m);
+        aim_parallel_for(io->team, ((int64_t)m.n + LANES - 1) / LANES, atom_task, &m);
     }
     aim_term_background(io, s, m.params.alpha);
     return AIMNET_OK;
@@ -416,11 +443,9 @@ aim_status aim_term_coulomb_pme(aim_term_io *io, double accuracy)
         return AIM_FAIL(AIMNET_ERR_ARG,
                         "PME accuracy %g: expected a number between 0 and 1, for example 1e-6",
                         accuracy);
-    const aim_term_kernels *kernels =
-        io->kernels ? io->kernels : aim_term_kernels_select(aim_cpu_isa());
     AIM_TRY(aim_term_coulomb_screened(io, aim_pme_splitting, accuracy));
     for (int32_t s = 0; s < io->batch->n_systems; s++)
         if (aim_rows_active(io, s))
-            AIM_TRY(reciprocal(io, kernels, s, accuracy));
+            AIM_TRY(reciprocal(io, s, accuracy));
     return AIMNET_OK;
 }

@@ -11,6 +11,7 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/ewald_tan.c
     ${CMAKE_CURRENT_LIST_DIR}/fft.c
     ${CMAKE_CURRENT_LIST_DIR}/pme.c
+    ${CMAKE_CURRENT_LIST_DIR}/pme_tan.c
     ${CMAKE_CURRENT_LIST_DIR}/rows.c
     ${CMAKE_CURRENT_LIST_DIR}/rows_walk.c
     ${CMAKE_CURRENT_LIST_DIR}/sweep.c

@@ -41,7 +41,7 @@ AIM_NODISCARD aim_status aim_term_coulomb_dsf_tan(aim_term_io *io, const aim_ter
                                                   double rc, double alpha);
 AIM_NODISCARD aim_status aim_term_coulomb_ewald_tan(aim_term_io *io, const aim_term_tan *tan,
                                                     double accuracy);
-/* By wave vectors at PME's splitting: exact to its accuracy. */
+/* Of the mesh energy, exactly. */
 AIM_NODISCARD aim_status aim_term_coulomb_pme_tan(aim_term_io *io, const aim_term_tan *tan,
                                                   double accuracy);
 AIM_NODISCARD aim_status aim_term_srrep_tan(aim_term_io *io, const aim_term_tan *tan,
