@@ -74,7 +74,7 @@ int AIM_NAMED(aim_net_map_input)(const aim_net *net, int pass, int c);
 /* Where output c stands; is_update: the layer ends a pass that updates features. */
 int AIM_NAMED(aim_net_map_output)(const aim_net *net, int is_update, int c);
 
-enum { NET_WEIGHT_ROWS = 16 }; /* outputs of a task of weights.c */
+enum { NET_WEIGHT_ROWS = 64 }; /* most outputs of a task of weights.c */
 enum { NET_ROWS_MAX = 64 };    /* rows of a task: their inputs stay in the second-level cache */
 
 /* Inputs x and adjoints gz of all layers of an MLP, side by side in rows of x_width and z_width. */

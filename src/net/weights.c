@@ -20,6 +20,7 @@ typedef struct layer_job {
     const aim_linear *file;
     const net_layer *layer;
     int pass, is_update; /* as in aim_net_map_input, aim_net_map_output */
+    int64_t share;       /* outputs of a task */
     const real *x, *tx, *gz, *tgz;
     size_t ldx, ldz;
     double *gw, *gb;   /* of the file's order; gb NULL: no bias */
@@ -45,12 +46,11 @@ static void layer_task(void *ctx, int64_t task, int worker)
     const layer_job *j = ctx;
     const net_tans *t = &j->r->t;
     const int n_in = j->layer->ld_in;
-    const int64_t first = task * NET_WEIGHT_ROWS, last = first + NET_WEIGHT_ROWS < j->layer->n_out
-                                                             ? first + NET_WEIGHT_ROWS
-                                                             : j->layer->n_out;
+    const int64_t first = task * j->share,
+                  last = first + j->share < j->layer->n_out ? first + j->share : j->layer->n_out;
     double *gw = t->partial + (size_t)worker * t->partial_size,
-           *gb = gw + (size_t)NET_WEIGHT_ROWS * (size_t)n_in;
-    memset(gw, 0, ((size_t)NET_WEIGHT_ROWS * (size_t)n_in + NET_WEIGHT_ROWS) * sizeof *gw);
+           *gb = gw + (size_t)j->share * (size_t)n_in;
+    memset(gw, 0, (size_t)j->share * ((size_t)n_in + 1) * sizeof *gw);
     const aim_weight_tan_args args = {.rows = j->r->n_rows,
                                       .n_in = n_in,
                                       .x = j->x,
@@ -106,6 +106,16 @@ static void folded_columns(const layer_job *j)
     }
 }
 
+/* The inputs of a layer are read once by every task: as many outputs as there is room for, as long
+ * as every worker has some. */
+static int64_t share_of_task(int64_t n_out, int workers)
+{
+    const int64_t share = (n_out / workers + 7) / 8 * 8;
+    return share < NET_WEIGHT_ROWS / 4 ? NET_WEIGHT_ROWS / 4
+           : share < NET_WEIGHT_ROWS   ? share
+                                       : NET_WEIGHT_ROWS;
+}
+
 /* All layers of an MLP; pass -1: a head. */
 static void mlp_gradient(net_tan_run *r, const aim_mlp *file, const net_mlp *mlp, int pass,
                          const net_store *of, const net_store *tan, const aim_parameters *list,
@@ -130,7 +140,8 @@ static void mlp_gradient(net_tan_run *r, const aim_mlp *file, const net_mlp *mlp
                        .gb =
                            layer->bias ? gradient + aim_parameters_offset(list, layer->bias) : NULL,
                        .embedding = gradient + aim_parameters_offset(list, r->run.net->model->afv)};
-        const int64_t tasks = (mlp->layer[l].n_out + NET_WEIGHT_ROWS - 1) / NET_WEIGHT_ROWS;
+        j.share = share_of_task(mlp->layer[l].n_out, aim_team_size(r->run.call->team));
+        const int64_t tasks = (mlp->layer[l].n_out + j.share - 1) / j.share;
         aim_parallel_for(r->run.call->team, tasks, layer_task, &j);
         if (folded)
             folded_columns(&j);
