@@ -109,6 +109,7 @@ typedef struct aim_tan_chunk {
     int n, n_params;
     int32_t j[AIM_TAN_PAIRS];
     double r[3][AIM_TAN_PAIRS]; /* r_j - r_i */
+    double x[AIM_TAN_PAIRS];    /* of each pair, for the functions that say so */
     double f[AIM_TAN_PAIRS], h[AIM_TAN_PAIRS];
     double f_i[AIM_TAN_PARAMS][AIM_TAN_PAIRS]; /* df/dp_i; de/dp_i changes by -f_i (r tr) */
     double f_j[AIM_TAN_PARAMS][AIM_TAN_PAIRS]; /* df/dp_j */
@@ -171,6 +172,13 @@ typedef struct aim_term_kernels {
      * of sum de/dp_i and, where wanted, of sum f r r (otherwise AIM_TAN_STRAIN rows). */
     void (*pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block, int32_t atom,
                      int want_strain, double *sum);
+    /* f and h of the chunk's pairs and, in e_ij[0][0], e itself, for e = scale times: 1/d or
+     * (dsf->rc > 0) the damped shifted force; the counting function of d unit / x; damping and
+     * switch at d unit with x = 3 r4r2 r4r2, bj = s8, a1, a2. */
+    void (*tan_coulomb)(aim_tan_chunk *chunk, const aim_dsf *dsf, double scale);
+    void (*tan_count)(aim_tan_chunk *chunk, double unit, double scale);
+    void (*tan_damped)(aim_tan_chunk *chunk, const aim_d3_range *range, const double bj[3],
+                       double unit, double scale);
     /* Appends the pairs to the groups' columns, in their order; count[n_groups] += how many. */
     void (*row_gather)(const aim_row_pairs *pairs, const aim_row_columns *to, int64_t *count);
     /* Appends the candidates with 0 < d^2 < reach2 around the origin to columns that hold n, until

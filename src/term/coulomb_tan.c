@@ -30,26 +30,35 @@ static aim_dsf damping(const coulomb_tan *c, int32_t i)
     return c->dsf ? *c->dsf : none;
 }
 
+/* 1/d times the envelope: the few pairs within the network's reach */
+static void short_range(const coulomb_tan *c, aim_tan_chunk *chunk)
+{
+    for (int p = 0; p < chunk->n; p++) {
+        const double d = aim_sweep_distance(chunk, p);
+        const aim_deriv v =
+            aim_deriv_mul(aim_coulomb_simple(d), aim_cutoff_envelope(d, c->sr_rc, c->envelope));
+        aim_sweep_radial(chunk, p, d, v, c->k);
+        chunk->e_ij[0][0][p] = c->k * v.v;
+    }
+}
+
 static void fill(const void *ctx, int32_t i, aim_tan_chunk *chunk, double slope[AIM_TAN_PARAMS])
 {
     const coulomb_tan *c = ctx;
     const double *q = c->sweep.io->q;
     const aim_dsf dsf = damping(c, i);
+    if (c->sr_rc > 0.0)
+        short_range(c, chunk);
+    else
+        c->sweep.kernels->tan_coulomb(chunk, &dsf, c->k);
     for (int p = 0; p < chunk->n; p++) {
-        const double d = aim_sweep_distance(chunk, p), qj = q[chunk->j[p]];
-        const aim_deriv v = dsf.rc > 0.0 ? aim_coulomb_dsf(d, &dsf)
-                            : c->sr_rc > 0.0
-                                ? aim_deriv_mul(aim_coulomb_simple(d),
-                                                aim_cutoff_envelope(d, c->sr_rc, c->envelope))
-                                : aim_coulomb_simple(d);
-        aim_sweep_radial(chunk, p, d, v, c->k);
+        const double qj = q[chunk->j[p]];
         chunk->f_i[0][p] = qj * chunk->f[p];
         chunk->f_j[0][p] = q[i] * chunk->f[p];
         chunk->e_ii[0][0][p] = 0.0;
-        chunk->e_ij[0][0][p] = c->k * v.v;
         chunk->f[p] *= q[i] * qj;
         chunk->h[p] *= q[i] * qj;
-        slope[0] += c->k * v.v * qj;
+        slope[0] += chunk->e_ij[0][0][p] * qj;
     }
 }
 

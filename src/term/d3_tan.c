@@ -39,12 +39,13 @@ static int n_refs(const aim_d3_table *t, int z)
     return t->first[z + 1] - t->first[z];
 }
 
-static aim_deriv count(const d3_tan *c, int32_t i, int32_t j, double d)
+/* f, h and scale times the counting function. */
+static void count_pairs(const d3_tan *c, int32_t i, aim_tan_chunk *chunk, double scale)
 {
     const int32_t *z = c->sweep.io->batch->numbers;
-    const aim_deriv e = aim_d3_count(d * AIM_BOHR_INV, c->table->rcov[z[i]] + c->table->rcov[z[j]]);
-    const aim_deriv in_angstrom = {e.v, e.d1 * AIM_BOHR_INV, e.d2 * AIM_BOHR_INV * AIM_BOHR_INV};
-    return in_angstrom;
+    for (int p = 0; p < chunk->n; p++)
+        chunk->x[p] = c->table->rcov[z[i]] + c->table->rcov[z[chunk->j[p]]];
+    c->sweep.kernels->tan_count(chunk, AIM_BOHR_INV, scale);
 }
 
 /* The references of atom i that have weight, packed. */
@@ -72,13 +73,9 @@ static void set_weights(const d3_tan *c, int32_t i)
 static void fill_count(const void *ctx, int32_t i, aim_tan_chunk *chunk,
                        double slope[AIM_TAN_PARAMS])
 {
-    const d3_tan *c = ctx;
-    for (int p = 0; p < chunk->n; p++) {
-        const double d = aim_sweep_distance(chunk, p);
-        const aim_deriv e = count(c, i, chunk->j[p], d);
-        aim_sweep_radial(chunk, p, d, e, -1.0);
-        slope[0] += e.v;
-    }
+    count_pairs(ctx, i, chunk, -1.0);
+    for (int p = 0; p < chunk->n; p++)
+        slope[0] -= chunk->e_ij[0][0][p];
 }
 
 typedef struct pair_c6 {
@@ -113,18 +110,14 @@ static void fill_energy(const void *ctx, int32_t i, aim_tan_chunk *chunk,
                         double slope[AIM_TAN_PARAMS])
 {
     const d3_tan *c = ctx;
-    const double *r4r2 = c->table->r4r2;
+    const double *r4r2 = c->table->r4r2, bj[3] = {c->params->s8, c->params->a1, c->params->a2};
     const int32_t *z = c->sweep.io->batch->numbers;
+    for (int p = 0; p < chunk->n; p++)
+        chunk->x[p] = aim_d3_c8_ratio(r4r2[z[i]], r4r2[z[chunk->j[p]]]);
+    c->sweep.kernels->tan_damped(chunk, &c->range, bj, AIM_BOHR_INV, -AIM_HARTREE);
     for (int p = 0; p < chunk->n; p++) {
-        const int32_t j = chunk->j[p];
-        const double d = aim_sweep_distance(chunk, p);
-        const aim_deriv e = aim_d3_damped(d * AIM_BOHR_INV, &c->range, c->params,
-                                          aim_d3_c8_ratio(r4r2[z[i]], r4r2[z[j]]));
-        const aim_deriv in_angstrom = {e.v, e.d1 * AIM_BOHR_INV,
-                                       e.d2 * AIM_BOHR_INV * AIM_BOHR_INV};
-        const pair_c6 c6 = c6_of(c, i, j);
-        aim_sweep_radial(chunk, p, d, in_angstrom, -AIM_HARTREE);
-        const double v = -AIM_HARTREE * e.v;
+        const double v = chunk->e_ij[0][0][p];
+        const pair_c6 c6 = c6_of(c, i, chunk->j[p]);
         chunk->f_i[0][p] = chunk->f[p] * c6.i;
         chunk->f_j[0][p] = chunk->f[p] * c6.j;
         chunk->f[p] *= c6.v;
@@ -140,9 +133,9 @@ static void fill_count_grad(const void *ctx, int32_t i, aim_tan_chunk *chunk,
 {
     const d3_tan *c = ctx;
     (void)slope;
+    count_pairs(c, i, chunk, 1.0);
     for (int p = 0; p < chunk->n; p++) {
-        const double d = aim_sweep_distance(chunk, p), g = c->g[i] + c->g[chunk->j[p]];
-        aim_sweep_radial(chunk, p, d, count(c, i, chunk->j[p], d), 1.0);
+        const double g = c->g[i] + c->g[chunk->j[p]];
         chunk->f_i[0][p] = chunk->f_j[0][p] = chunk->f[p];
         chunk->f[p] *= g;
         chunk->h[p] *= g;

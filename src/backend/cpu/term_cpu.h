@@ -31,6 +31,10 @@ void AIM_CPU_NAMED(aim_ewald_curvature)(const aim_ewald_phases *phases, const ai
                                         int32_t atom, double sum[6]);
 void AIM_CPU_NAMED(aim_pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block,
                                  int32_t atom, int want_strain, double *sum);
+void AIM_CPU_NAMED(aim_tan_coulomb)(aim_tan_chunk *chunk, const aim_dsf *dsf, double scale);
+void AIM_CPU_NAMED(aim_tan_count)(aim_tan_chunk *chunk, double unit, double scale);
+void AIM_CPU_NAMED(aim_tan_damped)(aim_tan_chunk *chunk, const aim_d3_range *range,
+                                   const double bj[3], double unit, double scale);
 void AIM_CPU_NAMED(aim_row_gather)(const aim_row_pairs *pairs, const aim_row_columns *to,
                                    int64_t *count);
 int64_t AIM_CPU_NAMED(aim_row_filter)(aim_row_sieve *sieve, const aim_row_columns *to, int64_t n,
