@@ -59,8 +59,8 @@ static const cli_arg hessian_args[] = {
      .kind = CLI_TEXT,
      .meta = "FILE",
      AT(read_hessian),
-     .help = "take the Hessian, eV/A^2, from a .npy file of shape (3N, 3N) or (N, 3, N, 3); "
-             "intensities are left out then"},
+     .help = "take the Hessian, eV/A^2, from a .npy file of shape (3N, 3N) or (N, 3, N, 3); energy "
+             "and intensities are still the model's"},
     {.name = "write-hessian",
      .kind = CLI_TEXT,
      .meta = "FILE",
@@ -167,14 +167,14 @@ static int get_hessian(freq_run *r, freq_entry *e)
 {
     const freq_options *o = r->options;
     const int64_t n = 3 * (int64_t)e->system.n_atoms;
-    aimnet_status status;
-    if (o->read_hessian) {
+    aimnet_status status = AIMNET_OK;
+    if (is_periodic(&e->system)) /* sum q r depends on the images chosen */
         e->dipole_gradient = NULL;
+    if (o->read_hessian)
         status = aimnet_matrix_load(o->read_hessian, e->hessian, n, n);
-    } else {
-        status = aimnet_vib_derivatives(r->engine.calc, &e->system, o->step.value, e->hessian,
-                                        e->dipole_gradient);
-    }
+    if (status == AIMNET_OK && (!o->read_hessian || e->dipole_gradient))
+        status = aimnet_vib_derivatives(r->engine.calc, &e->system, o->step.value,
+                                        o->read_hessian ? NULL : e->hessian, e->dipole_gradient);
     if (status == AIMNET_OK && o->write_hessian)
         status = aimnet_matrix_save(o->write_hessian, e->hessian, n, n);
     return status == AIMNET_OK ? CLI_OK : fail_last(e);

@@ -194,7 +194,9 @@ int freq_write_svg(const char *path, const freq_run *r, const freq_entry *e)
 {
     output o;
     if (!e->modes->intensity) {
-        cli_error("--svg draws intensities, which a Hessian from a file does not give");
+        cli_error(
+            "--svg draws infrared intensities, which are left out for crystals: the dipole of "
+            "point charges depends on the images in the cell");
         return CLI_FAILED;
     }
     if (output_open(&o, path) != CLI_OK)

@@ -23,6 +23,9 @@ static const char *formula_of(const freq_entry *e, char text[2048])
 static void print_modes(const freq_run *r, const freq_entry *e)
 {
     const aimnet_vib_modes *m = e->modes;
+    if (m->n_modes == 0)
+        return;
+    cli_puts("\n");
     cli_printf("%6s %14s %12s %12s", "mode", "wavenumber", "red. mass", "force const");
     cli_puts(m->intensity ? "    intensity\n" : "\n");
     cli_printf("%6s %14s %12s %12s", "", "cm^-1", "amu", "mdyn/A");
@@ -88,13 +91,13 @@ void freq_print_table(const freq_run *r, const freq_entry *e)
         cli_engine_headline(&r->engine);
     cli_puts("\n");
     cli_put_name(e->item.file, 36);
-    cli_printf(" %lld: %s, %d atoms, %s, energy %.6f eV, largest force %.6f eV/A\n",
+    cli_printf(" %lld: %s, %d atom%s, %s, energy %.6f eV, largest force %.6f eV/A\n",
                (long long)e->item.index, formula_of(e, formula), (int)e->system.n_atoms,
-               SHAPES[e->modes->shape], e->result.energy, e->fmax);
+               e->system.n_atoms == 1 ? "" : "s", SHAPES[e->modes->shape], e->result.energy,
+               e->fmax);
     print_rotations(e->modes);
     if (r->conditions.scale != 1.0)
         cli_printf("wavenumbers times %g\n", r->conditions.scale);
-    cli_puts("\n");
     print_modes(r, e);
     print_thermo(r, e);
 }
@@ -167,6 +170,7 @@ void freq_print_json(const freq_run *r, const freq_entry *e)
     number("charge", e->system.charge);
     number("mult", fmax(e->system.mult, 1.0));
     cli_engine_json_model(&r->engine);
+    cli_engine_json_coulomb(&r->engine, &e->result);
     number("energy", e->result.energy);
     number("fmax", e->fmax);
     json_modes(r, e->modes);

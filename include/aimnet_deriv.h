@@ -7,8 +7,8 @@
  *
  * Everything is exact differentiation of the energy that aimnet_calc_eval gives, through the
  * charges, for every Coulomb method, molecules and crystals (at the Gamma point), in the
- * calculator's precision; of an ensemble it is the mean. PME's second derivatives are those of the
- * sum that its mesh approximates: they differ from differences of its forces by its accuracy.
+ * calculator's precision; of an ensemble it is the mean. PME's second derivatives are those of its
+ * mesh energy: of its own forces to rounding, of the infinite sum to its accuracy.
  * Units as in aimnet.h.
  */
 #ifndef AIMNET_DERIV_H
@@ -38,6 +38,13 @@ typedef struct aimnet_hvp {
  * whichever directions stand beside it. Errors: ARG, SYSTEM, MEMORY. */
 AIMNET_API aimnet_status aimnet_calc_hvp(aimnet_calc *calc, const aimnet_system *system,
                                          const aimnet_hvp *job);
+
+/* Products for several structures at once: job k belongs to structure k, numbers of directions may
+ * differ. Small structures share the work of a batch; results are the same bits as one by one. All
+ * structures have to be good: the first bad one ends the call, and the message names it. Errors:
+ * ARG, SYSTEM, MEMORY. */
+AIMNET_API aimnet_status aimnet_calc_hvp_batch(aimnet_calc *calc, const aimnet_system *systems,
+                                               int n_systems, const aimnet_hvp *jobs);
 
 /* Rows first_row .. first_row + n_rows - 1 of a Hessian, [n_rows][n_columns], n_columns = 3
  * n_atoms; row 3 i + d belongs to coordinate d of atom i. Anything but 0 stops the calculation. */

@@ -23,7 +23,9 @@ extern "C" {
  * calculator's precision (double is worth it).
  * step: 0 for analytic derivatives; otherwise central differences of 6 n forces with this
  * displacement in Angstrom (0.0005 leaves errors of 1e-3 eV/A^2 in stiff bonds).
- * hessian: [3 n][3 n] eV/A^2. dipole_gradient: [3 n][3] e, d(sum q r)/dx, or NULL. */
+ * hessian: [3 n][3 n] eV/A^2, or NULL: only the dipole's gradient is computed, which takes three
+ * products' time whatever n is. dipole_gradient: [3 n][3] e, d(sum q r)/dx, or NULL. Of a crystal it
+ * depends on which images of its atoms stand in the cell. Errors: ARG, SYSTEM, MEMORY. */
 AIMNET_API aimnet_status aimnet_vib_derivatives(aimnet_calc *calc, const aimnet_system *system,
                                                 double step, double *hessian,
                                                 double *dipole_gradient);

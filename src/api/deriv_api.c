@@ -5,13 +5,23 @@
 
 #include "calc/tangent.h"
 
+aimnet_status aimnet_calc_hvp_batch(aimnet_calc *calc, const aimnet_system *systems, int n_systems,
+                                    const aimnet_hvp *jobs)
+{
+    if (!calc || n_systems < 0 || (n_systems > 0 && (!systems || !jobs)))
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "products of %d structures need a calculator, structures and jobs",
+                        n_systems);
+    for (int k = 0; k < n_systems; k++)
+        if (jobs[k].n_directions < 0)
+            return AIM_FAIL(AIMNET_ERR_ARG, "%d directions: expected 0 or more",
+                            jobs[k].n_directions);
+    return aim_hvp(calc, systems, n_systems, jobs);
+}
+
 aimnet_status aimnet_calc_hvp(aimnet_calc *calc, const aimnet_system *system, const aimnet_hvp *job)
 {
-    if (!calc || !system || !job)
-        return AIM_FAIL(AIMNET_ERR_ARG, "products need a calculator, a structure and a job");
-    if (job->n_directions < 0)
-        return AIM_FAIL(AIMNET_ERR_ARG, "%d directions: expected 0 or more", job->n_directions);
-    return aim_hvp(calc, system, job);
+    return aimnet_calc_hvp_batch(calc, system, 1, job);
 }
 
 aimnet_status aimnet_calc_hessian_rows(aimnet_calc *calc, const aimnet_system *system,

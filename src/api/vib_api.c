@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "calc/tangent.h"
 #include "data/element.h"
 #include "io/npy.h"
 #include "vib/vib.h"
@@ -24,7 +25,7 @@ static aim_status check_size(int32_t n_atoms)
 aimnet_status aimnet_vib_derivatives(aimnet_calc *calc, const aimnet_system *system, double step,
                                      double *hessian, double *dipole_gradient)
 {
-    if (!calc || !system || !hessian)
+    if (!calc || !system || (!hessian && !dipole_gradient))
         return AIM_FAIL(AIMNET_ERR_ARG, "%s is NULL",
                         !calc     ? "the calculator"
                         : !system ? "system"
@@ -35,6 +36,8 @@ aimnet_status aimnet_vib_derivatives(aimnet_calc *calc, const aimnet_system *sys
                         system->numbers ? "coordinates" : "atomic numbers");
     if (!(step >= 0.0 && step <= 0.1))
         return AIM_FAIL(AIMNET_ERR_ARG, "step %g: expected 0 (analytic) to 0.1 Angstrom", step);
+    if (!hessian)
+        return aim_dipole_gradient(calc, system, dipole_gradient);
     return step > 0.0 ? aim_vib_differences(calc, system, step, hessian, dipole_gradient)
                       : aim_vib_analytic(calc, system, hessian, dipole_gradient);
 }

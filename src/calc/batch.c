@@ -70,3 +70,45 @@ aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t 
     f->batch.n_systems = n;
     return AIMNET_OK;
 }
+
+int aim_is_periodic(const aimnet_system *s)
+{
+    return s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
+}
+
+aim_status aim_run_reserve(aim_calc *c, int32_t n)
+{
+    if ((size_t)n <= c->index_capacity)
+        return AIMNET_OK;
+    AIM_TRY(aim_grow(&c->alloc, 0, (size_t)n, sizeof *c->index, "batch index", &c->index));
+    c->index_capacity = (size_t)n;
+    return AIMNET_OK;
+}
+
+int32_t aim_run_length(const aim_calc *c, const aimnet_system *systems, int32_t first, int32_t n,
+                       int64_t most)
+{
+    const int64_t limit = c->options.batch_atoms > 0 ? c->options.batch_atoms : most;
+    int64_t atoms = systems[first].n_atoms;
+    int32_t k = 1;
+    while (first + k < n && !systems[first].lists && !systems[first + k].lists &&
+           aim_is_periodic(&systems[first + k]) == aim_is_periodic(&systems[first]) &&
+           (atoms += systems[first + k].n_atoms) <= limit)
+        k++;
+    return k;
+}
+
+aim_status aim_run_open(aim_calc *c, const aimnet_system *systems, int32_t first, int32_t n)
+{
+    for (int32_t k = 0; k < n; k++)
+        c->index[k] = first + k;
+    AIM_TRY(aim_flatten(c, systems, c->index, n));
+    AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
+    for (int32_t s = 0; aim_batch_periodic(&c->flat.batch, 0) && s < n; s++) {
+        const aim_status status = aim_check_images(&c->flat.batch, &c->pairs, s);
+        if (status != AIMNET_OK)
+            return n > 1 || first > 0 ? aim_fail_prefix(status, "structure %d", (int)(first + s))
+                                      : status;
+    }
+    return AIMNET_OK;
+}

@@ -137,6 +137,18 @@ AIM_NODISCARD aim_status aim_check_images(const aim_batch *b, const aim_pairs *p
 /* batch.c: flattens systems[index[0..n)] into c->flat */
 AIM_NODISCARD aim_status aim_flatten(aim_calc *c, const aimnet_system *systems,
                                      const int32_t *index, int32_t n);
+/* The same for runs of neighbouring structures of one kind (periodic or not; those with lists of
+ * the caller alone). Reserve for all n once; the message of a bad structure names it if there are
+ * several. */
+int aim_is_periodic(const aimnet_system *s);
+AIM_NODISCARD aim_status aim_run_reserve(aim_calc *c, int32_t n);
+/* Structures from `first` on that go together: as many as the option batch_atoms, or `most` if that
+ * is 0, allows. */
+int32_t aim_run_length(const aim_calc *c, const aimnet_system *systems, int32_t first, int32_t n,
+                       int64_t most);
+/* Makes first .. first + n - 1 the current batch, with the network's list. */
+AIM_NODISCARD aim_status aim_run_open(aim_calc *c, const aimnet_system *systems, int32_t first,
+                                      int32_t n);
 /* lists.c: the list for a purpose, of the caller or found */
 typedef enum aim_purpose { AIM_FOR_NETWORK, AIM_FOR_COULOMB, AIM_FOR_D3 } aim_purpose;
 AIM_NODISCARD aim_status aim_calc_pairs(aim_calc *c, aim_purpose purpose, double cutoff,

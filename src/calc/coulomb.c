@@ -5,8 +5,10 @@
 
 #include "calc/tangent.h"
 
+/* Second derivatives (AIM_NET_KEEP) need of the terms' own only those to the charges. */
 aim_term_io aim_calc_term_io(aim_calc *c, const aim_range_list *list, double *energy, int live)
 {
+    const int moves = live && live != AIM_NET_KEEP;
     return (aim_term_io){.batch = &c->flat.batch,
                          .pairs = list->pairs,
                          .clusters = list->clusters,
@@ -15,8 +17,8 @@ aim_term_io aim_calc_term_io(aim_calc *c, const aim_range_list *list, double *en
                          .alloc = &c->alloc,
                          .scratch = &c->scratch,
                          .energy = energy,
-                         .grad = live ? c->values.grad : NULL,
-                         .strain = live ? c->values.strain : NULL};
+                         .grad = moves ? c->values.grad : NULL,
+                         .strain = moves ? c->values.strain : NULL};
 }
 
 aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const double *q, double *gq,

@@ -14,7 +14,7 @@
 
 #include "calc/tangent.h"
 
-enum { SWEEP_ROWS = 1536, MOST_ROWS = 16384 };
+enum { SWEEP_ROWS = 1536, MOST_ROWS = 16384, RUN_ATOMS = 1024 };
 
 /* Whole groups of eight, which stand in the lanes of the terms' kernels, as long as memory allows.
  * */
@@ -94,38 +94,46 @@ aim_status aim_tangent_sweep(aim_calc *c, const aim_member *member, const aim_ra
 typedef struct block {
     aim_tangents t;
     double *tx, *w; /* [dir][n][3], [dir][systems][9] or NULL */
+    double *seed;   /* [dir][n] adjoints of the charges, or NULL */
 } block;
 
-static void block_layout(const aim_member *member, const aim_batch *b, int n_dir, int strain,
+/* What else than positions a caller moves or seeds. */
+typedef struct block_parts {
+    int strain, charges;
+} block_parts;
+
+static void block_layout(const aim_member *member, const aim_batch *b, int n_dir, block_parts parts,
                          aim_arena *arena, block *k)
 {
-    const size_t rows = (size_t)n_dir * (size_t)b->n_atoms;
-    aim_tangents_layout(member, b, n_dir, strain, arena, &k->t);
+    const size_t rows = (size_t)n_dir * (size_t)b->n_atoms,
+                 systems = (size_t)n_dir * (size_t)b->n_systems;
+    aim_tangents_layout(member, b, n_dir, parts.strain, arena, &k->t);
     k->tx = aim_take(arena, "tx", 3 * rows, sizeof(double));
-    k->w = strain ? aim_take(arena, "w", 9 * (size_t)n_dir * (size_t)b->n_systems, sizeof(double))
-                  : NULL;
+    k->w = parts.strain ? aim_take(arena, "w", 9 * systems, sizeof(double)) : NULL;
+    k->seed = parts.charges ? aim_take(arena, "s", rows, sizeof(double)) : NULL;
     k->t.tx = k->tx;
     k->t.w = k->w;
+    k->t.charge_seed = k->seed;
 }
 
-static aim_status block_reserve(aim_calc *c, const aim_member *member, int n_dir, int strain,
+static aim_status block_reserve(aim_calc *c, const aim_member *member, int n_dir, block_parts parts,
                                 block *k)
 {
     aim_arena measure = {0};
-    block_layout(member, &c->flat.batch, n_dir, strain, &measure, k);
+    block_layout(member, &c->flat.batch, n_dir, parts, &measure, k);
     AIM_TRY(aim_arena_reserve(&c->tangents, &c->alloc, measure.used, "tangents"));
-    block_layout(member, &c->flat.batch, n_dir, strain, &c->tangents, k);
+    block_layout(member, &c->flat.batch, n_dir, parts, &c->tangents, k);
     return AIMNET_OK;
 }
 
-/* Fills block->tx (and w) of directions first .. first + n_dir - 1, cleared before; takes results.
- * */
+/* Fills block->tx (and w, seed) of directions first .. first + n_dir - 1, cleared before; takes
+ * results. */
 typedef struct direction_user {
     void (*fill)(void *user, const aim_batch *b, int64_t first, block *k);
     aim_status (*take)(void *user, aim_calc *c, int64_t first, const block *k);
     void *user;
     int64_t n_directions;
-    int strain;
+    block_parts parts;
 } direction_user;
 
 /* All directions of one member, block after block. */
@@ -136,15 +144,17 @@ static aim_status sweep_member(aim_calc *c, const aim_member *member, const aim_
     aim_net_call call;
     aim_net_tan tan;
     c->host_network = !member->device_sweeps;
-    AIM_TRY(aim_calc_member(c, member, range, (aim_wishes){AIM_NET_KEEP, d->strain, 0}, &call));
+    AIM_TRY(
+        aim_calc_member(c, member, range, (aim_wishes){AIM_NET_KEEP, d->parts.strain, 0}, &call));
     const int most = directions_of_block(c, d->n_directions);
     for (int64_t first = 0; first < d->n_directions; first += most) {
         const int64_t left = d->n_directions - first;
         const int n = (int)(left < most ? left : most);
         block k;
-        AIM_TRY(block_reserve(c, member, n, d->strain, &k));
+        AIM_TRY(block_reserve(c, member, n, d->parts, &k));
         clear(k.tx, 3 * (size_t)n * (size_t)b->n_atoms);
         clear(k.w, 9 * (size_t)n * (size_t)b->n_systems);
+        clear(k.seed, (size_t)n * (size_t)b->n_atoms);
         k.t.again = first > 0;
         d->fill(d->user, b, first, &k);
         AIM_TRY(aim_tangent_sweep(c, member, range, &call, &k.t, &tan));
@@ -177,20 +187,22 @@ static aim_status sweep_members(aim_calc *c, const direction_user *d)
     return status;
 }
 
-/* One structure as the current batch. */
-static aim_status open_system(aim_calc *c, const aimnet_system *system)
+static aim_status check_structure(aim_calc *c, const aimnet_system *system)
 {
     const aimnet_result nothing = {0};
-    const int32_t index = 0;
     char warnings[AIMNET_MESSAGE_SIZE];
     c->host_terms = 1; /* overlap is looked for here */
     const aim_status status = aim_check_system(c, system, &nothing, warnings, sizeof warnings);
     c->host_terms = 0;
-    AIM_TRY(status);
-    AIM_TRY(aim_flatten(c, system, &index, 1));
-    AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
-    return aim_batch_periodic(&c->flat.batch, 0) ? aim_check_images(&c->flat.batch, &c->pairs, 0)
-                                                 : AIMNET_OK;
+    return status;
+}
+
+/* One structure as the current batch. */
+static aim_status open_system(aim_calc *c, const aimnet_system *system)
+{
+    AIM_TRY(check_structure(c, system));
+    AIM_TRY(aim_run_reserve(c, 1));
+    return aim_run_open(c, system, 0, 1);
 }
 
 /* ---------------------------------------------------------------- dense Hessians */
@@ -272,75 +284,152 @@ aim_status aim_hessian_batch(aim_calc *c, const aimnet_system *systems, const in
 /* ---------------------------------------------------------------- products and rows */
 
 typedef struct hvp_job {
-    const aimnet_system *system;
-    const aimnet_hvp *out;
+    const aimnet_system *systems;
+    const aimnet_hvp *jobs;
+    int32_t first; /* structure of the current batch */
 } hvp_job;
+
+/* The job of system s of the batch, if it has direction d; n_atoms counts its padding. */
+static const aimnet_hvp *hvp_of(const hvp_job *j, int32_t s, int64_t d, int64_t *n_atoms)
+{
+    const aimnet_hvp *out = &j->jobs[j->first + s];
+    *n_atoms = j->systems[j->first + s].n_atoms;
+    return d < out->n_directions ? out : NULL;
+}
 
 static void hvp_fill(void *user, const aim_batch *b, int64_t first, block *k)
 {
-    const hvp_job *j = user;
-    for (int64_t d = 0; d < k->t.n_dir; d++) {
-        for (int32_t i = 0; j->out->v && i < b->n_atoms; i++)
-            memcpy(k->tx + 3 * (d * b->n_atoms + i),
-                   j->out->v + 3 * ((first + d) * j->system->n_atoms + b->origin[i]),
-                   3 * sizeof(double));
-        if (k->w && j->out->strain)
-            memcpy(k->w + 9 * d, j->out->strain + 9 * (first + d), 9 * sizeof(double));
-    }
+    for (int64_t d = 0; d < k->t.n_dir; d++)
+        for (int32_t s = 0; s < b->n_systems; s++) {
+            int64_t n;
+            const aimnet_hvp *out = hvp_of(user, s, first + d, &n);
+            for (int32_t i = b->offset[s]; out && out->v && i < b->offset[s + 1]; i++)
+                memcpy(k->tx + 3 * (d * b->n_atoms + i),
+                       out->v + 3 * ((first + d) * n + b->origin[i]), 3 * sizeof(double));
+            if (out && k->w && out->strain)
+                memcpy(k->w + 9 * (d * b->n_systems + s), out->strain + 9 * (first + d),
+                       9 * sizeof(double));
+        }
 }
 
-/* d(sum q r) = sum dq r + q (v + r W) */
-static void add_dipole(const aim_batch *b, const double *q, const block *k, int64_t d, double scale,
-                       double mu[3])
+/* d(sum q r) = sum dq r + q (v + r W) of system s */
+static void add_dipole(const aim_batch *b, int32_t s, const double *q, const block *k, int64_t d,
+                       double scale, double mu[3])
 {
-    for (int32_t i = 0; i < b->n_atoms; i++)
+    const double *w = k->w ? k->w + 9 * (d * b->n_systems + s) : NULL;
+    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
         for (int e = 0; e < 3; e++) {
             const double *r = b->coord + 3 * (int64_t)i;
             double tr = k->tx[3 * (d * b->n_atoms + i) + e];
-            for (int a = 0; k->w && a < 3; a++)
-                tr += r[a] * k->w[9 * d + 3 * a + e];
+            for (int a = 0; w && a < 3; a++)
+                tr += r[a] * w[3 * a + e];
             mu[e] += scale * (k->t.tq[d * b->n_atoms + i] * r[e] + q[i] * tr);
         }
 }
 
 static aim_status hvp_take(void *user, aim_calc *c, int64_t first, const block *k)
 {
-    const hvp_job *j = user;
     const aim_batch *b = &c->flat.batch;
     const double scale = 1.0 / c->n_members;
-    for (int64_t d = 0; d < k->t.n_dir; d++) {
-        const int64_t to = (first + d) * j->system->n_atoms;
-        for (int32_t i = 0; i < b->n_atoms; i++) {
-            for (int e = 0; j->out->hv && e < 3; e++)
-                j->out->hv[3 * (to + b->origin[i]) + e] +=
-                    scale * k->t.tgrad[3 * (d * b->n_atoms + i) + e];
-            if (j->out->charges)
-                j->out->charges[to + b->origin[i]] += scale * k->t.tq[d * b->n_atoms + i];
+    for (int64_t d = 0; d < k->t.n_dir; d++)
+        for (int32_t s = 0; s < b->n_systems; s++) {
+            int64_t n;
+            const aimnet_hvp *out = hvp_of(user, s, first + d, &n);
+            for (int32_t i = b->offset[s]; out && i < b->offset[s + 1]; i++) {
+                const int64_t from = d * b->n_atoms + i, to = (first + d) * n + b->origin[i];
+                for (int e = 0; out->hv && e < 3; e++)
+                    out->hv[3 * to + e] += scale * k->t.tgrad[3 * from + e];
+                if (out->charges)
+                    out->charges[to] += scale * k->t.tq[from];
+            }
+            for (int e = 0; out && out->dstrain && e < 9; e++)
+                out->dstrain[9 * (first + d) + e] +=
+                    scale * k->t.tstrain[9 * (d * b->n_systems + s) + e];
+            if (out && out->dipole)
+                add_dipole(b, s, c->values.q, k, d, scale, out->dipole + 3 * (first + d));
         }
-        for (int e = 0; j->out->dstrain && e < 9; e++)
-            j->out->dstrain[9 * (first + d) + e] += scale * k->t.tstrain[9 * d + e];
-        if (j->out->dipole)
-            add_dipole(b, c->values.q, k, d, scale, j->out->dipole + 3 * (first + d));
+    return AIMNET_OK;
+}
+
+/* Checks and clears everything before anything is computed. */
+static aim_status hvp_start(aim_calc *c, const hvp_job *j, int32_t n)
+{
+    for (int32_t k = 0; k < n; k++) {
+        const aimnet_hvp *out = &j->jobs[k];
+        const size_t dir = (size_t)out->n_directions;
+        aim_status status = check_structure(c, &j->systems[k]);
+        if (status == AIMNET_OK && (out->strain || out->dstrain) &&
+            !aim_is_periodic(&j->systems[k]))
+            status = AIM_FAIL(AIMNET_ERR_ARG, "strain and dstrain belong to periodic structures");
+        if (status != AIMNET_OK)
+            return n > 1 ? aim_fail_prefix(status, "structure %d", (int)k) : status;
+        clear(out->hv, 3 * dir * (size_t)j->systems[k].n_atoms);
+        clear(out->charges, dir * (size_t)j->systems[k].n_atoms);
+        clear(out->dstrain, 9 * dir);
+        clear(out->dipole, 3 * dir);
     }
     return AIMNET_OK;
 }
 
-aim_status aim_hvp(aim_calc *c, const aimnet_system *system, const aimnet_hvp *out)
+aim_status aim_hvp(aim_calc *c, const aimnet_system *systems, int32_t n, const aimnet_hvp *jobs)
 {
-    hvp_job job = {system, out};
-    const size_t n = (size_t)out->n_directions, atoms = (size_t)system->n_atoms;
-    const direction_user d = {.fill = hvp_fill,
-                              .take = hvp_take,
+    hvp_job job = {systems, jobs, 0};
+    AIM_TRY(hvp_start(c, &job, n));
+    AIM_TRY(aim_run_reserve(c, n));
+    for (int32_t count; job.first < n; job.first += count) {
+        direction_user d = {.fill = hvp_fill, .take = hvp_take, .user = &job};
+        count = aim_run_length(c, systems, job.first, n, RUN_ATOMS);
+        for (int32_t k = job.first; k < job.first + count; k++) {
+            d.parts.strain |= jobs[k].strain || jobs[k].dstrain;
+            if (jobs[k].n_directions > d.n_directions)
+                d.n_directions = jobs[k].n_directions;
+        }
+        AIM_TRY(aim_run_open(c, systems, job.first, count));
+        AIM_TRY(sweep_members(c, &d));
+    }
+    return AIMNET_OK;
+}
+
+/* ---------------------------------------------------------------- the dipole's gradient */
+
+/* d mu_c/dx = q e_c + sum_i r_ic dq_i/dx: the sum is what backward makes of the seeds r_ic on the
+ * charges. */
+typedef struct dipole_job {
+    double *out; /* [3 n_atoms][3] */
+} dipole_job;
+
+static void dipole_fill(void *user, const aim_batch *b, int64_t first, block *k)
+{
+    (void)user;
+    for (int64_t d = 0; d < k->t.n_dir; d++)
+        for (int32_t i = 0; i < b->n_atoms; i++)
+            k->seed[d * b->n_atoms + i] = b->coord[3 * (int64_t)i + first + d];
+}
+
+static aim_status dipole_take(void *user, aim_calc *c, int64_t first, const block *k)
+{
+    const dipole_job *j = user;
+    const aim_batch *b = &c->flat.batch;
+    for (int64_t d = 0; d < k->t.n_dir; d++)
+        for (int32_t i = 0; i < b->n_atoms; i++)
+            for (int64_t e = 0; e < 3; e++) {
+                const double own = e == first + d ? c->values.q[i] : 0.0;
+                j->out[3 * (3 * (int64_t)b->origin[i] + e) + first + d] +=
+                    (k->t.tgrad[3 * (d * b->n_atoms + i) + e] + own) / c->n_members;
+            }
+    return AIMNET_OK;
+}
+
+aim_status aim_dipole_gradient(aim_calc *c, const aimnet_system *system, double *out)
+{
+    dipole_job job = {out};
+    const direction_user d = {.fill = dipole_fill,
+                              .take = dipole_take,
                               .user = &job,
-                              .n_directions = out->n_directions,
-                              .strain = out->strain || out->dstrain};
+                              .n_directions = 3,
+                              .parts = {.charges = 1}};
     AIM_TRY(open_system(c, system));
-    if (d.strain && !aim_batch_periodic(&c->flat.batch, 0))
-        return AIM_FAIL(AIMNET_ERR_ARG, "strain and dstrain belong to periodic structures");
-    clear(out->hv, 3 * n * atoms);
-    clear(out->charges, n * atoms);
-    clear(out->dstrain, 9 * n);
-    clear(out->dipole, 3 * n);
+    clear(out, 9 * (size_t)system->n_atoms);
     return sweep_members(c, &d);
 }
 

@@ -118,7 +118,7 @@ aim_status aim_calc_external(aim_calc *c, const aim_member *member, const aim_ra
             AIM_TRY(aim_term_coulomb_sr(&io, member->sr_rc, member->sr_envelope, -1.0));
         }
     }
-    if (member->dispersion) {
+    if (member->dispersion && want_grad != AIM_NET_KEEP) { /* no charges: tangents need it not */
         aim_term_io io = aim_calc_term_io(c, &range->d3, v->dispersion, want_grad);
         AIM_TRY(aim_term_d3(&io, c->d3_table, &member->d3));
     }

@@ -166,22 +166,6 @@ static aim_status sweep(const loss_job *j, const aim_range_plan *range, aim_net_
     return AIMNET_OK;
 }
 
-/* Structures first .. first + n - 1 as the current batch. */
-static aim_status open_batch(const loss_job *j, int32_t first, int32_t n)
-{
-    aim_calc *c = j->c;
-    for (int32_t k = 0; k < n; k++)
-        c->index[k] = first + k;
-    AIM_TRY(aim_flatten(c, j->systems, c->index, n));
-    AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
-    for (int32_t s = 0; aim_batch_periodic(&c->flat.batch, 0) && s < n; s++) {
-        const aim_status status = aim_check_images(&c->flat.batch, &c->pairs, s);
-        if (status != AIMNET_OK)
-            return aim_fail_prefix(status, "structure %d", (int)(first + s));
-    }
-    return AIMNET_OK;
-}
-
 static aim_status run_batch(const loss_job *j, int32_t first, int32_t n)
 {
     aim_calc *c = j->c;
@@ -190,7 +174,7 @@ static aim_status run_batch(const loss_job *j, int32_t first, int32_t n)
     aim_tangents t;
     seeds s;
     aim_arena measure = {0};
-    AIM_TRY(open_batch(j, first, n));
+    AIM_TRY(aim_run_open(c, j->systems, first, n));
     AIM_TRY(aim_calc_ranges(c, &c->member[0], 1, &range));
     const aim_wishes want = {j->gradient ? AIM_NET_TRAIN : 1, j->strain, 0};
     AIM_TRY(aim_calc_member(c, &c->member[0], &range, want, &call));
@@ -211,24 +195,6 @@ static aim_status run_on_host(const loss_job *j, int32_t first, int32_t n)
     return status;
 }
 
-static int is_periodic(const aimnet_system *s)
-{
-    return s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
-}
-
-/* Structures from `first` on that go together. */
-static int32_t count_batch(const loss_job *j, int32_t first, int32_t n)
-{
-    const int64_t option = j->c->options.batch_atoms, limit = option > 0 ? option : LOSS_ATOMS;
-    int64_t atoms = j->systems[first].n_atoms;
-    int32_t k = 1;
-    while (first + k < n && !j->systems[first].lists && !j->systems[first + k].lists &&
-           is_periodic(&j->systems[first + k]) == is_periodic(&j->systems[first]) &&
-           (atoms += j->systems[first + k].n_atoms) <= limit)
-        k++;
-    return k;
-}
-
 static aim_status check_targets(const aim_calc *c, const aimnet_loss_weights *w,
                                 const aimnet_system *s, const aimnet_target *t, int k)
 {
@@ -247,7 +213,7 @@ static aim_status check_targets(const aim_calc *c, const aimnet_loss_weights *w,
                             k, parts[p].name + (parts[p].name[1] == ' ' ? 2 : 0));
     if (w->spin_charges > 0 && c->member[0].model->n_charge != 2)
         return AIM_FAIL(AIMNET_ERR_ARG, "model '%s' has no spin charges", c->member[0].model->name);
-    if (w->stress > 0 && !is_periodic(s))
+    if (w->stress > 0 && !aim_is_periodic(s))
         return AIM_FAIL(AIMNET_ERR_ARG, "structure %d is not periodic: it has no stress", k);
     return AIMNET_OK;
 }
@@ -292,12 +258,9 @@ aim_status aim_loss(aim_calc *c, const aimnet_system *systems, const aimnet_targ
     *parts = (aimnet_loss_weights){0};
     if (gradient)
         memset(gradient, 0, (size_t)c->parameters.count * sizeof *gradient);
-    if ((size_t)n > c->index_capacity) {
-        AIM_TRY(aim_grow(&c->alloc, 0, (size_t)n, sizeof *c->index, "batch index", &c->index));
-        c->index_capacity = (size_t)n;
-    }
+    AIM_TRY(aim_run_reserve(c, n));
     for (int32_t first = 0, count; first < n; first += count) {
-        count = count_batch(&j, first, n);
+        count = aim_run_length(c, systems, first, n, LOSS_ATOMS);
         AIM_TRY(run_on_host(&j, first, count));
     }
     return AIMNET_OK;

@@ -195,6 +195,8 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
         return aim_term_d3ts(&far, &p, o->table, o->n_table, v->slot[o->in],
                              live ? v->adjoint[o->in] : NULL);
     default: {
+        if (live == AIM_NET_KEEP) /* no charges, and nobody asks for its energy */
+            return AIMNET_OK;
         const aim_d3_table table = aim_program_d3_table(c, o);
         return aim_term_d3(&far, &table, &p);
     }
@@ -229,7 +231,7 @@ aim_status aim_program_forward(aim_calc *c, const aim_member *member, const aim_
     aim_values *v = &c->values;
     for (int k = 0; k < m->n_outputs; k++) {
         const aim_output *o = &m->output[k];
-        const int live = want_grad && member->live[o->out];
+        const int live = member->live[o->out] ? want_grad : 0;
         switch (o->kind) {
         case AIM_OUT_MLP:
             break; /* the network has written it */

@@ -58,7 +58,10 @@ AIM_NODISCARD aim_status aim_hessian_batch(aim_calc *c, const aimnet_system *sys
                                            const int32_t *index, aimnet_result *results);
 AIM_NODISCARD aim_status aim_hessian_rows(aim_calc *c, const aimnet_system *system,
                                           aimnet_rows_fn fn, void *user);
-AIM_NODISCARD aim_status aim_hvp(aim_calc *c, const aimnet_system *system, const aimnet_hvp *job);
+AIM_NODISCARD aim_status aim_hvp(aim_calc *c, const aimnet_system *systems, int32_t n,
+                                 const aimnet_hvp *jobs);
+/* [3 n_atoms][3] of the charge dipole sum q r */
+AIM_NODISCARD aim_status aim_dipole_gradient(aim_calc *c, const aimnet_system *system, double *out);
 /* device_tan.c: one sweep of a member whose network the device computes; and how many directions go
  * together there */
 AIM_NODISCARD aim_status aim_device_sweep(aim_calc *c, const aim_member *member,

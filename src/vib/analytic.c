@@ -20,7 +20,7 @@ static aim_status do_columns(aim_calc *c, const aimnet_system *s, size_t first, 
                             .v = v,
                             .hv = hessian + first * n,
                             .dipole = dipole_gradient ? dipole_gradient + 3 * first : NULL};
-    return aim_hvp(c, s, &job);
+    return aim_hvp(c, s, 1, &job);
 }
 
 aim_status aim_vib_analytic(aim_calc *c, const aimnet_system *s, double *hessian,

@@ -15,5 +15,6 @@ awk '$2 == "planar_ammonia" { n = $3; print n "\n"; next } n-- > 0 { print }' "$
 "$AIMNET" freq water.xyz water.xyz --svg two.svg 2>&1 >/dev/null | grep -o 'a second structure'
 "$AIMNET" freq planar.xyz --read-hessian h.npy 2>&1 >/dev/null | grep -o 'h.npy: .*'
 "$AIMNET" freq water.xyz --read-hessian water.xyz 2>&1 >/dev/null | grep -o 'not a .npy file.*'
-"$AIMNET" freq water.xyz --read-hessian h.npy --svg s.svg 2>&1 >/dev/null
+"$AIMNET" freq water.xyz >direct && cmp direct table && echo "intensities with a Hessian from a file"
+"$AIMNET" freq "$SOURCE/tests/golden/crystals/ammonium_chloride.xyz" --coulomb ewald --svg s.svg 2>&1 >/dev/null | grep -o 'which are left out.*'
 "$AIMNET" freq water.xyz --temperature 0 2>&1 >/dev/null | head -1

@@ -278,6 +278,17 @@ static void modes_have_unit_length_and_no_momentum(void **state)
 #define ANALYTIC   1e-9 /* eV/A^2: float64 autograd of the reference */
 #define DIFFERENCE 1e-3 /* fourth derivatives times the step squared */
 
+/* Seeds on the charges (three backward passes) against the charges' tangents along all coordinates. */
+static void compare_dipole_alone(const molecule *m, aimnet_calc *calc, const aimnet_system *s)
+{
+    static double hessian[MAX_N * MAX_N], gradient[3 * MAX_N], alone[3 * MAX_N];
+    assert_int_equal(aimnet_vib_derivatives(calc, s, 0.0, hessian, gradient), AIMNET_OK);
+    assert_int_equal(aimnet_vib_derivatives(calc, s, 0.0, NULL, alone), AIMNET_OK);
+    assert_int_equal(aimnet_vib_derivatives(calc, s, 0.0, NULL, NULL), AIMNET_ERR_ARG);
+    for (int k = 0; k < 9 * m->n; k++)
+        assert_near(alone[k], gradient[k], 1e-10, m->name, k);
+}
+
 /* The model that made the golden Hessians is the built-in one. */
 static void compare_derivatives(const molecule *m, const aimnet_vib *vib)
 {
@@ -301,6 +312,7 @@ static void compare_derivatives(const molecule *m, const aimnet_vib *vib)
         for (int k = 0; k < 9 * m->n; k++)
             assert_near(gradient[k], m->gradient[k], 5e-5, m->name, k);
     }
+    compare_dipole_alone(m, calc, &s);
     aimnet_calc_free(calc);
     aimnet_model_free(model);
 }
