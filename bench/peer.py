@@ -5,6 +5,7 @@
     peer.py crystal MODEL.pt SECONDS METHOD REPEAT STRESS FILE
                                                  energy, forces and (STRESS 1) stress of the file's first frame, a periodic box, repeated along
                                                  every axis; METHOD dsf, ewald or pme (15 A, 1e-6); D3 15 A
+    peer.py derivatives NAME MODEL.pt SECONDS WORK=FILE...    what bench_derivatives measures, in its format
     peer.py gemm                                 float32 rate of a large matrix product (torch, its own BLAS)
 
 Lines of `time`: peer NAME structures atoms runs minimum median (seconds) energy; of `crystal`: peer METHOD atoms runs minimum median (seconds)
@@ -93,6 +94,83 @@ def measure(model, seconds, workloads):
         print("peer", name, len(frames), int(sizes.sum()), len(times), f"{min(times):.6g} {statistics.median(times):.6g} {energy:.15g}", flush=True)
 
 
+def batch(frames):
+    import numpy as np
+    import torch
+    sizes = torch.tensor([len(f[0]) for f in frames])
+    data = {"coord": torch.tensor(np.concatenate([f[1] for f in frames])), "numbers": torch.tensor(np.concatenate([f[0] for f in frames])),
+            "charge": torch.zeros(len(frames))}
+    if len(frames) > 1:
+        data["mol_idx"] = torch.repeat_interleave(torch.arange(len(frames)), sizes)
+    return data, sizes
+
+
+def report(model, what, name, sizes, seconds, run):
+    """Slow things (above 5 s) are run once, without a call to warm up."""
+    import json
+    t = time.perf_counter()
+    check = run()
+    times = [time.perf_counter() - t]
+    if times[0] < 5.0:
+        times, start = [], time.perf_counter()
+        while len(times) < 3 or time.perf_counter() - start < seconds:
+            t = time.perf_counter()
+            check = run()
+            times.append(time.perf_counter() - t)
+    print(json.dumps({"side": "peer", "model": model, "precision": "single", "what": what, "name": name, "structures": len(sizes),
+                      "atoms": int(sizes.sum()), "runs": len(times), "minimum": min(times), "median": statistics.median(times),
+                      "check": float(check)}), flush=True)
+
+
+def gradient_step(path, frames):
+    """Energy, forces and charges of all structures, the package's loss of zero targets, backward: the norm of the gradient."""
+    import torch
+    from aimnet.calculators import AIMNet2Calculator
+    from aimnet.train.loss import MTLoss
+    calc = AIMNet2Calculator(path, device="cpu", train=True)
+    calc.keep_only = lambda d: d
+    parameters = []
+    for key, p in calc.model.named_parameters():
+        p.requires_grad_(not key.startswith("aev."))
+        parameters += [p] if p.requires_grad else []
+    data, sizes = batch(frames)
+    n = int(sizes.sum())
+    loss = MTLoss({"energy": {"fn": "aimnet.train.loss.energy_loss_fn", "weight": 1.0, "kwargs": {}},
+                   **{k: {"fn": "aimnet.train.loss.peratom_loss_fn", "weight": w, "kwargs": {"key_pred": k, "key_true": k}}
+                      for k, w in (("forces", 0.2), ("charges", 0.05))}})
+    target = {"energy": torch.zeros(len(frames), dtype=torch.float64), "forces": torch.zeros(n, 3), "charges": torch.zeros(n)}
+
+    def run():
+        for p in parameters:
+            p.grad = None
+        out = calc.eval(dict(data), forces=True)
+        y = {"energy": out["energy"], "forces": out["forces"][:n], "charges": out["charges"][:n], "numbers": data["numbers"], "_natom": sizes}
+        loss(y, target)["loss"].backward()
+        return torch.sqrt(sum((p.grad.double() ** 2).sum() for p in parameters if p.grad is not None))
+    return run, sizes
+
+
+def derivatives(name, path, seconds, workloads):
+    import torch
+    import warnings
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(THREADS)
+    from aimnet.calculators import AIMNet2Calculator
+    calc = AIMNet2Calculator(path, device="cpu")
+    for item in workloads:
+        work, file = item.split("=", 1)
+        frames = read_frames(file)
+        data, sizes = batch(frames)
+        report(name, "forces", work, sizes, seconds, lambda: calc.eval(dict(data), forces=True)["forces"].norm())
+        if len(frames) > 1:
+            run, sizes = gradient_step(path, frames)
+            report(name, "gradient", work, sizes, seconds, run)
+            continue
+        v = torch.cos(torch.arange(1, 3 * int(sizes[0]) + 1)).reshape(-1, 3)
+        report(name, "product", work, sizes, seconds, lambda: calc.hessian_vector_product(dict(data), v).norm())
+        report(name, "hessian", work, sizes, seconds, lambda: calc.eval(dict(data), hessian=True)["hessian"].norm())
+
+
 def gemm():
     import torch
     torch.set_num_threads(THREADS)
@@ -112,6 +190,8 @@ if __name__ == "__main__":
         measure(sys.argv[2], float(sys.argv[3]), sys.argv[4:])
     elif command == "crystal" and len(sys.argv) == 8:
         measure_crystal(sys.argv[2], float(sys.argv[3]), sys.argv[4], int(sys.argv[5]), sys.argv[6] == "1", sys.argv[7])
+    elif command == "derivatives" and len(sys.argv) > 5:
+        derivatives(sys.argv[2], sys.argv[3], float(sys.argv[4]), sys.argv[5:])
     elif command == "gemm":
         gemm()
     else:
