@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_derivatives_golden.c - Hessians and gradients of training losses against the reference in
- * float64 (tests/golden/derivatives.txt, written by tests/reference/make_derivatives.py, which has
- * the format). */
+ * float64 (tests/golden/derivatives.txt and losses.txt, written by tests/reference/
+ * make_derivatives.py and make_losses.py, which have the formats). */
 #include "support.h"
 
 #include <math.h>
@@ -13,15 +13,18 @@
 
 static const double HESSIAN = 1e-7;              /* eV/A^2 */
 static const double LOSS = 1e-10;                /* relative */
+static const double LOSS_OF_LATTICE_SUM = 1e-8;  /* the reference's sum is good to that */
 static const double GRADIENT = 1e-8;             /* relative to the largest of its tensor ... */
 static const double GRADIENT_OF_LARGEST = 1e-10; /* ... or to the largest of all */
 static const aimnet_loss_weights WEIGHTS = {.energy = 1.0, .forces = 0.2, .charges = 0.05};
 
 enum { MOST = 8 };
 
-static FILE *open_data(void)
+static FILE *open_data(const char *name)
 {
-    FILE *f = fopen(AIM_SOURCE_DIR "/tests/golden/derivatives.txt", "r");
+    char path[512];
+    snprintf(path, sizeof path, "%s/tests/golden/%s", AIM_SOURCE_DIR, name);
+    FILE *f = fopen(path, "r");
     assert_non_null(f);
     return f;
 }
@@ -135,7 +138,7 @@ static double largest_of(const double *x, int64_t n)
 }
 
 /* All tensors of the file; returns how many numbers they have. */
-static int64_t compare_gradients(FILE *f, const loss_case *c, aimnet_calc *calc,
+static int64_t compare_gradients(FILE *f, const char *model, aimnet_calc *calc,
                                  const double *gradient, int64_t total)
 {
     char word[16], name[256];
@@ -147,13 +150,13 @@ static int64_t compare_gradients(FILE *f, const loss_case *c, aimnet_calc *calc,
         assert_int_equal(fscanf(f, "%255s %lld", name, &count), 2);
         double *expected = numbers(f, (size_t)count);
         if (!find_parameter(calc, name, &p))
-            fail_msg("%s has no parameter %s", c->model, name);
+            fail_msg("%s has no parameter %s", model, name);
         assert_true(p.count == count);
         const double tolerance =
             fmax(GRADIENT * largest_of(expected, count), GRADIENT_OF_LARGEST * largest);
         for (int64_t k = 0; k < count; k++)
             if (!(fabs(gradient[p.offset + k] - expected[k]) <= tolerance))
-                fail_msg("%s: %s[%lld] is %.12g, the reference has %.12g", c->model, name,
+                fail_msg("%s: %s[%lld] is %.12g, the reference has %.12g", model, name,
                          (long long)k, gradient[p.offset + k], expected[k]);
         seen += count;
         free(expected);
@@ -181,7 +184,7 @@ static void compare_loss(FILE *f)
         if (!(fabs(ours[k] - c.expected[k]) <= LOSS * c.expected[0]))
             fail_msg("%s: part %d is %.15g, the reference has %.15g", c.model, k, ours[k],
                      c.expected[k]);
-    assert_true(compare_gradients(f, &c, calc, gradient, total) == total);
+    assert_true(compare_gradients(f, c.model, calc, gradient, total) == total);
     free(gradient);
     close_loss(&c);
     aimnet_calc_free(calc);
@@ -193,7 +196,7 @@ static void hessians_and_parameter_gradients_are_those_of_the_reference(void **s
     (void)state;
     char word[16];
     int hessians = 0, losses = 0;
-    FILE *f = open_data();
+    FILE *f = open_data("derivatives.txt");
     while (fscanf(f, "%15s", word) == 1) {
         if (strcmp(word, "hessian") == 0) {
             compare_hessian(f);
@@ -205,7 +208,122 @@ static void hessians_and_parameter_gradients_are_those_of_the_reference(void **s
         }
     }
     fclose(f);
-    assert_true(hessians == 8 && losses == 4);
+    assert_true(hessians == 16 && losses == 4);
+}
+
+/* ---------------------------------------------------------------- dipole, spin and stress */
+
+/* energy, spin charges, dipole, stress */
+enum { PARTS = 4 };
+
+typedef struct property_case {
+    char model[128], coulomb[16];
+    double parameter, weight[PARTS], expected[1 + PARTS];
+    int n;
+    aimnet_frame frame[MOST];
+    aimnet_system system[MOST];
+    aimnet_target target[MOST];
+    double *values[MOST]; /* dipole, stress, spin charges */
+} property_case;
+
+static void read_frame(const char *folder, const char *name, aimnet_frame *frame)
+{
+    char path[512];
+    aimnet_reader *reader;
+    snprintf(path, sizeof path, "%s/tests/golden/%s/%s.xyz", AIM_SOURCE_DIR, folder, name);
+    if (aimnet_reader_open(path, NULL, &reader) || aimnet_reader_next(reader, frame))
+        fail_msg("%s", aimnet_last_error());
+    aimnet_reader_close(reader);
+}
+
+static int read_property_loss(FILE *f, property_case *c)
+{
+    *c = (property_case){.n = 0};
+    if (fscanf(f, " loss %127s %15s %lf %d", c->model, c->coulomb, &c->parameter, &c->n) != 4)
+        return 0;
+    assert_true(c->n <= MOST);
+    for (int k = 0; k < PARTS; k++)
+        assert_int_equal(fscanf(f, "%lf", &c->weight[k]), 1);
+    for (int k = 0; k <= PARTS; k++)
+        assert_int_equal(fscanf(f, "%lf", &c->expected[k]), 1);
+    for (int k = 0; k < c->n; k++) {
+        char name[64];
+        int n;
+        double energy;
+        assert_int_equal(fscanf(f, " structure %63s %d %lf", name, &n, &energy), 3);
+        double *x = c->values[k] = numbers(f, 12 + (size_t)n);
+        read_frame(c->parameter > 0 ? "crystals" : "molecules", name, &c->frame[k]);
+        c->system[k] = aimnet_frame_system(&c->frame[k]);
+        assert_int_equal(c->system[k].n_atoms, n);
+        c->target[k] =
+            (aimnet_target){.energy = energy, .dipole = x, .stress = x + 3, .spin_charges = x + 12};
+    }
+    return 1;
+}
+
+static aimnet_calc *open_property_calc(const property_case *c, aimnet_model **model)
+{
+    aimnet_options o = aimnet_options_default();
+    o.precision = AIMNET_DOUBLE;
+    o.threads = 2;
+    if (strcmp(c->coulomb, "dsf") == 0) {
+        o.coulomb = AIMNET_COULOMB_DSF;
+        o.coulomb_cutoff = c->parameter;
+    } else if (strcmp(c->coulomb, "ewald") == 0) {
+        o.coulomb = AIMNET_COULOMB_EWALD;
+        o.ewald_accuracy = c->parameter;
+    }
+    *model = model_open(c->model);
+    return calc_open(*model, &o);
+}
+
+static void compare_property_loss(FILE *f, property_case *c)
+{
+    aimnet_model *model;
+    aimnet_loss_weights parts;
+    int64_t total;
+    double loss;
+    aimnet_calc *calc = open_property_calc(c, &model);
+    const aimnet_loss_weights weights = {.energy = c->weight[0],
+                                         .spin_charges = c->weight[1],
+                                         .dipole = c->weight[2],
+                                         .stress = c->weight[3]};
+    assert_int_equal(aimnet_calc_parameter_count(calc, NULL, &total), AIMNET_OK);
+    double *gradient = calloc((size_t)total, sizeof *gradient);
+    assert_non_null(gradient);
+    if (aimnet_calc_loss(calc, c->system, c->target, c->n, &weights, &loss, &parts, gradient) !=
+        AIMNET_OK)
+        fail_msg("%s", aimnet_last_error());
+    const double ours[1 + PARTS] = {loss, parts.energy, parts.spin_charges, parts.dipole,
+                                    parts.stress};
+    const double tolerance = strcmp(c->coulomb, "ewald") == 0 ? LOSS_OF_LATTICE_SUM : LOSS;
+    for (int k = 0; k <= PARTS; k++)
+        if (!(fabs(ours[k] - c->expected[k]) <= tolerance * c->expected[0]))
+            fail_msg("%s, %s: part %d is %.15g, the reference has %.15g", c->model, c->coulomb, k,
+                     ours[k], c->expected[k]);
+    assert_true(compare_gradients(f, c->model, calc, gradient, total) == total);
+    free(gradient);
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
+}
+
+static void dipole_spin_and_stress_losses_have_the_gradients_of_the_reference(void **state)
+{
+    (void)state;
+    int seen[PARTS] = {0};
+    FILE *f = open_data("losses.txt");
+    for (property_case c; read_property_loss(f, &c);) {
+        compare_property_loss(f, &c);
+        for (int k = 0; k < PARTS; k++)
+            seen[k] += c.weight[k] > 0;
+        for (int k = 0; k < c.n; k++) {
+            aimnet_frame_free(&c.frame[k]);
+            free(c.values[k]);
+        }
+    }
+    assert_true(feof(f));
+    fclose(f);
+    assert_true(seen[1] == 1 && seen[2] == 2 && seen[3] == 2);
 }
 
 static const int32_t NUMBERS[6] = {8, 1, 1, 8, 1, 1};
@@ -264,7 +382,7 @@ static void gradients_are_the_same_bits_for_any_number_of_threads(void **state)
     (void)state;
     char word[16] = "";
     loss_case c = {0};
-    FILE *f = open_data();
+    FILE *f = open_data("derivatives.txt");
     while (strcmp(word, "loss") != 0)
         assert_int_equal(fscanf(f, "%15s", word), 1);
     read_loss(f, &c);
@@ -327,6 +445,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hessians_and_parameter_gradients_are_those_of_the_reference),
+        cmocka_unit_test(dipole_spin_and_stress_losses_have_the_gradients_of_the_reference),
         cmocka_unit_test(a_loss_at_its_own_targets_is_zero_and_grows_as_a_parabola),
         cmocka_unit_test(gradients_are_the_same_bits_for_any_number_of_threads),
         cmocka_unit_test(losses_without_targets_or_with_bad_structures_are_refused),

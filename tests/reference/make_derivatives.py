@@ -23,10 +23,14 @@ MOLECULES = ROOT / "tests/golden/molecules"
 HESSIANS = [("data/default.pt", "simple", "water"), ("data/default.pt", "simple", "acetate"), ("data/default.pt", "dsf", "ammonium"),
             ("tests/golden/models/base.pt", "simple", "ammonium"), ("tests/golden/models/nse.pt", "simple", "hydronium"),
             ("tests/golden/models/d3ts_nse.pt", "simple", "ammonium"), ("tests/golden/models/lr_dsf.pt", "simple", "ammonium"),
-            ("tests/golden/models/flat.pt", "simple", "ammonium")]
+            ("tests/golden/models/flat.pt", "simple", "ammonium"),
+            ("tests/golden/models/d3ts.pt", "simple", "acetate"), ("tests/golden/models/sr_cosine.pt", "simple", "acetate"),
+            ("tests/golden/models/srrep_exp.pt", "simple", "ammonium"), ("tests/golden/models/srrep_cosine.pt", "simple", "ammonium"),
+            ("tests/golden/models/lr_simple.pt", "simple", "ammonium"), ("tests/golden/models/lr_dsf_full.pt", "simple", "water"),
+            ("tests/golden/models/aev.pt", "dsf", "ammonium"), ("tests/golden/models/pass4.pt", "simple", "water")]
 LOSSES = [("tests/golden/models/base.pt", ["water", "ammonium", "acetate"]), ("tests/golden/models/nse.pt", ["water", "hydronium", "acetate"]),
           ("tests/golden/models/flat.pt", ["water", "ammonium"]), ("tests/golden/models/d3ts.pt", ["water", "acetate"])]
-IMPORT = ["aimnet.modules.LRCoulomb"]  # outside of the classes that the reference loads unasked
+IMPORT = ["aimnet.modules.core.SRRep", "aimnet.modules.LRCoulomb"]  # outside of the classes that the reference loads unasked
 WEIGHTS = {"energy": 1.0, "forces": 0.2, "charges": 0.05}
 
 
@@ -117,4 +121,5 @@ def main():
             loss(out, *case)
 
 
-main()
+if __name__ == "__main__":
+    main()

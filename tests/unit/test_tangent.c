@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* test_tangent.c - second derivatives of the pair terms: finite differences of their first
  * derivatives, symmetry, and independence of everything that must not matter. */
+#include "backend/isa.h"
 #include "tangent_fixture.h"
+#include "term/d3_range.h"
+#include "term/sweep.h"
 
 typedef struct coulomb_params {
     double factor, rc, alpha;
@@ -377,6 +380,66 @@ static int free_table(void **state)
     return 0;
 }
 
+/* ---------------------------------------------------------------- pair functions */
+
+enum { PAIRS = 61 };
+static const double PAIR_FUNCTION = 1e-12; /* relative, or of 1e-6 in the function's unit */
+
+static void same_pair(const char *isa, const char *what, double d, const aim_tan_chunk *c, int p,
+                      aim_deriv e, double scale)
+{
+    const double f = -scale * e.d1 / d, h = -(scale * e.d2 + f) / (d * d);
+    const double expected[3] = {scale * e.v, f, h}, found[3] = {c->e_ij[0][0][p], c->f[p], c->h[p]};
+    for (int k = 0; k < 3; k++)
+        if (!(fabs(found[k] - expected[k]) <= PAIR_FUNCTION * (fabs(expected[k]) + 1e-6)))
+            fail_msg("%s, %s at %g: number %d is %.17g, the formula gives %.17g", isa, what, d, k,
+                     found[k], expected[k]);
+}
+
+static aim_deriv in_angstrom(aim_deriv e)
+{
+    const aim_deriv r = {e.v, e.d1 * AIM_BOHR_INV, e.d2 * AIM_BOHR_INV * AIM_BOHR_INV};
+    return r;
+}
+
+/* Distances from 0.7 to 18 A: across the end of DSF and the switch of D3. */
+static void pair_functions_of_every_instruction_set_are_the_formulas(void **state)
+{
+    (void)state;
+    const aim_dsf shifted = aim_dsf_make(15.0, 0.2), plain = {0};
+    const aim_d3_params params = {1.0, 0.3908, 0.566, 3.128, 15.0, 0.2};
+    const double bj[3] = {params.s8, params.a1, params.a2};
+    aim_d3_range range;
+    assert_int_equal(aim_d3_range_make(&params, &range), AIMNET_OK);
+    for (int isa = 0; isa <= aim_cpu_isa(); isa++) {
+        const aim_term_kernels *k = aim_term_kernels_select(isa);
+        static aim_tan_chunk c;
+        double d[PAIRS];
+        c.n = PAIRS;
+        for (int p = 0; p < PAIRS; p++) {
+            const double x = 0.7 + p * 17.3 / (PAIRS - 1);
+            c.r[0][p] = 0.6 * x, c.r[1][p] = -0.48 * x, c.r[2][p] = 0.64 * x;
+            d[p] = aim_sweep_distance(&c, p);
+            c.x[p] = 2.0 + 0.1 * p;
+        }
+        k->tan_coulomb(&c, &plain, 14.4);
+        for (int p = 0; p < PAIRS; p++)
+            same_pair(k->isa, "1/d", d[p], &c, p, aim_coulomb_simple(d[p]), 14.4);
+        k->tan_coulomb(&c, &shifted, 14.4);
+        for (int p = 0; p < PAIRS; p++)
+            same_pair(k->isa, "dsf", d[p], &c, p, aim_coulomb_dsf(d[p], &shifted), 14.4);
+        k->tan_count(&c, AIM_BOHR_INV, -1.0);
+        for (int p = 0; p < PAIRS; p++)
+            same_pair(k->isa, "count", d[p], &c, p,
+                      in_angstrom(aim_d3_count(d[p] * AIM_BOHR_INV, c.x[p])), -1.0);
+        k->tan_damped(&c, &range, bj, AIM_BOHR_INV, -27.2);
+        for (int p = 0; p < PAIRS; p++)
+            same_pair(k->isa, "damping", d[p], &c, p,
+                      in_angstrom(aim_d3_damped(d[p] * AIM_BOHR_INV, &range, &params, c.x[p])),
+                      -27.2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +453,7 @@ int main(void)
         cmocka_unit_test(instruction_sets_agree),
         cmocka_unit_test(inactive_systems_get_nothing),
         cmocka_unit_test(every_failing_allocation_is_reported_and_nothing_leaks),
+        cmocka_unit_test(pair_functions_of_every_instruction_set_are_the_formulas),
         cmocka_unit_test(absent_parts_are_zero_and_unwanted_outputs_are_left_alone),
     };
     return cmocka_run_group_tests(tests, make_table, free_table);
