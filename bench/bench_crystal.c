@@ -3,7 +3,8 @@
  * repetitions, for each Coulomb method, through the public API.
  *
  *     bench_crystal [--threads N] [--seconds S] [--coulomb dsf|ewald|pme] [--accuracy X]
- *                   [--repeat N] [--dispersion 0|1] [--stress 0|1] MODEL FILE
+ *                   [--repeat N | --repeat NxNxN] [--dispersion 0|1] [--stress 0|1]
+ *                   [--precision single|double] [--device DEVICE] MODEL FILE
  *
  * The box is the file's first frame, repeated N times along every axis. At least three timed calls
  * after one that does not count. Line:
@@ -46,16 +47,21 @@ static int by_value(const void *a, const void *b)
 }
 
 /* The box repeated along every axis, image by image. */
-static aimnet_system repeated(const aimnet_system *s, int times)
+static aimnet_system repeated(const aimnet_system *s, const int times[3])
 {
-    const int images = times * times * times;
+    const int images = times[0] * times[1] * times[2];
     aimnet_system out = *s;
+    if (times[0] < 1 || times[1] < 1 || times[2] < 1 ||
+        (double)s->n_atoms * times[0] * times[1] * times[2] > INT32_MAX) {
+        fprintf(stderr, "bench_crystal: --repeat: expected N or NxNxN, fewer than 2^31 atoms\n");
+        exit(2);
+    }
     out.n_atoms = s->n_atoms * images;
     int32_t *numbers = must(malloc((size_t)out.n_atoms * sizeof *numbers));
     double *coord = must(malloc(3 * (size_t)out.n_atoms * sizeof *coord)),
            *cell = must(malloc(9 * sizeof *cell));
     for (int k = 0; k < images; k++) {
-        const int shift[3] = {k % times, k / times % times, k / times / times};
+        const int shift[3] = {k % times[0], k / times[0] % times[1], k / times[0] / times[1]};
         for (int32_t i = 0; i < s->n_atoms; i++) {
             const size_t at = (size_t)k * (size_t)s->n_atoms + (size_t)i;
             numbers[at] = s->numbers[i];
@@ -65,11 +71,18 @@ static aimnet_system repeated(const aimnet_system *s, int times)
         }
     }
     for (int k = 0; k < 9; k++)
-        cell[k] = s->cell[k] * times;
+        cell[k] = s->cell[k] * times[k / 3];
     out.numbers = numbers;
     out.coord = coord;
     out.cell = cell;
     return out;
+}
+
+/* N or NxNxN */
+static void read_times(const char *text, int times[3])
+{
+    if (sscanf(text, "%dx%dx%d", &times[0], &times[1], &times[2]) != 3)
+        times[0] = times[1] = times[2] = atoi(text);
 }
 
 static double peak_megabytes(void)
@@ -106,7 +119,7 @@ int main(int argc, char **argv)
     static const char *const methods[] = {"simple", "dsf", "ewald", "pme"};
     aimnet_options o = aimnet_options_default();
     double seconds = 2.0;
-    int at = 1, times = 1, stress = 1;
+    int at = 1, times[3] = {1, 1, 1}, stress = 1;
     o.coulomb = AIMNET_COULOMB_DSF;
     for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
         const char *key = argv[at] + 2, *value = argv[at + 1];
@@ -117,7 +130,11 @@ int main(int argc, char **argv)
         else if (strcmp(key, "accuracy") == 0)
             o.ewald_accuracy = strtod(value, NULL);
         else if (strcmp(key, "repeat") == 0)
-            times = atoi(value);
+            read_times(value, times);
+        else if (strcmp(key, "precision") == 0)
+            o.precision = strcmp(value, "double") == 0 ? AIMNET_DOUBLE : AIMNET_SINGLE;
+        else if (strcmp(key, "device") == 0)
+            o.device = value;
         else if (strcmp(key, "dispersion") == 0)
             o.needs_dispersion = atoi(value);
         else if (strcmp(key, "stress") == 0)

@@ -3,9 +3,10 @@
 # depends on it. nvcc is called directly: CMake's own support of the language would make it a requirement of the project.
 #
 #     AIMNET_CUDA=AUTO|ON|OFF              AUTO: if nvcc is there and no sanitizers are on
-#     AIMNET_CUDA_ARCHITECTURES=80;90;120  machine code for these as far as nvcc knows them, and PTX of the last for later cards
+#     AIMNET_CUDA_ARCHITECTURES=80;90a;120 machine code for these as far as nvcc knows them, and PTX of the last for later cards; 90a has
+#                                          matrix instructions that 90 has not
 set(AIMNET_CUDA AUTO CACHE STRING "Build the CUDA module: AUTO, ON or OFF")
-set(AIMNET_CUDA_ARCHITECTURES "80;90;120" CACHE STRING "GPU architectures of the CUDA module")
+set(AIMNET_CUDA_ARCHITECTURES "80;90a;120" CACHE STRING "GPU architectures of the CUDA module")
 set(AIM_CUDA_MODULE "")
 if(AIMNET_CUDA STREQUAL "OFF" OR WIN32 OR APPLE OR (AIMNET_CUDA STREQUAL "AUTO" AND (AIMNET_SANITIZE OR AIMNET_FUZZ)))
     return()
@@ -22,12 +23,16 @@ endif()
 execute_process(COMMAND ${AIM_NVCC} --list-gpu-code OUTPUT_VARIABLE AIM_NVCC_KNOWN ERROR_QUIET)
 set(AIM_NVCC_CODE "")
 foreach(arch IN LISTS AIMNET_CUDA_ARCHITECTURES)
-    if(AIM_NVCC_KNOWN MATCHES "sm_${arch}[^0-9a-z]")
+    string(REGEX REPLACE "[a-z]$" "" plain ${arch})
+    if(AIM_NVCC_KNOWN MATCHES "sm_${plain}[^0-9a-z]")
         list(APPEND AIM_NVCC_CODE -gencode arch=compute_${arch},code=sm_${arch})
         set(AIM_NVCC_LAST ${arch})
     endif()
 endforeach()
 list(APPEND AIM_NVCC_CODE -gencode arch=compute_${AIM_NVCC_LAST},code=compute_${AIM_NVCC_LAST})
+if("${AIM_NVCC_CODE}" MATCHES "sm_90a")
+    list(APPEND AIM_NVCC_CODE -DAIM_CUDA_90A)
+endif()
 set(AIM_NVCC_FLAGS -std=c++17 -O3 ${AIM_NVCC_CODE} -Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wno-array-bounds
     -I${PROJECT_SOURCE_DIR}/include -I${PROJECT_SOURCE_DIR}/src)
 
@@ -43,8 +48,8 @@ function(aim_cuda_object out source)
 endfunction()
 
 set(AIM_CUDA_OBJECTS "")
-foreach(stem IN ITEMS card charge conv evaluate flow mlp module network nlist sweep tan_conv tan_dense tan_flow tan_layout
-        tan_pair term)
+foreach(stem IN ITEMS card charge conv evaluate flow head mlp module network nlist sweep tan_conv tan_dense tan_flow tan_layout
+        tan_pair term tile warpgroup)
     aim_cuda_object(AIM_CUDA_OBJECTS ${PROJECT_SOURCE_DIR}/src/backend/cuda/${stem}.cu)
 endforeach()
 set(AIM_CUDA_MODULE ${PROJECT_BINARY_DIR}/libaimnet_cuda.so)

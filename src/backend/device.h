@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-    AIM_DEV_ABI = 3, /* of everything in this file */
+    AIM_DEV_ABI = 4, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -53,6 +53,7 @@ typedef struct aim_dev_columns {
 /* A network in the order of net/net_impl.h. */
 typedef struct aim_dev_net {
     int is_double;
+    int fast; /* single precision: matrix products of operands of 11 bits */
     int nshifts, gp, n_charge, fa, n_pass, d2, n_species, n_heads;
     int32_t species_of[AIM_DEV_SPECIES]; /* [Z] dense index or -1 */
     double rc, eta;

@@ -155,8 +155,7 @@ int aim_device_computes(const aim_calc *c, const aim_member *member)
 
 int aim_device_takes_all(const aim_calc *c, const aim_member *member)
 {
-    return !c->host_terms && knows_model(c, member) && !c->flat.lists &&
-           batch_kind(&c->flat.batch) >= 0;
+    return !c->host_terms && knows_model(c, member) && batch_kind(&c->flat.batch) >= 0;
 }
 
 int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)

@@ -97,7 +97,7 @@ aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, int want_pairs
     const int shared = both && !waves && largest / fmin(q_cutoff, d_cutoff) <= 1.2;
     range->d3_reach = range->d3.reach = shared ? largest : d_cutoff;
     range->coulomb.reach = q_cutoff;
-    if (aim_device_takes_all(c, member))
+    if (aim_device_takes_all(c, member) && !c->flat.lists)
         return AIMNET_OK;
     return want_pairs || c->flat.lists
                ? find_pairs(c, q_cutoff, dispersion ? d_cutoff : 0.0, shared, range)
@@ -205,9 +205,12 @@ static aim_status take_multipoles(aim_calc *c, double **multipoles)
     return AIMNET_OK;
 }
 
-/* No member needs a list from the host. */
+/* No member needs a list from the host. Those of the caller are put together all the same, for what is
+ * wrong with them. */
 static int takes_all(const aim_calc *c)
 {
+    if (c->flat.lists)
+        return 0;
     for (int k = 0; k < c->n_members; k++)
         if (!aim_device_takes_all(c, &c->member[k]))
             return 0;

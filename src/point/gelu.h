@@ -8,9 +8,9 @@
 
 #include "point/deriv.h"
 
-AIM_HD float aim_gelu_f32(float z, float *slope)
+/* w(t) */
+AIM_HD float aim_normal_tail_f32(float t)
 {
-    const float a = fabsf(z), e = expf(-0.5f * z * z), t = 1.0f / (1.0f + 0.25f * a);
     float w = 0.039794749292508273722f;
     w = w * t - 0.16236188344877285962f;
     w = w * t + 0.19142862811571505761f;
@@ -22,9 +22,24 @@ AIM_HD float aim_gelu_f32(float z, float *slope)
     w = w * t + 0.19946947307574800268f;
     w = w * t + 0.1994712295883420319f;
     w = w * t - 4.0852426046797870763e-10f;
+    return w;
+}
+
+AIM_HD float aim_gelu_f32(float z, float *slope)
+{
+    const float a = fabsf(z), e = expf(-0.5f * z * z), t = 1.0f / (1.0f + 0.25f * a),
+                w = aim_normal_tail_f32(t);
     const float tail = 0.5f * e * w, cdf = z < 0.0f ? tail : 1.0f - tail;
     *slope = cdf + z * e * 0.39894228040143267794f;
     return z * cdf;
+}
+
+/* erfc(x) for x >= 0, and exp(-x^2): erfc(x) = 2 (1 - Phi(x sqrt(2))) */
+AIM_HD float aim_erfc_f32(float x, float *gauss)
+{
+    const float e = expf(-x * x);
+    *gauss = e;
+    return e * aim_normal_tail_f32(1.0f / (1.0f + 0.35355339059327376220f * x));
 }
 
 #endif

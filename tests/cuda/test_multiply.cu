@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_multiply.cu - the dense layers of the CUDA module against sums in double: error compared with
- * that of ordinary float arithmetic, and bits that do not depend on the number of rows. Exit status 77:
- * no GPU. */
+ * that of ordinary float arithmetic, no bias (the error's regression on the value), the same bits for
+ * any number of rows and from every kernel. Exit status 77: no GPU. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,24 +29,29 @@ template <typename T> static T *to_device(const std::vector<T> &v)
     return p;
 }
 
+int cu_overlap; /* of module.cu */
+
+enum { RANDOM, POSITIVE, ACTIVATIONS }; /* POSITIVE: sums without cancellation */
 typedef struct shape {
-    int n_in, n_out, positive; /* positive: operands of one sign, sums without cancellation */
+    int n_in, n_out, kind;
 } shape;
 
 static int failures;
 
-static void check(const shape s, cudaStream_t stream)
+static void check(const shape s, int warpgroups, cudaStream_t stream)
 {
     const int rows = 600, ld = cu_round_up(s.n_in, CU_CHUNK), ldy = cu_round_up(s.n_out, CU_CHUNK);
     std::vector<float> x((size_t)rows * ld, 0.0f), w((size_t)s.n_out * s.n_in), bias(ldy, 0.0f),
-        y((size_t)rows * ldy), few((size_t)rows * ldy);
+        y((size_t)rows * ldy), few((size_t)rows * ldy), quick((size_t)rows * ldy);
     std::vector<unsigned> max(rows, 0u);
     for (int r = 0; r < rows; r++) {
         const float scale = expf(3.0f * normal());
         for (int k = 0; k < s.n_in; k++) {
             float v = scale * normal();
-            if (s.positive)
+            if (s.kind == POSITIVE)
                 v = fabsf(v);
+            if (s.kind == ACTIVATIONS)
+                v = v > 0.0f ? v : 0.1f * v;
             x[(size_t)r * ld + k] = v;
             unsigned bits;
             const float a = fabsf(v);
@@ -55,11 +60,11 @@ static void check(const shape s, cudaStream_t stream)
         }
     }
     for (size_t k = 0; k < w.size(); k++)
-        w[k] = s.positive ? fabsf(0.1f * normal()) : 0.1f * normal();
+        w[k] = s.kind == POSITIVE ? fabsf(0.1f * normal()) : 0.1f * normal();
     float *dx = to_device(x), *dw = to_device(w), *db = to_device(bias), *dy = to_device(y);
     unsigned *dm = to_device(max);
     cu_state st = {cudaSuccess, NULL};
-    cu_matrix m = {s.n_in, s.n_out, ld, cu_round_up(s.n_out, CU_ROW_PAD), NULL, NULL};
+    cu_matrix m = {s.n_in, s.n_out, ld, cu_pad_columns(s.n_out), NULL, NULL};
     cudaMalloc(&m.w, (size_t)m.k_pad * m.n_pad * 4);
     cudaMalloc((void **)&m.scale, m.n_pad * 4);
     cu_pack(&st, stream, 0, dw, s.n_out, s.n_in, 0, &m);
@@ -73,20 +78,41 @@ static void check(const shape s, cudaStream_t stream)
     g.bias = db;
     g.y = dy;
     g.ldy = ldy;
+    g.processors = 132;
+    g.warpgroups = warpgroups;
     cu_multiply(&st, stream, &g);
     cudaStreamSynchronize(stream);
     cudaMemcpy(y.data(), dy, y.size() * 4, cudaMemcpyDeviceToHost);
-    cudaMemset(dy, 255, y.size() * 4);
-    for (int r = 0; r < rows; r += 50) { /* the same rows, a few at a time */
-        g.rows = 50;
-        g.x = dx + (size_t)r * ld;
-        g.xmax = dm + r;
-        g.y = dy + (size_t)r * ldy;
-        cu_multiply(&st, stream, &g);
+    int same = 1;
+    for (int kernel = 0; kernel < 2; kernel++) { /* the same rows, a few at a time; other kernels */
+        const int step = kernel ? 300 : 50;
+        cudaMemset(dy, 255, y.size() * 4);
+        g.warpgroups = 0;
+        for (int r = 0; r < rows; r += step) {
+            g.rows = step;
+            g.x = dx + (size_t)r * ld;
+            g.xmax = dm + r;
+            g.y = dy + (size_t)r * ldy;
+            cu_multiply(&st, stream, &g);
+        }
+        cudaStreamSynchronize(stream);
+        cudaMemcpy(few.data(), dy, few.size() * 4, cudaMemcpyDeviceToHost);
+        same &= memcmp(y.data(), few.data(), y.size() * 4) == 0;
     }
-    cudaStreamSynchronize(stream);
-    cudaMemcpy(few.data(), dy, few.size() * 4, cudaMemcpyDeviceToHost);
-    double error = 0, bias_sum = 0, plain = 0, size = 0;
+    g.rows = rows;
+    g.x = dx;
+    g.xmax = dm;
+    g.y = dy;
+    g.fast = 1;
+    for (int kernel = 0; kernel < 2; kernel++) {
+        g.warpgroups = kernel && warpgroups;
+        cu_multiply(&st, stream, &g);
+        cudaStreamSynchronize(stream);
+        std::vector<float> &to = kernel ? few : quick;
+        cudaMemcpy(to.data(), dy, to.size() * 4, cudaMemcpyDeviceToHost);
+    }
+    same &= memcmp(quick.data(), few.data(), few.size() * 4) == 0;
+    double error = 0, along = 0, plain = 0, size = 0, square = 0, rough = 0;
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < s.n_out; c++) {
             double exact = 0, mass = 0;
@@ -101,21 +127,28 @@ static void check(const shape s, cudaStream_t stream)
                 }
                 chunked += part;
             }
-            const double norm = s.positive ? exact : sqrt(mass);
+            const double norm = s.kind == POSITIVE ? exact : sqrt(mass), own = exact / norm;
             const double e = ((double)y[(size_t)r * ldy + c] - exact) / norm;
             error += e * e;
-            bias_sum += e;
+            along += e * own;
+            square += own * own;
+            const double f = ((double)quick[(size_t)r * ldy + c] - exact) / norm;
+            rough += f * f;
             plain += ((double)chunked - exact) / norm * (((double)chunked - exact) / norm);
             size += 1;
         }
     error = sqrt(error / size);
     plain = sqrt(plain / size);
-    const int same = memcmp(y.data(), few.data(), y.size() * 4) == 0;
-    const int good = st.code == cudaSuccess && same && error < 1.5 * plain;
+    const double slope = along / square;
+    const int good = st.code == cudaSuccess && same && error < 1.5 * plain && fabs(slope) < 2e-8;
     failures += !good;
-    printf("%s %d x %d%s: rms error %.2e (bias %+.1e), float in chunks of 32 %.2e, rows alone %s\n",
-           good ? "ok  " : "FAIL", s.n_out, s.n_in, s.positive ? " positive" : "", error,
-           bias_sum / size, plain, same ? "identical" : "DIFFERENT");
+    printf("%s %d x %d%s: rms error %.2e (bias %+.1e), float in chunks of 32 %.2e, fast %.1e; "
+           "other kernels %s\n",
+           good ? "ok  " : "FAIL", s.n_out, s.n_in,
+           s.kind == POSITIVE      ? " positive"
+           : s.kind == ACTIVATIONS ? " activations"
+                                   : "",
+           error, slope, plain, sqrt(rough / size), same ? "identical" : "DIFFERENT");
     cudaFree(dx), cudaFree(dw), cudaFree(db), cudaFree(dy), cudaFree(dm), cudaFree(m.w);
     cudaFree(m.scale);
 }
@@ -127,14 +160,22 @@ int main(void)
         printf("skipped: no GPU\n");
         return 77;
     }
+    cudaDeviceProp prop;
     cudaStream_t stream;
-    cudaStreamCreate(&stream);
     cu_state s = {cudaSuccess, NULL};
+    if (cudaGetDeviceProperties(&prop, 0) != cudaSuccess ||
+        cudaStreamCreate(&stream) != cudaSuccess)
+        return 1;
+    const int warpgroups = prop.major == 9 && prop.minor == 0 && cu_have_warpgroups();
+    printf("%s: matrix instructions of %s\n", prop.name, warpgroups ? "four warps" : "one warp");
     cu_multiply_prepare(&s);
-    const shape shapes[] = {{704, 512, 0}, {733, 512, 0}, {512, 380, 0}, {380, 258, 0},
-                            {256, 128, 0}, {128, 128, 0}, {37, 20, 0},   {704, 512, 1},
-                            {258, 380, 0}, {512, 733, 1}};
+    const shape shapes[] = {
+        {704, 512, RANDOM},     {733, 512, RANDOM},      {512, 380, RANDOM},
+        {380, 258, RANDOM},     {256, 128, RANDOM},      {128, 128, RANDOM},
+        {37, 20, RANDOM},       {704, 512, POSITIVE},    {258, 380, RANDOM},
+        {512, 733, POSITIVE},   {704, 512, ACTIVATIONS}, {512, 380, ACTIVATIONS},
+        {380, 258, ACTIVATIONS}};
     for (const shape &k : shapes)
-        check(k, stream);
+        check(k, warpgroups, stream);
     return failures != 0;
 }

@@ -192,12 +192,10 @@ static int compare(const golden_case *c, const expected *e, const aimnet_result 
     const int lattice = o->coulomb == AIMNET_COULOMB_EWALD || o->coulomb == AIMNET_COULOMB_PME;
     const double accuracy = lattice ? o->ewald_accuracy : 0.0;
     const double wider = o->coulomb == AIMNET_COULOMB_PME && o->precision == AIMNET_SINGLE ? 4 : 1;
-    /* docs/numerics.md, GPUs */
-    const double device = getenv("AIMNET_TEST_DEVICE") && o->precision == AIMNET_SINGLE ? 2 : 1;
     const size_t n = (size_t)e->frame.n_atoms;
     int failed = 0;
     failed |= judge(c, e, ENERGY, fabs(r->energy - e->energy[0]),
-                    device * wider * fmax(t->energy_per_atom * (double)n, t->energy_least) +
+                    wider * fmax(t->energy_per_atom * (double)n, t->energy_least) +
                         LATTICE_ENERGY * accuracy * (double)n);
     failed |= judge(c, e, FORCES, deviation(r->forces, e->forces, 3 * n),
                     wider * fmax(t->force, t->force_relative * largest(e->forces, 3 * n)) +

@@ -54,6 +54,20 @@ static int start_device(cu_device *d, aim_dev_error *e)
     return 0;
 }
 
+int cu_overlap;
+
+/* Whether kernels may begin before their predecessor has ended, on all of n cards. */
+static int all_overlap(int n)
+{
+    for (int k = 0; k < n; k++) {
+        int major = 0;
+        if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, k) != cudaSuccess ||
+            major < 9)
+            return 0;
+    }
+    return 1;
+}
+
 int cu_open(void *object, int index, aim_dev_error *e)
 {
     int n = 0, driver = 0;
@@ -89,6 +103,8 @@ int cu_open(void *object, int index, aim_dev_error *e)
     d->processors = prop.multiProcessorCount;
     d->major = prop.major;
     d->minor = prop.minor;
+    d->warpgroups = prop.major == 9 && prop.minor == 0 && cu_have_warpgroups();
+    cu_overlap = all_overlap(n);
     if (start_device(d, e)) {
         cu_close(d);
         return e->status;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* charge.cu - charge equilibration and its adjoint (docs/math/charge_eq.md), and the small steps
- * around it. A block is one channel of one system, sums in double: every thread takes each 256th
- * atom, then a tree. */
+/* charge.cu - charge equilibration and its adjoint (docs/math/charge_eq.md), sums over systems, and the
+ * small steps around them.
+ *
+ * Sums over the atoms of a system are in double: segments of SEGMENT atoms, in each every thread of a
+ * block takes each 256th atom, then a tree; segments are added in order. One block does this for one
+ * channel of a system, or, where a batch has large systems, a block for each segment: the same sum. */
 #include "backend/cuda/cuda.h"
 
-enum { BLOCK = 256 };
+enum { BLOCK = 256, SEGMENT = CU_SEGMENT };
 
 static __device__ double block_sum(double x)
 {
@@ -20,6 +23,26 @@ static __device__ double block_sum(double x)
     return sum;
 }
 
+/* sum of f over the atoms of one segment */
+template <typename F> static __device__ double segment_sum(int first, int last, F f)
+{
+    double x = 0;
+    last = min(last, first + SEGMENT);
+    for (int i = first + threadIdx.x; i < last; i += BLOCK)
+        x += f(i);
+    return block_sum(x);
+}
+
+/* The same over a whole system; sums: of its segments where they are known, else NULL. */
+template <typename F>
+static __device__ double system_sum(int first, int last, const double *sums, int stride, F f)
+{
+    double total = 0;
+    for (int at = first; at < last; at += SEGMENT, sums += sums ? stride : 0)
+        total += sums ? *sums : segment_sum(at, last, f);
+    return total;
+}
+
 template <typename real>
 static __device__ __forceinline__ double raw(const cu_charges<real> &c, int i, int k)
 {
@@ -33,28 +56,69 @@ static __device__ __forceinline__ double root(const cu_charges<real> &c, int i, 
     return (double)c.y[(size_t)i * 2 * c.nc + c.nc + k];
 }
 
-/* D and F of a channel */
 template <typename real>
-static __device__ void missing_charge(const cu_charges<real> &c, int s, int k, double *missing,
-                                      double *capacity)
+static __device__ __forceinline__ double weighted(const cu_charges<real> &c, int i, int k)
 {
-    double q = 0, f = 0;
-    for (int i = c.offset[s] + threadIdx.x; i < c.offset[s + 1]; i += BLOCK) {
-        q += raw(c, i, k);
-        f += root(c, i, k) * root(c, i, k);
+    return (double)c.gq[(size_t)i * c.nc + k] * root(c, i, k) * root(c, i, k);
+}
+
+/* Sums of a segment of one channel of a system: raw charges and capacities, or (backward) weighted
+ * adjoints. */
+template <typename real>
+__global__ void __launch_bounds__(BLOCK) charge_sums(cu_charges<real> c, int backward)
+{
+    cu_wait();
+    const int s = blockIdx.y / c.nc, k = blockIdx.y % c.nc,
+              first = c.offset[s] + blockIdx.x * SEGMENT, last = c.offset[s + 1];
+    if (first >= last)
+        return;
+    double *to = c.partial + 2 * ((size_t)blockIdx.y * c.wide + blockIdx.x);
+    const double a = backward ? segment_sum(first, last, [&](int i) { return weighted(c, i, k); })
+                              : segment_sum(first, last, [&](int i) { return raw(c, i, k); });
+    const double b =
+        backward ? 0.0
+                 : segment_sum(first, last, [&](int i) { return root(c, i, k) * root(c, i, k); });
+    if (threadIdx.x == 0) {
+        to[0] = a;
+        to[1] = b;
     }
-    const double target =
-        c.nc == 1 ? c.charge[s] : 0.5 * (c.charge[s] + (k == 0 ? 1.0 : -1.0) * (c.mult[s] - 1.0));
-    *missing = target - block_sum(q);
-    *capacity = c.epsilon + block_sum(f);
+}
+
+/* Atoms that a block writes: all of its system, or its segment. */
+template <typename real>
+static __device__ __forceinline__ void own_atoms(const cu_charges<real> &c, int s, int *first,
+                                                 int *last)
+{
+    *first = c.offset[s];
+    *last = c.offset[s + 1];
+    if (c.wide > 1) {
+        *first += blockIdx.x * SEGMENT;
+        *last = min(*last, *first + SEGMENT);
+    }
 }
 
 template <typename real> __global__ void __launch_bounds__(BLOCK) charge_forward(cu_charges<real> c)
 {
-    const int s = blockIdx.x / c.nc, k = blockIdx.x % c.nc;
-    double missing, capacity;
-    missing_charge(c, s, k, &missing, &capacity);
-    for (int i = c.offset[s] + threadIdx.x; i < c.offset[s + 1]; i += BLOCK) {
+    cu_wait();
+    const int s = blockIdx.y / c.nc, k = blockIdx.y % c.nc;
+    const double *sums = c.wide > 1 ? c.partial + 2 * (size_t)blockIdx.y * c.wide : NULL;
+    int first, last;
+    own_atoms(c, s, &first, &last);
+    if (first >= last)
+        return;
+    const double q = system_sum(c.offset[s], c.offset[s + 1], sums, 2,
+                                [&](int i) { return raw(c, i, k); }),
+                 f = system_sum(c.offset[s], c.offset[s + 1], sums ? sums + 1 : NULL, 2,
+                                [&](int i) { return root(c, i, k) * root(c, i, k); });
+    const double target = c.nc == 1
+                              ? c.charge[s]
+                              : 0.5 * (c.charge[s] + (k == 0 ? 1.0 : -1.0) * (c.mult[s] - 1.0)),
+                 missing = target - q, capacity = c.epsilon + f;
+    if (threadIdx.x == 0 && blockIdx.x == 0) {
+        c.state[2 * blockIdx.y] = missing;
+        c.state[2 * blockIdx.y + 1] = capacity;
+    }
+    for (int i = first + threadIdx.x; i < last; i += BLOCK) {
         const double r = root(c, i, k);
         c.q[(size_t)i * c.nc + k] = (real)(raw(c, i, k) + r * r * missing / capacity);
     }
@@ -63,13 +127,18 @@ template <typename real> __global__ void __launch_bounds__(BLOCK) charge_forward
 template <typename real>
 __global__ void __launch_bounds__(BLOCK) charge_backward(cu_charges<real> c)
 {
-    const int s = blockIdx.x / c.nc, k = blockIdx.x % c.nc;
-    double missing, capacity, sum = 0;
-    missing_charge(c, s, k, &missing, &capacity);
-    for (int i = c.offset[s] + threadIdx.x; i < c.offset[s + 1]; i += BLOCK)
-        sum += (double)c.gq[(size_t)i * c.nc + k] * root(c, i, k) * root(c, i, k) / capacity;
-    const double mean = block_sum(sum);
-    for (int i = c.offset[s] + threadIdx.x; i < c.offset[s + 1]; i += BLOCK) {
+    cu_wait();
+    const int s = blockIdx.y / c.nc, k = blockIdx.y % c.nc;
+    const double missing = c.state[2 * blockIdx.y], capacity = c.state[2 * blockIdx.y + 1];
+    int first, last;
+    own_atoms(c, s, &first, &last);
+    if (first >= last)
+        return;
+    const double mean = system_sum(c.offset[s], c.offset[s + 1],
+                                   c.wide > 1 ? c.partial + 2 * (size_t)blockIdx.y * c.wide : NULL,
+                                   2, [&](int i) { return weighted(c, i, k); }) /
+                        capacity;
+    for (int i = first + threadIdx.x; i < last; i += BLOCK) {
         const double g = (double)c.gq[(size_t)i * c.nc + k] - mean;
         c.gy[(size_t)i * 2 * c.nc + k] = (real)g;
         c.gy[(size_t)i * 2 * c.nc + c.nc + k] =
@@ -82,19 +151,26 @@ __global__ void __launch_bounds__(BLOCK) charge_backward(cu_charges<real> c)
 template <typename real>
 void cu_charge_forward(cu_state *s, cudaStream_t stream, const cu_charges<real> *c)
 {
-    charge_forward<<<c->systems * c->nc, BLOCK, 0, stream>>>(*c);
+    const dim3 grid(c->wide, c->systems * c->nc);
+    if (c->wide > 1)
+        cu_launch(s, stream, grid, BLOCK, 0, charge_sums<real>, *c, 0);
+    cu_launch(s, stream, grid, BLOCK, 0, charge_forward<real>, *c);
     cu_check(s, "charge equilibration");
 }
 template <typename real>
 void cu_charge_backward(cu_state *s, cudaStream_t stream, const cu_charges<real> *c)
 {
-    charge_backward<<<c->systems * c->nc, BLOCK, 0, stream>>>(*c);
+    const dim3 grid(c->wide, c->systems * c->nc);
+    if (c->wide > 1)
+        cu_launch(s, stream, grid, BLOCK, 0, charge_sums<real>, *c, 1);
+    cu_launch(s, stream, grid, BLOCK, 0, charge_backward<real>, *c);
     cu_check(s, "the adjoint of charge equilibration");
 }
 
 template <typename real>
 __global__ void report(int n, int nc, const real *q, double *out, double *spin)
 {
+    cu_wait();
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n)
         return;
@@ -105,13 +181,14 @@ template <typename real>
 void cu_report(cu_state *s, cudaStream_t stream, int n, int nc, const real *q, double *out,
                double *spin)
 {
-    report<<<(n + 255) / 256, 256, 0, stream>>>(n, nc, q, out, spin);
+    cu_launch(s, stream, (n + 255) / 256, 256, 0, report<real>, n, nc, q, out, spin);
     cu_check(s, "the charges");
 }
 
 template <typename real>
 __global__ void seed(int n, int nc, const double *gq, const double *gspin, real *out)
 {
+    cu_wait();
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n)
         return;
@@ -127,7 +204,7 @@ template <typename real>
 void cu_seed(cu_state *s, cudaStream_t stream, int n, int nc, const double *gq, const double *gspin,
              real *out)
 {
-    seed<<<(n + 255) / 256, 256, 0, stream>>>(n, nc, gq, gspin, out);
+    cu_launch(s, stream, (n + 255) / 256, 256, 0, seed<real>, n, nc, gq, gspin, out);
     cu_check(s, "the adjoint of the charges");
 }
 
@@ -136,6 +213,7 @@ template <typename real>
 __global__ void output_adjoint(int n, int fa, int nc, const real *ga, const real *gy,
                                const real *slope, int ldslope, real *out, int ld, unsigned *max_)
 {
+    cu_wait();
     const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (i >= n)
         return;
@@ -158,14 +236,15 @@ void cu_output_adjoint(cu_state *s, cudaStream_t stream, int n, int fa, int nc, 
                        const real *gy, const real *slope, int ldslope, real *out, int ld,
                        unsigned *max)
 {
-    output_adjoint<<<(n + 7) / 8, 256, 0, stream>>>(n, fa, nc, ga, gy, slope, ldslope, out, ld,
-                                                    max);
+    cu_launch(s, stream, (n + 7) / 8, 256, 0, output_adjoint<real>, n, fa, nc, ga, gy, slope,
+              ldslope, out, ld, max);
     cu_check(s, "the adjoint of a pass");
 }
 
 template <typename real>
 __global__ void gather_rows(int n, int width, const real *table, const int *row, real *out)
 {
+    cu_wait();
     const size_t k = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (k < (size_t)n * width)
         out[k] = table[(size_t)row[k / width] * width + k % width];
@@ -174,27 +253,42 @@ template <typename real>
 void cu_gather_rows(cu_state *s, cudaStream_t stream, int n, int width, const real *table,
                     const int *row, real *out)
 {
-    gather_rows<<<(unsigned)(((size_t)n * width + 255) / 256), 256, 0, stream>>>(n, width, table,
-                                                                                 row, out);
+    cu_launch(s, stream, (unsigned)(((size_t)n * width + 255) / 256), 256, 0, gather_rows<real>, n,
+              width, table, row, out);
     cu_check(s, "the embedding");
 }
 
-/* One block per system and column. */
-__global__ void __launch_bounds__(BLOCK)
-    reduce_systems(const int *offset, const double *in, int width, double *out)
+/* Sums of a segment of one column of a system. */
+__global__ void __launch_bounds__(BLOCK) column_sums(const cu_columns_sum c)
 {
-    const int s = blockIdx.x / width, k = blockIdx.x % width;
-    double sum = 0;
-    for (int i = offset[s] + threadIdx.x; i < offset[s + 1]; i += BLOCK)
-        sum += in[(size_t)i * width + k];
-    sum = block_sum(sum);
+    cu_wait();
+    const int s = blockIdx.y / c.columns, k = blockIdx.y % c.columns,
+              first = c.offset[s] + blockIdx.x * SEGMENT, last = c.offset[s + 1];
+    if (first >= last)
+        return;
+    const double sum = segment_sum(first, last, [&](int i) {
+        return c.in[(size_t)i * c.atom_stride + (size_t)k * c.column_stride];
+    });
     if (threadIdx.x == 0)
-        out[(size_t)s * width + k] = sum;
+        c.partial[(size_t)blockIdx.y * c.wide + blockIdx.x] = sum;
 }
-void cu_reduce_systems(cu_state *s, cudaStream_t stream, int systems, const int *offset,
-                       const double *in, int width, double *out)
+
+/* One block per column of a system. */
+__global__ void __launch_bounds__(BLOCK) reduce_systems(const cu_columns_sum c)
 {
-    reduce_systems<<<systems * width, BLOCK, 0, stream>>>(offset, in, width, out);
+    cu_wait();
+    const int s = blockIdx.x / c.columns, k = blockIdx.x % c.columns;
+    const double sum = system_sum(
+        c.offset[s], c.offset[s + 1], c.wide > 1 ? c.partial + (size_t)blockIdx.x * c.wide : NULL,
+        1, [&](int i) { return c.in[(size_t)i * c.atom_stride + (size_t)k * c.column_stride]; });
+    if (threadIdx.x == 0)
+        c.out[(size_t)s * c.system_stride + (size_t)k * c.out_stride] = sum;
+}
+void cu_reduce_systems(cu_state *s, cudaStream_t stream, const cu_columns_sum *c)
+{
+    if (c->wide > 1)
+        cu_launch(s, stream, dim3(c->wide, c->systems * c->columns), BLOCK, 0, column_sums, *c);
+    cu_launch(s, stream, c->systems * c->columns, BLOCK, 0, reduce_systems, *c);
     cu_check(s, "sums over atoms");
 }
 

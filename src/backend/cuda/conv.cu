@@ -213,6 +213,7 @@ static __device__ __forceinline__ void convolve(const batch<real> &b, const cu_c
 template <typename real, int FIXED>
 __global__ void __launch_bounds__(BLOCK) conv_forward(cu_conv<real> c)
 {
+    cu_wait();
     fix_sizes<real, FIXED>(&c);
     extern __shared__ __align__(32) unsigned char shared[];
     __shared__ batch<real> b;
@@ -291,9 +292,9 @@ void cu_conv_forward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
     const size_t bytes =
         ((size_t)BATCH * c->gp + 4 * (size_t)c->gp * (c->nf + c->nc)) * sizeof(real);
     if (is_fixed(c))
-        conv_forward<real, 1><<<c->n, BLOCK, bytes, stream>>>(*c);
+        cu_launch(s, stream, c->n, BLOCK, bytes, conv_forward<real, 1>, *c);
     else
-        conv_forward<real, 0><<<c->n, BLOCK, bytes, stream>>>(*c);
+        cu_launch(s, stream, c->n, BLOCK, bytes, conv_forward<real, 0>, *c);
     cu_check(s, "the convolution");
 }
 
@@ -337,6 +338,7 @@ project_back(real *w, int nf, int gp, int ncomb, int hp, const real *agh, const 
 template <typename real, int FIXED>
 __global__ void __launch_bounds__(128) project_backward(cu_conv<real> c)
 {
+    cu_wait();
     fix_sizes<real, FIXED>(&c);
     extern __shared__ __align__(32) unsigned char shared[];
     const int i = blockIdx.x, columns = c.nf * c.gp;
@@ -374,9 +376,9 @@ void cu_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *
                  bytes =
                      ((size_t)(c->nf + c->nc) * 3 * hp + 4 * (size_t)c->nf * c->gp) * sizeof(real);
     if (is_fixed(c))
-        project_backward<real, 1><<<c->n, 128, bytes, stream>>>(*c);
+        cu_launch(s, stream, c->n, 128, bytes, project_backward<real, 1>, *c);
     else
-        project_backward<real, 0><<<c->n, 128, bytes, stream>>>(*c);
+        cu_launch(s, stream, c->n, 128, bytes, project_backward<real, 0>, *c);
     cu_check(s, "the adjoint of the projection");
 }
 
@@ -491,6 +493,7 @@ static __device__ __forceinline__ void finish_pull(const pull<real> &p, double (
 template <typename real, int FEATURES, int FIXED>
 __global__ void __launch_bounds__(BLOCK) conv_backward(cu_conv<real> c)
 {
+    cu_wait();
     fix_sizes<real, FIXED>(&c);
     extern __shared__ __align__(32) unsigned char shared[];
     __shared__ batch<real> b;
@@ -553,11 +556,11 @@ void cu_conv_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
     const size_t bytes =
         ((size_t)2 * BATCH * c->gp + (size_t)c->gp * (c->nf + c->nc)) * sizeof(real);
     if (c->features == CU_FULL && is_fixed(c))
-        conv_backward<real, CU_FULL, 1><<<c->n, BLOCK, bytes, stream>>>(*c);
+        cu_launch(s, stream, c->n, BLOCK, bytes, conv_backward<real, CU_FULL, 1>, *c);
     else if (c->features == CU_FULL)
-        conv_backward<real, CU_FULL, 0><<<c->n, BLOCK, bytes, stream>>>(*c);
+        cu_launch(s, stream, c->n, BLOCK, bytes, conv_backward<real, CU_FULL, 0>, *c);
     else
-        conv_backward<real, CU_PLAIN, 0><<<c->n, BLOCK, bytes, stream>>>(*c);
+        cu_launch(s, stream, c->n, BLOCK, bytes, conv_backward<real, CU_PLAIN, 0>, *c);
     cu_check(s, "the adjoint of the convolution");
 }
 
@@ -566,6 +569,7 @@ void cu_conv_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 template <typename real, int FIXED>
 __global__ void __launch_bounds__(128) embed_backward(cu_conv<real> c)
 {
+    cu_wait();
     fix_sizes<real, FIXED>(&c);
     const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (i >= c.n)
@@ -614,9 +618,9 @@ template <typename real>
 void cu_embed_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 {
     if (is_fixed(c))
-        embed_backward<real, 1><<<(c->n + 3) / 4, 128, 0, stream>>>(*c);
+        cu_launch(s, stream, (c->n + 3) / 4, 128, 0, embed_backward<real, 1>, *c);
     else
-        embed_backward<real, 0><<<(c->n + 3) / 4, 128, 0, stream>>>(*c);
+        cu_launch(s, stream, (c->n + 3) / 4, 128, 0, embed_backward<real, 0>, *c);
     cu_check(s, "the adjoint of the first convolution");
 }
 

@@ -17,10 +17,12 @@
 #include "backend/device.h"
 
 enum {
-    CU_CHUNK = 32,    /* terms of a matrix product that are summed before rounding to float */
-    CU_ROW_PAD = 128, /* output columns of packed weights are padded to this */
-    CU_D3_REFS = 7,   /* references per element */
-    CU_GRAPHS = 16    /* shapes of batches that are kept as graphs */
+    CU_CHUNK = 32,     /* terms of a matrix product that are summed before rounding to float */
+    CU_ROW_PAD = 128,  /* output columns of packed weights are padded to this, or more */
+    CU_D3_REFS = 7,    /* references per element, */
+    CU_D3_ROW = 8,     /* in rows of eight */
+    CU_SEGMENT = 2048, /* atoms of a system that are summed by one block */
+    CU_GRAPHS = 16     /* shapes of batches that are kept as graphs */
 };
 
 template <typename real> struct alignas(4 * sizeof(real)) vec4 {
@@ -35,6 +37,7 @@ typedef struct cu_state {
 
 typedef struct cu_device {
     int index, processors, major, minor;
+    int warpgroups;            /* matrix instructions of four warps */
     cudaStream_t stream, side; /* `side`: what does not depend on the network */
     cudaEvent_t fork, join;
     void *workspace;
@@ -78,7 +81,7 @@ typedef struct cu_net {
         cudaGraphExec_t exec;
         unsigned age, used;
         struct {
-            int n, systems, kinds, bins, capacity, flags, coulomb, envelope;
+            int n, systems, kinds, bins, capacity, flags, coulomb, envelope, wide;
             double numbers[11];
             uint64_t heads;
         } key;
@@ -90,6 +93,7 @@ typedef struct cu_net {
  * measure, then with the workspace. */
 template <typename real> struct cu_work {
     int n, systems, capacity, kinds;
+    int wide; /* blocks that share the sums over one system */
     /* in: one block, filled in pinned memory and copied as it is */
     double *coord, *cell, *charge, *mult;
     int *offset, *system, *kind, *kind_species, *kind_number;
@@ -117,6 +121,7 @@ template <typename real> struct cu_work {
     int n_slots;
     double *gq, *term_e, *virial; /* [n], [3][n], [n][9] */
     real *gqs[AIM_DEV_PASSES];
+    double *partial, *charge_state[AIM_DEV_PASSES];
     /* network */
     real *x, *hidden[2], *aim;
     real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
@@ -124,11 +129,14 @@ template <typename real> struct cu_work {
     real *head_slope[AIM_DEV_HEADS];
     real *gy[AIM_DEV_PASSES], *ga[2], *s_adj, *sq_adj, *e_adj, *gaim[AIM_DEV_HEADS];
     /* D3 */
-    double *d3_w, *d3_dw, *d3_s, *d3_low, *cn_grad, *grad_side, *virial_side;
+    real *d3_w, *d3_dw, *d3_s, *d3_low, *cn_grad; /* by sorted place */
+    double *grad_side, *virial_side;
     size_t bytes;
 };
 
 /* flow.cu */
+/* Blocks that share the sums over one system: depends on the largest. */
+int cu_wide(const aim_dev_job *job);
 template <typename real>
 void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, char *base,
                cu_work<real> *w);
@@ -148,6 +156,9 @@ enum cu_epilogue {
 
 template <typename real> struct cu_gemm {
     int rows, mode, gelu;
+    int fast;       /* operands of 11 bits */
+    int warpgroups; /* the card has, and the module is compiled for, instructions of four warps */
+    int processors; /* of the card */
     const real *x;
     int ldx;
     const unsigned *xmax;
@@ -171,6 +182,8 @@ template <typename real> struct cu_gemm {
 void cu_pack(cu_state *s, cudaStream_t stream, int is_double, const void *w, int n_out, int n_in,
              int transpose, const cu_matrix *m);
 void cu_multiply_prepare(cu_state *s);
+/* The module has code for the matrix instructions of four warps (compute capability 9.0). */
+int cu_have_warpgroups(void);
 template <typename real> void cu_multiply(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g);
 
 /* last layer of a head: out[r][c] in double */
@@ -246,6 +259,9 @@ template <typename real> struct cu_charges {
     real *q;
     const real *gq;
     real *gy, *gq_old;
+    int wide;        /* blocks per system and channel: one, or one per segment */
+    double *partial; /* [systems nc][wide][2] if wide > 1 */
+    double *state;   /* [systems nc][2] D and F, from forward to backward */
 };
 template <typename real>
 void cu_charge_forward(cu_state *s, cudaStream_t stream, const cu_charges<real> *c);
@@ -265,9 +281,16 @@ void cu_output_adjoint(cu_state *s, cudaStream_t stream, int n, int fa, int nc, 
 template <typename real>
 void cu_gather_rows(cu_state *s, cudaStream_t stream, int n, int width, const real *table,
                     const int *row, real *out);
-/* out[system] = sum over its atoms of in[atom][stride] */
-void cu_reduce_systems(cu_state *s, cudaStream_t stream, int systems, const int *offset,
-                       const double *in, int width, double *out);
+/* Columns of an array by atom, summed by system. */
+struct cu_columns_sum {
+    int systems, columns, wide; /* wide: as in cu_charges */
+    const int *offset;
+    const double *in;
+    size_t atom_stride, column_stride;
+    double *out, *partial; /* partial: [systems columns][wide] if wide > 1 */
+    size_t system_stride, out_stride;
+};
+void cu_reduce_systems(cu_state *s, cudaStream_t stream, const cu_columns_sum *c);
 
 /* ---------------------------------------------------------------- lists (nlist.cu) */
 
@@ -294,7 +317,9 @@ struct cu_terms {
     /* list of the network, for the short-range part */
     const int *count, *j;
     int capacity;
+    int is_double; /* of the functions of pairs, and of the arrays of D3 */
     int coulomb, sr, envelope, want_grad, want_strain;
+    int d3_ran, through_cn; /* shares of D3 are there; forces through the coordination numbers */
     double rc, alpha, sr_rc;
     double *virial, *virial_side;
     cu_cells cells;
@@ -303,13 +328,14 @@ struct cu_terms {
     /* D3 */
     aim_dev_d3_table d3;
     double s6, s8, a1, a2, cutoff, smoothing, reach;
-    double *w, *dw, *s, *low, *cn_grad, *grad_side;
+    void *w, *dw, *s, *low, *cn_grad; /* by sorted place */
+    double *grad_side;
 };
 void cu_terms_prepare(cu_state *s);
-void cu_coulomb(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
+/* D3: energies, and the share of forces and virial at fixed coordination numbers */
 void cu_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
-/* grad[n][3] += side */
-void cu_add(cu_state *s, cudaStream_t stream, size_t n, const double *in, double *out);
+/* Coulomb and, after cu_d3, its forces through the coordination numbers; adds all shares up. */
+void cu_pair_terms(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
 
 /* ---------------------------------------------------------------- helpers */
 
@@ -327,7 +353,45 @@ static inline int cu_round_up(int n, int multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
+/* columns of packed weights: whole tiles of 64, 96 or 128 */
+static inline int cu_pad_columns(int n)
+{
+    const int a = cu_round_up(n, CU_ROW_PAD), b = cu_round_up(n, 96);
+    return a > b ? a : b;
+}
+
+/* Whether a kernel may start before the one in front of it has ended: all cards know how. */
+extern int cu_overlap;
+
+/* Launches a kernel that begins with cu_wait(), and may come early. */
+template <typename... P, typename... A>
+static inline void cu_launch(cu_state *s, cudaStream_t stream, dim3 grid, int threads,
+                             size_t shared, void (*kernel)(P...), A... args)
+{
+    cudaLaunchAttribute early;
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = dim3(threads);
+    config.dynamicSmemBytes = shared;
+    config.stream = stream;
+    config.attrs = &early;
+    config.numAttrs = cu_overlap ? 1 : 0;
+    (void)s;
+    (void)cudaLaunchKernelEx(&config, kernel, (P)args...);
+}
+
 #if defined(__CUDACC__)
+/* Lets the next kernel start, and waits for the end of the one before: what was written there must
+ * not be read, or overwritten, earlier. Weights may. */
+static __device__ __forceinline__ void cu_wait(void)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;\n\tgriddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 /* sum over the lanes of a warp, the same in all of them, as a balanced tree */
 template <typename T> static __device__ __forceinline__ T cu_warp_sum(T x)
 {

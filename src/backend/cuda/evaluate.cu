@@ -195,6 +195,7 @@ static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins
     key.systems = job->n_systems;
     key.kinds = n_kinds;
     key.bins = bins;
+    key.wide = cu_wide(job);
     key.capacity = net->capacity;
     key.flags = job->want_grad | job->want_strain << 1 | job->sr << 2 | job->d3 << 3 |
                 (job->row != NULL) << 4;

@@ -163,6 +163,16 @@ static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c,
         TAKE(c, w->e_adj, n * (size_t)(w->kinds * 4 * d->gp));
 }
 
+int cu_wide(const aim_dev_job *job)
+{
+    int longest = 0;
+    for (int32_t s = 0; s < job->n_systems; s++)
+        longest = max_of(longest, job->offset[s + 1] - job->offset[s]);
+    return longest > 2 * CU_SEGMENT && job->n_systems <= 4096
+               ? (longest + CU_SEGMENT - 1) / CU_SEGMENT
+               : 1;
+}
+
 template <typename real>
 void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, char *base,
                cu_work<real> *w)
@@ -173,6 +183,7 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, c
     w->systems = job->n_systems;
     w->capacity = net->capacity;
     w->kinds = kinds;
+    w->wide = cu_wide(job);
     w->cells.n = w->n;
     w->cells.bins = bins;
     const size_t n = (size_t)w->n;
@@ -189,14 +200,21 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, c
         TAKE(&c, w->cells.raw, n);
         TAKE(&c, w->cells.order, n);
         TAKE(&c, w->cells.pos, 3 * n);
+        TAKE(&c, w->cells.axis, 3 * n);
+        TAKE(&c, w->cells.kind, n);
+        w->cells.atom_kind = w->kind;
         TAKE(&c, w->cells.wrapped, 3 * n);
         w->cells.grid = w->grid;
     }
     layout_network(net, job, &c, w);
+    for (int p = 0; p < net->d.n_pass - 1; p++)
+        TAKE(&c, w->charge_state[p], 2 * w->systems * net->d.n_charge);
+    if (w->wide > 1)
+        TAKE(&c, w->partial, 9 * (size_t)w->systems * (size_t)w->wide);
     if (job->d3) {
-        TAKE(&c, w->d3_w, n * CU_D3_REFS);
-        TAKE(&c, w->d3_dw, n * CU_D3_REFS);
-        TAKE(&c, w->d3_s, n * CU_D3_REFS);
+        TAKE(&c, w->d3_w, n * CU_D3_ROW);
+        TAKE(&c, w->d3_dw, n * CU_D3_ROW);
+        TAKE(&c, w->d3_s, n * CU_D3_ROW);
         TAKE(&c, w->d3_low, n);
         TAKE(&c, w->cn_grad, n);
         TAKE(&c, w->grad_side, 3 * n);
@@ -295,7 +313,17 @@ template <typename real> static cu_charges<real> charge_args(const flow<real> *f
     c.gq = w->gqs[p];
     c.gy = w->gy[p];
     c.gq_old = p > 0 ? w->gqs[p - 1] : NULL;
+    c.wide = w->wide;
+    c.partial = w->partial;
+    c.state = w->charge_state[p];
     return c;
+}
+
+template <typename real> static void set_card(const flow<real> *f, cu_gemm<real> *g)
+{
+    g->fast = f->net->d.fast;
+    g->warpgroups = f->net->device->warpgroups;
+    g->processors = f->net->device->processors;
 }
 
 template <typename real>
@@ -304,6 +332,7 @@ static cu_gemm<real> layer_args(const flow<real> *f, const cu_layer *l, const ro
 {
     cu_gemm<real> g = {};
     g.rows = f->w->n;
+    set_card(f, &g);
     g.mode = CU_FORWARD;
     g.gelu = l->gelu;
     g.x = in->x;
@@ -454,6 +483,7 @@ static void backward_layers(flow<real> *f, const cu_mlp *m, int n, rows<real> in
         }
         cu_gemm<real> g = {};
         g.rows = f->w->n;
+        set_card(f, &g);
         g.mode = CU_BACKWARD;
         g.x = in.x;
         g.ldx = in.ld;
@@ -577,8 +607,11 @@ template <typename real> static cu_terms term_args(const flow<real> *f)
     t.count = w->count;
     t.j = w->j;
     t.capacity = w->capacity;
+    t.is_double = f->net->d.is_double;
     t.coulomb = j->coulomb;
     t.sr = j->sr;
+    t.d3_ran = j->d3;
+    t.through_cn = j->d3 && j->want_grad;
     t.envelope = j->sr_envelope;
     t.want_grad = j->want_grad;
     t.want_strain = j->want_strain;
@@ -660,8 +693,10 @@ template <typename real> static void first_half(flow<real> *f)
     list.cells = w->cells;
     cu_list_build(f->s, f->stream, &list, w->u);
     forward_network(f);
-    if (job->coulomb || job->sr)
-        cu_coulomb(f->s, f->stream, &t);
+    if (job->d3)
+        check(f->s, cudaStreamWaitEvent(f->stream, dev->join, 0), "an event");
+    if (job->coulomb || job->sr || t.through_cn)
+        cu_pair_terms(f->s, f->stream, &t);
 }
 
 template <typename real> static void second_half(flow<real> *f)
@@ -680,23 +715,29 @@ template <typename real> static void second_half(flow<real> *f)
                 job->middle ? w->in_gspin : NULL, w->gqs[d->n_pass - 2]);
         backward_network(f);
     }
-    if (job->d3) {
-        check(f->s, cudaStreamWaitEvent(f->stream, dev->join, 0), "an event");
-        if (job->want_grad)
-            cu_add(f->s, f->stream, 3 * (size_t)w->n, w->grad_side, w->grad);
-        if (job->want_strain)
-            cu_add(f->s, f->stream, 9 * (size_t)w->n, w->virial_side, w->virial);
-    }
-    const struct {
-        int wanted;
-        double *to;
-    } sums[3] = {{job->coulomb != 0, w->e_coulomb}, {job->sr, w->e_sr}, {job->d3, w->e_d3}};
-    for (int k = 0; k < 3; k++)
-        if (sums[k].wanted)
-            cu_reduce_systems(f->s, f->stream, w->systems, w->offset, w->term_e + (size_t)k * w->n,
-                              1, sums[k].to);
-    if (job->want_strain)
-        cu_reduce_systems(f->s, f->stream, w->systems, w->offset, w->virial, 9, w->strain);
+    cu_columns_sum sum = {w->systems,
+                          3,
+                          w->wide,
+                          w->offset,
+                          w->term_e,
+                          1,
+                          (size_t)w->n,
+                          w->e_coulomb,
+                          w->partial,
+                          1,
+                          (size_t)(w->e_sr - w->e_coulomb)};
+    if (job->coulomb || job->sr || job->d3)
+        cu_reduce_systems(f->s, f->stream, &sum);
+    if (!job->want_strain)
+        return;
+    sum.columns = 9;
+    sum.in = w->virial;
+    sum.atom_stride = 9;
+    sum.column_stride = 1;
+    sum.out = w->strain;
+    sum.system_stride = 9;
+    sum.out_stride = 1;
+    cu_reduce_systems(f->s, f->stream, &sum);
 }
 
 template <typename real>

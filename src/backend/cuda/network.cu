@@ -24,7 +24,7 @@ static void place_matrix(const cu_net *net, placer *p, int n_out, int n_in, cu_m
     m->n_out = n_out;
     m->n_in = n_in;
     m->k_pad = cu_round_up(n_in, CU_CHUNK);
-    m->n_pad = cu_round_up(n_out, CU_ROW_PAD);
+    m->n_pad = cu_pad_columns(n_out);
     m->w = place(p, (size_t)m->k_pad * (size_t)m->n_pad *
                         (net->d.is_double ? sizeof(double) : 2 * sizeof(__half)));
     m->scale = (float *)place(p, (size_t)m->n_pad * sizeof(float));

@@ -12,6 +12,7 @@
 template <typename real>
 __global__ void __launch_bounds__(128) all_pairs(const struct cu_list l, vec4<real> *u)
 {
+    cu_wait();
     const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (i >= l.n)
         return;
@@ -52,6 +53,7 @@ __global__ void __launch_bounds__(128) all_pairs(const struct cu_list l, vec4<re
 template <typename real>
 __global__ void __launch_bounds__(128) given_pairs(const struct cu_list l, vec4<real> *u)
 {
+    cu_wait();
     const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (i >= l.n)
         return;
@@ -82,6 +84,7 @@ __global__ void __launch_bounds__(128) given_pairs(const struct cu_list l, vec4<
 
 __global__ void wrap_atoms(const cu_cells c, const double *coord, const int *system)
 {
+    cu_wait();
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= c.n)
         return;
@@ -103,6 +106,7 @@ __global__ void wrap_atoms(const cu_cells c, const double *coord, const int *sys
 /* Counts to starts, in one block. */
 __global__ void __launch_bounds__(1024) scan_bins(const cu_cells c)
 {
+    cu_wait();
     __shared__ int part[32], carry;
     if (threadIdx.x == 0)
         carry = 0;
@@ -131,6 +135,7 @@ __global__ void __launch_bounds__(1024) scan_bins(const cu_cells c)
 
 __global__ void fill_bins(const cu_cells c)
 {
+    cu_wait();
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < c.n)
         c.raw[c.start[c.bin[i]] + atomicAdd(c.fill + c.bin[i], 1)] = i;
@@ -139,6 +144,7 @@ __global__ void fill_bins(const cu_cells c)
 /* One warp per bin: atoms by their index, whatever order they came in. */
 __global__ void __launch_bounds__(128) sort_bins(const cu_cells c)
 {
+    cu_wait();
     const int b = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (b >= c.bins)
         return;
@@ -149,8 +155,12 @@ __global__ void __launch_bounds__(128) sort_bins(const cu_cells c)
         for (int m = from; m < to; m++)
             place += c.raw[m] < i;
         c.order[place] = i;
-        for (int d = 0; d < 3; d++)
-            c.pos[3 * (size_t)place + d] = c.wrapped[3 * (size_t)i + d];
+        c.kind[place] = c.atom_kind[i];
+        for (int d = 0; d < 3; d++) {
+            const double x = c.wrapped[3 * (size_t)i + d];
+            c.pos[3 * (size_t)place + d] = x;
+            c.axis[(size_t)d * c.n + place] = x;
+        }
     }
 }
 
@@ -159,15 +169,16 @@ void cu_sort_atoms(cu_state *s, cudaStream_t stream, const cu_cells *c, const do
 {
     const int blocks = (c->n + 255) / 256;
     wrap_atoms<<<blocks, 256, 0, stream>>>(*c, coord, system);
-    scan_bins<<<1, 1024, 0, stream>>>(*c);
-    fill_bins<<<blocks, 256, 0, stream>>>(*c);
-    sort_bins<<<(c->bins + 3) / 4, 128, 0, stream>>>(*c);
+    cu_launch(s, stream, 1, 1024, 0, scan_bins, *c);
+    cu_launch(s, stream, blocks, 256, 0, fill_bins, *c);
+    cu_launch(s, stream, (c->bins + 3) / 4, 128, 0, sort_bins, *c);
     cu_check(s, "sorting atoms into bins");
 }
 
 template <typename real>
 __global__ void __launch_bounds__(128) near_pairs(const struct cu_list l, vec4<real> *u)
 {
+    cu_wait();
     const int self = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (self >= l.n)
         return;

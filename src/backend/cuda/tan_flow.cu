@@ -41,6 +41,8 @@ static void multiply(const flow<real> *f, int rows, const real *x, int ldx, cons
 {
     cu_gemm<real> g = {};
     g.rows = rows;
+    g.warpgroups = f->net->device->warpgroups;
+    g.processors = f->net->device->processors;
     g.mode = CU_BACKWARD;
     g.x = x;
     g.ldx = ldx;
