@@ -253,7 +253,7 @@ static int write_engrad(const energy_record *r)
         cli_error("%s: --engrad needs an input file with a name", r->item->file);
         return 0;
     }
-    return cli_engrad_write(path, &r->system, r->result.energy, r->result.forces) == CLI_OK;
+    return cli_engrad_write(path, &r->system, r->result.energy, r->result.forces, 1) == CLI_OK;
 }
 
 /* Prints one record and hands it to the writer; returns 0 when the run has to end. */

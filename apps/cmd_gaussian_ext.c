@@ -81,9 +81,21 @@ static int read_head(char *line, double head[4], char *message, size_t size)
     return 0;
 }
 
+/* Ghost atoms (basis functions without a nucleus) have number 0 or the negative of their element. */
+static int is_ghost(const char *line)
+{
+    double number;
+    return column(line, 0, NARROW, &number) && is_whole(number, -118, 0);
+}
+
 static int read_atom(char *line, int32_t i, cli_external *x, char *message, size_t size)
 {
     double number, charge = 0.0;
+    if (is_ghost(line)) {
+        snprintf(message, size, "line %d: atom %d is a ghost atom: this potential has none",
+                 (int)i + 2, (int)i + 1);
+        return 0;
+    }
     int ok = column(line, 0, NARROW, &number) && is_whole(number, 1, 118);
     for (size_t d = 0; d < 3; d++) {
         double *at = &x->coord[3 * (size_t)i + d];

@@ -3,7 +3,8 @@
  *
  * ORCA calls the program with a file of five or six lines (name of an XYZ file, charge,
  * multiplicity, number of cores, whether a gradient is wanted, a file of point charges), '#' starts
- * a comment, and reads NAME_EXT.engrad, NAME being that of the XYZ file without its extension. */
+ * a comment. ORCA reads NAME.engrad, NAME being that of the XYZ file (itself BASE_EXT.xyz) without
+ * its extension: number of atoms, energy and gradient, nothing behind them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,11 +86,11 @@ static int read_structure(const char *file, cli_external *x)
     return ok;
 }
 
-/* "job.xyz" -> "job_EXT.engrad" */
+/* "job_EXT.xyz" -> "job_EXT.engrad" */
 static int output_name(char *out, size_t size, const char *xyz)
 {
     const size_t n = strlen(xyz), cut = n > 4 && strcmp(xyz + n - 4, ".xyz") == 0 ? 4 : 0;
-    if (snprintf(out, size, "%.*s_EXT.engrad", (int)(n - cut), xyz) < (int)size)
+    if (snprintf(out, size, "%.*s.engrad", (int)(n - cut), xyz) < (int)size)
         return 1;
     cli_error("%s: the name is too long", xyz);
     return 0;
@@ -119,7 +120,7 @@ static int compute(const orca_options *o, const char *path, char *const word[N_L
     if (status != CLI_OK)
         return status;
     const aimnet_system system = {.n_atoms = x->n_atoms, .numbers = x->numbers, .coord = x->coord};
-    return cli_engrad_write(out, &system, x->energy, gradient ? x->forces : NULL);
+    return cli_engrad_write(out, &system, x->energy, gradient ? x->forces : NULL, 0);
 }
 
 static int run(void *options, const char *const *files, int n_files)
@@ -150,8 +151,9 @@ const cli_command cli_command_orca_ext = {
     .min_operands = 1,
     .max_operands = 1,
     .description =
-        "Reads the file that ORCA writes for external programs (NAME_EXT.extinp.tmp) and writes "
-        "NAME_EXT.engrad. In ORCA 6: ! ExtOpt and %method ProgExt \"aimnet_orca\" end, where "
+        "Reads the file that ORCA writes for external programs (BASE_EXT.extinp.tmp) and writes "
+        "BASE_EXT.engrad beside the XYZ file BASE_EXT.xyz. In ORCA 6: ! ExtOpt and %method ProgExt "
+        "\"aimnet_orca\" end, where "
         "aimnet_orca is a script with the line: exec aimnet orca-ext \"$@\"\n"
         "Options after the file name come from Ext_Params. Charge, multiplicity and cores are "
         "those of ORCA's input unless options say otherwise. Point charges are refused.",

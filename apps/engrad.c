@@ -14,7 +14,8 @@ static void block(FILE *file, const char *title)
     fprintf(file, "#\n# %s\n#\n", title);
 }
 
-static void write_all(FILE *file, const aimnet_system *s, double energy, const double *forces)
+static void write_all(FILE *file, const aimnet_system *s, double energy, const double *forces,
+                      int coordinates)
 {
     block(file, "Number of atoms");
     fprintf(file, " %d\n", (int)s->n_atoms);
@@ -25,6 +26,8 @@ static void write_all(FILE *file, const aimnet_system *s, double energy, const d
         for (int32_t i = 0; i < 3 * s->n_atoms; i++)
             fprintf(file, " %.12f\n", -forces[i] * CLI_BOHR / CLI_HARTREE);
     }
+    if (!coordinates)
+        return;
     block(file, "The atomic numbers and current coordinates in Bohr");
     for (int32_t i = 0; i < s->n_atoms; i++)
         fprintf(file, " %3d %18.10f %18.10f %18.10f\n", (int)s->numbers[i],
@@ -33,7 +36,7 @@ static void write_all(FILE *file, const aimnet_system *s, double energy, const d
 }
 
 int cli_engrad_write(const char *path, const aimnet_system *system, double energy,
-                     const double *forces)
+                     const double *forces, int coordinates)
 {
     char temporary[1100];
     if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary) {
@@ -45,7 +48,7 @@ int cli_engrad_write(const char *path, const aimnet_system *system, double energ
         cli_error("%s: cannot be opened for writing", temporary);
         return CLI_FAILED;
     }
-    write_all(file, system, energy, forces);
+    write_all(file, system, energy, forces, coordinates);
     const int bad = ferror(file);
     if (fclose(file) != 0 || bad || rename(temporary, path) != 0) {
         remove(temporary);

@@ -21,6 +21,8 @@ refuse() {
     rm -f message
 }
 sed '3s/0.000000000000$/0.500000000000/' "$DATA/external/Gau-1.EIn" >input && refuse
+sed '3s/^         6/         0/' "$DATA/external/Gau-1.EIn" >input && refuse
+sed '4s/^         8/        -8/' "$DATA/external/Gau-1.EIn" >input && refuse
 sed '1s/ 7 / 9 /' "$DATA/external/Gau-1.EIn" >input && refuse
 sed '1s/ 1$/ x/' "$DATA/external/Gau-1.EIn" >input && refuse
 : >input && refuse
