@@ -63,7 +63,7 @@ static const cli_arg method_args[] = {
      AT(max_move),
      .max = INFINITY,
      .above_min = 1,
-     .help = "largest displacement of an atom in one step, Angstrom (default 0.3)"},
+     .help = "largest displacement of an atom in one step, Angstrom (default 0.2)"},
     {.name = "freeze",
      .kind = CLI_TEXT,
      .meta = "LIST",

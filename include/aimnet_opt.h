@@ -61,7 +61,7 @@ typedef struct aimnet_opt_options {
      * stress + pressure that may relax is below smax. */
     double fmax, ediff, smax;
     int max_steps;   /* most evaluations after the first, per structure; default 1000 */
-    double max_move; /* largest displacement of an atom in one step, Angstrom; default 0.3 */
+    double max_move; /* largest displacement of an atom in one step, Angstrom; default 0.2 */
     aimnet_opt_cell cell;
     int fixed_axes[3]; /* 1: no strain along or across this Cartesian axis */
     double pressure;   /* eV/A^3; positive compresses */

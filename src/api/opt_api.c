@@ -14,7 +14,7 @@ aimnet_opt_options aimnet_opt_options_default(void)
     aimnet_opt_options o = {.struct_size = sizeof o,
                             .method = AIMNET_OPT_LBFGS,
                             .max_steps = 1000,
-                            .max_move = 0.3,
+                            .max_move = 0.2,
                             .cell = AIMNET_OPT_CELL_FIXED,
                             .memory = 32};
     (void)aimnet_opt_set_level(&o, AIMNET_OPT_NORMAL);
