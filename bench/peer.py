@@ -86,7 +86,7 @@ def measure(model, seconds, workloads):
         times, start = [], time.perf_counter()
         calc.eval(dict(data), forces=True)
         calc.eval(dict(data), forces=True)
-        while len(times) < 5 or time.perf_counter() - start < seconds:
+        while len(times) < 3 or time.perf_counter() - start < seconds:
             t = time.perf_counter()
             out = calc.eval(dict(data), forces=True)
             times.append(time.perf_counter() - t)
