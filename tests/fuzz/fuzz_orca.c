@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (whole("fuzz", "gradient", word[GRADIENT], 0, 1, &value))
             demand(value == 0 || value == 1, "0 or 1");
         if (output_name(out, sizeof out, word[XYZ]))
-            demand(strlen(out) > strlen("_EXT.engrad") - 1, "names have an end");
+            demand(strlen(out) > 7 && strcmp(out + strlen(out) - 7, ".engrad") == 0,
+                   "names have an end");
     }
     free(text);
     return 0;
