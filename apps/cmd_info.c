@@ -3,6 +3,7 @@
  * it uses when none is named. */
 #include <stdio.h>
 
+#include "aimnet_cuda.h"
 #include "aimnet_io.h"
 #include "aimnet_model.h"
 #include "commands.h"
@@ -27,12 +28,32 @@ static void elements(const aimnet_model_info *m)
         cli_printf("%s%s", i ? " " : "", aimnet_element_symbol(m->species[i]));
 }
 
+/* One line per card, or why there is none. */
+static void print_cards(void)
+{
+    int n = 0;
+    aimnet_cuda_card card;
+    if (aimnet_cuda_count(&n) != AIMNET_OK)
+        cli_printf("               no cuda: %s\n", aimnet_last_error());
+    for (int k = 0; k < n; k++)
+        if (aimnet_cuda_get_card(k, &card) == AIMNET_OK)
+            cli_printf("               cuda:%d, %s, compute capability %d.%d, %.1f GB (%.1f free), "
+                       "driver for "
+                       "CUDA %d.%d, module of CUDA %d.%d\n",
+                       k, card.name, card.major, card.minor, (double)card.memory * 1e-9,
+                       (double)card.available * 1e-9, card.driver / 1000, card.driver % 1000 / 10,
+                       card.runtime / 1000, card.runtime % 1000 / 10);
+        else
+            cli_printf("               cuda:%d: %s\n", k, aimnet_last_error());
+}
+
 static void print_text(const aimnet_build_info *b, const aimnet_model_info *m)
 {
     char cache[4096];
     cli_printf("aimnet         %s\n", b->version);
     cli_printf("built with     %s\n", b->compiler);
     cli_printf("devices        cpu\n");
+    print_cards();
     cli_printf("instructions   %s\n", b->isa);
     cli_printf("threads        %d\n", b->processors);
     cli_printf("models         v2 .pt, safetensors and .jpt files, 'default' (built in), names\n");
@@ -56,6 +77,36 @@ static void text_pair(const char *key, const char *value)
     cli_json_text(value);
 }
 
+static void json_int(const char *key, long long value)
+{
+    cli_json_key(key);
+    cli_json_int(value);
+}
+
+static void json_cards(void)
+{
+    int n = 0;
+    aimnet_cuda_card card;
+    if (aimnet_cuda_count(&n) != AIMNET_OK)
+        text_pair("no_cuda", aimnet_last_error());
+    cli_json_key("cuda");
+    cli_json_open_list();
+    for (int k = 0; k < n; k++) {
+        if (aimnet_cuda_get_card(k, &card) != AIMNET_OK)
+            continue;
+        cli_json_open();
+        text_pair("name", card.name);
+        json_int("major", card.major);
+        json_int("minor", card.minor);
+        json_int("memory", (long long)card.memory);
+        json_int("available", (long long)card.available);
+        json_int("driver", card.driver);
+        json_int("runtime", card.runtime);
+        cli_json_close();
+    }
+    cli_json_close_list();
+}
+
 static void print_json(const aimnet_build_info *b, const aimnet_model_info *m)
 {
     char cache[4096];
@@ -66,6 +117,7 @@ static void print_json(const aimnet_build_info *b, const aimnet_model_info *m)
     cli_json_open_list();
     cli_json_text("cpu");
     cli_json_close_list();
+    json_cards();
     text_pair("isa", b->isa);
     cli_json_key("threads");
     cli_json_int(b->processors);

@@ -38,6 +38,11 @@ const cli_arg cli_engine_args[] = {
      AT(device),
      .help = "where to compute: cpu (default), cuda or cuda:N (a GPU), auto (a GPU if one "
              "can be used)"},
+    {.name = "no-graph",
+     .kind = CLI_FLAG,
+     AT(no_graph),
+     .help = "on a GPU, do not record batches whose shape repeats as CUDA graphs; results are the "
+             "same"},
     {.name = "precision",
      .kind = CLI_CHOICE,
      .meta = "P",
@@ -167,6 +172,7 @@ static void fill_options(const cli_engine_options *o, cli_engine *e)
     if (o->no_dispersion)
         a->needs_dispersion = 0;
     a->mixed_families = o->mixed_families;
+    a->no_graph = o->no_graph;
     a->batch_atoms = o->batch_atoms.value;
 }
 

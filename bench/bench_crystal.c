@@ -133,12 +133,12 @@ int main(int argc, char **argv)
             read_times(value, times);
         else if (strcmp(key, "precision") == 0)
             o.precision = strcmp(value, "double") == 0 ? AIMNET_DOUBLE : AIMNET_SINGLE;
-        else if (strcmp(key, "device") == 0)
-            o.device = value;
         else if (strcmp(key, "dispersion") == 0)
             o.needs_dispersion = atoi(value);
         else if (strcmp(key, "stress") == 0)
             stress = atoi(value);
+        else if (strcmp(key, "device") == 0)
+            o.device = value;
         for (int m = 0; strcmp(key, "coulomb") == 0 && m < 4; m++)
             if (strcmp(value, methods[m]) == 0)
                 o.coulomb = (aimnet_coulomb)m;

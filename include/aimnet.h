@@ -172,6 +172,9 @@ typedef struct aimnet_options {
     int mixed_families;      /* 1: allow an ensemble of models of different families */
     /* most atoms evaluated together (at least one system); 0: chosen by the library */
     int64_t batch_atoms;
+    /* GPU: 1: launches every kernel by itself; 0 (default): batches whose shape repeats are recorded as
+     * a CUDA graph and replayed, with the same results */
+    int no_graph;
 } aimnet_options;
 AIMNET_API aimnet_options aimnet_options_default(void);
 
@@ -289,8 +292,8 @@ AIMNET_API aimnet_status aimnet_calc_output_info(const aimnet_calc *calc, int in
 AIMNET_API aimnet_status aimnet_calc_output_get(const aimnet_calc *calc, int index, int system,
                                                 double *values, size_t capacity);
 
-/* Bytes that aimnet_calc_eval would hold at its peak for these systems, weights excluded. Computes
- * nothing else. */
+/* Bytes that aimnet_calc_eval would hold at its peak for these systems, weights excluded; of a
+ * calculator with a GPU those on the GPU. Computes nothing else. */
 AIMNET_API aimnet_status aimnet_calc_memory_estimate(aimnet_calc *calc,
                                                      const aimnet_system *systems, int n_systems,
                                                      int want_forces, size_t *bytes);

@@ -79,8 +79,17 @@ typedef struct aim_dev_d3_table {
 typedef enum aim_dev_coulomb {
     AIM_DEV_COULOMB_NONE,
     AIM_DEV_COULOMB_SIMPLE,
-    AIM_DEV_COULOMB_DSF
+    AIM_DEV_COULOMB_DSF,
+    AIM_DEV_COULOMB_WAVES /* Ewald or PME, by the splitting of each system */
 } aim_dev_coulomb;
+
+/* Lattice sum of one system: erfc(alpha d)/d within real_cutoff, and wave vectors. */
+typedef struct aim_dev_waves {
+    double alpha, real_cutoff;
+    double k_cutoff;    /* Ewald */
+    int order, mesh[3]; /* PME: of the splines (0: Ewald); points along the vectors of the frame */
+    double frame[9];    /* the cell, or PME's short basis */
+} aim_dev_waves;
 
 /* One evaluation. Host arrays; NULL where something is not wanted. */
 typedef struct aim_dev_job {
@@ -98,7 +107,8 @@ typedef struct aim_dev_job {
     /* terms on the device */
     aim_dev_coulomb coulomb;
     double coulomb_cutoff, dsf_alpha;
-    int sr, sr_envelope; /* short-range Coulomb energy with the factor -1 */
+    const aim_dev_waves *waves; /* [n_systems] */
+    int sr, sr_envelope;        /* short-range Coulomb energy with the factor -1 */
     double sr_rc;
     int d3;
     double d3_s6, d3_s8, d3_a1, d3_a2, d3_cutoff, d3_smoothing; /* Angstrom; a2 bohr */
@@ -139,6 +149,14 @@ typedef struct aim_dev_sweep {
     double *tgrad, *tstrain; /* += */
 } aim_dev_sweep;
 
+/* What a card is, without taking it. Versions as 1000 major + 10 minor. */
+typedef struct aim_dev_card {
+    char name[128];
+    int major, minor; /* compute capability */
+    int driver, runtime;
+    size_t total, available;
+} aim_dev_card;
+
 typedef struct aim_device_ops {
     int abi;
     size_t device_size, net_size; /* bytes of the objects below, which the caller allocates */
@@ -158,6 +176,8 @@ typedef struct aim_device_ops {
     int (*sweep)(void *net, aim_dev_sweep *sweep, aim_dev_error *error);
     /* Bytes on the device for that. */
     size_t (*sweep_bytes)(const void *net, const aim_dev_sweep *sweep);
+    /* The number of cards, and of card `index` what it is (card NULL: not wanted). */
+    int (*look)(int index, int *n, aim_dev_card *card, aim_dev_error *error);
 } aim_device_ops;
 
 /* A card in use; device.c. */

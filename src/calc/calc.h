@@ -194,6 +194,8 @@ AIM_NODISCARD aim_status aim_device_member(aim_calc *c, const aim_member *member
                                            const aim_range_plan *range, aim_wishes want);
 /* Whether the device computes this member's network in the current call. */
 int aim_device_computes(const aim_calc *c, const aim_member *member);
+/* *peak: at least the bytes on the device for the current batch. */
+AIM_NODISCARD aim_status aim_device_estimate(aim_calc *c, aim_wishes want, size_t *peak);
 /* Atoms of a batch that suit the device. */
 int64_t aim_device_batch(const aim_calc *c);
 /* eval.c */

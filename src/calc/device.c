@@ -119,14 +119,11 @@ static int batch_kind(const aim_batch *b)
 }
 
 /* Whether the outputs and terms of a model are all known to the device. */
-static int knows_model(const aim_calc *c, const aim_member *member)
+static int knows_model(const aim_member *member)
 {
     const aim_model *m = member->model;
     int short_range = member->coulomb && member->subtract_sr;
     if (!member->device_net)
-        return 0;
-    if (member->coulomb && c->options.coulomb != AIMNET_COULOMB_SIMPLE &&
-        c->options.coulomb != AIMNET_COULOMB_DSF)
         return 0;
     for (int o = 0; o < m->n_outputs; o++)
         switch (m->output[o].kind) {
@@ -148,6 +145,50 @@ static int knows_model(const aim_calc *c, const aim_member *member)
     return 1;
 }
 
+static aim_dev_waves waves_of(const aim_calc *c, aimnet_coulomb method, double accuracy, int32_t s)
+{
+    const aim_batch *b = &c->flat.batch;
+    const double *cell = b->cell + 9 * (size_t)s;
+    const int32_t n = b->offset[s + 1] - b->offset[s];
+    aim_dev_waves w = {0};
+    if (method == AIMNET_COULOMB_EWALD) {
+        const aim_ewald_params p = aim_ewald_choose(cell, n, accuracy);
+        w = (aim_dev_waves){.alpha = p.alpha, .real_cutoff = p.real_cutoff, .k_cutoff = p.k_cutoff};
+        memcpy(w.frame, cell, sizeof w.frame);
+    } else {
+        const aim_pme_params p = aim_pme_choose(cell, n, accuracy);
+        w = (aim_dev_waves){.alpha = p.alpha, .real_cutoff = p.real_cutoff, .order = p.order};
+        memcpy(w.mesh, p.mesh, sizeof w.mesh);
+        memcpy(w.frame, p.frame, sizeof w.frame);
+    }
+    return w;
+}
+
+/* The device's transforms have lines of up to 2,048 points, and its meshes up to 2^30; sums over
+ * more than 2^24 waves are not for a card either. */
+static int fits_meshes(const aim_calc *c, const aim_member *member)
+{
+    const aimnet_coulomb method = c->options.coulomb;
+    if (!member->coulomb || !aim_calc_has_waves((int)method))
+        return 1;
+    if (batch_kind(&c->flat.batch) != 1)
+        return 0;
+    for (int32_t s = 0; s < c->flat.batch.n_systems; s++) {
+        const aim_dev_waves w = waves_of(c, method, aim_calc_accuracy(&c->options), s);
+        double size = 1;
+        for (int d = 0; d < 3; d++) {
+            const double *a = w.frame + 3 * d,
+                         m = w.k_cutoff * sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]);
+            size *= w.order ? w.mesh[d] : 1.0 + m / 3.0;
+            if (w.order && w.mesh[d] > 2048)
+                return 0;
+        }
+        if (size > (w.order ? 1 << 30 : 1 << 24))
+            return 0;
+    }
+    return 1;
+}
+
 int aim_device_computes(const aim_calc *c, const aim_member *member)
 {
     return member->device_net && !c->host_network;
@@ -155,7 +196,8 @@ int aim_device_computes(const aim_calc *c, const aim_member *member)
 
 int aim_device_takes_all(const aim_calc *c, const aim_member *member)
 {
-    return !c->host_terms && knows_model(c, member) && batch_kind(&c->flat.batch) >= 0;
+    return !c->host_terms && knows_model(member) && batch_kind(&c->flat.batch) >= 0 &&
+           fits_meshes(c, member);
 }
 
 int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)
@@ -164,7 +206,7 @@ int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)
     if (c->host_terms || s->n_atoms <= 512 || s->lists || (axes != 0 && axes != 3))
         return 0;
     for (int k = 0; k < c->n_members; k++)
-        if (!knows_model(c, &c->member[k]))
+        if (!knows_model(&c->member[k]))
             return 0;
     return 1;
 }
@@ -174,8 +216,9 @@ static void set_terms(const aim_calc *c, const aim_member *member, const aim_ran
 {
     const aim_model *m = member->model;
     if (member->coulomb) {
-        job->coulomb =
-            range->method == AIMNET_COULOMB_DSF ? AIM_DEV_COULOMB_DSF : AIM_DEV_COULOMB_SIMPLE;
+        job->coulomb = range->method == AIMNET_COULOMB_DSF      ? AIM_DEV_COULOMB_DSF
+                       : range->method == AIMNET_COULOMB_SIMPLE ? AIM_DEV_COULOMB_SIMPLE
+                                                                : AIM_DEV_COULOMB_WAVES;
         job->coulomb_cutoff = range->coulomb_cutoff;
         job->dsf_alpha = range->dsf_alpha;
         job->e_coulomb = c->values.coulomb;
@@ -204,6 +247,19 @@ static void set_terms(const aim_calc *c, const aim_member *member, const aim_ran
         job->d3_reach = range->d3_reach;
         job->e_d3 = c->values.dispersion;
     }
+}
+
+static aim_status set_waves(aim_calc *c, const aim_range_plan *range, aim_dev_job *job)
+{
+    const size_t systems = (size_t)c->flat.batch.n_systems;
+    aim_arena measure = {0};
+    aim_take(&measure, "waves", systems, sizeof *job->waves);
+    AIM_TRY(aim_arena_reserve(&c->scratch, &c->alloc, measure.used, "waves"));
+    aim_dev_waves *waves = aim_take(&c->scratch, "waves", systems, sizeof *waves);
+    for (int32_t s = 0; s < c->flat.batch.n_systems; s++)
+        waves[s] = waves_of(c, range->method, range->ewald_accuracy, s);
+    job->waves = waves;
+    return AIMNET_OK;
 }
 
 /* What a call to the host between the halves needs. */
@@ -241,6 +297,7 @@ aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes wan
                        .want_grad = want.grad != 0,
                        .want_strain = want.strain,
                        .cutoff = member->model->cutoff,
+                       .no_graph = c->options.no_graph != 0,
                        .q = v->q,
                        .spin = v->spin,
                        .gq = v->gq,
@@ -294,6 +351,8 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     }
     job.crystal = batch_kind(b) == 1;
     set_terms(c, member, range, &job);
+    if (job.coulomb == AIM_DEV_COULOMB_WAVES)
+        AIM_TRY(set_waves(c, range, &job));
     if (want.grad)
         aim_program_backward(member, b, v);
     AIM_TRY(run(c, member, &job));
@@ -306,4 +365,37 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     const aim_status status = aim_program_forward(c, member, range, 0);
     c->given_sr = NULL;
     return status;
+}
+
+/* Workspaces have an eighth to spare. Without a list the device is asked for the rows it would begin
+ * with. */
+aim_status aim_device_estimate(aim_calc *c, aim_wishes want, size_t *peak)
+{
+    for (int k = 0; k < c->n_members; k++) {
+        const aim_member *member = &c->member[k];
+        aim_range_plan range;
+        aim_dev_job job = aim_device_job(c, member, want);
+        if (aim_device_takes_all(c, member)) {
+            AIM_TRY(aim_calc_ranges(c, member, &range));
+            job.crystal = batch_kind(&c->flat.batch) == 1;
+            set_terms(c, member, &range, &job);
+            if (job.coulomb == AIM_DEV_COULOMB_WAVES)
+                AIM_TRY(set_waves(c, &range, &job));
+        } else {
+            AIM_TRY(
+                aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, want.grad, &c->pairs));
+            aim_device_give_list(c, &job);
+            job.middle = host_terms;
+        }
+        /* which heads carry adjoints is not known before their values have a place */
+        static const double adjoint;
+        for (int o = 0, h = 0; want.grad && o < member->model->n_outputs; o++)
+            if (member->model->output[o].kind == AIM_OUT_MLP) {
+                job.ghead[h] = member->live[member->model->output[o].out] ? &adjoint : NULL;
+                h++;
+            }
+        const size_t bytes = c->device.ops->workspace(member->device_net, &job);
+        *peak = bytes + bytes / 8 > *peak ? bytes + bytes / 8 : *peak;
+    }
+    return AIMNET_OK;
 }

@@ -391,6 +391,8 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
     const double cutoff = c->member[0].model->cutoff;
     AIM_TRY(aim_flatten(c, systems, index, n));
     const aim_batch *b = &c->flat.batch;
+    if (c->device.ops)
+        return aim_device_estimate(c, (aim_wishes){want_grad, 0, 0}, peak);
     AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, cutoff, want_grad, &c->pairs));
     aim_range_plan range;
     size_t bytes = c->flat.arena.used + aim_average_bytes((size_t)b->n_atoms, (size_t)b->n_systems),

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aimnet_cuda.h"
+
 static const char NSE[] = "tests/golden/models/nse.pt";
 
 /* ---------------------------------------------------------------- bad structures in good company
@@ -514,6 +516,26 @@ static void nothing_to_do_is_done(void **state)
     aimnet_model_free(NULL);
 }
 
+/* Whether there is a card or not: an answer or a sentence. */
+static void cards_are_counted_or_missing_in_a_sentence(void **state)
+{
+    int n = -1;
+    aimnet_cuda_card card;
+    (void)state;
+    assert_int_equal(aimnet_cuda_count(NULL), AIMNET_ERR_ARG);
+    assert_int_equal(aimnet_cuda_get_card(0, NULL), AIMNET_ERR_ARG);
+    const aimnet_status status = aimnet_cuda_count(&n);
+    if (status == AIMNET_OK) {
+        assert_true(n > 0);
+        assert_int_equal(aimnet_cuda_get_card(-1, &card), AIMNET_ERR_DEVICE);
+        return;
+    }
+    assert_int_equal(status, AIMNET_ERR_DEVICE);
+    assert_int_equal(n, 0);
+    assert_true(strlen(aimnet_last_error()) > 20);
+    assert_int_equal(aimnet_cuda_get_card(0, &card), AIMNET_ERR_DEVICE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +554,7 @@ int main(void)
         cmocka_unit_test(outputs_of_an_ensemble_are_the_means_of_those_that_all_members_have),
         cmocka_unit_test(ensembles_of_different_families_are_refused),
         cmocka_unit_test(senseless_options_are_refused),
+        cmocka_unit_test(cards_are_counted_or_missing_in_a_sentence),
         cmocka_unit_test(ewald_and_pme_need_a_crystal),
         cmocka_unit_test(nothing_to_do_is_done),
     };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "backend/cuda/module.h"
+#include "backend/cuda/waves.h"
 
 int cu_fail(aim_dev_error *e, int status, const char *format, const char *a, const char *b)
 {
@@ -46,6 +47,7 @@ static int start_device(cu_device *d, aim_dev_error *e)
     CU_TRY(e, cudaEventCreateWithFlags(&d->join, cudaEventDisableTiming), "starting");
     cu_multiply_prepare(&s);
     cu_terms_prepare(&s);
+    cu_fft_prepare(&s);
     if (s.code == cudaErrorNoKernelImageForDevice || s.code == cudaErrorUnsupportedPtxVersion)
         return cu_fail(e, ERR_DEVICE,
                     "libaimnet_cuda.so has no code that this GPU and its driver can run%s%s", "",
@@ -68,11 +70,12 @@ static int all_overlap(int n)
     return 1;
 }
 
-int cu_open(void *object, int index, aim_dev_error *e)
+static int count_cards(int *n, aim_dev_error *e)
 {
-    int n = 0, driver = 0;
+    int driver = 0;
+    *n = 0;
     char text[64], more[64];
-    const cudaError_t code = cudaGetDeviceCount(&n);
+    const cudaError_t code = cudaGetDeviceCount(n);
     (void)cudaGetLastError();
     if (code == cudaErrorInsufficientDriver) {
         cudaDriverGetVersion(&driver);
@@ -83,14 +86,48 @@ int cu_open(void *object, int index, aim_dev_error *e)
         return cu_fail(e, ERR_DEVICE, "the NVIDIA driver knows CUDA %s, libaimnet_cuda.so needs %s",
                     text, more);
     }
-    if (code == cudaErrorNoDevice || (code == cudaSuccess && n == 0))
+    if (code == cudaErrorNoDevice || (code == cudaSuccess && *n == 0))
         return cu_fail(e, ERR_DEVICE, "no NVIDIA GPU was found%s%s", "", "");
     CU_TRY(e, code, "looking for devices");
-    if (index >= n) {
-        snprintf(text, sizeof text, "%d", index);
-        snprintf(more, sizeof more, "%d", n);
-        return cu_fail(e, ERR_DEVICE, "GPU %s does not exist: this machine has %s", text, more);
-    }
+    return 0;
+}
+
+static int check_index(int index, int n, aim_dev_error *e)
+{
+    char text[64], more[64];
+    if (index >= 0 && index < n)
+        return 0;
+    snprintf(text, sizeof text, "%d", index);
+    snprintf(more, sizeof more, "%d", n);
+    return cu_fail(e, ERR_DEVICE, "GPU %s does not exist: this machine has %s", text, more);
+}
+
+int cu_look(int index, int *n, aim_dev_card *card, aim_dev_error *e)
+{
+    cudaDeviceProp prop;
+    if (count_cards(n, e))
+        return e->status;
+    if (!card)
+        return 0;
+    if (check_index(index, *n, e))
+        return e->status;
+    CU_TRY(e, cudaGetDeviceProperties(&prop, index), "looking at the device");
+    CU_TRY(e, cudaSetDevice(index), "looking at the device");
+    snprintf(card->name, sizeof card->name, "%.127s", prop.name);
+    card->major = prop.major;
+    card->minor = prop.minor;
+    card->runtime = CUDART_VERSION;
+    CU_TRY(e, cudaDriverGetVersion(&card->driver), "looking at the device");
+    CU_TRY(e, cudaMemGetInfo(&card->available, &card->total), "looking at the device");
+    return 0;
+}
+
+int cu_open(void *object, int index, aim_dev_error *e)
+{
+    int n;
+    char text[64];
+    if (count_cards(&n, e) || check_index(index, n, e))
+        return e->status;
     cudaDeviceProp prop;
     CU_TRY(e, cudaGetDeviceProperties(&prop, index), "looking at the device");
     if (prop.major < 8) {

@@ -15,6 +15,7 @@
 
 #include "backend/cuda/cells.h"
 #include "backend/device.h"
+#include "point/coulomb.h"
 
 enum {
     CU_CHUNK = 32,     /* terms of a matrix product that are summed before rounding to float */
@@ -100,6 +101,7 @@ template <typename real> struct cu_work {
     int *in_count, *in_j, *in_shift; /* a list from the host, or NULL */
     double *ghead[AIM_DEV_HEADS];    /* second part, with a host's terms copied later */
     double *in_gq, *in_gspin;
+    aim_dsf *screening;              /* [systems] with lattice sums */
     cu_grid *grid; /* [systems], crystals without a list from the host */
     cu_cells cells;
     char *in_base;
@@ -128,6 +130,7 @@ template <typename real> struct cu_work {
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES], *slope[AIM_DEV_PASSES];
     real *head_slope[AIM_DEV_HEADS];
     real *gy[AIM_DEV_PASSES], *ga[2], *s_adj, *sq_adj, *e_adj, *gaim[AIM_DEV_HEADS];
+    char *waves; /* cu_waves_bytes */
     /* D3 */
     real *d3_w, *d3_dw, *d3_s, *d3_low, *cn_grad; /* by sorted place */
     double *grad_side, *virial_side;
@@ -321,6 +324,7 @@ struct cu_terms {
     int coulomb, sr, envelope, want_grad, want_strain;
     int d3_ran, through_cn; /* shares of D3 are there; forces through the coordination numbers */
     double rc, alpha, sr_rc;
+    const aim_dsf *screening; /* of each system, with lattice sums */
     double *virial, *virial_side;
     cu_cells cells;
     const int *shift;

@@ -105,6 +105,15 @@ static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, c
         cu_fill_list(job, w->capacity, CU_PINNED(d->in, w->in_base, w->in_count),
                      CU_PINNED(d->in, w->in_base, w->in_j),
                      CU_PINNED(d->in, w->in_base, w->in_shift));
+    for (size_t i = 0; w->screening && i < systems; i++) {
+        const double alpha = job->waves[i].alpha;
+        aim_dsf *own = CU_PINNED(d->in, w->in_base, w->screening) + i;
+        memset(own, 0, sizeof *own);
+        own->alpha = alpha;
+        own->rc = job->waves[i].real_cutoff;
+        own->gauss = 2.0 * alpha / AIM_SQRT_PI;
+        own->self = -alpha / AIM_SQRT_PI;
+    }
     cu_grid *grid = w->grid ? CU_PINNED(d->in, w->in_base, w->grid) : NULL;
     for (int32_t i = 0, base = 0; grid && i < job->n_systems; i++) {
         make_grid(job, i, base, &grid[i]);
@@ -271,7 +280,8 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
     } else {
         int seen = 0;
         fill_adjoints<real>(net, job, &w);
-        const int g = job->no_graph ? -1 : find_graph(net, job, k->n, bins, &seen);
+        const int g = job->no_graph || job->waves /* meshes change with cells */
+                          ? -1 : find_graph(net, job, k->n, bins, &seen);
         if (g >= 0 && seen && !net->graph[g].exec)
             record<real>(&s, net, job, &w, g);
         if (s.code != cudaSuccess)

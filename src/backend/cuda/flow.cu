@@ -7,7 +7,7 @@
  * batch only, so that it can be recorded as a graph. */
 #include <string.h>
 
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/waves.h"
 
 /* ---------------------------------------------------------------- layout */
 
@@ -54,6 +54,8 @@ static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_w
     TAKE(c, w->kind_number, w->kinds);
     if (w->cells.bins)
         TAKE(c, w->grid, w->systems);
+    if (job->waves)
+        TAKE(c, w->screening, w->systems);
     if (job->row) {
         TAKE(c, w->in_count, n);
         TAKE(c, w->in_j, n * (size_t)w->capacity);
@@ -211,6 +213,8 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, c
         TAKE(&c, w->charge_state[p], 2 * w->systems * net->d.n_charge);
     if (w->wide > 1)
         TAKE(&c, w->partial, 9 * (size_t)w->systems * (size_t)w->wide);
+    if (job->waves)
+        TAKE(&c, w->waves, cu_waves_bytes(job));
     if (job->d3) {
         TAKE(&c, w->d3_w, n * CU_D3_ROW);
         TAKE(&c, w->d3_dw, n * CU_D3_ROW);
@@ -622,6 +626,7 @@ template <typename real> static cu_terms term_args(const flow<real> *f)
     t.rc = j->coulomb_cutoff;
     t.alpha = j->dsf_alpha;
     t.sr_rc = j->sr_rc;
+    t.screening = w->screening;
     t.e = w->term_e;
     t.grad = w->grad;
     t.gq = w->gq;
@@ -697,6 +702,8 @@ template <typename real> static void first_half(flow<real> *f)
         check(f->s, cudaStreamWaitEvent(f->stream, dev->join, 0), "an event");
     if (job->coulomb || job->sr || t.through_cn)
         cu_pair_terms(f->s, f->stream, &t);
+    if (job->waves)
+        cu_waves(f->s, f->stream, job, &t, w->waves);
 }
 
 template <typename real> static void second_half(flow<real> *f)

@@ -4,7 +4,8 @@
 
 static const aim_device_ops OPS = {AIM_DEV_ABI, sizeof(cu_device), sizeof(cu_net), cu_open,
                                    cu_close,    cu_describe,       cu_net_create,  cu_net_free,
-                                   cu_run,      cu_workspace,      cu_sweep,       cu_sweep_bytes};
+                                   cu_run,      cu_workspace,      cu_sweep,       cu_sweep_bytes,
+                                   cu_look};
 
 extern "C" __attribute__((visibility("default"))) const aim_device_ops *
 aimnet_device_module(int abi)

@@ -24,6 +24,7 @@ int cu_out_of_memory(cu_device *d, size_t bytes, const char *what, aim_dev_error
 /* card.cu */
 int cu_open(void *device, int index, aim_dev_error *error);
 void cu_close(void *device);
+int cu_look(int index, int *n, aim_dev_card *card, aim_dev_error *error);
 void cu_describe(void *device, char *name, size_t capacity, size_t *total, size_t *available);
 /* Grows the workspace and the pinned blocks; contents are lost. */
 int cu_reserve(cu_device *d, size_t workspace, size_t in, size_t out, aim_dev_error *e);

@@ -287,7 +287,7 @@ static __device__ __forceinline__ double short_range(const struct cu_terms &t, i
 
 template <typename T, int CRYSTAL>
 __global__ void __launch_bounds__(WARPS * 32)
-    pair_terms(const __grid_constant__ struct cu_terms t, const aim_dsf dsf)
+    pair_terms(const __grid_constant__ struct cu_terms t, const aim_dsf all)
 {
     cu_wait();
     __shared__ T radius[AIM_DEV_SPECIES];
@@ -299,7 +299,8 @@ __global__ void __launch_bounds__(WARPS * 32)
     if (i < 0)
         return;
     const double q = t.coulomb || t.sr ? t.q[i] : 0.0, kq = AIM_COULOMB_K * q;
-    const int is_dsf = t.coulomb == AIM_DEV_COULOMB_DSF,
+    const aim_dsf dsf = t.screening ? t.screening[t.system[i]] : all;
+    const int is_dsf = t.coulomb == AIM_DEV_COULOMB_DSF || t.screening,
               is_simple = t.coulomb == AIM_DEV_COULOMB_SIMPLE && !CRYSTAL;
     const double reach_q = is_dsf      ? dsf.rc
                            : is_simple ? INFINITY

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* fft.cu - Fourier transforms of lines whose length is a product of 2, 3 and 5 (Stockham, radices 4,
+ * 2, 3, 5, as on the CPU). A block takes a few neighbouring lines to shared memory, so that strided
+ * axes are read in whole sectors; every twiddle comes from a table of turns that are evaluated, not
+ * multiplied up. Our own, because one more library would have to be found where the module runs, and
+ * these passes already run at the speed of memory. */
+#include "backend/cuda/waves.h"
+
+enum { THREADS = 256, SHARED = 96 * 1024, MOST_LINES = 8, MAX_STAGES = 24 };
+
+typedef struct stages {
+    int n, radix[MAX_STAGES], width; /* lines of a block */
+} stages;
+
+static __device__ __forceinline__ double2 add(double2 a, double2 b)
+{
+    return make_double2(a.x + b.x, a.y + b.y);
+}
+static __device__ __forceinline__ double2 sub(double2 a, double2 b)
+{
+    return make_double2(a.x - b.x, a.y - b.y);
+}
+static __device__ __forceinline__ double2 mul(double2 a, double2 b)
+{
+    return make_double2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
+}
+/* a times -i (sign -1) or i */
+static __device__ __forceinline__ double2 turn90(double2 a, double sign)
+{
+    return make_double2(-sign * a.y, sign * a.x);
+}
+
+/* x[u] = sum_t x[t] exp(sign 2 pi i t u / R) */
+template <int R> static __device__ __forceinline__ void butterfly(double2 x[R], double sign);
+template <> __device__ __forceinline__ void butterfly<2>(double2 x[2], double)
+{
+    const double2 a = x[0], b = x[1];
+    x[0] = add(a, b);
+    x[1] = sub(a, b);
+}
+template <> __device__ __forceinline__ void butterfly<3>(double2 x[3], double sign)
+{
+    const double2 s = add(x[1], x[2]),
+                  d = turn90(sub(x[1], x[2]), sign * 0.86602540378443864676),
+                  m = make_double2(x[0].x - 0.5 * s.x, x[0].y - 0.5 * s.y);
+    x[0] = add(x[0], s);
+    x[1] = add(m, d);
+    x[2] = sub(m, d);
+}
+template <> __device__ __forceinline__ void butterfly<4>(double2 x[4], double sign)
+{
+    const double2 a = add(x[0], x[2]), b = sub(x[0], x[2]), c = add(x[1], x[3]),
+                  d = turn90(sub(x[1], x[3]), sign);
+    x[0] = add(a, c);
+    x[1] = add(b, d);
+    x[2] = sub(a, c);
+    x[3] = sub(b, d);
+}
+template <> __device__ __forceinline__ void butterfly<5>(double2 x[5], double sign)
+{
+    const double c1 = 0.30901699437494742410, c2 = -0.80901699437494742410,
+                 s1 = sign * 0.95105651629515357212, s2 = sign * 0.58778525229247312917;
+    const double2 a = add(x[1], x[4]), b = add(x[2], x[3]), c = sub(x[1], x[4]),
+                  d = sub(x[2], x[3]),
+                  p = make_double2(x[0].x + c1 * a.x + c2 * b.x, x[0].y + c1 * a.y + c2 * b.y),
+                  q = make_double2(x[0].x + c2 * a.x + c1 * b.x, x[0].y + c2 * a.y + c1 * b.y),
+                  r = turn90(make_double2(s1 * c.x + s2 * d.x, s1 * c.y + s2 * d.y), 1.0),
+                  t = turn90(make_double2(s2 * c.x - s1 * d.x, s2 * c.y - s1 * d.y), 1.0);
+    x[0] = add(x[0], add(a, b));
+    x[1] = add(p, r);
+    x[2] = add(q, t);
+    x[3] = sub(q, t);
+    x[4] = sub(p, r);
+}
+
+/* One stage of all lines of the block: l = product of the radices before. */
+template <int R>
+static __device__ __forceinline__ void stage(const double2 *x, double2 *y, const double2 *turn,
+                                             int n, int width, int l, double sign)
+{
+    const int m = n / (l * R);
+    for (int t = threadIdx.x; t < n / R * width; t += THREADS) {
+        const int line = t % width, k = t / width, p = k / l, q = k % l;
+        double2 a[R];
+#pragma unroll
+        for (int u = 0; u < R; u++)
+            a[u] = x[(q + l * (p + m * u)) * width + line];
+        butterfly<R>(a, sign);
+#pragma unroll
+        for (int u = 0; u < R; u++) {
+            if (u > 0) {
+                double2 w = turn[p * u * l];
+                w.y *= -sign; /* the table turns by -1 */
+                a[u] = mul(a[u], w);
+            }
+            y[(q + l * (R * p + u)) * width + line] = a[u];
+        }
+    }
+    __syncthreads();
+}
+
+__global__ void __launch_bounds__(THREADS) transform(const cu_lines l, const stages s, double sign)
+{
+    extern __shared__ double2 buffer[];
+    double2 *x = buffer, *y = buffer + (size_t)s.n * s.width;
+    const int first = blockIdx.x * s.width, width = min(s.width, l.lines - first);
+    for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
+        const int line = l.inner == 1 ? t / s.n : t % width, i = l.inner == 1 ? t % s.n : t / width;
+        const int at = first + line;
+        x[i * width + line] = l.data[(size_t)(at / l.inner) * s.n * l.inner + at % l.inner +
+                                     (size_t)i * l.inner];
+    }
+    __syncthreads();
+    for (int k = 0, done = 1; s.radix[k]; done *= s.radix[k++]) {
+        if (s.radix[k] == 4)
+            stage<4>(x, y, l.turn, s.n, width, done, sign);
+        else if (s.radix[k] == 2)
+            stage<2>(x, y, l.turn, s.n, width, done, sign);
+        else if (s.radix[k] == 3)
+            stage<3>(x, y, l.turn, s.n, width, done, sign);
+        else
+            stage<5>(x, y, l.turn, s.n, width, done, sign);
+        double2 *swap = x;
+        x = y;
+        y = swap;
+    }
+    for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
+        const int line = l.inner == 1 ? t / s.n : t % width, i = l.inner == 1 ? t % s.n : t / width;
+        const int at = first + line;
+        l.data[(size_t)(at / l.inner) * s.n * l.inner + at % l.inner + (size_t)i * l.inner] =
+            x[i * width + line];
+    }
+}
+
+void cu_fft(cu_state *s, cudaStream_t stream, const cu_lines *l, int sign)
+{
+    static const int radix[] = {4, 2, 3, 5};
+    stages p = {};
+    int left = l->n, k = 0;
+    p.n = l->n;
+    for (int r = 0; r < 4; r++)
+        for (; left % radix[r] == 0; left /= radix[r])
+            p.radix[k++] = radix[r];
+    p.width = SHARED / (2 * (int)sizeof(double2) * l->n);
+    p.width = p.width < 1 ? 1 : p.width > MOST_LINES ? MOST_LINES : p.width;
+    const size_t bytes = 2 * (size_t)p.width * (size_t)l->n * sizeof(double2);
+    transform<<<(l->lines + p.width - 1) / p.width, THREADS, bytes, stream>>>(*l, p, (double)sign);
+    cu_check(s, "a Fourier transform");
+}
+
+__global__ void fill_turn(int n, double2 *turn)
+{
+    const int k = blockIdx.x * blockDim.x + threadIdx.x;
+    if (k < n) {
+        double sine, cosine;
+        sincospi(2.0 * k / n, &sine, &cosine);
+        turn[k] = make_double2(cosine, -sine);
+    }
+}
+void cu_fft_turn(cu_state *s, cudaStream_t stream, int n, double2 *turn)
+{
+    fill_turn<<<(n + 255) / 256, 256, 0, stream>>>(n, turn);
+    cu_check(s, "the twiddles of a Fourier transform");
+}
+
+void cu_fft_prepare(cu_state *s)
+{
+    cudaFuncSetAttribute(transform, cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED);
+    cu_check(s, "the shared memory of Fourier transforms");
+}

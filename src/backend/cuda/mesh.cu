@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/* mesh.cu - the mesh half of smooth particle mesh Ewald (term/pme.c, docs/math/pme.md).
+ *
+ * Atoms are sorted by the tile of their first mesh point, those of a tile by their index. A block of
+ * spreading owns a tile of CU_TILE^3 points and gathers the atoms that touch it, tile after tile: no
+ * point is written twice, and the order of its sum depends on the own crystal alone. */
+#include "backend/cuda/waves.h"
+#include "point/bspline.h"
+
+enum { THREADS = 256, POINTS = CU_TILE * CU_TILE * CU_TILE, ATOMS = 16, WARPS = 4 };
+
+typedef struct mesh {
+    int n[3], tiles[3], order, bins, atoms;
+    double inverse[9], quarter, prefactor, b[9];
+    double2 *grid, *turn[3];
+    double *modulus[3];
+    int *start, *fill, *bin, *raw, *place; /* [bins + 1], [bins], [atoms] */
+    int *cell;                             /* [atoms][3] sorted */
+    double *t, *w;                         /* [atoms][3], [atoms][3][order] sorted */
+    char *clear;
+    size_t clear_bytes, bytes;
+} mesh;
+
+static void *carve(char *base, size_t *used, size_t bytes)
+{
+    void *at = base ? base + *used : NULL;
+    *used += (bytes + 255) / 256 * 256;
+    return at;
+}
+
+static mesh make_mesh(const aim_dev_waves *p, int atoms, char *base)
+{
+    mesh m = {};
+    m.order = p->order;
+    m.atoms = atoms;
+    m.bins = 1;
+    size_t used = 0, points = 1, n = (size_t)atoms;
+    for (int d = 0; d < 3; d++) {
+        m.n[d] = p->mesh[d];
+        m.tiles[d] = (p->mesh[d] + CU_TILE - 1) / CU_TILE;
+        m.bins *= m.tiles[d];
+        points *= (size_t)p->mesh[d];
+        m.turn[d] = (double2 *)carve(base, &used, (size_t)m.n[d] * sizeof(double2));
+        m.modulus[d] = (double *)carve(base, &used, (size_t)m.n[d] * sizeof(double));
+    }
+    m.grid = (double2 *)carve(base, &used, points * sizeof(double2));
+    const size_t start = used;
+    m.start = (int *)carve(base, &used, ((size_t)m.bins + 1) * sizeof(int));
+    m.fill = (int *)carve(base, &used, (size_t)m.bins * sizeof(int));
+    m.clear = base ? base + start : NULL;
+    m.clear_bytes = used - start;
+    m.bin = (int *)carve(base, &used, n * sizeof(int));
+    m.raw = (int *)carve(base, &used, n * sizeof(int));
+    m.place = (int *)carve(base, &used, n * sizeof(int));
+    m.cell = (int *)carve(base, &used, 3 * n * sizeof(int));
+    m.t = (double *)carve(base, &used, 3 * n * sizeof(double));
+    m.w = (double *)carve(base, &used, 3 * n * (size_t)m.order * sizeof(double));
+    m.bytes = used;
+    return m;
+}
+
+size_t cu_mesh_bytes(const aim_dev_waves *p, int n)
+{
+    return make_mesh(p, n, NULL).bytes;
+}
+
+/* |b(m)|^2 of one axis; the wave that has no partner is left out. */
+__global__ void fill_modulus(int order, int n, double *modulus)
+{
+    const int k = blockIdx.x * blockDim.x + threadIdx.x;
+    if (k >= n)
+        return;
+    double w[AIM_BSPLINE_MAX], slope[AIM_BSPLINE_MAX], re = 0, im = 0;
+    aim_bspline(0.0, order, w, slope);
+    for (int j = 0; j < order; j++) {
+        double s, c;
+        sincospi(2.0 * (double)((long long)k * j % n) / n, &s, &c);
+        re += w[j] * c;
+        im += w[j] * s;
+    }
+    modulus[k] = 2 * k == n ? 0.0 : 1.0 / (re * re + im * im);
+}
+
+/* ---------------------------------------------------------------- atoms by tiles */
+
+static __device__ void find_spot(const mesh &m, const double *x, int cell[3], double t[3])
+{
+#pragma unroll
+    for (int d = 0; d < 3; d++) {
+        const double f =
+            x[0] * m.inverse[d] + x[1] * m.inverse[3 + d] + x[2] * m.inverse[6 + d];
+        const double u = m.n[d] * (f - floor(f));
+        const int c = (int)u;
+        t[d] = u - c;
+        cell[d] = c < m.n[d] ? c : 0; /* f may round up to 1 */
+    }
+}
+
+__global__ void count_atoms(const mesh m, const double *coord)
+{
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= m.atoms)
+        return;
+    int cell[3];
+    double t[3];
+    find_spot(m, coord + 3 * (size_t)i, cell, t);
+    const int bin = (cell[0] / CU_TILE * m.tiles[1] + cell[1] / CU_TILE) * m.tiles[2] +
+                    cell[2] / CU_TILE;
+    m.bin[i] = bin;
+    atomicAdd(m.start + bin + 1, 1);
+}
+
+/* start[k] becomes the sum of the counts before; one block, a stretch of bins per thread. */
+__global__ void __launch_bounds__(1024) add_up(const mesh m)
+{
+    __shared__ int part[1024];
+    const int each = (m.bins + 1024) / 1024, first = 1 + threadIdx.x * each,
+              last = min(first + each, m.bins + 1);
+    int sum = 0;
+    for (int k = first; k < last; k++)
+        sum += m.start[k];
+    part[threadIdx.x] = sum;
+    __syncthreads();
+    for (int d = 1; d < 1024; d <<= 1) {
+        const int other = (int)threadIdx.x >= d ? part[threadIdx.x - d] : 0;
+        __syncthreads();
+        part[threadIdx.x] += other;
+        __syncthreads();
+    }
+    int before = part[threadIdx.x] - sum;
+    for (int k = first; k < last; k++)
+        m.start[k] = before += m.start[k];
+}
+
+__global__ void drop_atoms(const mesh m)
+{
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < m.atoms)
+        m.raw[m.start[m.bin[i]] + atomicAdd(m.fill + m.bin[i], 1)] = i;
+}
+
+/* Atoms of a tile by their index, with their splines. */
+__global__ void rank_atoms(const mesh m, const double *coord)
+{
+    const int k = blockIdx.x * blockDim.x + threadIdx.x;
+    if (k >= m.atoms)
+        return;
+    const int i = m.raw[k], from = m.start[m.bin[i]], to = m.start[m.bin[i] + 1];
+    int at = from;
+    for (int other = from; other < to; other++)
+        at += m.raw[other] < i;
+    m.place[at] = i;
+    int cell[3];
+    double t[3], w[AIM_BSPLINE_MAX], slope[AIM_BSPLINE_MAX];
+    find_spot(m, coord + 3 * (size_t)i, cell, t);
+    for (int d = 0; d < 3; d++) {
+        m.cell[3 * (size_t)at + d] = cell[d];
+        m.t[3 * (size_t)at + d] = t[d];
+        aim_bspline(t[d], m.order, w, slope);
+        for (int j = 0; j < m.order; j++)
+            m.w[(3 * (size_t)at + d) * m.order + j] = w[j];
+    }
+}
+
+/* ---------------------------------------------------------------- spreading */
+
+/* A stretch of tiles along an axis that atoms touching the own points may have started in, counted
+ * without wrapping: `shift` is a multiple of the mesh. */
+struct stretch {
+    int first, last, shift;
+};
+/* The one that begins at u and ends at most at `end`, within one period; only one tile where
+ * `single`. */
+static __device__ __forceinline__ stretch stretch_at(int u, int end, int n, int single)
+{
+    const int c = (u % n + n) % n, shift = u - c, stop = min(end - shift, n - 1);
+    stretch s = {c / CU_TILE, single ? c / CU_TILE : stop / CU_TILE, shift};
+    return s;
+}
+/* where the next begins */
+static __device__ __forceinline__ int after(const stretch &s, int n)
+{
+    return s.shift + min((s.last + 1) * CU_TILE, n);
+}
+
+struct spread_batch {
+    double w[ATOMS][3][AIM_BSPLINE_MAX];
+    double q[ATOMS];
+    int cell[ATOMS][3];
+};
+
+static __device__ __forceinline__ void load_atoms(const mesh &m, const double *q, int from, int n,
+                                                  const int shift[3], spread_batch *b)
+{
+    __syncthreads();
+    for (int t = threadIdx.x; t < n * 3 * m.order; t += POINTS)
+        b->w[t / (3 * m.order)][t / m.order % 3][t % m.order] =
+            m.w[(size_t)from * 3 * m.order + t];
+    if ((int)threadIdx.x < 3 * n)
+        b->cell[threadIdx.x / 3][threadIdx.x % 3] =
+            m.cell[3 * (size_t)from + threadIdx.x] + shift[threadIdx.x % 3];
+    if ((int)threadIdx.x < n)
+        b->q[threadIdx.x] = q[m.place[from + threadIdx.x]];
+    __syncthreads();
+}
+
+__global__ void __launch_bounds__(POINTS) spread(const mesh m, const double *q)
+{
+    __shared__ spread_batch b;
+    const int tile[3] = {(int)blockIdx.x / (m.tiles[1] * m.tiles[2]),
+                         (int)blockIdx.x / m.tiles[2] % m.tiles[1], (int)blockIdx.x % m.tiles[2]};
+    const int g[3] = {tile[0] * CU_TILE + (int)threadIdx.x / (CU_TILE * CU_TILE),
+                      tile[1] * CU_TILE + (int)threadIdx.x / CU_TILE % CU_TILE,
+                      tile[2] * CU_TILE + (int)threadIdx.x % CU_TILE};
+    int low[3], high[3];
+    for (int d = 0; d < 3; d++) {
+        low[d] = tile[d] * CU_TILE - m.order + 1;
+        high[d] = min(tile[d] * CU_TILE + CU_TILE, m.n[d]) - 1;
+    }
+    double sum = 0;
+    for (int ux = low[0]; ux <= high[0];) {
+        const stretch x = stretch_at(ux, high[0], m.n[0], 1);
+        for (int uy = low[1]; uy <= high[1];) {
+            const stretch y = stretch_at(uy, high[1], m.n[1], 1);
+            for (int uz = low[2]; uz <= high[2];) {
+                const stretch z = stretch_at(uz, high[2], m.n[2], 0);
+                const int row = (x.first * m.tiles[1] + y.first) * m.tiles[2];
+                const int from = m.start[row + z.first], to = m.start[row + z.last + 1];
+                const int shift[3] = {x.shift, y.shift, z.shift};
+                for (int k = from; k < to; k += ATOMS) {
+                    const int n = min(ATOMS, to - k);
+                    load_atoms(m, q, k, n, shift, &b);
+                    for (int a = 0; a < n; a++) {
+                        const unsigned jx = g[0] - b.cell[a][0], jy = g[1] - b.cell[a][1],
+                                       jz = g[2] - b.cell[a][2];
+                        if (jx < (unsigned)m.order && jy < (unsigned)m.order &&
+                            jz < (unsigned)m.order)
+                            sum += b.q[a] * b.w[a][0][jx] * b.w[a][1][jy] * b.w[a][2][jz];
+                    }
+                }
+                uz = after(z, m.n[2]);
+            }
+            uy = after(y, m.n[1]);
+        }
+        ux = after(x, m.n[0]);
+    }
+    if (g[0] < m.n[0] && g[1] < m.n[1] && g[2] < m.n[2])
+        m.grid[((size_t)g[0] * m.n[1] + g[1]) * m.n[2] + g[2]] = make_double2(sum, 0.0);
+}
+
+/* ---------------------------------------------------------------- waves and back */
+
+__global__ void __launch_bounds__(THREADS) convolve(const mesh m, double *sums)
+{
+    double x[CU_WAVE_SUMS] = {};
+    const size_t points = (size_t)m.n[0] * m.n[1] * m.n[2];
+    for (size_t at = blockIdx.x * (size_t)THREADS + threadIdx.x; at < points;
+         at += (size_t)gridDim.x * THREADS) {
+        const unsigned rest = (unsigned)(at / m.n[2]);
+        const int i[3] = {(int)(rest / m.n[1]), (int)(rest % m.n[1]),
+                          (int)(at - (size_t)rest * m.n[2])};
+        double k[3] = {0, 0, 0};
+#pragma unroll
+        for (int d = 0; d < 3; d++) {
+            const int f = 2 * i[d] > m.n[d] ? i[d] - m.n[d] : i[d];
+            for (int c = 0; c < 3; c++)
+                k[c] += f * m.b[3 * d + c];
+        }
+        const double k2 = k[0] * k[0] + k[1] * k[1] + k[2] * k[2];
+        double2 q = m.grid[at];
+        double weight = 0;
+        if (at > 0) {
+            weight = m.prefactor * exp(-k2 * m.quarter) / k2 * m.modulus[0][i[0]] *
+                     m.modulus[1][i[1]] * m.modulus[2][i[2]];
+            cu_add_wave(x, 0.5 * weight * (q.x * q.x + q.y * q.y), k, k2, m.quarter);
+        }
+        m.grid[at] = make_double2(q.x * weight, q.y * weight);
+    }
+    cu_wave_sums(x, sums);
+}
+
+struct tile_row {
+    int at[3][AIM_BSPLINE_MAX];
+    double w[3][AIM_BSPLINE_MAX], dw[3][AIM_BSPLINE_MAX];
+};
+
+/* One warp per atom, in the order of the tiles. */
+__global__ void __launch_bounds__(WARPS * 32)
+    interpolate(const mesh m, const double *q, double *grad, double *gq)
+{
+    __shared__ tile_row rows[WARPS];
+    const int k = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    if (k >= m.atoms)
+        return;
+    tile_row *r = &rows[threadIdx.x / 32];
+    if (lane < 3) {
+        double w[AIM_BSPLINE_MAX], dw[AIM_BSPLINE_MAX];
+        aim_bspline(m.t[3 * (size_t)k + lane], m.order, w, dw);
+        for (int j = 0; j < m.order; j++) {
+            r->at[lane][j] = (m.cell[3 * (size_t)k + lane] + j) % m.n[lane];
+            r->w[lane][j] = w[j];
+            r->dw[lane][j] = dw[j];
+        }
+    }
+    __syncwarp();
+    double sum[4] = {0, 0, 0, 0};
+    for (int t = lane; t < m.order * m.order * m.order; t += 32) {
+        const int z = t % m.order, y = t / m.order % m.order, x = t / (m.order * m.order);
+        const double v =
+            m.grid[((size_t)r->at[0][x] * m.n[1] + r->at[1][y]) * m.n[2] + r->at[2][z]].x;
+        const double wx = r->w[0][x], wy = r->w[1][y], wz = r->w[2][z], a = v * wz;
+        sum[0] += a * wx * wy;
+        sum[1] += a * r->dw[0][x] * wy;
+        sum[2] += a * wx * r->dw[1][y];
+        sum[3] += v * r->dw[2][z] * wx * wy;
+    }
+    for (int c = 0; c < 4; c++)
+        sum[c] = cu_warp_sum(sum[c]);
+    if (lane)
+        return;
+    const size_t i = (size_t)m.place[k];
+    gq[i] += sum[0];
+    for (int c = 0; c < 3; c++) {
+        double g = 0;
+        for (int d = 0; d < 3; d++)
+            g += m.n[d] * m.inverse[3 * c + d] * sum[1 + d];
+        grad[3 * i + c] += q[i] * g;
+    }
+}
+
+static void transform(cu_state *s, cudaStream_t stream, const mesh *m, int sign)
+{
+    for (int step = 0; step < 3; step++) {
+        const int d = sign < 0 ? 2 - step : step;
+        cu_lines l = {m->grid, m->turn[d], m->n[d], 1, 1};
+        for (int e = 0; e < 3; e++) {
+            l.inner *= e > d ? m->n[e] : 1;
+            l.lines *= e != d ? m->n[e] : 1;
+        }
+        cu_fft(s, stream, &l, sign);
+    }
+}
+
+void cu_mesh(cu_state *s, cudaStream_t stream, const aim_dev_waves *p, const cu_wave_system *w,
+             char *space)
+{
+    mesh m = make_mesh(p, w->n, space);
+    m.quarter = 0.25 / (w->alpha * w->alpha);
+    m.prefactor = w->prefactor;
+    for (int d = 0; d < 3; d++)
+        for (int c = 0; c < 3; c++) {
+            m.inverse[3 * c + d] = w->inverse[3 * c + d];
+            m.b[3 * d + c] = 2.0 * 3.14159265358979323846 * w->inverse[3 * c + d];
+        }
+    const double *coord = w->coord + 3 * (size_t)w->first, *q = w->q + w->first;
+    const unsigned atoms = (unsigned)((w->n + THREADS - 1) / THREADS);
+    for (int d = 0; d < 3; d++) {
+        cu_fft_turn(s, stream, m.n[d], m.turn[d]);
+        fill_modulus<<<(m.n[d] + THREADS - 1) / THREADS, THREADS, 0, stream>>>(m.order, m.n[d],
+                                                                               m.modulus[d]);
+    }
+    if (cudaMemsetAsync(m.clear, 0, m.clear_bytes, stream) != cudaSuccess)
+        cu_check(s, "clearing");
+    count_atoms<<<atoms, THREADS, 0, stream>>>(m, coord);
+    add_up<<<1, 1024, 0, stream>>>(m);
+    drop_atoms<<<atoms, THREADS, 0, stream>>>(m);
+    rank_atoms<<<atoms, THREADS, 0, stream>>>(m, coord);
+    spread<<<m.bins, POINTS, 0, stream>>>(m, q);
+    transform(s, stream, &m, -1);
+    convolve<<<CU_WAVE_BLOCKS, THREADS, 0, stream>>>(m, w->sums);
+    if (w->want_grad) {
+        transform(s, stream, &m, 1);
+        interpolate<<<(w->n + WARPS - 1) / WARPS, WARPS * 32, 0, stream>>>(
+            m, q, w->grad + 3 * (size_t)w->first, w->gq + w->first);
+    }
+    cu_waves_finish(s, stream, w, CU_WAVE_BLOCKS);
+    cu_check(s, "the mesh of PME");
+}

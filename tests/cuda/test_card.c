@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* test_card.c - what a calculator promises of the card itself: cards are described, memory is
+ * estimated, a card that is full is an error and no end, graphs change nothing. Needs a GPU. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aimnet_cuda.h"
+
+static const double ESTIMATE = 0.1; /* of the bytes really taken */
+
+typedef struct box {
+    aimnet_system system;
+    int32_t *numbers;
+    double *coord, cell[9];
+} box;
+
+/* n^3 water molecules at the density of water, each turned a little differently. */
+static box make_box(int n)
+{
+    static const double water[9] = {0, 0, 0, 0.757, 0.587, 0, -0.757, 0.587, 0};
+    const double step = 3.1;
+    const size_t atoms = 3 * (size_t)n * (size_t)n * (size_t)n;
+    box b = {.numbers = malloc(atoms * sizeof *b.numbers),
+             .coord = malloc(3 * atoms * sizeof *b.coord)};
+    assert_true(b.numbers && b.coord);
+    for (size_t m = 0; m < atoms / 3; m++) {
+        const size_t at[3] = {m % (size_t)n, m / (size_t)n % (size_t)n, m / (size_t)n / (size_t)n};
+        const double c = cos(0.7 * (double)m), s = sin(0.7 * (double)m);
+        for (size_t a = 0; a < 3; a++) {
+            double *r = b.coord + 3 * (3 * m + a);
+            r[0] = step * (double)at[0] + c * water[3 * a] - s * water[3 * a + 1];
+            r[1] = step * (double)at[1] + s * water[3 * a] + c * water[3 * a + 1];
+            r[2] = step * (double)at[2];
+            b.numbers[3 * m + a] = a == 0 ? 8 : 1;
+        }
+    }
+    return b;
+}
+
+static aimnet_system system_of(box *b, int n)
+{
+    for (int d = 0; d < 3; d++)
+        b->cell[4 * d] = 3.1 * n;
+    return (aimnet_system){.n_atoms = 3 * n * n * n,
+                           .numbers = b->numbers,
+                           .coord = b->coord,
+                           .cell = b->cell,
+                           .pbc = {1, 1, 1}};
+}
+
+static void box_free(box *b)
+{
+    free(b->numbers);
+    free(b->coord);
+}
+
+static aimnet_calc *open_calc(aimnet_model *model, aimnet_coulomb method, int no_graph)
+{
+    aimnet_options o = aimnet_options_default();
+    aimnet_calc *calc;
+    o.device = "cuda";
+    o.coulomb = method;
+    o.no_graph = no_graph;
+    assert_int_equal(aimnet_calc_create(&model, 1, &o, &calc), AIMNET_OK);
+    return calc;
+}
+
+static aimnet_model *open_model(void)
+{
+    aimnet_model *model;
+    assert_int_equal(aimnet_model_load(NULL, NULL, &model), AIMNET_OK);
+    return model;
+}
+
+static void cards_are_described(void **state)
+{
+    int n;
+    aimnet_cuda_card card;
+    (void)state;
+    assert_int_equal(aimnet_cuda_count(&n), AIMNET_OK);
+    assert_true(n >= 1);
+    for (int k = 0; k < n; k++) {
+        assert_int_equal(aimnet_cuda_get_card(k, &card), AIMNET_OK);
+        assert_true(card.name[0] && card.major >= 1 && card.driver >= card.runtime);
+        assert_true(card.available <= card.memory && card.memory > 1000000000);
+    }
+    assert_int_equal(aimnet_cuda_get_card(n, &card), AIMNET_ERR_DEVICE);
+    assert_non_null(strstr(aimnet_last_error(), "does not exist"));
+}
+
+static size_t available(void)
+{
+    aimnet_cuda_card card;
+    assert_int_equal(aimnet_cuda_get_card(0, &card), AIMNET_OK);
+    return card.available;
+}
+
+static void memory_is_estimated(void **state)
+{
+    (void)state;
+    for (int method = AIMNET_COULOMB_DSF; method <= AIMNET_COULOMB_PME; method++) {
+        if (method == AIMNET_COULOMB_EWALD)
+            continue;
+        const int n = 24;
+        box b = make_box(n);
+        const aimnet_system s = system_of(&b, n);
+        aimnet_model *model = open_model();
+        aimnet_calc *calc = open_calc(model, (aimnet_coulomb)method, 0);
+        size_t estimate;
+        aimnet_result r = {.forces = malloc(3 * (size_t)s.n_atoms * sizeof(double))};
+        assert_int_equal(aimnet_calc_memory_estimate(calc, &s, 1, 1, &estimate), AIMNET_OK);
+        const size_t before = available();
+        assert_int_equal(aimnet_calc_eval(calc, &s, 1, &r), AIMNET_OK);
+        const double taken = (double)before - (double)available();
+        print_message("%d atoms: estimated %.3f GB, taken %.3f GB\n", (int)s.n_atoms,
+                      (double)estimate * 1e-9, taken * 1e-9);
+        assert_true(fabs((double)estimate - taken) <= ESTIMATE * taken);
+        free(r.forces);
+        aimnet_calc_free(calc);
+        aimnet_model_free(model);
+        box_free(&b);
+    }
+}
+
+static void a_full_card_is_an_error_and_the_calculator_goes_on(void **state)
+{
+    const int small = 6;
+    int large = 48;
+    size_t estimate = 0, most = available();
+    aimnet_model *model = open_model();
+    aimnet_calc *calc = open_calc(model, AIMNET_COULOMB_DSF, 0);
+    box one = make_box(small), many = {.numbers = NULL};
+    const aimnet_system s = system_of(&one, small);
+    aimnet_result before = {.energy = 0}, after = before, full = before;
+    (void)state;
+    assert_int_equal(aimnet_calc_eval(calc, &s, 1, &before), AIMNET_OK);
+    aimnet_system big = s;
+    while (estimate < most + most / 4) {
+        large = large * 5 / 4;
+        box_free(&many);
+        many = make_box(large);
+        big = system_of(&many, large);
+        assert_int_equal(aimnet_calc_memory_estimate(calc, &big, 1, 1, &estimate), AIMNET_OK);
+    }
+    full.forces = malloc(3 * (size_t)big.n_atoms * sizeof(double));
+    assert_non_null(full.forces);
+    assert_int_equal(aimnet_calc_eval(calc, &big, 1, &full), AIMNET_ERR_SOME_FAILED);
+    assert_int_equal(full.status, AIMNET_ERR_MEMORY);
+    print_message("%d atoms: %s\n", (int)big.n_atoms, full.message);
+    assert_non_null(strstr(full.message, "GB are free"));
+    assert_int_equal(aimnet_calc_eval(calc, &s, 1, &after), AIMNET_OK);
+    assert_true(before.energy == after.energy);
+    free(full.forces);
+    box_free(&many);
+    box_free(&one);
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
+}
+
+static void graphs_change_nothing(void **state)
+{
+    (void)state;
+    for (int method = AIMNET_COULOMB_DSF; method <= AIMNET_COULOMB_PME; method++) {
+        box b = make_box(4);
+        const aimnet_system s = system_of(&b, 4);
+        aimnet_model *model = open_model();
+        double forces[2][3 * 3 * 64], energy[2];
+        for (int no_graph = 0; no_graph < 2; no_graph++) {
+            aimnet_calc *calc = open_calc(model, (aimnet_coulomb)method, no_graph);
+            aimnet_result r = {.forces = forces[no_graph]};
+            for (int run = 0; run < 4; run++) /* recorded by the second, replayed by the rest */
+                assert_int_equal(aimnet_calc_eval(calc, &s, 1, &r), AIMNET_OK);
+            energy[no_graph] = r.energy;
+            aimnet_calc_free(calc);
+        }
+        assert_true(energy[0] == energy[1]);
+        assert_memory_equal(forces[0], forces[1], sizeof forces[0]);
+        aimnet_model_free(model);
+        box_free(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cards_are_described),
+        cmocka_unit_test(memory_is_estimated),
+        cmocka_unit_test(a_full_card_is_an_error_and_the_calculator_goes_on),
+        cmocka_unit_test(graphs_change_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
