@@ -6,14 +6,19 @@ set -eu
 build=$(cd "$1" && pwd)
 seconds=$2
 shift 2
-seeds=$(cd "$(dirname "$0")/../tests/fuzz/seeds" && pwd)
+tests=$(cd "$(dirname "$0")/../tests/fuzz" && pwd)
 [ $# -gt 0 ] || set -- "$build"/tests/fuzz/fuzz_*
-for target in "$@"; do
+for target in "$@"; do # the list was expanded before the loop sets its own arguments
     [ -f "$target" ] && [ -x "$target" ] || continue
     name=$(basename "$target")
     mkdir -p "$build/corpus/$name"
     echo "== $name for $seconds s"
-    dict=$seeds/../$name.dict
+    set -- "$build/corpus/$name"
+    for folder in "$tests/seeds/$name" "$tests/corpus/$name"; do
+        [ ! -d "$folder" ] || set -- "$@" "$folder"
+    done
+    [ -d "$tests/seeds/$name" ] || set -- "$@" "$tests/seeds/fuzz_structure" # targets of one structure format
+    dict=$tests/$name.dict
     "$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=20 -print_final_stats=1 -verbosity=0 \
-        $([ -f "$dict" ] && echo "-dict=$dict") -artifact_prefix="$build/$name-" "$build/corpus/$name" "$seeds/$name"
+        $([ -f "$dict" ] && echo "-dict=$dict") -artifact_prefix="$build/$name-" "$@"
 done
