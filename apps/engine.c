@@ -43,6 +43,11 @@ const cli_arg cli_engine_args[] = {
      AT(no_graph),
      .help = "on a GPU, do not record batches whose shape repeats as CUDA graphs; results are the "
              "same"},
+    {.name = "fast",
+     .kind = CLI_FLAG,
+     AT(fast),
+     .help = "on a GPU in single precision, layers with operands of 11 bits (as "
+             "TF32)"},
     {.name = "precision",
      .kind = CLI_CHOICE,
      .meta = "P",
@@ -173,6 +178,7 @@ static void fill_options(const cli_engine_options *o, cli_engine *e)
         a->needs_dispersion = 0;
     a->mixed_families = o->mixed_families;
     a->no_graph = o->no_graph;
+    a->fast = o->fast;
     a->batch_atoms = o->batch_atoms.value;
 }
 

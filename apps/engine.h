@@ -15,11 +15,11 @@ typedef struct cli_engine_options {
     cli_int mult;
     cli_int coulomb;
     cli_real coulomb_cutoff, dsf_alpha, ewald_accuracy, d3_cutoff, d3_smoothing, lr_cutoff;
-    int no_coulomb, no_dispersion, mixed_families, no_graph;
+    int no_coulomb, no_dispersion, mixed_families, no_graph, fast;
     cli_int batch_atoms;
 } cli_engine_options;
 
-enum { CLI_N_ENGINE_ARGS = 19 };
+enum { CLI_N_ENGINE_ARGS = 20 };
 extern const cli_arg cli_engine_args[CLI_N_ENGINE_ARGS];
 
 typedef struct cli_engine {

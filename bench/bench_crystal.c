@@ -4,7 +4,7 @@
  *
  *     bench_crystal [--threads N] [--seconds S] [--coulomb dsf|ewald|pme] [--accuracy X]
  *                   [--repeat N | --repeat NxNxN] [--dispersion 0|1] [--stress 0|1]
- *                   [--precision single|double] [--device DEVICE] MODEL FILE
+ *                   [--precision single|double] [--device DEVICE] [--fast 0|1] MODEL FILE
  *
  * The box is the file's first frame, repeated N times along every axis. At least three timed calls
  * after one that does not count. Line:
@@ -137,6 +137,8 @@ int main(int argc, char **argv)
             o.needs_dispersion = atoi(value);
         else if (strcmp(key, "stress") == 0)
             stress = atoi(value);
+        else if (strcmp(key, "fast") == 0)
+            o.fast = atoi(value);
         else if (strcmp(key, "device") == 0)
             o.device = value;
         for (int m = 0; strcmp(key, "coulomb") == 0 && m < 4; m++)

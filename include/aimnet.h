@@ -175,6 +175,10 @@ typedef struct aimnet_options {
     /* GPU: 1: launches every kernel by itself; 0 (default): batches whose shape repeats are recorded as
      * a CUDA graph and replayed, with the same results */
     int no_graph;
+    /* GPU, single precision: 1: products of a network's layers from operands of 11 bits (those of TF32;
+     * sums in float) instead of float32 accuracy: errors in docs/numerics.md;
+     * 0 (default): float32 accuracy. ARG without a GPU or in double precision */
+    int fast;
 } aimnet_options;
 AIMNET_API aimnet_options aimnet_options_default(void);
 

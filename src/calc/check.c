@@ -72,6 +72,8 @@ static aim_status check_atoms(const aim_calc *c, const aimnet_system *s)
     return real_atoms ? AIMNET_OK : AIM_FAIL(AIMNET_ERR_SYSTEM, "the structure has no atoms");
 }
 
+enum { ALL_PAIRS = 64 };
+
 static aim_status overlap_error(const aimnet_system *s, int32_t i, int32_t j, double d)
 {
     return AIM_FAIL(AIMNET_ERR_SYSTEM,
@@ -133,15 +135,36 @@ static aim_status sweep(const aimnet_system *s, sweep_key *key)
     return AIMNET_OK;
 }
 
+/* All pairs of a small structure: first whether any is close, in a loop that vectorises. */
+static aim_status compare_all(const aimnet_system *s)
+{
+    double x[ALL_PAIRS], y[ALL_PAIRS], z[ALL_PAIRS];
+    int32_t atom[ALL_PAIRS], n = 0;
+    for (int32_t i = 0; i < s->n_atoms; i++)
+        if (s->numbers[i]) {
+            x[n] = s->coord[3 * i];
+            y[n] = s->coord[3 * i + 1];
+            z[n] = s->coord[3 * i + 2];
+            atom[n++] = i;
+        }
+    for (int32_t i = 0; i < n; i++) {
+        double excess = 0.0; /* sum of what no pair may have: zero exactly if all are apart */
+        for (int32_t j = i + 1; j < n; j++) {
+            const double dx = x[j] - x[i], dy = y[j] - y[i], dz = z[j] - z[i];
+            const double gap = dx * dx + dy * dy + dz * dz - 1.01 * OVERLAP * OVERLAP;
+            excess += gap < 0.0 ? 1.0 : 0.0;
+        }
+        for (int32_t j = i + 1; j < n && excess > 0.0; j++)
+            if (pair_distance(s, atom[i], atom[j]) < OVERLAP)
+                return overlap_error(s, atom[i], atom[j], pair_distance(s, atom[i], atom[j]));
+    }
+    return AIMNET_OK;
+}
+
 static aim_status check_overlap(const aim_calc *c, const aimnet_system *s)
 {
-    if (s->n_atoms <= 64) {
-        for (int32_t i = 0; i < s->n_atoms; i++)
-            for (int32_t j = i + 1; j < s->n_atoms; j++)
-                if (s->numbers[i] && s->numbers[j] && pair_distance(s, i, j) < OVERLAP)
-                    return overlap_error(s, i, j, pair_distance(s, i, j));
-        return AIMNET_OK;
-    }
+    if (s->n_atoms <= ALL_PAIRS)
+        return compare_all(s);
     sweep_key *key;
     AIM_TRY(aim_new(&c->alloc, (size_t)s->n_atoms, sizeof *key, "overlap check", &key));
     const aim_status status = sweep(s, key);

@@ -26,6 +26,7 @@ static aim_status copy_net(aim_calc *c, aim_member *member)
     aim_dev_error e = {0};
     AIM_TRY(c->ops->create(member->model, &c->alloc, AIM_ISA_REF, &plain));
     c->ops->describe(plain, &net);
+    net.fast = c->options.fast != 0;
     aim_dev_d3_table table;
     if (c->d3_table)
         table = (aim_dev_d3_table){.n_elements = c->d3_table->n_elements,
@@ -69,6 +70,18 @@ static aim_status open_device(aim_calc *c, int index)
     return AIMNET_OK;
 }
 
+/* Operands of 11 bits are a matter of a GPU's matrix units. */
+static aim_status check_fast(const aim_calc *c)
+{
+    if (c->options.fast && c->options.precision == AIMNET_DOUBLE)
+        return AIM_FAIL(AIMNET_ERR_ARG, "fast: double precision cannot be fast: leave one of the "
+                                        "two out");
+    if (c->options.fast && !c->device.ops)
+        return AIM_FAIL(AIMNET_ERR_ARG, "fast: only GPUs have a fast mode: give device cuda, or "
+                                        "leave it out");
+    return AIMNET_OK;
+}
+
 aim_status aim_device_start(aim_calc *c, const char *word)
 {
     aim_device_kind kind;
@@ -77,10 +90,11 @@ aim_status aim_device_start(aim_calc *c, const char *word)
         return AIM_FAIL(AIMNET_ERR_ARG,
                         "device '%s' is unknown: expected cpu, auto, cuda or cuda:N", word);
     if (kind == AIM_DEVICE_CPU)
-        return AIMNET_OK;
+        return check_fast(c);
     const aim_status status = open_device(c, index);
     if (status != AIMNET_OK)
-        return kind == AIM_DEVICE_AUTO && status == AIMNET_ERR_DEVICE ? AIMNET_OK : status;
+        return kind == AIM_DEVICE_AUTO && status == AIMNET_ERR_DEVICE ? check_fast(c) : status;
+    AIM_TRY(check_fast(c));
     for (int k = 0; k < c->n_members; k++)
         AIM_TRY(copy_net(c, &c->member[k]));
     return AIMNET_OK;

@@ -12,6 +12,8 @@
 #include "aimnet_cuda.h"
 
 static const char NSE[] = "tests/golden/models/nse.pt";
+/* of the option `fast` (docs/numerics.md): eV per atom, eV/A */
+static const double FAST_ENERGY = 5e-4, FAST_FORCE = 1e-2;
 
 /* ---------------------------------------------------------------- bad structures in good company
  */
@@ -485,8 +487,51 @@ static void senseless_options_are_refused(void **state)
     o = aimnet_options_default();
     o.device = "abacus";
     assert_int_not_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_OK);
+    o = aimnet_options_default();
+    o.fast = 1;
+    assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
+    assert_non_null(strstr(aimnet_last_error(), "only GPUs"));
+    o.precision = AIMNET_DOUBLE;
+    assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
+    assert_null(calc);
     assert_int_equal(aimnet_calc_create(&c->model, 0, NULL, &calc), AIMNET_ERR_ARG);
     assert_int_equal(aimnet_calc_create(NULL, 1, NULL, &calc), AIMNET_ERR_ARG);
+}
+
+/* On a GPU (tests/cuda): close to the default, and not the same. */
+static void fast_is_close(void **state)
+{
+    (void)state;
+    const char *device = getenv("AIMNET_TEST_DEVICE");
+    if (!device)
+        skip();
+    static const char *const names[] = {"water", "caffeine", "taxol", "penicillin_g"};
+    aimnet_model *model = model_open(NULL);
+    aimnet_options o = aimnet_options_default();
+    o.device = device;
+    aimnet_calc *exact = calc_open(model, &o);
+    o.fast = 1;
+    aimnet_calc *fast = calc_open(model, &o);
+    for (int k = 0; k < 4; k++) {
+        molecule m = molecule_read(names[k]);
+        const aimnet_system s = molecule_system(&m);
+        evaluation a = evaluation_create(m.n, 0), b = evaluation_create(m.n, 0);
+        assert_int_equal(aimnet_calc_eval(exact, &s, 1, &a.r), AIMNET_OK);
+        assert_int_equal(aimnet_calc_eval(fast, &s, 1, &b.r), AIMNET_OK);
+        double force = 0.0;
+        for (int i = 0; i < 3 * m.n; i++)
+            force = fmax(force, fabs(a.r.forces[i] - b.r.forces[i]));
+        const double energy = fabs(a.r.energy - b.r.energy);
+        print_message("fast, %s: energy %.2g eV per atom, forces %.2g eV/A\n", names[k],
+                      energy / m.n, force);
+        assert_true(energy > 0.0 && energy < FAST_ENERGY * m.n && force < FAST_FORCE);
+        evaluation_free(&a);
+        evaluation_free(&b);
+        molecule_free(&m);
+    }
+    aimnet_calc_free(exact);
+    aimnet_calc_free(fast);
+    aimnet_model_free(model);
 }
 
 static void ewald_and_pme_need_a_crystal(void **state)
@@ -555,6 +600,7 @@ int main(void)
         cmocka_unit_test(ensembles_of_different_families_are_refused),
         cmocka_unit_test(senseless_options_are_refused),
         cmocka_unit_test(cards_are_counted_or_missing_in_a_sentence),
+        cmocka_unit_test(fast_is_close),
         cmocka_unit_test(ewald_and_pme_need_a_crystal),
         cmocka_unit_test(nothing_to_do_is_done),
     };

@@ -68,11 +68,11 @@ template <typename real>
 __global__ void __launch_bounds__(BLOCK) charge_sums(cu_charges<real> c, int backward)
 {
     cu_wait();
-    const int s = blockIdx.y / c.nc, k = blockIdx.y % c.nc,
-              first = c.offset[s] + blockIdx.x * SEGMENT, last = c.offset[s + 1];
+    const int s = blockIdx.x / c.nc, k = blockIdx.x % c.nc,
+              first = c.offset[s] + blockIdx.y * SEGMENT, last = c.offset[s + 1];
     if (first >= last)
         return;
-    double *to = c.partial + 2 * ((size_t)blockIdx.y * c.wide + blockIdx.x);
+    double *to = c.partial + 2 * ((size_t)blockIdx.x * c.wide + blockIdx.y);
     const double a = backward ? segment_sum(first, last, [&](int i) { return weighted(c, i, k); })
                               : segment_sum(first, last, [&](int i) { return raw(c, i, k); });
     const double b =
@@ -92,7 +92,7 @@ static __device__ __forceinline__ void own_atoms(const cu_charges<real> &c, int 
     *first = c.offset[s];
     *last = c.offset[s + 1];
     if (c.wide > 1) {
-        *first += blockIdx.x * SEGMENT;
+        *first += blockIdx.y * SEGMENT;
         *last = min(*last, *first + SEGMENT);
     }
 }
@@ -100,8 +100,8 @@ static __device__ __forceinline__ void own_atoms(const cu_charges<real> &c, int 
 template <typename real> __global__ void __launch_bounds__(BLOCK) charge_forward(cu_charges<real> c)
 {
     cu_wait();
-    const int s = blockIdx.y / c.nc, k = blockIdx.y % c.nc;
-    const double *sums = c.wide > 1 ? c.partial + 2 * (size_t)blockIdx.y * c.wide : NULL;
+    const int s = blockIdx.x / c.nc, k = blockIdx.x % c.nc;
+    const double *sums = c.wide > 1 ? c.partial + 2 * (size_t)blockIdx.x * c.wide : NULL;
     int first, last;
     own_atoms(c, s, &first, &last);
     if (first >= last)
@@ -114,9 +114,9 @@ template <typename real> __global__ void __launch_bounds__(BLOCK) charge_forward
                               ? c.charge[s]
                               : 0.5 * (c.charge[s] + (k == 0 ? 1.0 : -1.0) * (c.mult[s] - 1.0)),
                  missing = target - q, capacity = c.epsilon + f;
-    if (threadIdx.x == 0 && blockIdx.x == 0) {
-        c.state[2 * blockIdx.y] = missing;
-        c.state[2 * blockIdx.y + 1] = capacity;
+    if (threadIdx.x == 0 && blockIdx.y == 0) {
+        c.state[2 * blockIdx.x] = missing;
+        c.state[2 * blockIdx.x + 1] = capacity;
     }
     for (int i = first + threadIdx.x; i < last; i += BLOCK) {
         const double r = root(c, i, k);
@@ -128,14 +128,14 @@ template <typename real>
 __global__ void __launch_bounds__(BLOCK) charge_backward(cu_charges<real> c)
 {
     cu_wait();
-    const int s = blockIdx.y / c.nc, k = blockIdx.y % c.nc;
-    const double missing = c.state[2 * blockIdx.y], capacity = c.state[2 * blockIdx.y + 1];
+    const int s = blockIdx.x / c.nc, k = blockIdx.x % c.nc;
+    const double missing = c.state[2 * blockIdx.x], capacity = c.state[2 * blockIdx.x + 1];
     int first, last;
     own_atoms(c, s, &first, &last);
     if (first >= last)
         return;
     const double mean = system_sum(c.offset[s], c.offset[s + 1],
-                                   c.wide > 1 ? c.partial + 2 * (size_t)blockIdx.y * c.wide : NULL,
+                                   c.wide > 1 ? c.partial + 2 * (size_t)blockIdx.x * c.wide : NULL,
                                    2, [&](int i) { return weighted(c, i, k); }) /
                         capacity;
     for (int i = first + threadIdx.x; i < last; i += BLOCK) {
@@ -151,7 +151,7 @@ __global__ void __launch_bounds__(BLOCK) charge_backward(cu_charges<real> c)
 template <typename real>
 void cu_charge_forward(cu_state *s, cudaStream_t stream, const cu_charges<real> *c)
 {
-    const dim3 grid(c->wide, c->systems * c->nc);
+    const dim3 grid(c->systems * c->nc, c->wide);
     if (c->wide > 1)
         cu_launch(s, stream, grid, BLOCK, 0, charge_sums<real>, *c, 0);
     cu_launch(s, stream, grid, BLOCK, 0, charge_forward<real>, *c);
@@ -160,7 +160,7 @@ void cu_charge_forward(cu_state *s, cudaStream_t stream, const cu_charges<real> 
 template <typename real>
 void cu_charge_backward(cu_state *s, cudaStream_t stream, const cu_charges<real> *c)
 {
-    const dim3 grid(c->wide, c->systems * c->nc);
+    const dim3 grid(c->systems * c->nc, c->wide);
     if (c->wide > 1)
         cu_launch(s, stream, grid, BLOCK, 0, charge_sums<real>, *c, 1);
     cu_launch(s, stream, grid, BLOCK, 0, charge_backward<real>, *c);
@@ -262,15 +262,15 @@ void cu_gather_rows(cu_state *s, cudaStream_t stream, int n, int width, const re
 __global__ void __launch_bounds__(BLOCK) column_sums(const cu_columns_sum c)
 {
     cu_wait();
-    const int s = blockIdx.y / c.columns, k = blockIdx.y % c.columns,
-              first = c.offset[s] + blockIdx.x * SEGMENT, last = c.offset[s + 1];
+    const int s = blockIdx.x / c.columns, k = blockIdx.x % c.columns,
+              first = c.offset[s] + blockIdx.y * SEGMENT, last = c.offset[s + 1];
     if (first >= last)
         return;
     const double sum = segment_sum(first, last, [&](int i) {
         return c.in[(size_t)i * c.atom_stride + (size_t)k * c.column_stride];
     });
     if (threadIdx.x == 0)
-        c.partial[(size_t)blockIdx.y * c.wide + blockIdx.x] = sum;
+        c.partial[(size_t)blockIdx.x * c.wide + blockIdx.y] = sum;
 }
 
 /* One block per column of a system. */
@@ -287,7 +287,7 @@ __global__ void __launch_bounds__(BLOCK) reduce_systems(const cu_columns_sum c)
 void cu_reduce_systems(cu_state *s, cudaStream_t stream, const cu_columns_sum *c)
 {
     if (c->wide > 1)
-        cu_launch(s, stream, dim3(c->wide, c->systems * c->columns), BLOCK, 0, column_sums, *c);
+        cu_launch(s, stream, dim3(c->systems * c->columns, c->wide), BLOCK, 0, column_sums, *c);
     cu_launch(s, stream, c->systems * c->columns, BLOCK, 0, reduce_systems, *c);
     cu_check(s, "sums over atoms");
 }

@@ -90,7 +90,7 @@ typedef struct cu_net {
     unsigned clock;
 } cu_net;
 
-/* Arrays of one evaluation, carved from the workspace: flow.cu lays them out with base NULL to
+/* Arrays of one evaluation, carved from the workspace: layout.cu lays them out with base NULL to
  * measure, then with the workspace. */
 template <typename real> struct cu_work {
     int n, systems, capacity, kinds;
@@ -101,8 +101,8 @@ template <typename real> struct cu_work {
     int *in_count, *in_j, *in_shift; /* a list from the host, or NULL */
     double *ghead[AIM_DEV_HEADS];    /* second part, with a host's terms copied later */
     double *in_gq, *in_gspin;
-    aim_dsf *screening;              /* [systems] with lattice sums */
-    cu_grid *grid; /* [systems], crystals without a list from the host */
+    aim_dsf *screening; /* [systems] with lattice sums */
+    cu_grid *grid;      /* [systems], crystals without a list from the host */
     cu_cells cells;
     char *in_base;
     size_t in_first, in_bytes;
@@ -137,7 +137,7 @@ template <typename real> struct cu_work {
     size_t bytes;
 };
 
-/* flow.cu */
+/* layout.cu, flow.cu */
 /* Blocks that share the sums over one system: depends on the largest. */
 int cu_wide(const aim_dev_job *job);
 template <typename real>

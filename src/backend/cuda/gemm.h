@@ -21,8 +21,9 @@
  *
  * With `fast` only hi*hi is computed: operands of 11 bits, as TF32 has.
  *
- * Packed weights: [k / 32][plane][k / 16 % 2][half][column][8 halves], plane hi or lo. A step's 16 terms are
- * permuted so that the elements 4 c .. 4 c + 3 of a row of x are what lane c of four feeds to one
+ * Packed weights: [k / 32][column / 8][plane][k / 16 % 2][half][8 columns][8 halves], plane hi or lo: the
+ * columns of a tile lie together. A step's 16 terms are permuted so that the elements 4 c .. 4 c + 3
+ * of a row of x are what lane c of four feeds to one
  * instruction. */
 #ifndef AIM_BACKEND_CUDA_GEMM_H
 #define AIM_BACKEND_CUDA_GEMM_H
@@ -205,10 +206,12 @@ static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsi
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-/* bytes from the start of packed weights to one piece of a chunk, column 0 */
-static __device__ __forceinline__ size_t piece_at(const cu_matrix &m, int chunk, int piece)
+/* bytes from the start of packed weights to a column in one piece of a chunk */
+static __device__ __forceinline__ size_t packed_at(const cu_matrix &m, int chunk, int column,
+                                                   int piece)
 {
-    return ((size_t)chunk * CU_PIECES + piece) * (size_t)m.n_pad * 16;
+    return (((size_t)chunk * (size_t)(m.n_pad / 8) + column / 8) * CU_PIECES + piece) * 128 +
+           column % 8 * 16;
 }
 
 /* columns that have to be computed */

@@ -38,9 +38,8 @@ __global__ void pack_half(const float *w, int n_out, int n_in, int transpose, cu
                 ? (transpose ? w[(size_t)from * n_in + row] : w[(size_t)row * n_in + from]) * scale
                 : 0.0f;
         const __half hi = __float2half_rn(x), lo = __float2half_rn(x - __half2float(hi));
-        __half *to = (__half *)((char *)m.w + piece_at(m, k / CU_CHUNK, piece)) + row * 8 + k % 8;
-        *to = hi;
-        to[(size_t)m.n_pad * (CU_PIECES / 2) * 8] = lo;
+        *((__half *)((char *)m.w + packed_at(m, k / CU_CHUNK, row, piece)) + k % 8) = hi;
+        *((__half *)((char *)m.w + packed_at(m, k / CU_CHUNK, row, 4 + piece)) + k % 8) = lo;
     }
 }
 
@@ -121,8 +120,8 @@ __global__ void __launch_bounds__(FEW_WARPS * 32) multiply_few(const cu_gemm<flo
     auto weigh = [&](int c) {
 #pragma unroll
         for (int p = 0; p < CU_PIECES / (FAST ? 2 : 1); p++)
-            w[p] = *(const unsigned *)((const char *)g.m.w + piece_at(g.m, c, p) +
-                                       (size_t)(n0 + lane / 4) * 16 + lane % 4 * 4);
+            w[p] = *(const unsigned *)((const char *)g.m.w + packed_at(g.m, c, n0 + lane / 4, p) +
+                                       lane % 4 * 4);
     };
     if (warp < chunks)
         weigh(warp);

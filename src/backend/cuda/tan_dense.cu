@@ -4,6 +4,7 @@
  * are those of mlp.cu without bias and slope. */
 #include <math.h>
 
+#include "backend/cuda/gemm.h"
 #include "backend/cuda/tangent.h"
 #include "point/gelu.h"
 
@@ -39,7 +40,7 @@ __global__ void __launch_bounds__(BLOCK) activate(const cu_act<real> a)
     for (int k = lane; k < a.ld; k += 32) {
         real y = a.x ? a.x[at + k] : (real)0;
         if (ACT == FORWARD) {
-            y += bias[k];
+            y = add_bias(y, bias[k]);
             if (a.gelu)
                 y = gelu(y, a.slope + atom + k, a.curve + atom + k);
         } else if (a.gelu) {

@@ -216,6 +216,8 @@ template <typename real> static cu_charges_tan<real> charge_args(const flow<real
     c->gq = k->gqs[p];
     c->gy = k->gy[p];
     c->gq_old = p > 0 ? k->gqs[p - 1] : NULL;
+    c->wide = 1;
+    c->state = k->charge_state[p];
     a.n = k->n;
     const cu_tans<real> *t = f->t;
     if (!t)

@@ -79,6 +79,7 @@ static void kept_network(const cu_net *net, carver *c, cu_kept<real> *k)
             TAKE(c, k->qs[p], n * nc);
             TAKE(c, k->y[p], n * 2 * nc);
             TAKE(c, k->gy[p], n * 2 * nc);
+            TAKE(c, k->charge_state[p], 2 * (size_t)k->systems * nc);
         }
         TAKE(c, k->v[p], n * (size_t)(3 * d->conv_a.nf * d->conv_a.hp));
         TAKE(c, k->s_adj[p], n * 4 * (size_t)d->conv_a.nf * gp);

@@ -46,6 +46,7 @@ template <typename real> struct cu_kept {
     cu_acts<real> pass[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
     real *s_adj[AIM_DEV_PASSES], *sq_adj[AIM_DEV_PASSES];
     real *gy[AIM_DEV_PASSES], *gqs[AIM_DEV_PASSES], *ga[2], *e_adj;
+    double *charge_state[AIM_DEV_PASSES];
     real *zero; /* widest head: no bias */
     unsigned *max, *aim_max;
     double *sums; /* [n][capacity][CU_PAIR_SUMS] */

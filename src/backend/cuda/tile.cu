@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(WR *WC * 32, BLOCKS) multiply_tile(const cu_ge
             for (int l = 0; l < COPIES; l++) {
                 const int p = tid / 8 % 8, row = tid % 8 + tid / 64 * 8 + l * (THREADS / 8);
                 copy16(b_at + c % 3 * BN * 128 + piece(row, p),
-                       weights + piece_at(g.m, c, p) + (size_t)(n0 + row) * 16);
+                       weights + packed_at(g.m, c, n0 + row, p));
             }
         asm volatile("cp.async.commit_group;");
     };

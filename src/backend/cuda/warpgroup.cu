@@ -4,11 +4,16 @@
  *
  * A block has WGS groups of four warps, of 64 rows each. Rows go from memory into registers two chunks
  * ahead, where they are scaled and split: the instructions take them from there. A chunk of packed
- * weights lies in memory as it is needed in shared memory, so that eight bulk copies of the first warp
- * bring a stage; the groups share it. While one group adds a step's sums, the other multiplies. */
+ * weights lies in memory as it is needed in shared memory, so that one bulk copy brings a stage;
+ * the groups share it. While one group adds a step's sums, the other multiplies. */
 #include "backend/cuda/gemm.h"
 
-enum { STAGES = 6, AHEAD = STAGES - 2 /* chunks of weights under way */ };
+enum { STAGE_BYTES = CU_PIECES * 16 /* of one column */ };
+
+/* chunks of weights in shared memory, and under way: small blocks share a processor */
+template <int WGS> struct pipeline {
+    enum { STAGES = WGS == 2 ? 6 : 4, AHEAD = STAGES - 2 };
+};
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
@@ -115,10 +120,12 @@ __device__ __forceinline__ void multiply_add<128>(float *d, const unsigned a[4],
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(weights), "r"(add));
 }
 
-/* Where one plane of a step stands: two halves of [N][8], columns 16 bytes apart. */
-template <int N> static __device__ __forceinline__ uint64_t describe(unsigned address)
+/* Where one plane of a step stands: halves of eight columns 128 bytes apart, the next eight columns
+ * after all their pieces. */
+static __device__ __forceinline__ uint64_t describe(unsigned address)
 {
-    return (uint64_t)((address & 0x3ffff) >> 4) | (uint64_t)N << 16 | (uint64_t)8 << 32;
+    return (uint64_t)((address & 0x3ffff) >> 4) | (uint64_t)(128 >> 4) << 16 |
+           (uint64_t)(CU_PIECES * 128 >> 4) << 32;
 }
 
 /* Registers stay where the instructions in flight expect them. */
@@ -131,23 +138,21 @@ template <int N> static __device__ __forceinline__ void hold(float *d)
 
 /* Brings the weights of chunk c; by the first warp, two chunks after the groups began with what lay
  * there. */
-template <int N, int FAST>
+template <int N, int WGS>
 static __device__ __forceinline__ void fetch_weights(const cu_gemm<float> &g, unsigned stages,
                                                      unsigned full, unsigned empty, int n0, int c)
 {
-    constexpr int PIECES = FAST ? CU_PIECES / 2 : CU_PIECES;
-    const int lane = threadIdx.x % 32, s = c % STAGES;
+    constexpr int STAGES = pipeline<WGS>::STAGES;
+    const int s = c % STAGES;
     if (c >= g.m.k_pad / CU_CHUNK)
         return;
     if (c >= STAGES)
         barrier_wait(empty + 8 * s, (c / STAGES - 1) & 1);
-    if (lane == 0)
-        barrier_expect(full + 8 * s, PIECES * N * 16);
-    __syncwarp();
-    if (lane < PIECES)
-        bulk_copy(stages + (s * PIECES + lane) * (N * 16),
-                  (const char *)g.m.w + piece_at(g.m, c, lane) + (size_t)n0 * 16, N * 16,
-                  full + 8 * s);
+    if (threadIdx.x == 0) {
+        barrier_expect(full + 8 * s, STAGE_BYTES * N);
+        bulk_copy(stages + s * STAGE_BYTES * N, (const char *)g.m.w + packed_at(g.m, c, n0, 0),
+                  STAGE_BYTES * N, full + 8 * s);
+    }
     __syncwarp();
 }
 
@@ -237,12 +242,12 @@ static __device__ __forceinline__ void finish_rows(const cu_gemm<float> &g, cons
 }
 
 /* One group: 64 rows from m0 on. */
-template <int N, int FAST>
+template <int N, int WGS, int FAST>
 static __device__ __forceinline__ void multiply_group(const cu_gemm<float> &g, unsigned stages,
                                                       unsigned full, unsigned empty, int m0, int n0,
                                                       float *staging)
 {
-    constexpr int PIECES = FAST ? CU_PIECES / 2 : CU_PIECES, PLANE = 4 * N * 16;
+    constexpr int STAGES = pipeline<WGS>::STAGES;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4, chunks = g.m.k_pad / CU_CHUNK;
     const int own = m0 + warp * 16;
     const float *x[2];
@@ -275,7 +280,7 @@ static __device__ __forceinline__ void multiply_group(const cu_gemm<float> &g, u
             if (c >= chunks)
                 break;
             if (threadIdx.x < 32)
-                fetch_weights<N, FAST>(g, stages, full, empty, n0, c + AHEAD);
+                fetch_weights<N, WGS>(g, stages, full, empty, n0, c + pipeline<WGS>::AHEAD);
             barrier_wait(full + 8 * s, (c / STAGES) & 1);
 #pragma unroll
             for (int ks = 0; ks < 2; ks++) {
@@ -286,14 +291,14 @@ static __device__ __forceinline__ void multiply_group(const cu_gemm<float> &g, u
                     split4(next[b][ks][half], scale[half], h, l);
                     hi[half] = h[0], hi[half + 2] = h[1], lo[half] = l[0], lo[half + 2] = l[1];
                 }
-                const unsigned at = stages + s * (PIECES * N * 16) + ks * (2 * N * 16);
+                const unsigned at = stages + s * STAGE_BYTES * N + ks * (2 * 128);
                 hold<N / 2>(sum);
                 asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
                 if (!FAST) {
-                    multiply_add<N>(sum, lo, describe<N>(at), 0);
-                    multiply_add<N>(sum, hi, describe<N>(at + PLANE), 1);
+                    multiply_add<N>(sum, lo, describe(at), 0);
+                    multiply_add<N>(sum, hi, describe(at + CU_PIECES / 2 * 128), 1);
                 }
-                multiply_add<N>(sum, hi, describe<N>(at), FAST ? 0 : 1);
+                multiply_add<N>(sum, hi, describe(at), FAST ? 0 : 1);
                 asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
                 if (ks == 1)
                     load(b, c + 2);
@@ -318,7 +323,7 @@ __global__ void __launch_bounds__(WGS * 128, WGS == 2  ? 1
     multiply_warpgroups(const cu_gemm<float> g)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-    constexpr int PIECES = FAST ? CU_PIECES / 2 : CU_PIECES, STAGE = PIECES * N * 16;
+    constexpr int STAGES = pipeline<WGS>::STAGES;
     extern __shared__ __align__(128) unsigned char shared[];
     __shared__ uint64_t bars[2 * STAGES];
     const unsigned stages = (unsigned)__cvta_generic_to_shared(shared),
@@ -333,27 +338,28 @@ __global__ void __launch_bounds__(WGS * 128, WGS == 2  ? 1
     }
     __syncthreads();
     if (threadIdx.x < 32)
-        for (int c = 0; c < AHEAD; c++)
-            fetch_weights<N, FAST>(g, stages, full, empty, n0, c);
+        for (int c = 0; c < pipeline<WGS>::AHEAD; c++)
+            fetch_weights<N, WGS>(g, stages, full, empty, n0, c);
     cu_wait();
-    multiply_group<N, FAST>(g, stages, full, empty, (blockIdx.y * WGS + group) * 64, n0,
-                            (float *)(shared + STAGES * STAGE) + group * 64 * (N + 8));
+    multiply_group<N, WGS, FAST>(g, stages, full, empty, (blockIdx.y * WGS + group) * 64, n0,
+                                 (float *)(shared + STAGES * STAGE_BYTES * N) +
+                                     group * 64 * (N + 8));
 #else
     (void)g;
 #endif
 }
 
-template <int N, int WGS, int FAST> static constexpr int shared_bytes(void)
+template <int N, int WGS> static constexpr int shared_bytes(void)
 {
-    return STAGES * (FAST ? CU_PIECES / 2 : CU_PIECES) * N * 16 + WGS * 64 * (N + 8) * 4;
+    return pipeline<WGS>::STAGES * STAGE_BYTES * N + WGS * 64 * (N + 8) * 4;
 }
 
 template <int N, int WGS, int FAST>
 static void launch(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g)
 {
     const dim3 grid((cu_columns(g) + N - 1) / N, (g->rows + 64 * WGS - 1) / (64 * WGS));
-    cu_launch(s, stream, grid, WGS * 128, shared_bytes<N, WGS, FAST>(),
-              multiply_warpgroups<N, WGS, FAST>, *g);
+    cu_launch(s, stream, grid, WGS * 128, shared_bytes<N, WGS>(), multiply_warpgroups<N, WGS, FAST>,
+              *g);
 }
 
 /* Tiles, and how many blocks of them share a processor. */
@@ -417,9 +423,9 @@ void cu_multiply_warpgroups(cu_state *s, cudaStream_t stream, const cu_gemm<floa
 template <int N, int WGS> static void prepare(void)
 {
     cudaFuncSetAttribute(multiply_warpgroups<N, WGS, 0>,
-                         cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes<N, WGS, 0>());
+                         cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes<N, WGS>());
     cudaFuncSetAttribute(multiply_warpgroups<N, WGS, 1>,
-                         cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes<N, WGS, 1>());
+                         cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes<N, WGS>());
 }
 
 void cu_warpgroups_prepare(void)

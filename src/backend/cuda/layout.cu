@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* layout.cu - where every array of one evaluation lies: laid out once without memory, to measure, then
+ * in the workspace. */
+#include <string.h>
+
+#include "backend/cuda/waves.h"
+
+typedef struct carver {
+    char *base;
+    size_t used;
+} carver;
+
+template <typename T> static void take(carver *c, T **field, size_t count)
+{
+    *field = c->base ? (T *)(c->base + c->used) : NULL;
+    c->used += (count * sizeof **field + 255) / 256 * 256;
+}
+
+#define TAKE(c, field, count) take((c), &(field), (size_t)(count))
+
+static int max_of(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int widest(const cu_mlp *m)
+{
+    int w = 0;
+    for (int l = 0; l < m->n_layers; l++)
+        w = max_of(w, max_of(m->layer[l].ld_out, l ? m->layer[l].ld_in : 0));
+    return w;
+}
+
+template <typename real>
+static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
+{
+    const size_t n = (size_t)w->n;
+    const size_t start = c->used;
+    w->in_base = c->base ? c->base + start : NULL;
+    TAKE(c, w->coord, 3 * n);
+    TAKE(c, w->cell, 9 * w->systems);
+    TAKE(c, w->charge, w->systems);
+    TAKE(c, w->mult, w->systems);
+    TAKE(c, w->offset, w->systems + 1);
+    TAKE(c, w->system, n);
+    TAKE(c, w->kind, n);
+    TAKE(c, w->kind_species, w->kinds);
+    TAKE(c, w->kind_number, w->kinds);
+    if (w->cells.bins)
+        TAKE(c, w->grid, w->systems);
+    if (job->waves)
+        TAKE(c, w->screening, w->systems);
+    if (job->row) {
+        TAKE(c, w->in_count, n);
+        TAKE(c, w->in_j, n * (size_t)w->capacity);
+        TAKE(c, w->in_shift, n * (size_t)w->capacity);
+    }
+    w->in_first = c->used - start;
+    for (int h = 0; h < net->d.n_heads; h++)
+        if (job->want_grad && (job->ghead[h] || job->middle))
+            TAKE(c, w->ghead[h], n * (size_t)net->d.head_width[h]);
+    if (job->middle && job->want_grad) {
+        TAKE(c, w->in_gq, n);
+        TAKE(c, w->in_gspin, n);
+    }
+    w->in_bytes = c->used - start;
+}
+
+template <typename real>
+static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
+{
+    const size_t n = (size_t)w->n, start = c->used;
+    w->out_base = c->base ? c->base + start : NULL;
+    TAKE(c, w->q, n);
+    TAKE(c, w->spin, n);
+    for (int h = 0; h < net->d.n_heads; h++)
+        TAKE(c, w->head[h], n * (size_t)net->d.head_width[h]);
+    TAKE(c, w->e_coulomb, w->systems);
+    TAKE(c, w->e_sr, w->systems);
+    TAKE(c, w->e_d3, w->systems);
+    TAKE(c, w->longest, 1);
+    TAKE(c, w->overlap, 1);
+    if (job->want_grad)
+        TAKE(c, w->grad, 3 * n);
+    if (job->want_strain)
+        TAKE(c, w->strain, 9 * w->systems);
+    w->out_bytes = c->used - start;
+}
+
+template <typename real>
+static void layout_cleared(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
+{
+    const size_t n = (size_t)w->n, start = c->used;
+    w->clear_base = c->base ? c->base + start : NULL;
+    w->n_slots = 4;
+    for (int p = 0; p < net->d.n_pass; p++)
+        w->n_slots += 2 * net->mlp[p].n_layers + 2;
+    for (int h = 0; h < net->d.n_heads; h++)
+        w->n_slots += 2 * net->head[h].n_layers + 2;
+    if (!net->d.is_double)
+        TAKE(c, w->rowmax, (size_t)w->n_slots * n);
+    TAKE(c, w->gq, n);
+    TAKE(c, w->term_e, 3 * n);
+    for (int p = 0; p < net->d.n_pass - 1 && job->want_grad; p++)
+        TAKE(c, w->gqs[p], n * (size_t)net->d.n_charge);
+    if (job->want_strain)
+        TAKE(c, w->virial, 9 * n);
+    if (w->cells.bins) {
+        TAKE(c, w->cells.start, w->cells.bins + 1);
+        TAKE(c, w->cells.fill, w->cells.bins);
+    }
+    w->clear_bytes = c->used - start;
+}
+
+template <typename real>
+static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
+{
+    const aim_dev_net *d = &net->d;
+    const size_t n = (size_t)w->n, nc = (size_t)d->n_charge;
+    int x = 0, hidden = 0;
+    for (int p = 0; p < d->n_pass; p++) {
+        x = max_of(x, net->mlp[p].layer[0].ld_in);
+        hidden = max_of(hidden, widest(&net->mlp[p]));
+    }
+    for (int h = 0; h < d->n_heads; h++)
+        hidden = max_of(hidden, max_of(widest(&net->head[h]), net->head[h].layer[0].ld_in));
+    TAKE(c, w->x, n * (size_t)x);
+    for (int k = 0; k < 2; k++)
+        TAKE(c, w->hidden[k], n * (size_t)hidden);
+    const cu_mlp *last = &net->mlp[d->n_pass - 1];
+    TAKE(c, w->aim, n * (size_t)last->layer[last->n_layers - 1].ld_out);
+    for (int p = 0; p < d->n_pass; p++) {
+        if (p > 0 || !d->d2)
+            TAKE(c, w->a[p], n * (size_t)d->fa);
+        if (p < d->n_pass - 1) {
+            TAKE(c, w->qs[p], n * nc);
+            TAKE(c, w->y[p], n * 2 * nc);
+        }
+        TAKE(c, w->v[p], n * (size_t)(3 * d->conv_a.nf * d->conv_a.hp));
+        if (p > 0)
+            TAKE(c, w->vq[p], n * 3 * nc * (size_t)d->conv_q.hp);
+        if (job->want_grad)
+            TAKE(c, w->slope[p], n * (size_t)net->mlp[p].slope_width);
+        if (job->want_grad && p < d->n_pass - 1)
+            TAKE(c, w->gy[p], n * 2 * nc);
+    }
+    for (int h = 0; h < d->n_heads && job->want_grad; h++) {
+        TAKE(c, w->head_slope[h], n * (size_t)net->head[h].slope_width);
+        if (d->n_heads > 1)
+            TAKE(c, w->gaim[h], n * (size_t)net->head[h].layer[0].ld_in);
+    }
+    if (!job->want_grad)
+        return;
+    for (int k = 0; k < 2; k++)
+        TAKE(c, w->ga[k], n * (size_t)d->fa);
+    TAKE(c, w->s_adj, n * (size_t)(4 * d->conv_a.nf * d->gp));
+    TAKE(c, w->sq_adj, n * 4 * nc * (size_t)d->gp);
+    if (d->d2)
+        TAKE(c, w->e_adj, n * (size_t)(w->kinds * 4 * d->gp));
+}
+
+int cu_wide(const aim_dev_job *job)
+{
+    int longest = 0;
+    for (int32_t s = 0; s < job->n_systems; s++)
+        longest = max_of(longest, job->offset[s + 1] - job->offset[s]);
+    return longest > 2 * CU_SEGMENT && job->n_systems <= 4096
+               ? (longest + CU_SEGMENT - 1) / CU_SEGMENT
+               : 1;
+}
+
+template <typename real>
+void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, char *base,
+               cu_work<real> *w)
+{
+    carver c = {base, 0};
+    memset(w, 0, sizeof *w);
+    w->n = job->n_atoms;
+    w->systems = job->n_systems;
+    w->capacity = net->capacity;
+    w->kinds = kinds;
+    w->wide = cu_wide(job);
+    w->cells.n = w->n;
+    w->cells.bins = bins;
+    const size_t n = (size_t)w->n;
+    layout_in(net, job, &c, w);
+    layout_out(net, job, &c, w);
+    layout_cleared(net, job, &c, w);
+    TAKE(&c, w->count, n);
+    TAKE(&c, w->species, n);
+    TAKE(&c, w->j, n * (size_t)w->capacity);
+    TAKE(&c, w->u, n * (size_t)w->capacity);
+    if (bins) {
+        TAKE(&c, w->shift, n * (size_t)w->capacity);
+        TAKE(&c, w->cells.bin, n);
+        TAKE(&c, w->cells.raw, n);
+        TAKE(&c, w->cells.order, n);
+        TAKE(&c, w->cells.pos, 3 * n);
+        TAKE(&c, w->cells.axis, 3 * n);
+        TAKE(&c, w->cells.kind, n);
+        w->cells.atom_kind = w->kind;
+        TAKE(&c, w->cells.wrapped, 3 * n);
+        w->cells.grid = w->grid;
+    }
+    layout_network(net, job, &c, w);
+    for (int p = 0; p < net->d.n_pass - 1; p++)
+        TAKE(&c, w->charge_state[p], 2 * w->systems * net->d.n_charge);
+    if (w->wide > 1)
+        TAKE(&c, w->partial, 9 * (size_t)w->systems * (size_t)w->wide);
+    if (job->waves)
+        TAKE(&c, w->waves, cu_waves_bytes(job));
+    if (job->d3) {
+        TAKE(&c, w->d3_w, n * CU_D3_ROW);
+        TAKE(&c, w->d3_dw, n * CU_D3_ROW);
+        TAKE(&c, w->d3_s, n * CU_D3_ROW);
+        TAKE(&c, w->d3_low, n);
+        TAKE(&c, w->cn_grad, n);
+        TAKE(&c, w->grad_side, 3 * n);
+        if (job->want_strain)
+            TAKE(&c, w->virial_side, 9 * n);
+    }
+    w->bytes = c.used;
+}
+
+template void cu_layout(const cu_net *, const aim_dev_job *, int, int, char *, cu_work<float> *);
+template void cu_layout(const cu_net *, const aim_dev_job *, int, int, char *, cu_work<double> *);
