@@ -12,8 +12,16 @@
  * C6 = N/D with N = sum W_ab c6_ab, D = sum W_ab, W_ab = exp(s_a + s_b) or 0 below the floor. The
  * logarithmic derivative of a weight, u_a = -8 (CN_i - CN_a), gives N_i = sum W u_a c6 and so on;
  * its own derivative -8 is the same for all references and drops out of C6. Written out over the
- * pairs of references that have weight: rarely more than four. */
+ * pairs of references that have weight: rarely more than four.
+ *
+ * Where the floor drops no pair of references, D is the product of the atoms' sums and
+ *
+ *     C6 = sum_b w_b(j) G_b(i),   G_b = sum_a w_a(i) c6_ab,   w = W_a / sum W
+ *     w' = w (u - m),   w'' = w ((u - m)^2 - sum w (u - m)^2),   m = sum w u
+ *
+ * with G, G' and G'' of atom i and every element that is present, found once for many pairs. */
 #include <math.h>
+#include <string.h>
 
 #include "term/d3_range.h"
 #include "term/sweep.h"
@@ -21,7 +29,16 @@
 typedef struct kept_ref { /* a reference of an atom with weight */
     int ref;              /* in the table */
     double s, w, u;       /* exponent, weight, d ln weight/dCN */
+    double n[3];          /* weight over their sum, with two derivatives to CN */
 } kept_ref;
+
+enum { ELEMENTS = 128 };
+
+/* G, G', G'' of one atom by the references of an element, of those elements that were met. */
+typedef struct own_c6 {
+    double g[ELEMENTS][AIM_D3_MAX_REF][3];
+    unsigned char met[ELEMENTS];
+} own_c6;
 
 typedef struct d3_tan {
     aim_sweep sweep;
@@ -32,6 +49,7 @@ typedef struct d3_tan {
     double *cn, *g; /* [n_atoms] coordination number; dE/dCN, eV */
     int *n_kept;    /* [n_atoms] */
     kept_ref *kept; /* [n_atoms][max_kept] */
+    double *least;  /* [n_atoms] smallest exponent of those kept */
 } d3_tan;
 
 static int n_refs(const aim_d3_table *t, int z)
@@ -48,6 +66,25 @@ static void count_pairs(const d3_tan *c, int32_t i, aim_tan_chunk *chunk, double
     c->sweep.kernels->tan_count(chunk, AIM_BOHR_INV, scale);
 }
 
+/* w/sum w and its derivatives, of the references kept. */
+static void normalise(kept_ref *kept, int n)
+{
+    double sum = 0.0, mean = 0.0, square = 0.0;
+    for (int a = 0; a < n; a++) {
+        sum += kept[a].w;
+        mean += kept[a].w * kept[a].u;
+    }
+    mean /= sum;
+    for (int a = 0; a < n; a++)
+        square += kept[a].w / sum * (kept[a].u - mean) * (kept[a].u - mean);
+    for (int a = 0; a < n; a++) {
+        const double w = kept[a].w / sum, u = kept[a].u - mean;
+        kept[a].n[0] = w;
+        kept[a].n[1] = w * u;
+        kept[a].n[2] = w * (u * u - square);
+    }
+}
+
 /* The references of atom i that have weight, packed. */
 static void set_weights(const d3_tan *c, int32_t i)
 {
@@ -55,18 +92,25 @@ static void set_weights(const d3_tan *c, int32_t i)
     const int z = c->sweep.io->batch->numbers[i], n = n_refs(t, z);
     const double *ref = t->cn + t->first[z];
     kept_ref *kept = c->kept + (size_t)i * (size_t)c->max_kept;
+    const int clamped = t->cn_max && c->cn[i] > t->cn_max[z]; /* a constant from there on */
+    const double cn = clamped ? t->cn_max[z] : c->cn[i];
     double s[AIM_D3_MAX_REF], top = -INFINITY;
     c->n_kept[i] = 0;
     for (int a = 0; a < n; a++) {
-        s[a] = aim_d3_exponent(c->cn[i], ref[a]);
+        s[a] = aim_d3_exponent(cn, ref[a]);
         top = fmax(top, s[a]);
     }
     for (int a = 0; a < n; a++)
         if (s[a] - top >= t->weight_floor)
-            kept[c->n_kept[i]++] = (kept_ref){.ref = t->first[z] + a,
-                                              .s = s[a] - top,
-                                              .w = exp(s[a] - top),
-                                              .u = -2.0 * AIM_D3_K3 * (c->cn[i] - ref[a])};
+            kept[c->n_kept[i]++] =
+                (kept_ref){.ref = t->first[z] + a,
+                           .s = s[a] - top,
+                           .w = exp(s[a] - top),
+                           .u = clamped ? 0.0 : -2.0 * AIM_D3_K3 * (cn - ref[a])};
+    c->least[i] = 0.0;
+    for (int a = 0; a < c->n_kept[i]; a++)
+        c->least[i] = fmin(c->least[i], kept[a].s);
+    normalise(kept, c->n_kept[i]);
 }
 
 /* Coordination numbers; the kernel's sum f a with f = c'/d is their tangent. */
@@ -106,6 +150,41 @@ static pair_c6 c6_of(const d3_tan *c, int32_t i, int32_t j)
     return r;
 }
 
+static void set_own(const d3_tan *c, int32_t i, int z, own_c6 *own)
+{
+    const aim_d3_table *t = c->table;
+    const kept_ref *kept = c->kept + (size_t)i * (size_t)c->max_kept;
+    own->met[z] = 1;
+    for (int b = 0; b < n_refs(t, z); b++) {
+        double *g = own->g[z][b];
+        g[0] = g[1] = g[2] = 0.0;
+        for (int a = 0; a < c->n_kept[i]; a++) {
+            const double c6 =
+                t->c6[(size_t)kept[a].ref * (size_t)t->n_refs + (size_t)(t->first[z] + b)];
+            for (int k = 0; k < 3; k++)
+                g[k] += kept[a].n[k] * c6;
+        }
+    }
+}
+
+static pair_c6 c6_from_own(const d3_tan *c, own_c6 *own, int32_t i, int32_t j)
+{
+    const int z = c->sweep.io->batch->numbers[j], first = c->table->first[z];
+    const kept_ref *kept = c->kept + (size_t)j * (size_t)c->max_kept;
+    pair_c6 r = {0};
+    if (!own->met[z])
+        set_own(c, i, z, own);
+    for (int b = 0; b < c->n_kept[j]; b++) {
+        const double *g = own->g[z][kept[b].ref - first], *n = kept[b].n;
+        r.v += n[0] * g[0];
+        r.i += n[0] * g[1];
+        r.ii += n[0] * g[2];
+        r.j += n[1] * g[0];
+        r.ij += n[1] * g[1];
+    }
+    return r;
+}
+
 static void fill_energy(const void *ctx, int32_t i, aim_tan_chunk *chunk,
                         double slope[AIM_TAN_PARAMS])
 {
@@ -114,10 +193,15 @@ static void fill_energy(const void *ctx, int32_t i, aim_tan_chunk *chunk,
     const int32_t *z = c->sweep.io->batch->numbers;
     for (int p = 0; p < chunk->n; p++)
         chunk->x[p] = aim_d3_c8_ratio(r4r2[z[i]], r4r2[z[chunk->j[p]]]);
+    own_c6 own;
+    memset(own.met, 0, sizeof own.met);
     c->sweep.kernels->tan_damped(chunk, &c->range, bj, AIM_BOHR_INV, -AIM_HARTREE);
     for (int p = 0; p < chunk->n; p++) {
         const double v = chunk->e_ij[0][0][p];
-        const pair_c6 c6 = c6_of(c, i, chunk->j[p]);
+        const int32_t j = chunk->j[p];
+        const pair_c6 c6 = c->least[i] + c->least[j] >= c->table->weight_floor
+                               ? c6_from_own(c, &own, i, j)
+                               : c6_of(c, i, j);
         chunk->f_i[0][p] = chunk->f[p] * c6.i;
         chunk->f_j[0][p] = chunk->f[p] * c6.j;
         chunk->f[p] *= c6.v;
@@ -151,6 +235,7 @@ static void layout(d3_tan *c, aim_arena *a)
     c->g = aim_take(a, "d3.g", n, sizeof *c->g);
     c->n_kept = aim_take(a, "d3.n_kept", n, sizeof *c->n_kept);
     c->kept = aim_take(a, "d3.kept", n * (size_t)c->max_kept, sizeof *c->kept);
+    c->least = aim_take(a, "d3.least", n, sizeof *c->least);
 }
 
 /* The last sweep's sum of every direction becomes the parameter of the next. */
