@@ -56,6 +56,12 @@ typedef int (*aimnet_rows_fn)(void *user, int64_t first_row, int64_t n_rows, int
 AIMNET_API aimnet_status aimnet_calc_hessian_rows(aimnet_calc *calc, const aimnet_system *system,
                                                   aimnet_rows_fn fn, void *user);
 
+/* The same rows as a NumPy file of float64, (3 n_atoms, 3 n_atoms), written as they come: a matrix
+ * larger than memory needs no more than a block of it. The file appears complete or not at all.
+ * Errors: those of aimnet_calc_hessian_rows, FILE. */
+AIMNET_API aimnet_status aimnet_calc_hessian_save(aimnet_calc *calc, const aimnet_system *system,
+                                                  const char *path);
+
 /* ---------------------------------------------------------------- parameters */
 
 /* The trainable numbers of a calculator's model as one flat vector: embedding, combinations of the

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* deriv_api.c - the public functions of second derivatives: arguments are checked here. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "calc/tangent.h"
+#include "io/npy.h"
 
 aimnet_status aimnet_calc_hvp_batch(aimnet_calc *calc, const aimnet_system *systems, int n_systems,
                                     const aimnet_hvp *jobs)
@@ -30,6 +32,42 @@ aimnet_status aimnet_calc_hessian_rows(aimnet_calc *calc, const aimnet_system *s
     if (!calc || !system || !fn)
         return AIM_FAIL(AIMNET_ERR_ARG, "rows need a calculator, a structure and a function");
     return aim_hessian_rows(calc, system, fn, user);
+}
+
+/* A file that rows go to; a failure keeps its message while the rows are stopped. */
+typedef struct rows_file {
+    aim_outfile out;
+    aim_status status;
+    char message[AIMNET_MESSAGE_SIZE];
+} rows_file;
+
+static int write_rows(void *user, int64_t first, int64_t n_rows, int64_t n_columns,
+                      const double *rows)
+{
+    rows_file *f = user;
+    (void)first;
+    f->status = aim_outfile_write(&f->out, rows, (size_t)(n_rows * n_columns) * sizeof *rows);
+    if (f->status != AIMNET_OK)
+        snprintf(f->message, sizeof f->message, "%s", aimnet_last_error());
+    return f->status != AIMNET_OK;
+}
+
+aimnet_status aimnet_calc_hessian_save(aimnet_calc *calc, const aimnet_system *system,
+                                       const char *path)
+{
+    if (!calc || !system || !path)
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "a file of rows needs a calculator, a structure and a path");
+    rows_file f = {.status = AIMNET_OK};
+    const int64_t n = 3 * (int64_t)system->n_atoms;
+    AIM_TRY(aim_npy_begin(&f.out, &calc->alloc, path, n, n));
+    aim_status status = aim_hessian_rows(calc, system, write_rows, &f);
+    if (f.status != AIMNET_OK)
+        status = AIM_FAIL(f.status, "%s", f.message);
+    if (status == AIMNET_OK)
+        status = aim_outfile_commit(&f.out);
+    aim_outfile_close(&f.out);
+    return status;
 }
 
 static aim_status list_parameters(aimnet_calc *calc)

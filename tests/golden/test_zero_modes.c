@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "aimnet_deriv.h"
+#include "aimnet_vib.h"
 
 static const double ZERO = 1e-6;       /* eV/A^2 */
 static const double SOFTEST = 1e-3;    /* eV/A^2, below the softest vibration of these structures */
@@ -135,12 +136,47 @@ static void crystals_have_three(void **state)
     count("crystals", "ammonium_ion", AIMNET_COULOMB_EWALD, 3);
 }
 
+static void rows_streamed_to_a_file_are_the_rows(void **state)
+{
+    (void)state;
+    const char *const path = AIM_TEST_TMP "/streamed.npy";
+    aimnet_options o = aimnet_options_default();
+    o.precision = AIMNET_DOUBLE;
+    aimnet_model *model = model_open("default");
+    aimnet_calc *calc = calc_open(model, &o);
+    aimnet_frame frame = frame_read("minima", "ethanol");
+    aimnet_system system = aimnet_frame_system(&frame);
+    const size_t n = 3 * (size_t)system.n_atoms;
+    double *rows = calloc(n * n, sizeof *rows), *file = calloc(n * n, sizeof *file);
+    assert_true(rows && file);
+    assert_int_equal(aimnet_calc_hessian_rows(calc, &system, collect, rows), AIMNET_OK);
+    remove(path);
+    if (aimnet_calc_hessian_save(calc, &system, path) != AIMNET_OK)
+        fail_msg("%s", aimnet_last_error());
+    assert_int_equal(aimnet_matrix_load(path, file, (int64_t)n, (int64_t)n), AIMNET_OK);
+    assert_memory_equal(rows, file, n * n * sizeof *rows);
+    assert_int_equal(aimnet_calc_hessian_save(calc, &system, AIM_TEST_TMP "/nowhere/h.npy"),
+                     AIMNET_ERR_FILE);
+    assert_int_equal(aimnet_calc_hessian_save(calc, &system, "/dev/full"), AIMNET_ERR_FILE);
+    frame.coord[0] = NAN; /* leaves the file as it is */
+    assert_int_equal(aimnet_calc_hessian_save(calc, &system, path), AIMNET_ERR_SYSTEM);
+    assert_int_equal(aimnet_matrix_load(path, file, (int64_t)n, (int64_t)n), AIMNET_OK);
+    assert_memory_equal(rows, file, n * n * sizeof *rows);
+    free(rows);
+    free(file);
+    remove(path);
+    aimnet_frame_free(&frame);
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(minima_have_six_zero_modes),
         cmocka_unit_test(linear_minima_have_five),
         cmocka_unit_test(crystals_have_three),
+        cmocka_unit_test(rows_streamed_to_a_file_are_the_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
  * calculator stays usable and then gives what undisturbed memory gives, and nothing is left. */
 #include "fail_alloc.h"
 
+#include <stdio.h>
+
 #include "aimnet_deriv.h"
 #include "aimnet_vib.h"
 
@@ -62,6 +64,17 @@ static int collect(void *user, int64_t first, int64_t n_rows, int64_t columns, c
 static aimnet_status rows(aimnet_calc *calc, const aimnet_system *system, outcome *out)
 {
     return aimnet_calc_hessian_rows(calc, system, collect, out);
+}
+
+static aimnet_status saved(aimnet_calc *calc, const aimnet_system *system, outcome *out)
+{
+    const char *const path = AIM_TEST_TMP "/out_of_memory.npy";
+    const aimnet_status status = aimnet_calc_hessian_save(calc, system, path);
+    if (status != AIMNET_OK)
+        return status;
+    assert_int_equal(aimnet_matrix_load(path, out->x, COORDINATES, COORDINATES), AIMNET_OK);
+    assert_int_equal(remove(path), 0);
+    return AIMNET_OK;
 }
 
 static aimnet_status dense(aimnet_calc *calc, const aimnet_system *system, outcome *out)
@@ -158,6 +171,7 @@ static void rows_survive_every_failing_allocation(void **state)
     (void)state;
     sweep(rows, &MOLECULE, AIMNET_COULOMB_SIMPLE);
     sweep(rows, &CRYSTAL, AIMNET_COULOMB_PME);
+    sweep(saved, &MOLECULE, AIMNET_COULOMB_SIMPLE);
 }
 
 static void dense_hessians_survive_every_failing_allocation(void **state)
