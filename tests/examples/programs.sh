@@ -29,4 +29,4 @@ for block in "$work"/block*; do
         "$source/examples/c/$name" || { echo "docs/library.md: an example is not in $name:"; cat "$block"; exit 1; }
     n=$((n + 1))
 done
-[ "$n" -ge 4 ] || { echo "only $n examples found"; exit 1; }
+[ "$n" -ge 5 ] || { echo "only $n examples found"; exit 1; }
