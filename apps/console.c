@@ -15,6 +15,7 @@
 #include <time.h>
 
 #if defined(_WIN32)
+#include <fcntl.h>
 #include <io.h>
 #define isatty        _isatty
 #define STDOUT_FILENO 1
@@ -49,6 +50,8 @@ void cli_console_start(void)
     }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow: an error of write, too */
+#else
+    _setmode(STDOUT_FILENO, _O_BINARY);
 #endif
     setvbuf(stdout, NULL, _IONBF, 0);
 }
@@ -195,11 +198,7 @@ int cli_wants_progress(void)
 double cli_seconds(void)
 {
     struct timespec now;
-#if defined(_WIN32)
-    timespec_get(&now, TIME_UTC);
-#else
     clock_gettime(CLOCK_MONOTONIC, &now);
-#endif
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -240,6 +239,14 @@ int cli_stdin_is_idle(void)
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     return poll(&input, 1, 0) == 0;
 #endif
+}
+
+int cli_replace_file(const char *from, const char *to)
+{
+#if defined(_WIN32)
+    (void)remove(to); /* rename does not replace there */
+#endif
+    return rename(from, to);
 }
 
 int cli_interrupted(void)

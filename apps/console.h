@@ -8,7 +8,11 @@
 #include <stddef.h>
 
 #if defined(__GNUC__) || defined(__clang__)
+#if defined(_WIN32)
+#define CLI_PRINTF(f, a) __attribute__((format(gnu_printf, f, a)))
+#else
 #define CLI_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#endif
 #else
 #define CLI_PRINTF(f, a)
 #endif
@@ -49,6 +53,8 @@ double cli_seconds(void); /* monotonic clock */
 /* From now on SIGINT and SIGTERM only set a flag (a second one ends the process at once). */
 void cli_catch_interrupts(void);
 int cli_interrupted(void);
+/* rename(from, to) that replaces `to` on every system. */
+int cli_replace_file(const char *from, const char *to);
 
 /* One line at the bottom of the terminal that later output overwrites. text NULL removes it. */
 void cli_status_line(const char *text);

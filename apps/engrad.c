@@ -50,7 +50,7 @@ int cli_engrad_write(const char *path, const aimnet_system *system, double energ
     }
     write_all(file, system, energy, forces, coordinates);
     const int bad = ferror(file);
-    if (fclose(file) != 0 || bad || rename(temporary, path) != 0) {
+    if (fclose(file) != 0 || bad || cli_replace_file(temporary, path) != 0) {
         remove(temporary);
         cli_error("%s: writing failed", path);
         return CLI_FAILED;

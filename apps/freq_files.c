@@ -44,7 +44,7 @@ static int output_open(output *o, const char *path)
 static int output_close(output *o)
 {
     const int bad = ferror(o->file);
-    if (fclose(o->file) == 0 && !bad && rename(o->temporary, o->path) == 0)
+    if (fclose(o->file) == 0 && !bad && cli_replace_file(o->temporary, o->path) == 0)
         return CLI_OK;
     remove(o->temporary);
     cli_error("%s: writing failed", o->path);

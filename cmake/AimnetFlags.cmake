@@ -15,6 +15,9 @@ if(CMAKE_C_FLAGS_DEBUG STREQUAL "-g")
 endif()
 
 set(AIM_WARNINGS -Wall -Wextra -Wconversion)
+if(MINGW) # its isfinite() and write() take narrower types
+    list(APPEND AIM_WARNINGS -Wno-conversion -Wno-float-conversion)
+endif()
 if(AIMNET_WERROR)
     list(APPEND AIM_WARNINGS -Werror)
 endif()

@@ -24,7 +24,8 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "base/platform.h"
 
 enum { LINE = 64, MAX_THREADS = 1024 };
 enum { SPIN_NS = 40000, YIELD_NS = 100000, PAUSES_PER_LOOK = 32 };
@@ -222,23 +223,22 @@ int aim_processors(void)
             return count;
     }
 #endif
-#if defined(_SC_NPROCESSORS_ONLN)
-    const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    if (online > 0)
-        return (int)online;
-#endif
-    return 1;
+    return aim_os_processors();
 }
 
 /* Workers leave all signals to the threads of the program. */
 static int start_thread(member *m)
 {
+#if defined(_WIN32)
+    return pthread_create(&m->thread, NULL, worker_main, m);
+#else
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     const int error = pthread_create(&m->thread, NULL, worker_main, m);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return error;
+#endif
 }
 
 static void init_team(aim_team *team, const aim_alloc *alloc, void *block, int threads)

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "io/bytes.h"
 #include "io/outfile.h"
 #include "model/sha256.h"
@@ -26,7 +27,7 @@ enum { CHUNK = 1 << 16 };
 aim_status aim_cache_dir(const aim_alloc *a, aim_string *path)
 {
     const char *own = getenv("AIMNET_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
+    const char *home = getenv("HOME") ? getenv("HOME") : getenv("USERPROFILE");
     if (own && own[0])
         return aim_string_printf(path, a, "%s", own);
     if (xdg && xdg[0] == '/') /* the XDG specification: relative paths are to be ignored */
@@ -48,7 +49,7 @@ aim_status aim_cache_make(const char *folder)
             continue;
         memcpy(path, folder, i);
         path[i] = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST && !aim_path_is_directory(path))
+        if (aim_os_make_folder(path) != 0 && errno != EEXIST && !aim_path_is_directory(path))
             return AIM_FAIL(AIMNET_ERR_FILE,
                             "%s: the folder cannot be created: %s; AIMNET_CACHE_DIR chooses "
                             "another place",

@@ -5,23 +5,25 @@
  * The library is never unloaded: its TLS backend registers handlers for the end of the process. */
 #include "fetch/curl.h"
 
-#include <dlfcn.h>
 #include <string.h>
+
+#include "base/platform.h"
 
 static void *load(void)
 {
-    static const char *const names[] = {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl.4.dylib",
-                                        "libcurl.dylib", "libcurl.so"};
+    static const char *const names[] = {"libcurl.so.4",  "libcurl-gnutls.so.4", "libcurl.4.dylib",
+                                        "libcurl.dylib", "libcurl.so",          "libcurl-x64.dll",
+                                        "libcurl-4.dll", "libcurl.dll"};
     void *library = NULL;
     for (size_t i = 0; i < sizeof names / sizeof *names && !library; i++)
-        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+        library = aim_os_library_open(names[i]);
     return library;
 }
 
 /* ISO C has no conversion from void * to a function; the bytes are the same where dlsym exists. */
 static int find(void *library, const char *name, void *function)
 {
-    void *symbol = dlsym(library, name);
+    void *symbol = aim_os_library_symbol(library, name);
     memcpy(function, &symbol, sizeof symbol);
     return symbol != NULL;
 }

@@ -331,7 +331,11 @@ static aim_status fill_and_check(aim_download *d, aim_part *part, aim_curl *curl
 
 static int is_disk_full(int error)
 {
-    return error == ENOSPC || error == EFBIG || error == EDQUOT;
+#if defined(EDQUOT)
+    if (error == EDQUOT)
+        return 1;
+#endif
+    return error == ENOSPC || error == EFBIG;
 }
 
 static aim_status run_locked(aim_download *d, aim_part *part)

@@ -15,27 +15,38 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/platform.h"
+
+#if !defined(O_CLOEXEC)
+#define O_CLOEXEC 0
+#endif
+#if !defined(O_NOFOLLOW)
+#define O_NOFOLLOW 0
+#endif
+#if defined(O_BINARY)
+#define AIM_OPEN (O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_BINARY)
+#else
+#define AIM_OPEN (O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW)
+#endif
 
 static const double STEP = 0.05; /* seconds between questions whether to stop */
 
 aim_status aim_wait(const aim_download *d, double seconds, int64_t done)
 {
-    const struct timespec step = {0, (long)(STEP * 1e9)};
     for (double waited = 0.0; waited < seconds; waited += STEP) {
         if (d->progress && d->progress(d->user, d->what, done, -1))
             return AIM_FAIL(AIMNET_ERR_INTERRUPTED, "%s: interrupted", d->what);
-        (void)nanosleep(&step, NULL);
+        aim_os_sleep(STEP);
     }
     return AIMNET_OK;
 }
 
 static aim_status open_file(aim_part *p)
 {
-    p->fd = open(p->path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    p->fd = open(p->path.data, AIM_OPEN, 0666);
     if (p->fd >= 0)
         return AIMNET_OK;
     return AIM_FAIL(AIMNET_ERR_FILE,
@@ -51,25 +62,13 @@ static int is_current(const aim_part *p, struct stat *info)
            named.st_dev == info->st_dev && named.st_ino == info->st_ino;
 }
 
-/* 1: locked (or the file system has no locks), 0: somebody else holds it. */
-static int try_lock(const aim_part *p)
-{
-    while (flock(p->fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EWOULDBLOCK)
-            return 0;
-        if (errno != EINTR)
-            return 1;
-    }
-    return 1;
-}
-
 static aim_status open_locked(aim_part *p, const aim_download *d, int *finished)
 {
     struct stat info;
     AIM_TRY(aim_string_printf(&p->path, &p->alloc, "%s.part", p->target));
     for (;;) {
         AIM_TRY(open_file(p));
-        while (!try_lock(p))
+        while (!aim_os_try_lock(p->fd))
             AIM_TRY(aim_wait(d, STEP, -1));
         if (is_current(p, &info))
             break;
@@ -127,7 +126,7 @@ int aim_part_truncate(aim_part *p)
 
 aim_status aim_part_commit(aim_part *p)
 {
-    if (fsync(p->fd) != 0 || rename(p->path.data, p->target) != 0)
+    if (aim_os_sync(p->fd) != 0 || aim_os_rename(p->path.data, p->target) != 0)
         return AIM_FAIL(AIMNET_ERR_FILE, "%s: cannot be put into place: %s", p->target,
                         strerror(errno));
     return AIMNET_OK;

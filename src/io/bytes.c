@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/platform.h"
+
 static aim_status fail(const char *path, const char *what)
 {
     return AIM_FAIL(AIMNET_ERR_FILE, "%s: cannot %s: %s", path, what, strerror(errno));
@@ -71,7 +73,7 @@ int aim_path_is_directory(const char *path)
 
 aim_status aim_path_make_directory(const char *path)
 {
-    if (aim_path_is_directory(path) || mkdir(path, 0777) == 0)
+    if (aim_path_is_directory(path) || aim_os_make_folder(path) == 0)
         return AIMNET_OK;
     return fail(path, "make the directory");
 }

@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/platform.h"
+
 #ifndef O_BINARY
 #define O_BINARY 0
 #endif
@@ -71,10 +73,11 @@ static aim_status open_path(aim_outfile *o)
         return AIM_FAIL(AIMNET_ERR_FILE, "%s: is a directory, expected a file name", o->path);
     if (exists && !S_ISREG(info.st_mode))
         return open_direct(o);
-    const char *target = exists && realpath(o->path, resolved) ? resolved : o->path;
+    const char *target =
+        exists && aim_os_resolve(o->path, resolved, sizeof resolved) ? resolved : o->path;
     AIM_TRY(aim_strdup(&o->alloc, target, &o->target));
     AIM_TRY(create_temporary(o));
-    if (exists && fchmod(o->fd, info.st_mode & 07777) != 0)
+    if (exists && aim_os_set_mode(o->fd, info.st_mode & 07777) != 0)
         return failed(o, "the temporary file cannot get its permissions");
     return AIMNET_OK;
 }
@@ -137,7 +140,7 @@ static void sync_directory(const char *file)
     const int fd = open(directory, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return;
-    (void)fsync(fd);
+    (void)aim_os_sync(fd);
     close(fd);
 }
 
@@ -145,13 +148,13 @@ aim_status aim_outfile_commit(aim_outfile *o)
 {
     if (!o->target)
         return AIMNET_OK;
-    if (fsync(o->fd) != 0)
+    if (aim_os_sync(o->fd) != 0)
         return failed(o, "writing to the disk failed");
     const int closed = close(o->fd);
     o->fd = -1;
     if (closed != 0)
         return failed(o, "closing failed");
-    if (rename(o->temporary, o->target) != 0)
+    if (aim_os_rename(o->temporary, o->target) != 0)
         return failed(o, "the finished file cannot be renamed into place");
     aim_free(&o->alloc, o->temporary);
     o->temporary = NULL;

@@ -8,11 +8,13 @@
 #define _POSIX_C_SOURCE 200809L
 #include "vib/eigen.h"
 
-#include <dlfcn.h>
 #include <math.h>
 #include <string.h>
 
-static const char *const LIBRARIES[] = {"liblapack.so.3", "libopenblas.so.0", "liblapack.so"};
+#include "base/platform.h"
+
+static const char *const LIBRARIES[] = {"liblapack.so.3", "libopenblas.so.0", "liblapack.so",
+                                        "libopenblas.dll", "liblapack.dll"};
 enum { N_LIBRARIES = sizeof LIBRARIES / sizeof *LIBRARIES, SWEEPS = 60 };
 
 /* Fortran adds the lengths of character arguments at the end. */
@@ -24,15 +26,15 @@ typedef void (*dsyevd_fn)(const char *job, const char *triangle, const int *n, d
 static aim_status open_lapack(void **library, dsyevd_fn *solve)
 {
     for (int k = 0; k < N_LIBRARIES; k++) {
-        *library = dlopen(LIBRARIES[k], RTLD_NOW | RTLD_LOCAL);
+        *library = aim_os_library_open(LIBRARIES[k]);
         if (!*library)
             continue;
-        void *symbol = dlsym(*library, "dsyevd_");
+        void *symbol = aim_os_library_symbol(*library, "dsyevd_");
         if (symbol) {
             memcpy(solve, &symbol, sizeof symbol);
             return AIMNET_OK;
         }
-        dlclose(*library);
+        aim_os_library_close(*library);
     }
     *library = NULL;
     return AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
@@ -74,7 +76,7 @@ aim_status aim_eigen_symmetric(const aim_alloc *alloc, int n, double *a, double 
     dsyevd_fn solve = NULL;
     AIM_TRY(open_lapack(&library, &solve));
     const aim_status status = solve_with(alloc, solve, n, a, values);
-    dlclose(library);
+    aim_os_library_close(library);
     return status;
 }
 
