@@ -165,6 +165,8 @@ static int check_usage(const opt_options *o)
     const char *missing = o->pressure.given ? "--pressure" : o->fix_axes ? "--fix-axes" : NULL;
     if (o->output && strcmp(o->output, "-") == 0)
         cli_error("-o needs a file name; standard output carries the table or --json");
+    else if (o->output && o->trajectory && strcmp(o->output, o->trajectory) == 0)
+        cli_error("-o and --trajectory name the same file, %s", o->output);
     else if (missing && o->cell.value == AIMNET_OPT_CELL_FIXED)
         cli_error("%s needs a cell that relaxes: add --cell full or --cell isotropic", missing);
     else if (o->restart && !o->trajectory)

@@ -6,7 +6,7 @@
 # ordinary packages: apt-get install gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 set -eu
 target=${1:?usage: $0 FOLDER}
-packages="zlib1g zlib1g-dev libyaml-0-2 libyaml-dev libcmocka0 libcmocka-dev libjansson4 libjansson-dev"
+packages="zlib1g zlib1g-dev libyaml-0-2 libyaml-dev libcmocka0 libcmocka-dev libjansson4 libjansson-dev liblapack3 libblas3 libgfortran5"
 
 mkdir -p "$target"
 target=$(cd "$target" && pwd)

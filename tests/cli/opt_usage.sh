@@ -10,6 +10,7 @@ try --fix-axes q --cell full "$DATA/water.xyz"
 try --pressure 1 "$DATA/water.xyz"
 try --restart "$DATA/water.xyz"
 try -o - "$DATA/water.xyz"
+try -o same.xyz --trajectory same.xyz "$DATA/water.xyz"
 try --fmax 0 "$DATA/water.xyz"
 try --freeze 0,7 "$DATA/water.xyz" | grep -o 'aimnet.*freeze.*\|= .*' | sed 's/aimnet: .*: --/--/'
 try --freeze Xx "$DATA/water.xyz" | grep -o -- '--freeze.*\|= .*'
