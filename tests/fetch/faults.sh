@@ -235,7 +235,7 @@ expect "the token comes" grep -q '^localhost .* token' log
 expect "the token stays with the host" no grep -q '^127.0.0.1 .* token' log
 HF_ENDPOINT=$base/etag try 0 'e--f@main' ok e/f
 HF_ENDPOINT=$base/badetag try 1 'SHA-256 is' ok --retries 0 g/h
-for name in ../x x/../y /x/y a/b@../c a/.b 'a/b c' a/b@x//y; do
+for name in "../x-$$" x/../y /x/y a/b@../c a/.b 'a/b c' a/b@x//y; do
     try 1 . ok --retries 0 "$name"
 done
 
