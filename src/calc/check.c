@@ -179,7 +179,7 @@ static aim_status check_charge(const aim_calc *c, const aimnet_system *s, char *
     for (int32_t i = 0; i < s->n_atoms; i++)
         nuclear += s->numbers[i];
     if (!isfinite(s->charge) || fabs(s->charge) > nuclear)
-        return AIM_FAIL(AIMNET_ERR_SYSTEM, "charge %g is impossible: the nuclei add up to %g",
+        return AIM_FAIL(AIMNET_ERR_SYSTEM, "charge %.10g is impossible: the nuclei add up to %g",
                         s->charge, nuclear);
     const double mult = s->mult == 0 ? 1.0 : s->mult, electrons = nuclear - s->charge;
     if (!isfinite(mult) || mult < 1.0)

@@ -10,12 +10,17 @@ typedef struct middle {
     aim_tangents *t;
 } middle;
 
-static int host_terms(void *ctx)
+static aim_status tangents_between(const middle *m)
 {
-    const middle *m = ctx;
     AIM_TRY(aim_program_tangent(m->c, m->member, m->range, m->t));
     aim_program_tangent_backward(m->c, m->member, m->t);
     return AIMNET_OK;
+}
+
+/* The seam's spelling of it: a module knows no statuses of the library. */
+static int host_terms(void *ctx)
+{
+    return (int)tangents_between(ctx);
 }
 
 static void use_heads(const aim_member *member, const aim_tangents *t, aim_dev_sweep *sweep)
