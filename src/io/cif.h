@@ -6,6 +6,9 @@
 #include "io/reader.h"
 #include "io/symmetry.h"
 
+/* Fractional coordinates beyond this are taken for a mistake. */
+#define AIM_CIF_FRACTION_MAX 1e3
+
 /* What is looked at. The fields from AIM_CIF_LABEL on belong to an atom. */
 typedef enum aim_cif_field {
     AIM_CIF_IGNORED = -1,

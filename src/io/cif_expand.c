@@ -21,7 +21,6 @@
 
 static const double SAME = 0.2;       /* Angstrom */
 static const double TOO_NEAR = 0.5;   /* Angstrom, of an atom to its own image */
-static const double LENGTH_MAX = 1e5; /* Angstrom, of a cell */
 static const double MATRIX = 1e-3;    /* Angstrom, agreement of a transformation matrix */
 
 static aim_span span_of(const aim_cif_value *v)
@@ -44,7 +43,7 @@ static aim_status read_cell(const aim_cif_row *row, aimnet_frame *f)
         if (row->field[AIM_CIF_CELL + i].known)
             AIM_TRY(aim_cif_number(&row->field[AIM_CIF_CELL + i], names[i], &p[i]));
     }
-    if (!(p[0] <= LENGTH_MAX && p[1] <= LENGTH_MAX && p[2] <= LENGTH_MAX) ||
+    if (!(p[0] <= AIM_CELL_MAX && p[1] <= AIM_CELL_MAX && p[2] <= AIM_CELL_MAX) ||
         !aim_cell_from_parameters(p, f->cell))
         return AIM_FAIL(AIMNET_ERR_FORMAT, "lengths %g %g %g and angles %g %g %g make no cell",
                         p[0], p[1], p[2], p[3], p[4], p[5]);

@@ -15,7 +15,6 @@
 #include "data/element.h"
 
 static const double OCCUPIED = 1e-3; /* occupancies this near to 1 are 1, and to 0 are 0 */
-static const double FRACTION_MAX = 1e3;
 
 typedef struct tag_name {
     const char *name; /* with underscores only */
@@ -217,7 +216,7 @@ static aim_status read_position(const aim_cif_row *row, aim_cif_site *site)
                         site->label);
     for (int d = 0; d < 3; d++) {
         AIM_TRY(aim_cif_number(&v[d], what[d], &site->x[d]));
-        if (!site->cartesian && fabs(site->x[d]) > FRACTION_MAX)
+        if (!site->cartesian && fabs(site->x[d]) > AIM_CIF_FRACTION_MAX)
             return AIM_FAIL(AIMNET_ERR_FORMAT, "atom %s: %g is no fraction of a cell", site->label,
                             site->x[d]);
     }

@@ -12,6 +12,7 @@
 
 #include "base/vec3.h"
 #include "io/cell.h"
+#include "io/cif.h"
 
 aim_status aim_cif_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result);
 
@@ -20,8 +21,13 @@ static aim_status put_cell(aimnet_writer *w, const double cell[9])
     static const char *const names[] = {"_cell_length_a ",   "_cell_length_b ",
                                         "_cell_length_c ",   "_cell_angle_alpha ",
                                         "_cell_angle_beta ", "_cell_angle_gamma "};
-    double p[6];
+    double p[6], again[9];
     aim_cell_parameters(cell, p);
+    if (!aim_cell_from_parameters(p, again))
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%s: the cell is too flat to be given by its lengths and angles; write it "
+                        "as extended XYZ",
+                        w->file.path);
     for (int i = 0; i < 6; i++) {
         AIM_TRY(aim_writer_put(w, names[i]));
         AIM_TRY(aim_writer_number(w, p[i]));
@@ -49,8 +55,14 @@ static aim_status put_atom(aimnet_writer *w, const aimnet_frame *f, size_t i,
     double x[3];
     AIM_TRY(aim_writer_symbol(w, f, i, &symbol));
     aim_vecmat3(f->coord + 3 * i, inverse, x);
-    for (int d = 0; d < 3; d++)
+    for (int d = 0; d < 3; d++) {
+        if (!(fabs(x[d]) <= AIM_CIF_FRACTION_MAX))
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "%s: atom %zu is %.3g cells away from its own: move the atoms into the "
+                            "cell, or write extended XYZ",
+                            w->file.path, i, x[d]);
         x[d] *= sign;
+    }
     AIM_TRY(aim_string_printf(&w->text, &w->alloc, "%s%zu %s ", symbol, i + 1, symbol));
     AIM_TRY(aim_writer_numbers(w, x, 3));
     return aim_writer_put(w, "\n");
@@ -61,8 +73,6 @@ aim_status aim_cif_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_res
     double inverse[9];
     AIM_TRY(aim_writer_needs_crystal(w, f, "CIF"));
     const double det = aim_det3(f->cell);
-    if (!(fabs(det) > 0.0) || !isfinite(det))
-        return AIM_FAIL(AIMNET_ERR_ARG, "%s: the cell is singular", w->file.path);
     (void)aim_inverse3(f->cell, inverse);
     AIM_TRY(aim_string_printf(&w->text, &w->alloc, "data_%lld\n", (long long)w->n_frames));
     if (result && result->status == AIMNET_OK)

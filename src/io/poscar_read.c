@@ -6,6 +6,7 @@
  * it is there, "Direct" or "Cartesian", and the positions, whose flags and comments are ignored.
  * What follows (velocities, the state of a thermostat) is not read. The format of VASP 4 has no
  * elements: it is refused with the remedy. Registered in readers.def. */
+#include "io/cell.h"
 #include "io/reader.h"
 
 #include <math.h>
@@ -18,7 +19,6 @@ int aim_poscar_detect(aim_span head);
 aim_status aim_poscar_next(aimnet_reader *r, aimnet_frame *f);
 
 enum { MIN_BYTES = 5 /* of one position: "0 0 0" */ };
-static const double VECTOR_MAX = 1e5; /* Angstrom */
 
 typedef struct header {
     double scale[3];
@@ -52,7 +52,7 @@ static int read_numbers(aim_span s, double *x, int most)
 static int all_finite(const double *x, int n)
 {
     for (int i = 0; i < n; i++)
-        if (!isfinite(x[i]) || fabs(x[i]) > VECTOR_MAX)
+        if (!isfinite(x[i]) || fabs(x[i]) > AIM_CELL_MAX)
             return 0;
     return 1;
 }

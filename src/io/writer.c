@@ -7,7 +7,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/vec3.h"
 #include "data/element.h"
+#include "io/cell.h"
 
 enum { FLUSH_SIZE = 1 << 18 };
 
@@ -63,12 +65,21 @@ aim_status aim_writer_symbol(const aimnet_writer *w, const aimnet_frame *f, size
 aim_status aim_writer_needs_crystal(const aimnet_writer *w, const aimnet_frame *f,
                                     const char *format)
 {
-    if (f->has_cell && f->pbc[0] && f->pbc[1] && f->pbc[2])
-        return AIMNET_OK;
-    return AIM_FAIL(AIMNET_ERR_ARG,
-                    "%s: %s holds structures that are periodic along three axes only; write this "
-                    "one as extended XYZ (a name that ends in .xyz)",
-                    w->file.path, format);
+    if (!(f->has_cell && f->pbc[0] && f->pbc[1] && f->pbc[2]))
+        return AIM_FAIL(
+            AIMNET_ERR_ARG,
+            "%s: %s holds structures that are periodic along three axes only; write this "
+            "one as extended XYZ (a name that ends in .xyz)",
+            w->file.path, format);
+    for (int v = 0; v < 3; v++)
+        if (!(aim_norm3(f->cell + (size_t)(3 * v)) <= AIM_CELL_MAX))
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "%s: cell vector %d is longer than the %g A that %s may have; write "
+                            "extended XYZ",
+                            w->file.path, v + 1, AIM_CELL_MAX, format);
+    if (!(fabs(aim_det3(f->cell)) > 0.0))
+        return AIM_FAIL(AIMNET_ERR_ARG, "%s: the cell is singular", w->file.path);
+    return AIMNET_OK;
 }
 
 /* ---------------------------------------------------------------- files */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # programs.sh SOURCE PROGRAM... - runs the C examples and compares what they print with examples/c/expected.txt; then looks for every
-# example of docs/library.md in examples/c.
+# example of docs/library.md, docs/long-range.md and docs/calculator.md in examples/c.
 set -eu
 source=$1
 shift
@@ -12,6 +12,7 @@ for program in "$@"; do
     echo "== ${name#example_}"
     case $name in
     *batch) "$program" "$source/tests/golden/opt/molecules.xyz" | head -4 ;;
+    *crystal) "$program" "$source/examples/ice.xyz" ;;
     *) "$program" ;;
     esac
 done >"$work/out"
@@ -21,12 +22,12 @@ diff "$source/examples/c/expected.txt" "$work/out"
 awk -v work="$work" '
     /^```c$/ { getline; name = $2; n++; file = work "/block" n; print name > (work "/name" n); next_block = 1; next }
     /^```$/ { next_block = 0 }
-    next_block { print > file }' "$source/docs/library.md"
+    next_block { print > file }' "$source/docs/library.md" "$source/docs/long-range.md" "$source/docs/calculator.md"
 n=0
 for block in "$work"/block*; do
     name=$(cat "$work/name${block#"$work"/block}")
     awk 'NR == FNR { block = block $0 "\n"; next } { text = text $0 "\n" } END { exit index(text, block) == 0 }' "$block" \
-        "$source/examples/c/$name" || { echo "docs/library.md: an example is not in $name:"; cat "$block"; exit 1; }
+        "$source/examples/c/$name" || { echo "docs: an example is not in $name:"; cat "$block"; exit 1; }
     n=$((n + 1))
 done
-[ "$n" -ge 5 ] || { echo "only $n examples found"; exit 1; }
+[ "$n" -ge 7 ] || { echo "only $n examples found"; exit 1; }

@@ -4,7 +4,8 @@
  * The format is detected, or it is that of the target (AIM_FUZZ_FORMAT). An input of one line is also
  * parsed as a comment line. Whatever is read must be consistent (finite numbers, elements of the
  * table, sizes that fit), must survive being written as extended XYZ, and must be read back bit by
- * bit. Memory is bounded by the input: by 192 images of each atom for CIF, whose shortest line of an
+ * bit; a crystal also as POSCAR (bit by bit) and as CIF (the same atoms in a cell of the same size).
+ * Memory is bounded by the input: by 192 images of each atom for CIF, whose shortest line of an
  * atom has 8 bytes. */
 #include <math.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "aimnet_io.h"
+#include "base/vec3.h"
 #include "io/comment.h"
 #include "io/reader.h"
 #include "io/writer.h"
@@ -33,6 +35,9 @@ static const char *const one_format = NULL;
 #endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* writers.def */
+aim_status aim_cif_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result);
+aim_status aim_poscar_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result);
 
 static void demand(int condition, const char *what)
 {
@@ -120,6 +125,55 @@ static void check_round_trip(const aim_alloc *alloc, const aimnet_frame *frame, 
     aim_frame_free(&again);
 }
 
+/* What a writer made, read from memory. POSCAR and CIF refuse what they cannot hold (other
+ * periodicities, singular cells, numbers beyond their digits), with a message. */
+static void check_other_format(const aim_alloc *alloc, const aimnet_frame *frame,
+                               const char *format,
+                               aim_status (*put)(aimnet_writer *writer, const aimnet_frame *frame,
+                                                 const aimnet_result *result))
+{
+    static char name[] = "again";
+    aimnet_writer w = {.alloc = *alloc, .file = {.path = name}};
+    aimnet_reader *reader;
+    aimnet_frame again = {0};
+    const aim_status status = put(&w, frame, NULL);
+    demand(status == AIMNET_OK || status == AIMNET_ERR_ARG, "a writer refuses arguments only");
+    if (status == AIMNET_OK) {
+        demand(aim_reader_open_memory(alloc, w.text.data, w.text.size, "again", format, &reader) ==
+                   AIMNET_OK,
+               "what was written opens");
+        if (aim_reader_next(reader, &again) != AIMNET_OK) {
+            fprintf(stderr, "%s\n%.*s\n", aimnet_last_error(), (int)w.text.size, w.text.data);
+            demand(0, "what was written is read");
+        }
+        check_frame(&again);
+        const size_t n = (size_t)frame->n_atoms;
+        demand(again.n_atoms == frame->n_atoms &&
+                   !memcmp(again.numbers, frame->numbers, n * sizeof *frame->numbers),
+               "the atoms survive");
+        demand(again.has_cell && again.pbc[0] && again.pbc[1] && again.pbc[2], "a crystal");
+        if (strcmp(format, "poscar") == 0)
+            demand(!memcmp(again.coord, frame->coord, 3 * n * sizeof *frame->coord) &&
+                       !memcmp(again.cell, frame->cell, sizeof frame->cell),
+                   "POSCAR keeps every bit");
+        for (int v = 0; v < 9; v += 3) {
+            const double a = aim_norm3(frame->cell + v), b = aim_norm3(again.cell + v);
+            demand(fabs(a - b) <= 1e-9 * a, "the vectors keep their lengths");
+        }
+        aim_reader_close(reader);
+    }
+    aim_frame_free(&again);
+    aim_string_free(&w.text, alloc);
+    aim_comment_free(&w.comment, alloc);
+}
+
+static void check_all_formats(const aim_alloc *alloc, const aimnet_frame *frame, int depth)
+{
+    check_round_trip(alloc, frame, depth);
+    check_other_format(alloc, frame, "poscar", aim_poscar_put);
+    check_other_format(alloc, frame, "cif", aim_cif_put);
+}
+
 static void run_reader(const aim_alloc *alloc, const uint8_t *data, size_t size, const char *format)
 {
     aimnet_reader *reader;
@@ -135,7 +189,7 @@ static void run_reader(const aim_alloc *alloc, const uint8_t *data, size_t size,
             continue;
         check_frame(&frame);
         if (frame.n_atoms <= 64)
-            check_round_trip(alloc, &frame, i == 0);
+            check_all_formats(alloc, &frame, i == 0);
     }
     aim_frame_free(&frame);
     aim_reader_close(reader);

@@ -7,9 +7,11 @@
 #include "io/cell.h"
 #include "io/reader.h"
 #include "io/symmetry.h"
+#include "io/writer.h"
 #include "read_support.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #define CUBE "_cell_length_a 10.0(1)\n_cell_length_b 10\n_cell_length_c 10\n"
 #define SITES                                                                                      \
@@ -268,6 +270,38 @@ static void every_allocation_may_fail(void **state)
     assert_true(fail_alloc_sweep(read_everything, poscar) > 5);
 }
 
+static aimnet_status write_everything(const aimnet_allocator *hooks, void *path)
+{
+    aim_alloc alloc;
+    aimnet_writer *writer = NULL;
+    aimnet_frame frame = {0};
+    double stress[9] = {0};
+    const aimnet_result result = {.energy = -1.5, .stress = stress};
+    read_one(skewed, NULL, &frame, 5);
+    unlink(path);
+    aimnet_status status = aim_alloc_from(hooks, &alloc);
+    if (status == AIMNET_OK)
+        status = aim_writer_open(&alloc, path, &writer);
+    if (status == AIMNET_OK) {
+        status = aim_writer_frame(writer, &frame, &result);
+        const aimnet_status closed = aim_writer_close(writer, status == AIMNET_OK);
+        status = status == AIMNET_OK ? closed : status;
+    }
+    aimnet_frame_free(&frame);
+    assert_int_equal(access(path, F_OK) == 0, status == AIMNET_OK); /* whole or not at all */
+    return status;
+}
+
+static void every_allocation_of_the_writers_may_fail(void **state)
+{
+    (void)state;
+    static char cif[] = AIM_TEST_TMP "/memory.cif", poscar[] = AIM_TEST_TMP "/memory.vasp",
+                xyz[] = AIM_TEST_TMP "/memory.xyz";
+    assert_true(fail_alloc_sweep(write_everything, cif) > 2);
+    assert_true(fail_alloc_sweep(write_everything, poscar) > 2);
+    assert_true(fail_alloc_sweep(write_everything, xyz) > 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +315,7 @@ int main(void)
         cmocka_unit_test(written_cif_is_the_same_crystal_also_of_a_left_handed_cell),
         cmocka_unit_test(written_poscar_keeps_every_bit),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(every_allocation_of_the_writers_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
