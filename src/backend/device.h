@@ -147,7 +147,25 @@ typedef struct aim_dev_sweep {
     void *ctx;
     const double *tgq, *tgspin, *tghead[AIM_DEV_HEADS];
     double *tgrad, *tstrain; /* += */
+    /* n_dir 1: the gradient of the sum of all seeds by the numbers of the network, assigned, in the
+     * order of aim_dev_gradient_size; NULL: not wanted */
+    double *gradient;
 } aim_dev_sweep;
+
+/* Of every pass, then every head, every layer: weights [n_out][n_in], bias [n_out]; then the bias of
+ * the first layer by species [n_species][n_out]; combinations of conv_a, conv_q [nf][gp][hp];
+ * embedding as a feature [n_species][fa]. */
+static inline size_t aim_dev_gradient_size(const aim_dev_net *d)
+{
+    size_t n = (size_t)d->n_species * (size_t)(d->mlp[0].layer[0].n_out + d->fa) +
+               (size_t)d->gp * (size_t)(d->conv_a.nf * d->conv_a.hp + d->conv_q.nf * d->conv_q.hp);
+    for (int k = 0; k < d->n_pass + d->n_heads; k++) {
+        const aim_dev_mlp *m = k < d->n_pass ? &d->mlp[k] : &d->head[k - d->n_pass];
+        for (int l = 0; l < m->n_layers; l++)
+            n += (size_t)m->layer[l].n_out * (size_t)(m->layer[l].n_in + 1);
+    }
+    return n;
+}
 
 /* What a card is, without taking it. Versions as 1000 major + 10 minor. */
 typedef struct aim_dev_card {

@@ -18,8 +18,9 @@ enum { AIM_MAX_SLOTS = AIM_SLOT_FIRST_FREE + AIM_MAX_OUTPUTS };
 typedef struct aim_member {
     const aim_model *model;
     void *net;
-    void *device_net;  /* the same on the calculator's device; NULL: computes on the CPU */
-    int device_sweeps; /* the device also computes its tangents */
+    void *device_net;       /* the same on the calculator's device; NULL: computes on the CPU */
+    int device_sweeps;      /* the device also computes its tangents */
+    size_t device_gradient; /* numbers of aim_dev_sweep.gradient */
     int coulomb,
         subtract_sr; /* external Coulomb; minus its short-range part when the model embeds none */
     double sr_rc;

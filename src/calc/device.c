@@ -37,6 +37,7 @@ static aim_status copy_net(aim_calc *c, aim_member *member)
                                    .c6 = c->d3_table->c6,
                                    .first = c->d3_table->first,
                                    .weight_floor = c->d3_table->weight_floor};
+    member->device_gradient = aim_dev_gradient_size(&net);
     member->device_sweeps = 1;
     for (int h = 0; h < net.n_heads; h++)
         member->device_sweeps &= !net.head[h].layer[net.head[h].n_layers - 1].gelu;

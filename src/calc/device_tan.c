@@ -59,7 +59,8 @@ aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_ran
                            .tgq = t->tgq,
                            .tgspin = t->tgspin,
                            .tgrad = t->tgrad,
-                           .tstrain = t->tstrain};
+                           .tstrain = t->tstrain,
+                           .gradient = t->gradient};
     use_heads(member, t, &sweep);
     return c->device.ops->sweep(member->device_net, &sweep, &e) ? aim_device_error(&e) : AIMNET_OK;
 }

@@ -152,6 +152,17 @@ static void shift_gradient(const loss_job *j, const seeds *s)
     }
 }
 
+/* Room for what a device gives back. */
+static aim_status take_sums(aim_calc *c, aim_tangents *t)
+{
+    const size_t count = c->member[0].device_gradient;
+    aim_arena measure = {0};
+    aim_take(&measure, "gradient", count, sizeof *t->gradient);
+    AIM_TRY(aim_arena_reserve(&c->tan_arena, &c->alloc, measure.used, "gradient"));
+    t->gradient = aim_take(&c->tan_arena, "gradient", count, sizeof *t->gradient);
+    return AIMNET_OK;
+}
+
 /* The sweep with the seeds of charges on top of the terms' tangents. */
 static aim_status sweep(const loss_job *j, const aim_range_plan *range, aim_net_call *call,
                         aim_tangents *t, const seeds *s)
@@ -160,8 +171,14 @@ static aim_status sweep(const loss_job *j, const aim_range_plan *range, aim_net_
     aim_net_tan tan;
     t->charge_seed = s->charge;
     t->spin_seed = s->spin;
-    AIM_TRY(aim_tangent_sweep(c, &c->member[0], range, call, t, &tan));
-    c->ops->parameters(c->member[0].net, call, &tan, &c->parameters, j->gradient);
+    if (aim_device_computes(c, &c->member[0])) {
+        AIM_TRY(take_sums(c, t));
+        AIM_TRY(aim_tangent_sweep(c, &c->member[0], range, call, t, &tan));
+        c->ops->put_parameters(c->member[0].net, &c->parameters, t->gradient, j->gradient);
+    } else {
+        AIM_TRY(aim_tangent_sweep(c, &c->member[0], range, call, t, &tan));
+        c->ops->parameters(c->member[0].net, call, &tan, &c->parameters, j->gradient);
+    }
     shift_gradient(j, s);
     return AIMNET_OK;
 }
@@ -185,11 +202,12 @@ static aim_status run_batch(const loss_job *j, int32_t first, int32_t n)
     return j->gradient ? sweep(j, &range, &call, &t, &s) : AIMNET_OK;
 }
 
-/* Parameters live on the host, and so does what leads to their gradients. */
-static aim_status run_on_host(const loss_job *j, int32_t first, int32_t n)
+/* With the terms on the host, whatever the device: only there they have tangents. */
+static aim_status run_with_terms(const loss_job *j, int32_t first, int32_t n)
 {
     aim_calc *c = j->c;
-    c->host_terms = c->host_network = 1;
+    c->host_terms = 1;
+    c->host_network = !c->member[0].device_sweeps;
     const aim_status status = run_batch(j, first, n);
     c->host_terms = c->host_network = 0;
     return status;
@@ -260,8 +278,9 @@ aim_status aim_loss(aim_calc *c, const aimnet_system *systems, const aimnet_targ
         memset(gradient, 0, (size_t)c->parameters.count * sizeof *gradient);
     AIM_TRY(aim_run_reserve(c, n));
     for (int32_t first = 0, count; first < n; first += count) {
-        count = aim_run_length(c, systems, first, n, LOSS_ATOMS);
-        AIM_TRY(run_on_host(&j, first, count));
+        count =
+            aim_run_length(c, systems, first, n, c->device.ops ? aim_device_batch(c) : LOSS_ATOMS);
+        AIM_TRY(run_with_terms(&j, first, count));
     }
     return AIMNET_OK;
 }

@@ -27,6 +27,7 @@ typedef struct aim_tangents {
     double *tslot[AIM_MAX_SLOTS];    /* [dir][n][width] values of per-atom slots that matter */
     double *tadjoint[AIM_MAX_SLOTS]; /* likewise */
     double *tgrad, *tstrain;         /* [dir][n][3]; [dir][systems][9] or NULL */
+    double *gradient; /* from a device: sums for aim_net_ops.put_parameters; NULL: not wanted */
 } aim_tangents;
 
 /* program_tan.c. The layout has room for everything but tx, w and seed. */

@@ -16,7 +16,8 @@
 #include "net/net_impl.h"
 
 typedef struct layer_job {
-    const net_tan_run *r;
+    const aim_net *net;
+    const net_tan_run *r; /* NULL: sums come from a device */
     const aim_linear *file;
     const net_layer *layer;
     int pass, is_update; /* as in aim_net_map_input, aim_net_map_output */
@@ -30,7 +31,7 @@ typedef struct layer_job {
 /* Output of the file that stands at ours, -1: padding */
 static int output_of(const layer_job *j, int o)
 {
-    const aim_net *net = j->r->run.net;
+    const aim_net *net = j->net;
     if (!j->is_update)
         return o;
     if (o >= net->fa)
@@ -39,6 +40,24 @@ static int output_of(const layer_job *j, int o)
         return 2 * net->n_charge + o;
     return o % net->gp < net->nshifts ? 2 * net->n_charge + o / net->gp * net->nshifts + o % net->gp
                                       : -1;
+}
+
+/* Our outputs first .. last - 1 of a layer, to the places of the file. */
+static void put_rows(const layer_job *j, int64_t first, int64_t last, const double *gw, int n_in,
+                     const double *gb)
+{
+    for (int64_t o = first; o < last; o++, gw += n_in) {
+        const int to = output_of(j, (int)o);
+        if (to < 0)
+            continue;
+        if (j->gb)
+            j->gb[to] += gb[o - first];
+        double *out = j->gw + (size_t)to * (size_t)j->file->n_in;
+        for (int c = 0; c < j->file->n_in; c++) {
+            const int from = AIM_NAMED(aim_net_map_input)(j->net, j->pass, c);
+            out[c] += from >= 0 ? gw[from] : 0.0;
+        }
+    }
 }
 
 static void layer_task(void *ctx, int64_t task, int worker)
@@ -61,27 +80,34 @@ static void layer_task(void *ctx, int64_t task, int worker)
                                       .ldz = j->ldz,
                                       .gw = gw - first * n_in,
                                       .gb = gb - first};
-    j->r->run.net->k->linear_weight_tan(&args, first, last);
-    for (int64_t o = first; o < last; o++, gw += n_in) {
-        const int to = output_of(j, (int)o);
-        if (to < 0)
+    j->net->k->linear_weight_tan(&args, first, last);
+    put_rows(j, first, last, gw, n_in, gb);
+}
+
+/* The embedding's columns of pass 0's first layer, of element z; sum: of tgz over its atoms. */
+static void put_folded(const layer_job *j, int z, const double *sum)
+{
+    const aim_net *net = j->net;
+    const int n_a = net->d2 ? net->conv_a.nf * net->nshifts : net->conv_a.nf;
+    const float *e = net->model->afv + (size_t)z * (size_t)n_a;
+    double *ge = j->embedding + (size_t)z * (size_t)n_a;
+    for (int o = 0; o < j->layer->n_out; o++) {
+        const int to = output_of(j, o);
+        if (to < 0 || sum[o] == 0)
             continue;
-        if (j->gb)
-            j->gb[to] += gb[o - first];
-        double *out = j->gw + (size_t)to * (size_t)j->file->n_in;
-        for (int c = 0; c < j->file->n_in; c++) {
-            const int from = AIM_NAMED(aim_net_map_input)(j->r->run.net, j->pass, c);
-            out[c] += from >= 0 ? gw[from] : 0.0;
+        const float *w = j->file->weight + (size_t)to * (size_t)j->file->n_in;
+        double *gw = j->gw + (size_t)to * (size_t)j->file->n_in;
+        for (int c = 0; c < n_a; c++) {
+            gw[c] += sum[o] * (double)e[c];
+            ge[c] += sum[o] * (double)w[c];
         }
     }
 }
 
-/* The embedding's columns of pass 0's first layer. */
 static void folded_columns(const layer_job *j)
 {
-    const aim_net *net = j->r->run.net;
+    const aim_net *net = j->net;
     const int32_t *species = j->r->run.acts.species;
-    const int n_a = net->d2 ? net->conv_a.nf * net->nshifts : net->conv_a.nf;
     double *sum = j->r->t.partial;
     for (int z = 0; z < AIM_MAX_SPECIES; z++) {
         if (net->species_of[z] < 0)
@@ -90,19 +116,7 @@ static void folded_columns(const layer_job *j)
         for (size_t i = 0; i < (size_t)j->r->n_rows; i++)
             for (int o = 0; species[i] == net->species_of[z] && o < j->layer->n_out; o++)
                 sum[o] += (double)j->tgz[i * j->ldz + (size_t)o];
-        const float *e = net->model->afv + (size_t)z * (size_t)n_a;
-        double *ge = j->embedding + (size_t)z * (size_t)n_a;
-        for (int o = 0; o < j->layer->n_out; o++) {
-            const int to = output_of(j, o);
-            if (to < 0 || sum[o] == 0)
-                continue;
-            const float *w = j->file->weight + (size_t)to * (size_t)j->file->n_in;
-            double *gw = j->gw + (size_t)to * (size_t)j->file->n_in;
-            for (int c = 0; c < n_a; c++) {
-                gw[c] += sum[o] * (double)e[c];
-                ge[c] += sum[o] * (double)w[c];
-            }
-        }
+        put_folded(j, z, sum);
     }
 }
 
@@ -116,6 +130,22 @@ static int64_t share_of_task(int64_t n_out, int workers)
                                        : NET_WEIGHT_ROWS;
 }
 
+/* Layer l of an MLP of the file, pass -1: a head. */
+static layer_job layer_of(const aim_net *net, const aim_mlp *file, const net_mlp *mlp, int pass,
+                          int l, const aim_parameters *list, double *gradient)
+{
+    const aim_linear *layer = &file->layer[l];
+    return (layer_job){.net = net,
+                       .file = layer,
+                       .layer = &mlp->layer[l],
+                       .pass = l == 0 ? pass : -1,
+                       .is_update = l == mlp->n_layers - 1 && pass >= 0 && pass < net->n_pass - 1,
+                       .gw = gradient + aim_parameters_offset(list, layer->weight),
+                       .gb =
+                           layer->bias ? gradient + aim_parameters_offset(list, layer->bias) : NULL,
+                       .embedding = gradient + aim_parameters_offset(list, net->model->afv)};
+}
+
 /* All layers of an MLP; pass -1: a head. */
 static void mlp_gradient(net_tan_run *r, const aim_mlp *file, const net_mlp *mlp, int pass,
                          const net_store *of, const net_store *tan, const aim_parameters *list,
@@ -123,31 +153,31 @@ static void mlp_gradient(net_tan_run *r, const aim_mlp *file, const net_mlp *mlp
 {
     size_t x = 0, z = 0;
     for (int l = 0; l < mlp->n_layers; l++) {
-        const aim_linear *layer = &file->layer[l];
-        const int last = l == mlp->n_layers - 1, folded = pass == 0 && l == 0;
-        layer_job j = {.r = r,
-                       .file = layer,
-                       .layer = &mlp->layer[l],
-                       .pass = l == 0 ? pass : -1,
-                       .is_update = last && pass >= 0 && pass < r->run.net->n_pass - 1,
-                       .x = of->x + x,
-                       .tx = tan->x + x,
-                       .gz = of->gz + z,
-                       .tgz = tan->gz + z,
-                       .ldx = (size_t)mlp->x_width,
-                       .ldz = (size_t)mlp->z_width,
-                       .gw = gradient + aim_parameters_offset(list, layer->weight),
-                       .gb =
-                           layer->bias ? gradient + aim_parameters_offset(list, layer->bias) : NULL,
-                       .embedding = gradient + aim_parameters_offset(list, r->run.net->model->afv)};
+        layer_job j = layer_of(r->run.net, file, mlp, pass, l, list, gradient);
+        j.r = r;
+        j.x = of->x + x;
+        j.tx = tan->x + x;
+        j.gz = of->gz + z;
+        j.tgz = tan->gz + z;
+        j.ldx = (size_t)mlp->x_width;
+        j.ldz = (size_t)mlp->z_width;
         j.share = share_of_task(mlp->layer[l].n_out, aim_team_size(r->run.call->team));
         const int64_t tasks = (mlp->layer[l].n_out + j.share - 1) / j.share;
         aim_parallel_for(r->run.call->team, tasks, layer_task, &j);
-        if (folded)
+        if (pass == 0 && l == 0)
             folded_columns(&j);
         x += (size_t)mlp->layer[l].ld_in;
         z += (size_t)mlp->layer[l].ld_out;
     }
+}
+
+/* Of one channel. */
+static void put_combinations(const aim_net *net, const net_conv *conv, const double *g, double *out)
+{
+    const size_t nc = (size_t)conv->ncomb, hp = (size_t)conv->hp;
+    for (size_t s = 0; s < (size_t)net->nshifts; s++)
+        for (size_t h = 0; h < nc; h++)
+            out[s * nc + h] += g[s * hp + h];
 }
 
 typedef struct conv_job {
@@ -181,10 +211,7 @@ static void conv_task(void *ctx, int64_t f, int worker)
                                        .gagh = g - (size_t)f * gp * hp};
         net->k->conv_agh_tan(&args, f, f + 1);
     }
-    double *out = j->out + (size_t)f * (size_t)net->nshifts * nc;
-    for (size_t s = 0; s < (size_t)net->nshifts; s++)
-        for (size_t h = 0; h < nc; h++)
-            out[s * nc + h] += g[s * hp + h];
+    put_combinations(net, j->conv, g, j->out + (size_t)f * (size_t)net->nshifts * nc);
 }
 
 /* The embedding as feature of the first convolution and as start of the features. */
@@ -222,4 +249,57 @@ void AIM_NAMED(aim_net_parameters)(const void *object, aim_net_call *call, aim_n
         if (call->ghead[net->head_output[h]])
             mlp_gradient(&r, &m->output[net->head_output[h]].mlp, &net->head[h], -1,
                          &r.run.acts.head[h], &r.t.head[h], list, gradient);
+}
+
+/* ---------------------------------------------------------------- sums from a device */
+
+static const double *put_mlp(const aim_net *net, const aim_mlp *file, const net_mlp *mlp, int pass,
+                             const aim_parameters *list, const double *sums, double *gradient)
+{
+    for (int l = 0; l < mlp->n_layers; l++) {
+        const layer_job j = layer_of(net, file, mlp, pass, l, list, gradient);
+        const size_t n_in = (size_t)j.layer->n_in, n_out = (size_t)j.layer->n_out;
+        put_rows(&j, 0, (int64_t)n_out, sums, (int)n_in, sums + n_out * n_in);
+        sums += n_out * (n_in + 1);
+    }
+    return sums;
+}
+
+static void put_embedding(const aim_net *net, const double *sums, double *out)
+{
+    const size_t fa = (size_t)net->fa, g = (size_t)net->nshifts, gp = (size_t)net->gp,
+                 n_a = (size_t)(net->d2 ? net->conv_a.nf * net->nshifts : net->conv_a.nf);
+    for (size_t z = 0; z < AIM_MAX_SPECIES; z++)
+        for (size_t c = 0; net->species_of[z] >= 0 && c < n_a; c++)
+            out[z * n_a + c] +=
+                sums[(size_t)net->species_of[z] * fa + (net->d2 ? c / g * gp + c % g : c)];
+}
+
+void AIM_NAMED(aim_net_put_parameters)(const void *object, const aim_parameters *list,
+                                       const double *sums, double *gradient)
+{
+    const aim_net *net = object;
+    const aim_model *m = net->model;
+    for (int p = 0; p < net->n_pass; p++)
+        sums = put_mlp(net, &m->mlp[p], &net->mlp[p], p, list, sums, gradient);
+    for (int h = 0; h < net->n_heads; h++)
+        sums = put_mlp(net, &m->output[net->head_output[h]].mlp, &net->head[h], -1, list, sums,
+                       gradient);
+    const layer_job first = layer_of(net, &m->mlp[0], &net->mlp[0], 0, 0, list, gradient);
+    const size_t n_out = (size_t)first.layer->n_out;
+    for (int z = 0; z < AIM_MAX_SPECIES; z++)
+        if (net->species_of[z] >= 0)
+            put_folded(&first, z, sums + (size_t)net->species_of[z] * n_out);
+    sums += (size_t)net->n_species * n_out;
+    for (int plain = 0; plain < 2; plain++) {
+        const net_conv *conv = plain ? &net->conv_q : &net->conv_a;
+        const void *agh = plain ? m->conv_q.agh : m->conv_a.agh;
+        double *out = gradient + aim_parameters_offset(list, agh);
+        for (int f = 0; f < conv->nf; f++) {
+            put_combinations(net, conv, sums,
+                             out + (size_t)f * (size_t)net->nshifts * (size_t)conv->ncomb);
+            sums += (size_t)net->gp * (size_t)conv->hp;
+        }
+    }
+    put_embedding(net, sums, gradient + aim_parameters_offset(list, m->afv));
 }

@@ -142,6 +142,9 @@ static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const cu_kinds *kinds, a
     cu_sweep_backward(&s, net, sweep, &k, &t);
     if (fetch(net, &s, &t, t.out_first, t.out_bytes, e))
         return e->status;
+    if (t.gradient)
+        memcpy(sweep->gradient, CU_PINNED(d->out, t.out_base, t.gradient),
+               t.gradient_size * sizeof(double));
     add(sweep->tgrad, CU_PINNED(d->out, t.out_base, t.tgrad), 3 * (size_t)t.rows);
     if (t.tstrain)
         add(sweep->tstrain, CU_PINNED(d->out, t.out_base, t.tstrain),

@@ -197,6 +197,10 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real
                 *(vec4<real> *)(sq_all + d * of.nc * of.gp + w.col) = sq[d];
         }
     __syncthreads();
+    for (int k = threadIdx.x; c.ts && k < 4 * columns; k += blockDim.x)
+        c.ts[row * 4 * columns + k] = s_all[k];
+    for (int k = threadIdx.x; c.tsq && of.charges && k < 4 * of.nc * of.gp; k += blockDim.x)
+        c.tsq[row * 4 * of.nc * of.gp + k] = sq_all[k];
     real *x = c.tx + row * of.ldx;
     const size_t width = (size_t)of.nf * 3 * of.hp, qwidth = (size_t)of.nc * 3 * of.q_hp;
     unsigned bits = project(s_all, of.nf, of.gp, of.ncomb, of.hp, of.agh, of.v + i * width,

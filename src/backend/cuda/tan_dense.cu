@@ -138,6 +138,24 @@ void cu_join_output(cu_state *s, cudaStream_t stream, int rows, const real *a, c
     cu_check(s, "the adjoint of a pass");
 }
 
+template <typename real>
+__global__ void __launch_bounds__(BLOCK)
+    pad_rows(int rows, const double *x, int width, real *y, int ldy)
+{
+    const size_t k = blockIdx.x * (size_t)BLOCK + threadIdx.x, row = k / ldy;
+    const int c = (int)(k % ldy);
+    if (row < (size_t)rows)
+        y[k] = x && c < width ? (real)x[row * width + c] : (real)0;
+}
+template <typename real>
+void cu_pad_rows(cu_state *s, cudaStream_t stream, int rows, const double *x, int width, real *y,
+                 int ldy)
+{
+    const size_t count = (size_t)rows * (size_t)ldy;
+    pad_rows<<<(unsigned)((count + BLOCK - 1) / BLOCK), BLOCK, 0, stream>>>(rows, x, width, y, ldy);
+    cu_check(s, "the adjoint of a head");
+}
+
 template <typename real> __global__ void add_rows(size_t count, const real *x, real *y)
 {
     const size_t k = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
@@ -301,6 +319,7 @@ void cu_reduce_directions(cu_state *s, cudaStream_t stream, int n_dir, int n, in
                                   const real *, const int *, real *, real *);                      \
     template void cu_join_output(cu_state *, cudaStream_t, int, const real *, const real *, int,   \
                                  int, real *, int);                                                \
+    template void cu_pad_rows(cu_state *, cudaStream_t, int, const double *, int, real *, int);    \
     template void cu_add_rows(cu_state *, cudaStream_t, size_t, const real *, real *);             \
     template void cu_charge_tan_forward(cu_state *, cudaStream_t, const cu_charges_tan<real> *);   \
     template void cu_charge_tan_backward(cu_state *, cudaStream_t, const cu_charges_tan<real> *)

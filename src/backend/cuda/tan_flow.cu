@@ -185,13 +185,15 @@ template <typename real> static cu_conv_tan<real> conv_args(const flow<real> *f,
     a.w = t->w;
     a.ta = t->ta[p];
     a.tq = p > 0 ? t->tqs[p - 1] : NULL;
-    a.tx = t->pass[p].gx;
+    a.tx = t->pass[p].x[0];
     a.txmax = t->max;
     a.tv = t->tv[p];
     a.tvq = t->tvq[p];
     a.ts_adj = t->ts_adj;
     a.tsq_adj = t->tsq_adj;
-    a.tga = p > 0 ? t->tga[p % 2] : NULL;
+    a.ts = t->ts[p];
+    a.tsq = t->tsq[p];
+    a.tga = p > 0 ? t->tga[p % 2] : t->tga0;
     a.tga_later = p < d->n_pass - 1 ? t->tga[(p + 1) % 2] : NULL;
     a.tgq = p > 0 ? t->tgqs[p - 1] : NULL;
     a.tgrad = t->tgrad;
@@ -334,6 +336,9 @@ template <typename real> static void heads_backward(const flow<real> *f)
             const cu_head_out<real> o = head_args<real>(f, h, rows, NULL, NULL, g, to);
             cu_head_backward(f->s, f->stream, &o);
         }
+        if (f->sweep->gradient)
+            cu_pad_rows(f->s, f->stream, rows, g, m->layer[n - 1].n_out,
+                        t ? ta->gz[n - 1] : a->gz[n - 1], m->layer[n - 1].ld_out);
         if (n == 1 && !g)
             continue;
         if (n > 1) {
@@ -399,6 +404,35 @@ void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept
 
 /* ---------------------------------------------------------------- sweeps */
 
+/* The primal's environments, S_d = sum a_j gs w_d: the tangent of the convolution for features that
+ * change by their own values while nothing moves. Its other outputs are written again later. */
+template <typename real> static void environments(const flow<real> *f)
+{
+    const cu_kept<real> *k = f->k;
+    const cu_tans<real> *t = f->t;
+    const aim_dev_net *d = &f->net->d;
+    check(f->s, cudaMemsetAsync(t->still, 0, 3 * (size_t)t->rows * sizeof(double), f->stream),
+          "clearing");
+    check(f->s, cudaMemsetAsync(t->tga0, 0, (size_t)t->rows * (size_t)d->fa * sizeof(real), f->stream),
+          "clearing");
+    if (d->d2)
+        cu_gather_rows(f->s, f->stream, k->n, d->fa, (const real *)d->embedding, k->species, t->a0);
+    for (int p = 0; p < d->n_pass; p++) {
+        cu_conv_tan<real> c = conv_args(f, p);
+        if (c.of.features == CU_EMBED) {
+            c.of.features = CU_FULL;
+            c.of.a = t->a0;
+        }
+        c.ta = c.of.a;
+        c.tq = c.of.q;
+        c.tx_atom = t->still;
+        c.w = NULL;
+        c.ts = t->s[p];
+        c.tsq = t->sq[p];
+        cu_conv_tan_forward(f->s, f->stream, &c);
+    }
+}
+
 template <typename real>
 void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
                       const cu_tans<real> *t)
@@ -410,6 +444,8 @@ void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, cons
           "copying directions");
     check(s, cudaMemsetAsync(t->clear_base, 0, t->clear_bytes, f.stream), "clearing");
     check(s, cudaMemsetAsync(t->out_base, 0, t->out_bytes, f.stream), "clearing");
+    if (sweep->gradient)
+        environments(&f);
     for (int p = 0; p < d->n_pass; p++) {
         const cu_mlp *m = &net->mlp[p];
         const int last = p == d->n_pass - 1, end = m->n_layers;
@@ -459,7 +495,8 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
         else
             output_backward(&f, p);
         backward_layers<real>(&f, m, &k->pass[p], &t->pass[p], m->n_layers);
-        const cu_conv_tan<real> c = conv_args(&f, p);
+        cu_conv_tan<real> c = conv_args(&f, p);
+        c.tx = t->pass[p].gx;
         cu_conv_tan_project(s, f.stream, &c);
         cu_conv_tan_backward(s, f.stream, &c);
         if (p > 0) {
@@ -472,6 +509,8 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
     if (t->tvirial)
         cu_reduce_directions(s, f.stream, t->n_dir, k->n, k->systems, k->offset, t->tvirial, 9,
                              t->tstrain);
+    if (sweep->gradient)
+        cu_gradient(s, net, k, t);
 }
 
 #define INSTANCE(real)                                                                             \

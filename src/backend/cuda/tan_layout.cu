@@ -166,6 +166,8 @@ static void tans_in_out(const cu_net *net, const aim_dev_sweep *sweep, const cu_
     TAKE(c, t->tgrad, 3 * rows);
     if (strain)
         TAKE(c, t->tstrain, 9 * systems);
+    if (sweep->gradient)
+        TAKE(c, t->gradient, aim_dev_gradient_size(&net->d));
     t->out_bytes = c->used - start;
     start = c->used;
     t->clear_base = here(c);
@@ -176,15 +178,20 @@ static void tans_in_out(const cu_net *net, const aim_dev_sweep *sweep, const cu_
     t->clear_bytes = c->used - start;
 }
 
-/* Layers share two buffers; the input and its adjoint share one. */
+/* Layers share two buffers; the input and its adjoint share one. For gradients by the parameters
+ * everything has its own place. */
 template <typename real>
-static void tan_acts(const cu_mlp *m, size_t rows, carver *c, real *input, real *const hidden[2],
-                     cu_tan_acts<real> *a)
+static void tan_acts(const cu_mlp *m, size_t rows, int train, carver *c, real *input,
+                     real *const hidden[2], cu_tan_acts<real> *a)
 {
     a->x[0] = a->gx = input;
     for (int l = 0; l < m->n_layers; l++) {
         a->x[l + 1] = hidden[(l + 1) % 2];
         a->gz[l] = hidden[l % 2];
+        if (train) {
+            TAKE(c, a->x[l + 1], rows * (size_t)m->layer[l].ld_out);
+            TAKE(c, a->gz[l], rows * (size_t)m->layer[l].ld_out);
+        }
     }
     TAKE(c, a->z, rows * (size_t)m->slope_width);
 }
@@ -197,8 +204,47 @@ static int widest(const cu_mlp *m)
     return w;
 }
 
+/* What gradients by the parameters read besides. */
 template <typename real>
-static void tans_network(const cu_net *net, carver *c, cu_tans<real> *t)
+static void tans_train(const cu_net *net, const aim_dev_sweep *sweep, carver *c, cu_tans<real> *t)
+{
+    const aim_dev_net *d = &net->d;
+    const size_t rows = (size_t)t->rows, a = 4 * (size_t)(d->conv_a.nf * d->gp),
+                 q = 4 * (size_t)(d->n_charge * d->gp);
+    if (!sweep->gradient)
+        return;
+    size_t widest = (size_t)d->fa;
+    for (int p = 0; p < d->n_pass; p++) {
+        TAKE(c, t->s[p], rows * a);
+        TAKE(c, t->ts[p], rows * a);
+        TAKE(c, t->sq[p], rows * q);
+        TAKE(c, t->tsq[p], rows * q);
+        TAKE(c, t->pass[p].x[0], rows * (size_t)net->mlp[p].layer[0].ld_in);
+        TAKE(c, t->pass[p].gx, rows * (size_t)net->mlp[p].layer[0].ld_in);
+        for (int l = 0; l < net->mlp[p].n_layers; l++) {
+            const cu_layer *layer = &net->mlp[p].layer[l];
+            const size_t size = (size_t)layer->n_out * (size_t)(layer->n_in + 1);
+            widest = size > widest ? size : widest;
+        }
+    }
+    for (int h = 0; h < d->n_heads; h++)
+        for (int l = 0; l < net->head[h].n_layers; l++) {
+            const cu_layer *layer = &net->head[h].layer[l];
+            const size_t size = (size_t)layer->n_out * (size_t)(layer->n_in + 1);
+            widest = size > widest ? size : widest;
+        }
+    const size_t sums = 4 * (size_t)(t->kinds + 1) *
+                        (size_t)max_of(d->fa, net->mlp[0].layer[0].ld_out);
+    widest = widest > sums ? widest : sums;
+    TAKE(c, t->tga0, rows * (size_t)d->fa);
+    TAKE(c, t->a0, rows * (size_t)d->fa);
+    TAKE(c, t->still, 3 * rows);
+    TAKE(c, t->part, CU_WEIGHT_SLICES * widest + 64 * a * (size_t)d->conv_a.hp);
+    t->gradient_size = aim_dev_gradient_size(d);
+}
+
+template <typename real>
+static void tans_network(const cu_net *net, int train, carver *c, cu_tans<real> *t)
 {
     const aim_dev_net *d = &net->d;
     const size_t rows = (size_t)t->rows, nc = (size_t)d->n_charge, gp = (size_t)d->gp;
@@ -229,12 +275,12 @@ static void tans_network(const cu_net *net, carver *c, cu_tans<real> *t)
         TAKE(c, t->tv[p], rows * (size_t)(3 * d->conv_a.nf * d->conv_a.hp));
         if (p > 0)
             TAKE(c, t->tvq[p], rows * 3 * nc * (size_t)d->conv_q.hp);
-        tan_acts(&net->mlp[p], rows, c, input, buffer, &t->pass[p]);
+        tan_acts(&net->mlp[p], rows, train, c, input, buffer, &t->pass[p]);
     }
     t->pass[d->n_pass - 1].x[last->n_layers] = out;
     t->pass[d->n_pass - 1].gz[last->n_layers - 1] = sum;
     for (int h = 0; h < d->n_heads; h++) {
-        tan_acts(&net->head[h], rows, c, out, buffer, &t->head[h]);
+        tan_acts(&net->head[h], rows, train, c, out, buffer, &t->head[h]);
         t->head[h].gx = part;
     }
     for (int m = 0; m < 2; m++)
@@ -253,8 +299,10 @@ void cu_tans_layout(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept
     memset(t, 0, sizeof *t);
     t->n_dir = n_dir;
     t->rows = n_dir * k->n;
+    t->kinds = k->kinds;
     tans_in_out(net, sweep, k, &c, t);
-    tans_network(net, &c, t);
+    tans_network(net, sweep->gradient != NULL, &c, t);
+    tans_train(net, sweep, &c, t);
     t->bytes = c.used;
 }
 

@@ -11,6 +11,7 @@
 
 #include "backend/cuda/cuda.h"
 
+enum { CU_WEIGHT_SLICES = 16 }; /* of a sum over atoms in gradients by weights */
 enum { CU_PAIR_SUMS = 8 }; /* gd, gu[3], B[3], c of a pair, see tan_pair.cu */
 
 /* Inputs x, adjoints gz of the sums of all layers of an MLP, and gelu', gelu'' (later gy gelu''). */
@@ -57,7 +58,7 @@ template <typename real> struct cu_kept {
 
 /* One block of directions. */
 template <typename real> struct cu_tans {
-    int n_dir, rows;
+    int n_dir, rows, kinds;
     double *tx, *w; /* [dir][n][3]; [dir][systems][9] or NULL */
     char *in_base;
     size_t in_first, in_bytes; /* tx and w; with the adjoints below */
@@ -71,6 +72,12 @@ template <typename real> struct cu_tans {
     real *tgy[AIM_DEV_PASSES], *tgqs[AIM_DEV_PASSES], *tga[2], *ts_adj, *tsq_adj;
     unsigned *max, *aim_max;
     double *tvirial; /* [rows][9] */
+    /* with the gradient by the parameters: environments S and tS, the adjoint of the embedding as a
+     * feature, features of pass 0, directions that do not move, slices of sums, the result */
+    real *s[AIM_DEV_PASSES], *sq[AIM_DEV_PASSES], *ts[AIM_DEV_PASSES], *tsq[AIM_DEV_PASSES];
+    real *tga0, *a0;
+    double *still, *part, *gradient;
+    size_t gradient_size;
     char *clear_base; /* tgqs, tvirial */
     size_t clear_bytes;
     size_t bytes;
@@ -92,6 +99,10 @@ void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, cons
 template <typename real>
 void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
                        const cu_kept<real> *k, const cu_tans<real> *t);
+/* tan_train.cu: into t->gradient, which is clear */
+template <typename real>
+void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t);
+
 /* ---------------------------------------------------------------- convolution (tan_conv.cu) */
 
 template <typename real> struct cu_conv_tan {
@@ -103,6 +114,7 @@ template <typename real> struct cu_conv_tan {
     real *tx; /* [rows][ldx] the pass's input: forward out, backward in (tgx) */
     unsigned *txmax;
     real *tv, *tvq;
+    real *ts, *tsq; /* [rows][4][columns] tS, or NULL */
     real *ts_adj, *tsq_adj;
     real *tga, *tgq;
     const real *tga_later;
@@ -157,6 +169,10 @@ void cu_split_output(cu_state *s, cudaStream_t stream, int rows, const real *x, 
 template <typename real>
 void cu_join_output(cu_state *s, cudaStream_t stream, int rows, const real *a, const real *charges,
                     int fa, int width, real *y, int ldy);
+/* y = x in the working precision, rows padded with zeros */
+template <typename real>
+void cu_pad_rows(cu_state *s, cudaStream_t stream, int rows, const double *x, int width, real *y,
+                 int ldy);
 template <typename real>
 void cu_add_rows(cu_state *s, cudaStream_t stream, size_t count, const real *x, real *y);
 
