@@ -175,6 +175,21 @@ typedef struct aim_dev_card {
     size_t total, available;
 } aim_dev_card;
 
+/* One of the three sums of conv_sv_2d_sp (aimnet_ops.h) on arrays of the caller's on the device. */
+enum { AIM_DEV_OP_SIZE = 64 };
+typedef enum aim_dev_op_kind {
+    AIM_DEV_OP_FORWARD,
+    AIM_DEV_OP_BACK_X,
+    AIM_DEV_OP_BACK_F
+} aim_dev_op_kind;
+typedef struct aim_dev_op {
+    aim_dev_op_kind kind;
+    int is_double, channels, shifts, add; /* add: forward only, += */
+    const int32_t *idx;
+    const void *x, *f, *g; /* features, factors, adjoint of the result */
+    void *out, *stream;
+} aim_dev_op;
+
 typedef struct aim_device_ops {
     int abi;
     size_t device_size, net_size; /* bytes of the objects below, which the caller allocates */
@@ -196,6 +211,11 @@ typedef struct aim_device_ops {
     size_t (*sweep_bytes)(const void *net, const aim_dev_sweep *sweep);
     /* The number of cards, and of card `index` what it is (card NULL: not wanted). */
     int (*look)(int index, int *n, aim_dev_card *card, aim_dev_error *error);
+    /* `op`: AIM_DEV_OP_SIZE bytes, cleared; idx [n][m] on the card. create waits for the stream. */
+    int (*op_create)(void *op, int card, const int32_t *idx, int n, int m, void *stream,
+                     aim_dev_error *error);
+    void (*op_free)(void *op);
+    int (*op_run)(void *op, const aim_dev_op *what, aim_dev_error *error);
 } aim_device_ops;
 
 /* A card in use; device.c. */

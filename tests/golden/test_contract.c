@@ -579,6 +579,13 @@ static void cards_are_counted_or_missing_in_a_sentence(void **state)
     assert_int_equal(n, 0);
     assert_true(strlen(aimnet_last_error()) > 20);
     assert_int_equal(aimnet_cuda_get_card(0, &card), AIMNET_ERR_DEVICE);
+    aimnet_cuda_conv *op;
+    assert_int_equal(aimnet_cuda_conv_create(0, NULL, 0, 0, NULL, &op), AIMNET_ERR_DEVICE);
+    assert_null(op);
+    assert_int_equal(aimnet_cuda_conv_create(0, NULL, -1, 0, NULL, &op), AIMNET_ERR_ARG);
+    assert_int_equal(aimnet_cuda_conv_forward_f32(NULL, 1, 1, NULL, NULL, NULL, NULL),
+                     AIMNET_ERR_ARG);
+    aimnet_cuda_conv_free(NULL);
 }
 
 int main(void)

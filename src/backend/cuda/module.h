@@ -7,7 +7,7 @@
 #include "backend/cuda/cuda.h"
 
 /* values of aimnet_status (aimnet.h) */
-enum { ERR_UNSUPPORTED = 13, ERR_MEMORY = 40, ERR_DEVICE = 50 };
+enum { ERR_ARG = 10, ERR_UNSUPPORTED = 13, ERR_MEMORY = 40, ERR_DEVICE = 50 };
 
 /* format has two %s */
 int cu_fail(aim_dev_error *e, int status, const char *format, const char *a, const char *b);
@@ -54,6 +54,12 @@ int cu_synchronize(cu_net *net, cu_state *s, aim_dev_error *e);
 /* Where a device address of the in or out block lies in the pinned copy. */
 #define CU_PINNED(block, base, field)                                                              \
     ((decltype(&*(field)))((char *)(block) + ((char *)(field) - (base))))
+
+/* op.cu */
+int cu_op_create(void *op, int card, const int32_t *idx, int n, int m, void *stream,
+                 aim_dev_error *error);
+void cu_op_free(void *op);
+int cu_op_run(void *op, const aim_dev_op *what, aim_dev_error *error);
 
 /* sweep.cu */
 int cu_sweep(void *net, aim_dev_sweep *sweep, aim_dev_error *error);
