@@ -109,10 +109,11 @@ static int turn_around(cu_op *op, const int32_t *idx, cudaStream_t stream, aim_d
 /* Leaves the caller's card current again. */
 struct on_card {
     int before;
-    explicit on_card(int card) : before(card)
+    explicit on_card(int card) : before(0) /* -1: stay, for now */
     {
         (void)cudaGetDevice(&before);
-        (void)cudaSetDevice(card);
+        if (card >= 0)
+            (void)cudaSetDevice(card);
     }
     ~on_card()
     {
@@ -134,9 +135,9 @@ int cu_op_create(void *object, int card, const int32_t *idx, int n, int m, void 
     cu_op *op = (cu_op *)object;
     int cards;
     aim_dev_card found;
-    const on_card here(card);
+    const on_card here(-1);
     e->status = 0;
-    if (cu_look(card, &cards, &found, e))
+    if (cu_look(card, &cards, &found, e)) /* makes the card current */
         return e->status;
     op->card = card;
     op->n = n;
