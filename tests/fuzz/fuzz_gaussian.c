@@ -2,23 +2,9 @@
 /* fuzz_gaussian.c - any text as the input file of `aimnet gaussian-ext`. The functions under test
  * are static: the command's source is included. */
 #include "guard.h"
+#include "quiet.h"
 
-#include <stdarg.h>
-
-/* Complaints are formatted, but not printed a million times. */
-#include "console.h"
-#define cli_error quiet_error
-static void quiet_error(const char *format, ...) CLI_PRINTF(1, 2);
 #include "cmd_gaussian_ext.c"
-
-static void quiet_error(const char *format, ...)
-{
-    char text[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    demand(vsnprintf(text, sizeof text, format, arguments) >= 0, "complaints are formatted");
-    va_end(arguments);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

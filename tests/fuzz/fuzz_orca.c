@@ -3,23 +3,9 @@
  * test are static: the command's source is included. The structure that such a file names is
  * fuzz_xyz's matter. */
 #include "guard.h"
+#include "quiet.h"
 
-#include <stdarg.h>
-
-/* Complaints are formatted, but not printed a million times. */
-#include "console.h"
-#define cli_error quiet_error
-static void quiet_error(const char *format, ...) CLI_PRINTF(1, 2);
 #include "cmd_orca_ext.c"
-
-static void quiet_error(const char *format, ...)
-{
-    char text[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    demand(vsnprintf(text, sizeof text, format, arguments) >= 0, "complaints are formatted");
-    va_end(arguments);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
