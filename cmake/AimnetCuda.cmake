@@ -48,11 +48,10 @@ function(aim_cuda_object out source)
 endfunction()
 
 set(AIM_CUDA_OBJECTS "")
-foreach(stem IN ITEMS card charge conv evaluate fft flow head mesh mlp module network nlist op sweep tan_conv tan_dense tan_flow tan_layout
+foreach(stem IN ITEMS card charge conv evaluate fft flow head layout mesh mlp module network nlist op sweep tan_conv tan_dense tan_flow tan_layout
         tan_pair tan_train term tile warpgroup waves)
     aim_cuda_object(AIM_CUDA_OBJECTS ${PROJECT_SOURCE_DIR}/src/backend/cuda/${stem}.cu)
 endforeach()
-aim_cuda_object(AIM_CUDA_OBJECTS ${PROJECT_SOURCE_DIR}/src/backend/cuda/layout.cu)
 set(AIM_CUDA_MODULE ${PROJECT_BINARY_DIR}/libaimnet_cuda.so)
 add_custom_command(OUTPUT ${AIM_CUDA_MODULE}
     COMMAND ${AIM_NVCC} -shared -cudart static -o ${AIM_CUDA_MODULE} ${AIM_CUDA_OBJECTS}

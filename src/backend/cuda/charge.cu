@@ -5,23 +5,9 @@
  * Sums over the atoms of a system are in double: segments of SEGMENT atoms, in each every thread of a
  * block takes each 256th atom, then a tree; segments are added in order. One block does this for one
  * channel of a system, or, where a batch has large systems, a block for each segment: the same sum. */
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/sums.h"
 
 enum { BLOCK = 256, SEGMENT = CU_SEGMENT };
-
-static __device__ double block_sum(double x)
-{
-    __shared__ double part[BLOCK / 32];
-    x = cu_warp_sum(x);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0)
-        part[threadIdx.x / 32] = x;
-    __syncthreads();
-    double sum = part[0];
-    for (int k = 1; k < BLOCK / 32; k++)
-        sum += part[k];
-    return sum;
-}
 
 /* sum of f over the atoms of one segment */
 template <typename F> static __device__ double segment_sum(int first, int last, F f)
@@ -30,7 +16,7 @@ template <typename F> static __device__ double segment_sum(int first, int last, 
     last = min(last, first + SEGMENT);
     for (int i = first + threadIdx.x; i < last; i += BLOCK)
         x += f(i);
-    return block_sum(x);
+    return cu_block_sum<BLOCK>(x);
 }
 
 /* The same over a whole system; sums: of its segments where they are known, else NULL. */

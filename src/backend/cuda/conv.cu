@@ -11,9 +11,7 @@
  * of the force that the pair (i, j) and its opposite put on i, which have the same radial functions
  * and the opposite direction. The force is linear in the columns, so threads add their shares over
  * all neighbours first and among themselves once, at the end. */
-#include "backend/cuda/cuda.h"
-
-enum { BATCH = 32, MAIN = 64, BLOCK = 96 };
+#include "backend/cuda/columns.h"
 
 template <typename real> static __device__ __forceinline__ real half_cos(real x, real *slope);
 template <> __device__ __forceinline__ float half_cos(float x, float *slope)
@@ -106,31 +104,6 @@ template <typename real>
 static __device__ __forceinline__ vec4<real> multiply(const vec4<real> &a, const vec4<real> &b)
 {
     return vec4<real>{a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w};
-}
-
-/* Who works on which column of which neighbours: threads of the first two warps one column of four
- * each, all neighbours; the lanes of the third warp the columns of the charges, neighbours dealt
- * out to `stride` groups. */
-struct share {
-    int col, start, stride, active;
-};
-
-template <typename real>
-static __device__ __forceinline__ share main_share(const cu_conv<real> &c, int base)
-{
-    share s = {base + (int)threadIdx.x * 4, 0, 1, 0};
-    s.active = threadIdx.x < MAIN && s.col < c.nf * c.gp;
-    return s;
-}
-
-template <typename real>
-static __device__ __forceinline__ share charge_share(const cu_conv<real> &c)
-{
-    const int lane = threadIdx.x - MAIN, columns = c.nc * c.gp / 4;
-    const int groups = 32 % columns == 0 ? 32 / columns : 1;
-    share s = {lane % columns * 4, lane / columns, groups, 0};
-    s.active = c.charges && threadIdx.x >= MAIN && lane < groups * columns;
-    return s;
 }
 
 /* sum over the groups of the third warp */
@@ -383,27 +356,6 @@ void cu_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *
 }
 
 /* ---------------------------------------------------------------- backward: pairs and features */
-
-/* what a thread collects: force on the atom, and r (x) force for the strain */
-template <typename real> struct pull {
-    real f[3], w[9];
-};
-
-/* share of the columns (summed: along = of the distance, gd; of the direction, gu) */
-template <typename real>
-static __device__ __forceinline__ void add_pull(pull<real> *p, const vec4<real> &u, real gd,
-                                                const real gu[3], int strain)
-{
-    const real inv = (real)1 / u.w, dir[3] = {u.x, u.y, u.z};
-    const real along = u.x * gu[0] + u.y * gu[1] + u.z * gu[2];
-    for (int d = 0; d < 3; d++) {
-        const real f = (gu[d] - along * dir[d]) * inv - gd * dir[d];
-        p->f[d] += f;
-        if (strain)
-            for (int e = 0; e < 3; e++)
-                p->w[3 * e + d] += u.w * dir[e] * f;
-    }
-}
 
 template <typename real> struct own_columns {
     vec4<real> a, s[4]; /* features and adjoints of the atom */

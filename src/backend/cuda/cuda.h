@@ -343,13 +343,20 @@ void cu_pair_terms(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
 
 /* ---------------------------------------------------------------- helpers */
 
-static inline void cu_check(cu_state *s, const char *what)
+/* Notes the first failure. */
+static inline void cu_check_call(cu_state *s, cudaError_t code, const char *what)
 {
-    const cudaError_t code = cudaGetLastError();
     if (code != cudaSuccess && s->code == cudaSuccess) {
         s->code = code;
         s->what = what;
     }
+    (void)cudaGetLastError();
+}
+
+/* The same after a launch. */
+static inline void cu_check(cu_state *s, const char *what)
+{
+    cu_check_call(s, cudaGetLastError(), what);
 }
 
 static inline int cu_round_up(int n, int multiple)

@@ -428,34 +428,25 @@ template <typename real> static cu_terms term_args(const flow<real> *f)
     return t;
 }
 
-static void check(cu_state *s, cudaError_t code, const char *what)
-{
-    if (code != cudaSuccess && s->code == cudaSuccess) {
-        s->code = code;
-        s->what = what;
-    }
-    (void)cudaGetLastError();
-}
-
 template <typename real> static void first_half(flow<real> *f)
 {
     const cu_work<real> *w = f->w;
     cu_device *dev = f->net->device;
     const aim_dev_job *job = f->job;
-    check(f->s,
+    cu_check_call(f->s,
           cudaMemcpyAsync(w->in_base, dev->in, job->middle ? w->in_first : w->in_bytes,
                           cudaMemcpyHostToDevice, f->stream),
           "copying the batch");
-    check(f->s, cudaMemsetAsync(w->clear_base, 0, w->clear_bytes, f->stream), "clearing");
-    check(f->s, cudaMemsetAsync(w->out_base, 0, w->out_bytes, f->stream), "clearing");
+    cu_check_call(f->s, cudaMemsetAsync(w->clear_base, 0, w->clear_bytes, f->stream), "clearing");
+    cu_check_call(f->s, cudaMemsetAsync(w->out_base, 0, w->out_bytes, f->stream), "clearing");
     const cu_terms t = term_args(f);
     if (w->grid)
         cu_sort_atoms(f->s, f->stream, &w->cells, w->coord, w->system);
     if (job->d3) {
-        check(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
-        check(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
+        cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
+        cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
         cu_d3(f->s, dev->side, &t);
-        check(f->s, cudaEventRecord(dev->join, dev->side), "an event");
+        cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
     }
     cu_list list = {};
     list.n = w->n;
@@ -480,7 +471,7 @@ template <typename real> static void first_half(flow<real> *f)
     cu_list_build(f->s, f->stream, &list, w->u);
     forward_network(f);
     if (job->d3)
-        check(f->s, cudaStreamWaitEvent(f->stream, dev->join, 0), "an event");
+        cu_check_call(f->s, cudaStreamWaitEvent(f->stream, dev->join, 0), "an event");
     if (job->coulomb || job->sr || t.through_cn)
         cu_pair_terms(f->s, f->stream, &t);
     if (job->waves)
@@ -495,7 +486,7 @@ template <typename real> static void second_half(flow<real> *f)
     if (job->want_grad) {
         const aim_dev_net *d = &f->net->d;
         if (job->middle)
-            check(f->s,
+            cu_check_call(f->s,
                   cudaMemcpyAsync(w->in_base + w->in_first, (char *)dev->in + w->in_first,
                                   w->in_bytes - w->in_first, cudaMemcpyHostToDevice, f->stream),
                   "copying adjoints");
@@ -539,7 +530,7 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
         f.slot = w->n_slots / 2;
     if (second)
         second_half(&f);
-    check(s,
+    cu_check_call(s,
           cudaMemcpyAsync(net->device->out, w->out_base, w->out_bytes, cudaMemcpyDeviceToHost,
                           f.stream),
           "copying results");

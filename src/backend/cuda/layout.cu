@@ -3,33 +3,8 @@
  * in the workspace. */
 #include <string.h>
 
+#include "backend/cuda/carve.h"
 #include "backend/cuda/waves.h"
-
-typedef struct carver {
-    char *base;
-    size_t used;
-} carver;
-
-template <typename T> static void take(carver *c, T **field, size_t count)
-{
-    *field = c->base ? (T *)(c->base + c->used) : NULL;
-    c->used += (count * sizeof **field + 255) / 256 * 256;
-}
-
-#define TAKE(c, field, count) take((c), &(field), (size_t)(count))
-
-static int max_of(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-static int widest(const cu_mlp *m)
-{
-    int w = 0;
-    for (int l = 0; l < m->n_layers; l++)
-        w = max_of(w, max_of(m->layer[l].ld_out, l ? m->layer[l].ld_in : 0));
-    return w;
-}
 
 template <typename real>
 static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)

@@ -4,6 +4,7 @@
  * Atoms are sorted by the tile of their first mesh point, those of a tile by their index. A block of
  * spreading owns a tile of CU_TILE^3 points and gathers the atoms that touch it, tile after tile: no
  * point is written twice, and the order of its sum depends on the own crystal alone. */
+#include "backend/cuda/sums.h"
 #include "backend/cuda/waves.h"
 #include "point/bspline.h"
 
@@ -110,26 +111,10 @@ __global__ void count_atoms(const mesh m, const double *coord)
     atomicAdd(m.start + bin + 1, 1);
 }
 
-/* start[k] becomes the sum of the counts before; one block, a stretch of bins per thread. */
+/* start[k] becomes the sum of the counts before. */
 __global__ void __launch_bounds__(1024) add_up(const mesh m)
 {
-    __shared__ int part[1024];
-    const int each = (m.bins + 1024) / 1024, first = 1 + threadIdx.x * each,
-              last = min(first + each, m.bins + 1);
-    int sum = 0;
-    for (int k = first; k < last; k++)
-        sum += m.start[k];
-    part[threadIdx.x] = sum;
-    __syncthreads();
-    for (int d = 1; d < 1024; d <<= 1) {
-        const int other = (int)threadIdx.x >= d ? part[threadIdx.x - d] : 0;
-        __syncthreads();
-        part[threadIdx.x] += other;
-        __syncthreads();
-    }
-    int before = part[threadIdx.x] - sum;
-    for (int k = first; k < last; k++)
-        m.start[k] = before += m.start[k];
+    cu_running_sum(m.bins, m.start);
 }
 
 __global__ void drop_atoms(const mesh m)

@@ -4,6 +4,7 @@
  * features is gathered over the slots that name the atom, in the order of the matrix, for which
  * `create` turns the matrix around once. So no element is added to by two threads. */
 #include "backend/cuda/module.h"
+#include "backend/cuda/sums.h"
 
 enum { THREADS = 256 };
 
@@ -31,23 +32,7 @@ __global__ void count_slots(int slots, int n, const int *idx, int *row, int *bad
 /* row[k] becomes the sum of the counts before; one block. */
 __global__ void __launch_bounds__(1024) add_rows_up(int n, int *row)
 {
-    __shared__ int part[1024];
-    const int each = (n + 1023) / 1024, first = 1 + threadIdx.x * each,
-              last = min(first + each, n + 1);
-    int sum = 0;
-    for (int k = first; k < last; k++)
-        sum += row[k];
-    part[threadIdx.x] = sum;
-    __syncthreads();
-    for (int d = 1; d < 1024; d <<= 1) {
-        const int other = (int)threadIdx.x >= d ? part[threadIdx.x - d] : 0;
-        __syncthreads();
-        part[threadIdx.x] += other;
-        __syncthreads();
-    }
-    int before = part[threadIdx.x] - sum;
-    for (int k = first; k < last; k++)
-        row[k] = before += row[k];
+    cu_running_sum(n, row);
 }
 
 __global__ void drop_slots(int slots, int n, const int *idx, const int *row, int *fill, int *raw)

@@ -10,9 +10,8 @@
  * sums over columns; here its tangent through those of a and S, formed like the force itself, and
  * in tan_pair.cu the part that comes from the motion of the pair.
  */
+#include "backend/cuda/columns.h"
 #include "backend/cuda/tan_pair.h"
-
-enum { BATCH = 32, MAIN = 64, BLOCK = 96 };
 
 /* A batch of neighbours in shared memory. */
 template <typename real> struct batch {
@@ -50,27 +49,6 @@ static __device__ __forceinline__ vec4<real> features_of(const real *a, int feat
         return vec4<real>{x, x, x, x};
     }
     return *(const vec4<real> *)(a + row * columns + col);
-}
-
-/* Columns of a thread, and which neighbours it takes: as in conv.cu. */
-struct share {
-    int col, start, stride, active;
-};
-template <typename real>
-static __device__ __forceinline__ share main_share(const cu_conv<real> &c, int base)
-{
-    share s = {base + (int)threadIdx.x * 4, 0, 1, 0};
-    s.active = threadIdx.x < MAIN && s.col < c.nf * c.gp;
-    return s;
-}
-template <typename real>
-static __device__ __forceinline__ share charge_share(const cu_conv<real> &c)
-{
-    const int lane = threadIdx.x - MAIN, columns = c.nc * c.gp / 4;
-    const int groups = 32 % columns == 0 ? 32 / columns : 1;
-    share s = {lane % columns * 4, lane / columns, groups, 0};
-    s.active = c.charges && threadIdx.x >= MAIN && lane < groups * columns;
-    return s;
 }
 
 /* sum over the groups of the third warp */
@@ -304,26 +282,6 @@ void cu_conv_tan_project(cu_state *s, cudaStream_t stream, const cu_conv_tan<rea
 }
 
 /* ---------------------------------------------------------------- backward: pairs and features */
-
-/* gradient of the atom, and r (x) force for the strain */
-template <typename real> struct pull {
-    real f[3], w[9];
-};
-
-template <typename real>
-static __device__ __forceinline__ void add_pull(pull<real> *p, const vec4<real> &u, real gd,
-                                                const real gu[3], int strain)
-{
-    const real inv = (real)1 / u.w, dir[3] = {u.x, u.y, u.z};
-    const real along = u.x * gu[0] + u.y * gu[1] + u.z * gu[2];
-    for (int d = 0; d < 3; d++) {
-        const real f = (gu[d] - along * dir[d]) * inv - gd * dir[d];
-        p->f[d] += f;
-        if (strain)
-            for (int e = 0; e < 3; e++)
-                p->w[3 * e + d] += u.w * dir[e] * f;
-    }
-}
 
 /* a, ta, S, tS of an atom's row in four columns */
 template <typename real> struct own_columns {

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "backend/cuda/gemm.h"
+#include "backend/cuda/sums.h"
 #include "backend/cuda/tangent.h"
 #include "point/gelu.h"
 
@@ -171,20 +172,6 @@ void cu_add_rows(cu_state *s, cudaStream_t stream, size_t count, const real *x, 
 
 /* ---------------------------------------------------------------- charges */
 
-static __device__ double block_sum(double x)
-{
-    __shared__ double part[BLOCK / 32];
-    x = cu_warp_sum(x);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0)
-        part[threadIdx.x / 32] = x;
-    __syncthreads();
-    double sum = part[0];
-    for (int k = 1; k < BLOCK / 32; k++)
-        sum += part[k];
-    return sum;
-}
-
 /* D, F of a channel of a system, and their tangents along one direction. */
 struct missing {
     double d, f, td, tf;
@@ -229,10 +216,10 @@ static __device__ missing missing_charge(const reader<real> &r, int s)
         of.nc == 1 ? of.charge[s]
                    : 0.5 * (of.charge[s] + (r.k == 0 ? 1.0 : -1.0) * (of.mult[s] - 1.0));
     missing m;
-    m.d = target - block_sum(q);
-    m.f = of.epsilon + block_sum(f);
-    m.td = -block_sum(tq);
-    m.tf = block_sum(tf);
+    m.d = target - cu_block_sum<BLOCK>(q);
+    m.f = of.epsilon + cu_block_sum<BLOCK>(f);
+    m.td = -cu_block_sum<BLOCK>(tq);
+    m.tf = cu_block_sum<BLOCK>(tf);
     return m;
 }
 
@@ -262,7 +249,7 @@ __global__ void __launch_bounds__(BLOCK) charge_tan_backward(const cu_charges_ta
         tsum += ((double)c.tgq[(r.base + i) * nc + r.k] * root * root + g * 2.0 * root * r.troot(i)) /
                 m.f;
     }
-    const double mean = block_sum(sum), tmean = block_sum(tsum) - mean * m.tf / m.f,
+    const double mean = cu_block_sum<BLOCK>(sum), tmean = cu_block_sum<BLOCK>(tsum) - mean * m.tf / m.f,
                  ratio = m.d / m.f, tratio = (m.td - ratio * m.tf) / m.f;
     for (int i = c.of.offset[s] + threadIdx.x; i < c.of.offset[s + 1]; i += BLOCK) {
         const double g = (double)c.of.gq[(size_t)i * nc + r.k] - mean,
@@ -298,7 +285,7 @@ __global__ void __launch_bounds__(BLOCK)
     double sum = 0;
     for (int i = offset[s] + threadIdx.x; i < offset[s + 1]; i += BLOCK)
         sum += in[(base + i) * width + k];
-    sum = block_sum(sum);
+    sum = cu_block_sum<BLOCK>(sum);
     if (threadIdx.x == 0)
         out[blockIdx.x] = sum;
 }

@@ -17,15 +17,6 @@ template <typename real> struct flow {
     cudaStream_t stream;
 };
 
-static void check(cu_state *s, cudaError_t code, const char *what)
-{
-    if (code != cudaSuccess && s->code == cudaSuccess) {
-        s->code = code;
-        s->what = what;
-    }
-    (void)cudaGetLastError();
-}
-
 static int slope_at(const cu_mlp *m, int l)
 {
     int at = 0;
@@ -322,7 +313,7 @@ template <typename real> static void heads_backward(const flow<real> *f)
     const int end = pass->n_layers - 1;
     real *sum = t ? t->pass[p].gz[end] : k->pass[p].gz[end];
     const size_t count = (size_t)rows * (size_t)pass->layer[end].ld_out;
-    check(f->s, cudaMemsetAsync(sum, 0, count * sizeof(real), f->stream), "clearing");
+    cu_check_call(f->s, cudaMemsetAsync(sum, 0, count * sizeof(real), f->stream), "clearing");
     for (int h = 0; h < d->n_heads; h++) {
         const cu_mlp *m = &f->net->head[h];
         const cu_acts<real> *a = &k->head[h];
@@ -394,9 +385,9 @@ void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept
 {
     cu_device *dev = net->device;
     const flow<real> f = {s, net, sweep, k, NULL, dev->stream};
-    check(s, cudaMemcpyAsync(k->in_base, dev->in, k->in_bytes, cudaMemcpyHostToDevice, f.stream),
+    cu_check_call(s, cudaMemcpyAsync(k->in_base, dev->in, k->in_bytes, cudaMemcpyHostToDevice, f.stream),
           "copying the batch");
-    check(s, cudaMemsetAsync(k->clear_base, 0, k->clear_bytes, f.stream), "clearing");
+    cu_check_call(s, cudaMemsetAsync(k->clear_base, 0, k->clear_bytes, f.stream), "clearing");
     build_list(&f);
     keep_forward(&f);
     keep_backward(&f);
@@ -411,9 +402,9 @@ template <typename real> static void environments(const flow<real> *f)
     const cu_kept<real> *k = f->k;
     const cu_tans<real> *t = f->t;
     const aim_dev_net *d = &f->net->d;
-    check(f->s, cudaMemsetAsync(t->still, 0, 3 * (size_t)t->rows * sizeof(double), f->stream),
+    cu_check_call(f->s, cudaMemsetAsync(t->still, 0, 3 * (size_t)t->rows * sizeof(double), f->stream),
           "clearing");
-    check(f->s, cudaMemsetAsync(t->tga0, 0, (size_t)t->rows * (size_t)d->fa * sizeof(real), f->stream),
+    cu_check_call(f->s, cudaMemsetAsync(t->tga0, 0, (size_t)t->rows * (size_t)d->fa * sizeof(real), f->stream),
           "clearing");
     if (d->d2)
         cu_gather_rows(f->s, f->stream, k->n, d->fa, (const real *)d->embedding, k->species, t->a0);
@@ -440,10 +431,10 @@ void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, cons
     cu_device *dev = net->device;
     const aim_dev_net *d = &net->d;
     const flow<real> f = {s, net, sweep, k, t, dev->stream};
-    check(s, cudaMemcpyAsync(t->in_base, dev->in, t->in_first, cudaMemcpyHostToDevice, f.stream),
+    cu_check_call(s, cudaMemcpyAsync(t->in_base, dev->in, t->in_first, cudaMemcpyHostToDevice, f.stream),
           "copying directions");
-    check(s, cudaMemsetAsync(t->clear_base, 0, t->clear_bytes, f.stream), "clearing");
-    check(s, cudaMemsetAsync(t->out_base, 0, t->out_bytes, f.stream), "clearing");
+    cu_check_call(s, cudaMemsetAsync(t->clear_base, 0, t->clear_bytes, f.stream), "clearing");
+    cu_check_call(s, cudaMemsetAsync(t->out_base, 0, t->out_bytes, f.stream), "clearing");
     if (sweep->gradient)
         environments(&f);
     for (int p = 0; p < d->n_pass; p++) {
@@ -483,7 +474,7 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
     cu_device *dev = net->device;
     const aim_dev_net *d = &net->d;
     const flow<real> f = {s, net, sweep, k, t, dev->stream};
-    check(s,
+    cu_check_call(s,
           cudaMemcpyAsync(t->in_base + t->in_first, (char *)dev->in + t->in_first,
                           t->in_bytes - t->in_first, cudaMemcpyHostToDevice, f.stream),
           "copying adjoints");

@@ -3,28 +3,12 @@
  * the workspace, the tangents of one block of directions behind it. */
 #include <string.h>
 
+#include "backend/cuda/carve.h"
 #include "backend/cuda/tangent.h"
-
-typedef struct carver {
-    char *base;
-    size_t used;
-} carver;
-
-template <typename T> static void take(carver *c, T **field, size_t count)
-{
-    *field = c->base ? (T *)(c->base + c->used) : NULL;
-    c->used += (count * sizeof **field + 255) / 256 * 256;
-}
-#define TAKE(c, field, count) take((c), &(field), (size_t)(count))
 
 static char *here(const carver *c)
 {
     return c->base ? c->base + c->used : NULL;
-}
-
-static int max_of(int a, int b)
-{
-    return a > b ? a : b;
 }
 
 /* ---------------------------------------------------------------- the primal */
@@ -194,14 +178,6 @@ static void tan_acts(const cu_mlp *m, size_t rows, int train, carver *c, real *i
         }
     }
     TAKE(c, a->z, rows * (size_t)m->slope_width);
-}
-
-static int widest(const cu_mlp *m)
-{
-    int w = 0;
-    for (int l = 0; l < m->n_layers; l++)
-        w = max_of(w, max_of(m->layer[l].ld_out, l ? m->layer[l].ld_in : 0));
-    return w;
 }
 
 /* What gradients by the parameters read besides. */

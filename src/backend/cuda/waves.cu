@@ -7,26 +7,13 @@
  * that is less than the network costs. */
 #include <math.h>
 
+#include "backend/cuda/sums.h"
 #include "backend/cuda/waves.h"
 #include "point/units.h"
 
 enum { THREADS = 256, CHARGE_BLOCKS = 128 };
 
 /* ---------------------------------------------------------------- background, sums */
-
-static __device__ double block_sum(double x)
-{
-    __shared__ double part[THREADS / 32];
-    x = cu_warp_sum(x);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0)
-        part[threadIdx.x / 32] = x;
-    __syncthreads();
-    double sum = part[0];
-    for (int k = 1; k < THREADS / 32; k++)
-        sum += part[k];
-    return sum;
-}
 
 /* charge[block]: of a stretch of atoms */
 __global__ void __launch_bounds__(THREADS) sum_charge(const cu_wave_system w, double *charge)
@@ -36,7 +23,7 @@ __global__ void __launch_bounds__(THREADS) sum_charge(const cu_wave_system w, do
     double q = 0;
     for (int i = from + threadIdx.x; i < to; i += THREADS)
         q += w.q[w.first + i];
-    q = block_sum(q);
+    q = cu_block_sum<THREADS>(q);
     if (threadIdx.x == 0)
         charge[blockIdx.x] = q;
 }
@@ -59,7 +46,7 @@ __global__ void __launch_bounds__(THREADS)
         for (int k = 0; k < CU_WAVE_SUMS; k++)
             sum[k] += w.sums[(size_t)b * CU_WAVE_SUMS + k];
     for (int k = 0; k < CU_WAVE_SUMS; k++)
-        sum[k] = block_sum(sum[k]);
+        sum[k] = cu_block_sum<THREADS>(sum[k]);
     if (threadIdx.x)
         return;
     const double half = 0.5 * background(w, charge, &total) * total, all = sum[0] + half;
