@@ -91,10 +91,9 @@ typedef struct aim_ewald_rod {
 } aim_ewald_rod;
 
 enum {
-    AIM_TAN_WIDTH = 8, /* directions of a block: the innermost index of everything per direction */
-    AIM_TAN_PAIRS = 64,
+    AIM_TAN_PAIRS = 384, /* most elements of a chunk */
     AIM_TAN_PARAMS = 2,
-    /* rows of the sums of one atom: sum f a, g, dE/dparameter, then w if wanted */
+    /* sums of one atom: f a, g, dE/dparameter, then w if wanted */
     AIM_TAN_SLOPE = 0,
     AIM_TAN_GRAD = 1,
     AIM_TAN_PARAM = 4,
@@ -102,14 +101,10 @@ enum {
     AIM_TAN_SUMS = 12
 };
 
-/* What the pair energies e(|r|, p_i, p_j) of an atom i with some neighbours need for any direction:
- * f = -e'/d, h = f'/d, and the derivatives of f and e to the parameters p (charges, coordination
- * numbers) of i and of the neighbour. */
+/* What the pair energies e(|r|, p_i, p_j) of an atom i with the elements of a row need for any
+ * direction: f = -e'/d, h = f'/d, and the derivatives of f and e to the parameters p (charges,
+ * coordination numbers) of i and of the neighbour; zeros in the row's padding. */
 typedef struct aim_tan_chunk {
-    int n, n_params;
-    int32_t j[AIM_TAN_PAIRS];
-    double r[3][AIM_TAN_PAIRS]; /* r_j - r_i */
-    double x[AIM_TAN_PAIRS];    /* of each pair, for the functions that say so */
     double f[AIM_TAN_PAIRS], h[AIM_TAN_PAIRS];
     double f_i[AIM_TAN_PARAMS][AIM_TAN_PAIRS]; /* df/dp_i; de/dp_i changes by -f_i (r tr) */
     double f_j[AIM_TAN_PARAMS][AIM_TAN_PAIRS]; /* df/dp_j */
@@ -118,13 +113,22 @@ typedef struct aim_tan_chunk {
     double e_ij[AIM_TAN_PARAMS][AIM_TAN_PARAMS][AIM_TAN_PAIRS];
 } aim_tan_chunk;
 
-/* One block of directions. */
-typedef struct aim_tan_block {
-    const double *t; /* [n_atoms][n_rows][AIM_TAN_WIDTH] tx, ty, tz and the parameters' tangents */
-    int n_rows, n_dir;
-    const double *warp; /* [9][AIM_TAN_WIDTH] strain of the atom's system, or NULL; with it
-                           want_strain must be 1 */
-} aim_tan_block;
+/* One direction; prop[0, 1, 2] of the row are the neighbours' tx, ty, tz, prop[3 + k] those of the
+ * parameters. */
+typedef struct aim_tan_direction {
+    int n_params;                   /* < 0: only the sum of f a is wanted */
+    double own[3 + AIM_TAN_PARAMS]; /* of the atom itself */
+    const double *warp;             /* [9] strain of the atom's system, or NULL */
+    int strain;                     /* 1: sums from AIM_TAN_STRAIN on are wanted */
+} aim_tan_direction;
+
+/* What the C6 of atom i with the neighbours of one element needs: C6 = g_0 + sum_b w_b (g_b - g_0)
+ * over the element's references b (those that some neighbour has), and the damping. */
+typedef struct aim_d3_tan_block {
+    int n_ref;
+    double g[AIM_D3_MAX_REF][3]; /* sum_a w_a c6[a][b] of atom i and two derivatives to CN_i */
+    double c8, r06, r08;         /* as in aim_d3_block */
+} aim_d3_tan_block;
 
 typedef struct aim_term_kernels {
     const char *isa;
@@ -167,18 +171,23 @@ typedef struct aim_term_kernels {
     void (*ewald_curvature)(const aim_ewald_phases *phases, const aim_ewald_rod *rods,
                             int64_t n_rods, const double *fre, const double *fim, int32_t atom,
                             double sum[6]);
-    /* Adds the chunk's pairs to sum[AIM_TAN_SUMS][AIM_TAN_WIDTH], one after another: with tr the
-     * tangent of r, a = r tr and tf = h a + f_i tp_i + f_j tp_j, sum f a, the tangents of sum f r,
-     * of sum de/dp_i and, where wanted, of sum f r r (otherwise AIM_TAN_STRAIN rows). */
-    void (*pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block, int32_t atom,
-                     int want_strain, double *sum);
-    /* f and h of the chunk's pairs and, in e_ij[0][0], e itself, for e = scale times: 1/d or
-     * (dsf->rc > 0) the damped shifted force; the counting function of d unit / x; damping and
-     * switch at d unit with x = 3 r4r2 r4r2, bj = s8, a1, a2. */
-    void (*tan_coulomb)(aim_tan_chunk *chunk, const aim_dsf *dsf, double scale);
-    void (*tan_count)(aim_tan_chunk *chunk, double unit, double scale);
-    void (*tan_damped)(aim_tan_chunk *chunk, const aim_d3_range *range, const double bj[3],
-                       double unit, double scale);
+    /* Adds the row's pairs to sum[AIM_TAN_SUMS]: with tr the tangent of r, a = r tr and tf = h a +
+     * f_i tp_i + f_j tp_j, sum f a, the tangents of sum f r, of sum de/dp_i and, where wanted, of
+     * sum f r r (otherwise AIM_TAN_STRAIN sums). */
+    void (*pair_tan)(const aim_row *row, const aim_tan_chunk *chunk,
+                     const aim_tan_direction *direction, double *sum);
+    /* The chunk of a row in Angstrom whose parameter is the charge, q = q_i, prop[0] = q_j: k q_i
+     * q_j times 1/d or (dsf->rc > 0) the damped shifted force. Returns the sum of de/dq_i. */
+    double (*tan_coulomb)(const aim_row *row, const aim_dsf *dsf, double k, double q,
+                          aim_tan_chunk *chunk);
+    /* The counting function c(d) of neighbours in Angstrom, rcov in bohr. First, f = c'/d alone;
+     * returns the sum of c. Second, (g + g_j) c(d) with the parameter g, prop[0] = g_j. */
+    double (*tan_count)(const aim_row *row, double rcov, aim_tan_chunk *chunk);
+    void (*tan_count_grad)(const aim_row *row, double rcov, double g, aim_tan_chunk *chunk);
+    /* -C6 damping switch in eV and Angstrom with the parameter CN; prop[2 b - 2], prop[2 b - 1] = w_b
+     * and its derivative to CN_j, b > 0. Returns the sum of de/dCN_i. */
+    double (*tan_damped)(const aim_row *row, const aim_d3_tan_block *block,
+                         const aim_d3_range *range, aim_tan_chunk *chunk);
     /* Appends the pairs to the groups' columns, in their order; count[n_groups] += how many. */
     void (*row_gather)(const aim_row_pairs *pairs, const aim_row_columns *to, int64_t *count);
     /* Appends the candidates with 0 < d^2 < reach2 around the origin to columns that hold n, until

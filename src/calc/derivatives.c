@@ -16,8 +16,7 @@
 
 enum { SWEEP_ROWS = 1536, MOST_ROWS = 16384, RUN_ATOMS = 1024 };
 
-/* Whole groups of eight, which stand in the lanes of the terms' kernels, as long as memory allows.
- * */
+/* Whole groups of eight, as long as memory allows. */
 static int directions_of_block(const aim_calc *c, int64_t wanted)
 {
     const aim_batch *b = &c->flat.batch;
@@ -172,7 +171,7 @@ static aim_status sweep_all(aim_calc *c, const direction_user *d)
         aim_range_plan range;
         if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff)
             AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, 1, &c->pairs));
-        AIM_TRY(aim_calc_ranges(c, member, 1, &range));
+        AIM_TRY(aim_calc_ranges(c, member, &range));
         AIM_TRY(sweep_member(c, member, &range, d));
     }
     return AIMNET_OK;

@@ -396,7 +396,7 @@ aim_status aim_device_estimate(aim_calc *c, aim_wishes want, size_t *peak)
         aim_range_plan range;
         aim_dev_job job = aim_device_job(c, member, want);
         if (aim_device_takes_all(c, member)) {
-            AIM_TRY(aim_calc_ranges(c, member, 0, &range));
+            AIM_TRY(aim_calc_ranges(c, member, &range));
             job.crystal = batch_kind(&c->flat.batch) == 1;
             set_terms(c, member, &range, &job);
             if (job.coulomb == AIM_DEV_COULOMB_WAVES)

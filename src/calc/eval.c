@@ -54,8 +54,7 @@ static aim_status find_clusters(aim_calc *c, double q_cutoff, double d_cutoff, i
 }
 
 /* Coulomb and D3 lists of the current batch (PRODUCT, Ranges). */
-aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, int want_pairs,
-                           aim_range_plan *range)
+aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, aim_range_plan *range)
 {
     const aim_batch *b = &c->flat.batch;
     const aimnet_options *o = &c->options;
@@ -99,9 +98,8 @@ aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, int want_pairs
     range->coulomb.reach = q_cutoff;
     if (aim_device_takes_all(c, member) && !c->flat.lists)
         return AIMNET_OK;
-    return want_pairs || c->flat.lists
-               ? find_pairs(c, q_cutoff, dispersion ? d_cutoff : 0.0, shared, range)
-               : find_clusters(c, q_cutoff, dispersion ? d_cutoff : 0.0, shared, range);
+    return c->flat.lists ? find_pairs(c, q_cutoff, dispersion ? d_cutoff : 0.0, shared, range)
+                         : find_clusters(c, q_cutoff, dispersion ? d_cutoff : 0.0, shared, range);
 }
 
 aim_status aim_calc_external(aim_calc *c, const aim_member *member, const aim_range_plan *range,
@@ -229,7 +227,7 @@ static aim_status run_members(aim_calc *c, const aimnet_system *systems, aim_wis
         if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff && !takes_all(c))
             AIM_TRY(
                 aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, want.grad, &c->pairs));
-        AIM_TRY(aim_calc_ranges(c, member, 0, range));
+        AIM_TRY(aim_calc_ranges(c, member, range));
         AIM_TRY(aim_calc_member(c, member, range, want, &call));
         AIM_TRY(take_multipoles(c, &multipoles));
         add_member(c, member, k + 1, multipoles, multipoles + 3 * b->n_systems);
@@ -397,7 +395,7 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
     aim_range_plan range;
     size_t bytes = c->flat.arena.used + aim_average_bytes((size_t)b->n_atoms, (size_t)b->n_systems),
            largest = 0;
-    AIM_TRY(aim_calc_ranges(c, &c->member[0], 0, &range));
+    AIM_TRY(aim_calc_ranges(c, &c->member[0], &range));
     bytes += list_bytes(&c->pairs);
     if (range.coulomb.pairs)
         bytes += list_bytes(&c->pairs_coulomb);

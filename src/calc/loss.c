@@ -192,7 +192,7 @@ static aim_status run_batch(const loss_job *j, int32_t first, int32_t n)
     seeds s;
     aim_arena measure = {0};
     AIM_TRY(aim_run_open(c, j->systems, first, n));
-    AIM_TRY(aim_calc_ranges(c, &c->member[0], 1, &range));
+    AIM_TRY(aim_calc_ranges(c, &c->member[0], &range));
     const aim_wishes want = {j->gradient ? AIM_NET_TRAIN : 1, j->strain, 0};
     AIM_TRY(aim_calc_member(c, &c->member[0], &range, want, &call));
     batch_layout(c, j->strain, &measure, &t, &s);

@@ -8,9 +8,8 @@
 #include "calc/calc.h"
 #include "term/tangent.h"
 
-/* eval.c: the pieces of one evaluation. `call` stays valid as long as nothing else is evaluated.
- * Tangents want lists of pairs. */
-AIM_NODISCARD aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, int want_pairs,
+/* eval.c: the pieces of one evaluation. `call` stays valid as long as nothing else is evaluated. */
+AIM_NODISCARD aim_status aim_calc_ranges(aim_calc *c, const aim_member *member,
                                          aim_range_plan *range);
 AIM_NODISCARD aim_status aim_calc_member(aim_calc *c, const aim_member *member,
                                          const aim_range_plan *range, aim_wishes want,

@@ -12,9 +12,11 @@
 
 typedef struct coulomb_tan {
     aim_sweep sweep;
+    double *q;          /* [n_slots] */
     double k;           /* factor * k_e */
     const aim_dsf *dsf; /* not NULL: damped shifted force */
     aim_dsf *own;       /* not NULL: [n_systems] real-space and self part of Ewald sums */
+    double *reach;      /* [n_systems] their cutoffs */
     aim_splitting_fn splitting;
     double accuracy;
     double sr_rc;
@@ -31,35 +33,36 @@ static aim_dsf damping(const coulomb_tan *c, int32_t i)
 }
 
 /* 1/d times the envelope: the few pairs within the network's reach */
-static void short_range(const coulomb_tan *c, aim_tan_chunk *chunk)
+static double short_range(const coulomb_tan *c, const aim_row *row, double q, aim_tan_chunk *pair)
 {
-    for (int p = 0; p < chunk->n; p++) {
-        const double d = aim_sweep_distance(chunk, p);
+    double slope = 0.0;
+    for (int p = 0; p < row->n; p++) {
+        const double d = aim_sweep_distance(row, p), qj = row->prop[0][p];
+        aim_sweep_none(pair, p);
+        if (d == 0.0)
+            continue;
         const aim_deriv v =
             aim_deriv_mul(aim_coulomb_simple(d), aim_cutoff_envelope(d, c->sr_rc, c->envelope));
-        aim_sweep_radial(chunk, p, d, v, c->k);
-        chunk->e_ij[0][0][p] = c->k * v.v;
+        aim_sweep_radial(pair, p, d, v, c->k);
+        pair->f_i[0][p] = qj * pair->f[p];
+        pair->f_j[0][p] = q * pair->f[p];
+        pair->f[p] *= q * qj;
+        pair->h[p] *= q * qj;
+        pair->e_ij[0][0][p] = c->k * v.v;
+        slope += c->k * v.v * qj;
     }
+    return slope;
 }
 
-static void fill(const void *ctx, int32_t i, aim_tan_chunk *chunk, double slope[AIM_TAN_PARAMS])
+static void fill(const void *ctx, aim_sweep_chunk *chunk, double slope[AIM_TAN_PARAMS])
 {
     const coulomb_tan *c = ctx;
-    const double *q = c->sweep.io->q;
-    const aim_dsf dsf = damping(c, i);
-    if (c->sr_rc > 0.0)
-        short_range(c, chunk);
-    else
-        c->sweep.kernels->tan_coulomb(chunk, &dsf, c->k);
-    for (int p = 0; p < chunk->n; p++) {
-        const double qj = q[chunk->j[p]];
-        chunk->f_i[0][p] = qj * chunk->f[p];
-        chunk->f_j[0][p] = q[i] * chunk->f[p];
-        chunk->e_ii[0][0][p] = 0.0;
-        chunk->f[p] *= q[i] * qj;
-        chunk->h[p] *= q[i] * qj;
-        slope[0] += chunk->e_ij[0][0][p] * qj;
-    }
+    const double q = c->sweep.io->q[chunk->atom];
+    const aim_dsf dsf = damping(c, chunk->atom);
+    aim_sweep_property(chunk, c->q, 0);
+    slope[0] += c->sr_rc > 0.0
+                    ? short_range(c, &chunk->row, q, chunk->pair)
+                    : c->sweep.rows.kernels->tan_coulomb(&chunk->row, &dsf, c->k, q, chunk->pair);
 }
 
 static void add_charges(const coulomb_tan *c)
@@ -68,40 +71,45 @@ static void add_charges(const coulomb_tan *c)
     const aim_term_tan *tan = s->tan;
     const aim_batch *b = s->io->batch;
     for (int32_t i = 0; i < b->n_atoms; i++) {
-        if (s->io->active && !s->io->active[b->system[i]])
+        if (!aim_rows_active(s->io, b->system[i]))
             continue;
         const double self = 2.0 * c->k * damping(c, i).self;
         s->slope[AIM_TAN_PARAMS * (size_t)i] += self * s->io->q[i];
         for (int d = 0; tan->tgq && d < tan->n_dir; d++)
             tan->tgq[(size_t)d * (size_t)b->n_atoms + (size_t)i] +=
-                aim_sweep_sum(s, d, i, AIM_TAN_PARAM) + self * *aim_sweep_input(s, d, i, 3);
+                aim_sweep_sum(s, d, i, AIM_TAN_PARAM) + self * aim_sweep_input(s, d, i, 3);
     }
 }
 
 static void layout(coulomb_tan *c, aim_arena *a)
 {
+    const size_t systems = (size_t)c->sweep.io->batch->n_systems;
     aim_sweep_layout(&c->sweep, a);
-    c->own = c->splitting
-                 ? aim_take(a, "coulomb.own", (size_t)c->sweep.io->batch->n_systems, sizeof *c->own)
-                 : NULL;
+    c->q = aim_rows_property(&c->sweep.rows, a, "coulomb.q");
+    c->own = c->splitting ? aim_take(a, "coulomb.own", systems, sizeof *c->own) : NULL;
+    c->reach = c->splitting ? aim_take(a, "coulomb.reach", systems, sizeof *c->reach) : NULL;
 }
 
 static aim_status evaluate(coulomb_tan *c, aim_term_io *io, const aim_term_tan *tan)
 {
     aim_sweep *s = &c->sweep;
-    AIM_TRY(aim_sweep_plan(s, io, tan, 1));
+    AIM_TRY(aim_sweep_plan(s, io, tan, 1, 1, 0));
     aim_arena measure = {0};
     layout(c, &measure);
     AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "Coulomb workspace"));
     layout(c, io->scratch);
     for (int32_t k = 0; c->own && k < io->batch->n_systems; k++)
-        if (!io->active || io->active[k])
+        if (aim_rows_active(io, k)) {
             c->own[k] = aim_screening(c->splitting(io->batch, k, c->accuracy));
+            c->reach[k] = c->own[k].rc;
+        }
+    s->rows.reach = c->reach;
     aim_sweep_load(s);
+    for (int32_t i = 0; i < io->batch->n_atoms; i++)
+        if (s->rows.slot[i] >= 0)
+            c->q[s->rows.slot[i]] = io->q[i];
     for (int d = 0; tan->tq && d < tan->n_dir; d++)
-        for (int32_t i = 0; i < io->batch->n_atoms; i++)
-            *aim_sweep_input(s, d, i, 3) =
-                tan->tq[(size_t)d * (size_t)io->batch->n_atoms + (size_t)i];
+        aim_sweep_set(s, d, 0, tan->tq + (size_t)d * (size_t)io->batch->n_atoms, 1);
     aim_sweep_run(s, 1, fill, c);
     add_charges(c);
     aim_sweep_add_energy(s, 1);

@@ -97,38 +97,53 @@ aim_status aim_term_d3ts(aim_term_io *io, const aim_d3_params *params, const dou
 
 typedef struct d3ts_tan {
     aim_sweep sweep;
-    const double *r4r2, *disp;
+    double *property[3]; /* C6, alpha, r4r2 by slot */
     const aim_d3_params *params;
     aim_d3_range range;
 } d3ts_tan;
 
-static void fill(const void *ctx, int32_t i, aim_tan_chunk *chunk, double slope[AIM_TAN_PARAMS])
+static void fill(const void *ctx, aim_sweep_chunk *chunk, double slope[AIM_TAN_PARAMS])
 {
     const d3ts_tan *c = ctx;
-    const int32_t *numbers = c->sweep.io->batch->numbers;
-    const double *own = c->disp + 2 * (size_t)i;
+    const aim_row *row = &chunk->row;
+    aim_tan_chunk *pair = chunk->pair;
+    const int64_t me = c->sweep.rows.slot[chunk->atom];
     const double inverse2 = AIM_BOHR_INV * AIM_BOHR_INV;
-    for (int p = 0; p < chunk->n; p++) {
-        const int32_t j = chunk->j[p];
-        const double *other = c->disp + 2 * (size_t)j, d = aim_sweep_distance(chunk, p);
-        const double ratio = aim_d3_c8_ratio(c->r4r2[numbers[i]], c->r4r2[numbers[j]]);
+    double own[3];
+    for (int k = 0; k < 3; k++) {
+        own[k] = c->property[k][me];
+        aim_sweep_property(chunk, c->property[k], k);
+    }
+    for (int p = 0; p < row->n; p++) {
+        const double d = aim_sweep_distance(row, p);
+        aim_sweep_none(pair, p);
+        if (d == 0.0)
+            continue;
+        const double ratio = aim_d3_c8_ratio(own[2], row->prop[2][p]);
         const aim_deriv e = aim_d3_damped(d * AIM_BOHR_INV, &c->range, c->params, ratio);
         const aim_deriv in_angstrom = {e.v, e.d1 * AIM_BOHR_INV, e.d2 * inverse2};
-        const aim_d3ts_c6 c6 = aim_d3ts_combine(own[0], own[1], other[0], other[1]);
-        aim_sweep_radial(chunk, p, d, in_angstrom, -AIM_HARTREE);
-        const double f = chunk->f[p], v = -AIM_HARTREE * e.v;
-        chunk->f[p] *= c6.v;
-        chunk->h[p] *= c6.v;
+        const aim_d3ts_c6 c6 = aim_d3ts_combine(own[0], own[1], row->prop[0][p], row->prop[1][p]);
+        aim_sweep_radial(pair, p, d, in_angstrom, -AIM_HARTREE);
+        const double f = pair->f[p], v = -AIM_HARTREE * e.v;
+        pair->f[p] *= c6.v;
+        pair->h[p] *= c6.v;
         for (int k = 0; k < 2; k++) {
             slope[k] += v * c6.g[k];
-            chunk->f_i[k][p] = f * c6.g[k];
-            chunk->f_j[k][p] = f * c6.g[2 + k];
+            pair->f_i[k][p] = f * c6.g[k];
+            pair->f_j[k][p] = f * c6.g[2 + k];
             for (int m = 0; m < 2; m++) {
-                chunk->e_ii[k][m][p] = v * c6.h[k][m];
-                chunk->e_ij[k][m][p] = v * c6.h[k][2 + m];
+                pair->e_ii[k][m][p] = v * c6.h[k][m];
+                pair->e_ij[k][m][p] = v * c6.h[k][2 + m];
             }
         }
     }
+}
+
+static void layout_tan(d3ts_tan *c, aim_arena *a)
+{
+    aim_sweep_layout(&c->sweep, a);
+    for (int k = 0; k < 3; k++)
+        c->property[k] = aim_rows_property(&c->sweep.rows, a, "d3ts.property");
 }
 
 aim_status aim_term_d3ts_tan(aim_term_io *io, const aim_term_tan *tan, const aim_d3_params *params,
@@ -136,21 +151,26 @@ aim_status aim_term_d3ts_tan(aim_term_io *io, const aim_term_tan *tan, const aim
                              const double *tdisp, double *tgdisp)
 {
     AIM_TRY(check(io, n_r4r2));
-    d3ts_tan c = {.r4r2 = r4r2, .disp = disp, .params = params};
+    d3ts_tan c = {.params = params};
     aim_sweep *s = &c.sweep;
     AIM_TRY(aim_d3_range_make(params, &c.range));
-    AIM_TRY(aim_sweep_plan(s, io, tan, 2));
+    AIM_TRY(aim_sweep_plan(s, io, tan, 2, 3, 0));
     aim_arena measure = {0};
-    aim_sweep_layout(s, &measure);
+    layout_tan(&c, &measure);
     AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "D3TS workspace"));
-    aim_sweep_layout(s, io->scratch);
+    layout_tan(&c, io->scratch);
     aim_sweep_load(s);
     const size_t n = (size_t)io->batch->n_atoms;
+    for (size_t i = 0; i < n; i++) {
+        const int64_t slot = s->rows.slot[i];
+        for (size_t k = 0; k < 2 && slot >= 0; k++)
+            c.property[k][slot] = disp[2 * i + k];
+        if (slot >= 0)
+            c.property[2][slot] = r4r2[io->batch->numbers[i]];
+    }
     for (int d = 0; tdisp && d < tan->n_dir; d++)
-        for (size_t i = 0; i < n; i++)
-            for (int k = 0; k < 2; k++)
-                *aim_sweep_input(s, d, (int32_t)i, 3 + k) =
-                    tdisp[2 * ((size_t)d * n + i) + (size_t)k];
+        for (int k = 0; k < 2; k++)
+            aim_sweep_set(s, d, k, tdisp + 2 * (size_t)d * n + k, 2);
     aim_sweep_run(s, 2, fill, &c);
     for (int d = 0; tgdisp && d < tan->n_dir; d++)
         for (size_t i = 0; i < n; i++)

@@ -81,37 +81,52 @@ aim_status aim_term_srrep(aim_term_io *io, const double *params, int n_params, d
 
 typedef struct srrep_tan {
     aim_sweep sweep;
-    const double *params;
+    double *property[2]; /* a, b by slot */
     double rc;
     aim_envelope envelope;
 } srrep_tan;
 
-static void fill(const void *ctx, int32_t i, aim_tan_chunk *chunk, double slope[AIM_TAN_PARAMS])
+static void fill(const void *ctx, aim_sweep_chunk *chunk, double slope[AIM_TAN_PARAMS])
 {
     const srrep_tan *c = ctx;
-    const int32_t *numbers = c->sweep.io->batch->numbers;
-    const double *own = c->params + 2 * numbers[i];
+    const aim_row *row = &chunk->row;
+    const int64_t me = c->sweep.rows.slot[chunk->atom];
+    const double a = c->property[0][me], b = c->property[1][me];
     (void)slope;
-    for (int p = 0; p < chunk->n; p++) {
-        const double *other = c->params + 2 * numbers[chunk->j[p]];
-        const double d = aim_sweep_distance(chunk, p);
-        const aim_deriv e = aim_deriv_mul(aim_repulsion_gfn1(d, own[0] * other[0]),
+    for (int k = 0; k < 2; k++)
+        aim_sweep_property(chunk, c->property[k], k);
+    for (int p = 0; p < row->n; p++) {
+        const double d = aim_sweep_distance(row, p);
+        aim_sweep_none(chunk->pair, p);
+        if (d == 0.0)
+            continue;
+        const aim_deriv e = aim_deriv_mul(aim_repulsion_gfn1(d, a * row->prop[0][p]),
                                           aim_cutoff_envelope(d, c->rc, c->envelope));
-        aim_sweep_radial(chunk, p, d, e, 2.0 * own[1] * other[1]);
+        aim_sweep_radial(chunk->pair, p, d, e, 2.0 * b * row->prop[1][p]);
     }
+}
+
+static void layout_tan(srrep_tan *c, aim_arena *a)
+{
+    aim_sweep_layout(&c->sweep, a);
+    for (int k = 0; k < 2; k++)
+        c->property[k] = aim_rows_property(&c->sweep.rows, a, "srrep.property");
 }
 
 aim_status aim_term_srrep_tan(aim_term_io *io, const aim_term_tan *tan, const double *params,
                               int n_params, double rc, aim_envelope envelope)
 {
     AIM_TRY(check(io, n_params, rc, envelope));
-    srrep_tan c = {.params = params, .rc = rc, .envelope = envelope};
-    AIM_TRY(aim_sweep_plan(&c.sweep, io, tan, 0));
+    srrep_tan c = {.rc = rc, .envelope = envelope};
+    AIM_TRY(aim_sweep_plan(&c.sweep, io, tan, 0, 2, 0));
     aim_arena measure = {0};
-    aim_sweep_layout(&c.sweep, &measure);
+    layout_tan(&c, &measure);
     AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "repulsion workspace"));
-    aim_sweep_layout(&c.sweep, io->scratch);
+    layout_tan(&c, io->scratch);
     aim_sweep_load(&c.sweep);
+    for (int32_t i = 0; i < io->batch->n_atoms; i++)
+        for (int k = 0; k < 2 && c.sweep.rows.slot[i] >= 0; k++)
+            c.property[k][c.sweep.rows.slot[i]] = params[2 * io->batch->numbers[i] + k];
     aim_sweep_run(&c.sweep, 0, fill, &c);
     aim_sweep_add_energy(&c.sweep, 0);
     aim_sweep_add_grad(&c.sweep);

@@ -22,7 +22,7 @@ typedef struct aim_term_io {
     const aim_batch *batch;
     const aim_pairs *pairs; /* list of the term's range; NULL: all pairs of each molecule ... */
     const aim_clusters
-        *clusters; /* ... or, where not NULL, those within `reach`; not for tangents */
+        *clusters; /* ... or, where not NULL, those within `reach` */
     double reach;  /* Angstrom: farther pairs of either are left out; 0: none are */
     aim_team *team;
     const aim_alloc *alloc;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_clusters.c - clusters of atoms against lists of pairs: the same rows, so the same bits of
- * every sum, for cells of every kind; memory; allocation failures. */
+ * every sum and of every tangent, for cells of every kind; memory; allocation failures. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,19 +14,23 @@
 
 #include "backend/isa.h"
 #include "nlist_test.h"
-#include "term/term.h"
+#include "term/tangent.h"
 
-enum { ELEMENTS = 4, MOST_ATOMS = 4000 };
+enum { ELEMENTS = 4, MOST_ATOMS = 4000, MOST_SYSTEMS = 64, DIRECTIONS = 2 };
 
 static aim_d3_table *d3_table;
 
 /* Everything that a term can give. */
 typedef struct sums {
-    double energy[64], strain[9 * 64], grad[3 * MOST_ATOMS], gq[MOST_ATOMS];
+    double energy[MOST_SYSTEMS], strain[9 * MOST_SYSTEMS], grad[3 * MOST_ATOMS], gq[MOST_ATOMS];
+    double tenergy[DIRECTIONS * MOST_SYSTEMS], tstrain[9 * DIRECTIONS * MOST_SYSTEMS],
+        tgrad[3 * DIRECTIONS * MOST_ATOMS], tgq[DIRECTIONS * MOST_ATOMS];
 } sums;
 
 typedef struct inputs {
     double q[MOST_ATOMS], disp[2 * MOST_ATOMS], r4r2[100];
+    double tx[3 * DIRECTIONS * MOST_ATOMS], tq[DIRECTIONS * MOST_ATOMS],
+        w[9 * DIRECTIONS * MOST_SYSTEMS];
 } inputs;
 
 typedef enum term { DSF, D3, D3TS, N_TERMS } term;
@@ -35,7 +39,7 @@ static const char *const term_names[N_TERMS] = {"DSF", "D3", "D3TS"};
 static void fill_inputs(uint64_t seed, test_batch *t, inputs *in)
 {
     static const int32_t z[ELEMENTS] = {1, 8, 6, 17};
-    assert_true(t->b.n_atoms <= MOST_ATOMS && t->b.n_systems <= 64);
+    assert_true(t->b.n_atoms <= MOST_ATOMS && t->b.n_systems <= MOST_SYSTEMS);
     for (int32_t i = 0; i < t->b.n_atoms; i++) {
         t->numbers[i] = z[pick(&seed, ELEMENTS)];
         in->q[i] = uniform(&seed, -0.5, 0.5);
@@ -44,6 +48,13 @@ static void fill_inputs(uint64_t seed, test_batch *t, inputs *in)
     }
     for (int k = 0; k < 100; k++)
         in->r4r2[k] = 1.5 + 0.03 * k;
+    for (int32_t k = 0; k < DIRECTIONS * t->b.n_atoms; k++) {
+        in->tq[k] = uniform(&seed, -0.5, 0.5);
+        for (int d = 0; d < 3; d++)
+            in->tx[3 * k + d] = uniform(&seed, -1.0, 1.0);
+    }
+    for (int32_t k = 0; k < 9 * DIRECTIONS * t->b.n_systems; k++)
+        in->w[k] = uniform(&seed, -0.2, 0.2);
 }
 
 static void run(aim_term_io *io, term t, const inputs *in, double cutoff, sums *out)
@@ -63,7 +74,19 @@ static void run(aim_term_io *io, term t, const inputs *in, double cutoff, sums *
     const aim_status status = t == DSF  ? aim_term_coulomb_dsf(io, cutoff, 0.2)
                               : t == D3 ? aim_term_d3(io, d3_table, &p)
                                         : aim_term_d3ts(io, &p, in->r4r2, 100, in->disp, NULL);
-    if (status != AIMNET_OK)
+    const aim_term_tan tan = {.n_dir = DIRECTIONS,
+                              .tx = in->tx,
+                              .tq = t == DSF ? in->tq : NULL,
+                              .w = in->w,
+                              .tenergy = out->tenergy,
+                              .tgrad = out->tgrad,
+                              .tgq = t == DSF ? out->tgq : NULL,
+                              .tstrain = out->tstrain};
+    const aim_status again =
+        t == DSF  ? aim_term_coulomb_dsf_tan(io, &tan, cutoff, 0.2)
+        : t == D3 ? aim_term_d3_tan(io, &tan, d3_table, &p)
+                  : aim_term_d3ts_tan(io, &tan, &p, in->r4r2, 100, in->disp, NULL, NULL);
+    if (status != AIMNET_OK || again != AIMNET_OK)
         fail_msg("%s", aimnet_last_error());
     aim_arena_free(&scratch, &alloc);
 }

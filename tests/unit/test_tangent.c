@@ -382,61 +382,173 @@ static int free_table(void **state)
 
 /* ---------------------------------------------------------------- pair functions */
 
-enum { PAIRS = 61 };
+enum { PAIRS = 61, ELEMENTS = 64, N_REFS = 3 };
 static const double PAIR_FUNCTION = 1e-12; /* relative, or of 1e-6 in the function's unit */
 
-static void same_pair(const char *isa, const char *what, double d, const aim_tan_chunk *c, int p,
-                      aim_deriv e, double scale)
+/* Neighbours 0.7 to 18 A away, across the end of DSF and the switch of D3, one of them the atom
+ * itself, and padding. */
+typedef struct pair_row {
+    double x[3][ELEMENTS], d[ELEMENTS], prop[4][ELEMENTS];
+    int64_t id[ELEMENTS], real[ELEMENTS];
+    aim_row row;
+} pair_row;
+enum { SELF = 17 };
+
+static void pair_row_make(pair_row *r)
 {
-    const double f = -scale * e.d1 / d, h = -(scale * e.d2 + f) / (d * d);
-    const double expected[3] = {scale * e.v, f, h}, found[3] = {c->e_ij[0][0][p], c->f[p], c->h[p]};
-    for (int k = 0; k < 3; k++)
-        if (!(fabs(found[k] - expected[k]) <= PAIR_FUNCTION * (fabs(expected[k]) + 1e-6)))
-            fail_msg("%s, %s at %g: number %d is %.17g, the formula gives %.17g", isa, what, d, k,
-                     found[k], expected[k]);
+    memset(r, 0, sizeof *r);
+    r->row = (aim_row){.x = r->x[0],
+                       .y = r->x[1],
+                       .z = r->x[2],
+                       .id = r->id,
+                       .real = r->real,
+                       .self = SELF,
+                       .n = ELEMENTS};
+    for (int k = 0; k < 4; k++)
+        r->row.prop[k] = r->prop[k];
+    for (int p = 0; p < PAIRS; p++) {
+        const double d = 0.7 + p * 17.3 / (PAIRS - 1);
+        r->x[0][p] = 0.6 * d, r->x[1][p] = -0.48 * d, r->x[2][p] = 0.64 * d;
+        r->id[p] = p;
+        r->real[p] = -1;
+        r->d[p] = aim_sweep_distance(&r->row, p);
+    }
 }
 
-static aim_deriv in_angstrom(aim_deriv e)
+static void same_number(const char *isa, const char *what, double d, double found, double expected)
 {
-    const aim_deriv r = {e.v, e.d1 * AIM_BOHR_INV, e.d2 * AIM_BOHR_INV * AIM_BOHR_INV};
-    return r;
+    if (!(fabs(found - expected) <= PAIR_FUNCTION * (fabs(expected) + 1e-6)))
+        fail_msg("%s, %s at %g is %.17g, the formula gives %.17g", isa, what, d, found, expected);
 }
 
-/* Distances from 0.7 to 18 A: across the end of DSF and the switch of D3. */
+/* f and h of e; zeros where there is no pair. */
+static void same_pair(const char *isa, const char *what, const pair_row *r, const aim_tan_chunk *c,
+                      int p, aim_deriv e)
+{
+    const double d = r->d[p], f = d > 0.0 ? -e.d1 / d : 0.0;
+    same_number(isa, what, d, c->f[p], f);
+    same_number(isa, what, d, c->h[p], d > 0.0 ? -(e.d2 + f) / (d * d) : 0.0);
+}
+
+static aim_deriv scaled(aim_deriv e, double scale, double unit)
+{
+    return (aim_deriv){scale * e.v, scale * unit * e.d1, scale * unit * unit * e.d2};
+}
+
+static const double K = 14.4, OWN = 0.3;
+
+static void check_coulomb(const aim_term_kernels *k, const aim_dsf *dsf)
+{
+    static pair_row r;
+    static aim_tan_chunk c;
+    double slope = 0.0;
+    pair_row_make(&r);
+    for (int p = 0; p < PAIRS; p++)
+        r.prop[0][p] = 0.01 * p - 0.2;
+    const double sum = k->tan_coulomb(&r.row, dsf, K, OWN, &c);
+    for (int p = 0; p < ELEMENTS; p++) {
+        const double d = r.d[p], q = r.prop[0][p];
+        const aim_deriv e = d == 0.0        ? (aim_deriv){0.0, 0.0, 0.0}
+                            : dsf->rc > 0.0 ? aim_coulomb_dsf(d, dsf)
+                                            : aim_coulomb_simple(d);
+        same_pair(k->isa, "Coulomb", &r, &c, p, scaled(e, K * OWN * q, 1.0));
+        same_number(k->isa, "f_i", d, c.f_i[0][p], d > 0.0 ? -K * q * e.d1 / d : 0.0);
+        same_number(k->isa, "f_j", d, c.f_j[0][p], d > 0.0 ? -K * OWN * e.d1 / d : 0.0);
+        same_number(k->isa, "e_ij", d, c.e_ij[0][0][p], K * e.v);
+        assert_true(c.e_ii[0][0][p] == 0.0);
+        slope += K * q * e.v;
+    }
+    same_number(k->isa, "dE/dq", 0.0, sum, slope);
+}
+
+static void check_count(const aim_term_kernels *k)
+{
+    const double rcov = 3.7;
+    static pair_row r;
+    static aim_tan_chunk c;
+    double total = 0.0;
+    pair_row_make(&r);
+    for (int p = 0; p < PAIRS; p++)
+        r.prop[0][p] = 0.02 * p - 0.1;
+    const double sum = k->tan_count(&r.row, rcov, &c);
+    for (int p = 0; p < ELEMENTS; p++)
+        if (r.d[p] == 0.0) {
+            assert_true(c.f[p] == 0.0);
+        } else {
+            const aim_deriv e =
+                scaled(aim_d3_count(r.d[p] * AIM_BOHR_INV, rcov), 1.0, AIM_BOHR_INV);
+            same_number(k->isa, "c'/d", r.d[p], c.f[p], e.d1 / r.d[p]);
+            total += e.v;
+        }
+    same_number(k->isa, "CN", 0.0, sum, total);
+    k->tan_count_grad(&r.row, rcov, OWN, &c);
+    for (int p = 0; p < ELEMENTS; p++) {
+        const aim_deriv none = {0.0, 0.0, 0.0},
+                        e = r.d[p] > 0.0 ? aim_d3_count(r.d[p] * AIM_BOHR_INV, rcov) : none;
+        same_pair(k->isa, "count", &r, &c, p, scaled(e, OWN + r.prop[0][p], AIM_BOHR_INV));
+        same_number(k->isa, "f_i", r.d[p], c.f_i[0][p],
+                    r.d[p] > 0.0 ? -AIM_BOHR_INV * e.d1 / r.d[p] : 0.0);
+        assert_true(c.f_j[0][p] == c.f_i[0][p]);
+    }
+}
+
+static void check_damped(const aim_term_kernels *k, int n_ref)
+{
+    const aim_d3_params params = {1.0, 0.3908, 0.566, 3.128, 15.0, 0.2};
+    const double ratio = 20.0, r0 = aim_d3_radius(ratio, params.a1, params.a2);
+    static pair_row r;
+    static aim_tan_chunk c;
+    aim_d3_range range;
+    double slope = 0.0;
+    aim_d3_tan_block block = {.n_ref = n_ref,
+                              .g = {{5.0, 0.4, -0.2}, {7.0, -0.3, 0.1}, {4.0, 0.6, 0.5}},
+                              .c8 = params.s8 * ratio,
+                              .r06 = pow(r0, 6.0),
+                              .r08 = pow(r0, 8.0)};
+    assert_int_equal(aim_d3_range_make(&params, &range), AIMNET_OK);
+    pair_row_make(&r);
+    for (int p = 0; p < PAIRS; p++)
+        for (int b = 0; b < 4; b++)
+            r.prop[b][p] = 0.1 * (b + 1) + 0.003 * p;
+    const double sum = k->tan_damped(&r.row, &block, &range, &c);
+    for (int p = 0; p < ELEMENTS; p++) {
+        double w[N_REFS] = {1.0}, dw[N_REFS] = {0.0}, c6[3] = {0.0}, dc6[2] = {0.0};
+        for (int b = 1; b < n_ref; b++) {
+            w[b] = r.prop[2 * b - 2][p], dw[b] = r.prop[2 * b - 1][p];
+            w[0] -= w[b], dw[0] -= dw[b];
+        }
+        for (int b = 0; b < n_ref; b++)
+            for (int x = 0; x < 3; x++) {
+                c6[x] += w[b] * block.g[b][x];
+                if (x < 2)
+                    dc6[x] += dw[b] * block.g[b][x];
+            }
+        const double d = r.d[p];
+        const aim_deriv none = {0.0, 0.0, 0.0},
+                        e = d > 0.0 ? aim_d3_damped(d * AIM_BOHR_INV, &range, &params, ratio)
+                                    : none;
+        const double f = d > 0.0 ? AIM_HARTREE * AIM_BOHR_INV * e.d1 / d : 0.0;
+        same_pair(k->isa, "damping", &r, &c, p, scaled(e, -AIM_HARTREE * c6[0], AIM_BOHR_INV));
+        same_number(k->isa, "f_i", d, c.f_i[0][p], f * c6[1]);
+        same_number(k->isa, "f_j", d, c.f_j[0][p], f * dc6[0]);
+        same_number(k->isa, "e_ii", d, c.e_ii[0][0][p], -AIM_HARTREE * e.v * c6[2]);
+        same_number(k->isa, "e_ij", d, c.e_ij[0][0][p], -AIM_HARTREE * e.v * dc6[1]);
+        slope -= AIM_HARTREE * e.v * c6[1];
+    }
+    same_number(k->isa, "dE/dCN", 0.0, sum, slope);
+}
+
 static void pair_functions_of_every_instruction_set_are_the_formulas(void **state)
 {
     (void)state;
     const aim_dsf shifted = aim_dsf_make(15.0, 0.2), plain = {0};
-    const aim_d3_params params = {1.0, 0.3908, 0.566, 3.128, 15.0, 0.2};
-    const double bj[3] = {params.s8, params.a1, params.a2};
-    aim_d3_range range;
-    assert_int_equal(aim_d3_range_make(&params, &range), AIMNET_OK);
     for (int isa = 0; isa <= aim_cpu_isa(); isa++) {
         const aim_term_kernels *k = aim_term_kernels_select(isa);
-        static aim_tan_chunk c;
-        double d[PAIRS];
-        c.n = PAIRS;
-        for (int p = 0; p < PAIRS; p++) {
-            const double x = 0.7 + p * 17.3 / (PAIRS - 1);
-            c.r[0][p] = 0.6 * x, c.r[1][p] = -0.48 * x, c.r[2][p] = 0.64 * x;
-            d[p] = aim_sweep_distance(&c, p);
-            c.x[p] = 2.0 + 0.1 * p;
-        }
-        k->tan_coulomb(&c, &plain, 14.4);
-        for (int p = 0; p < PAIRS; p++)
-            same_pair(k->isa, "1/d", d[p], &c, p, aim_coulomb_simple(d[p]), 14.4);
-        k->tan_coulomb(&c, &shifted, 14.4);
-        for (int p = 0; p < PAIRS; p++)
-            same_pair(k->isa, "dsf", d[p], &c, p, aim_coulomb_dsf(d[p], &shifted), 14.4);
-        k->tan_count(&c, AIM_BOHR_INV, -1.0);
-        for (int p = 0; p < PAIRS; p++)
-            same_pair(k->isa, "count", d[p], &c, p,
-                      in_angstrom(aim_d3_count(d[p] * AIM_BOHR_INV, c.x[p])), -1.0);
-        k->tan_damped(&c, &range, bj, AIM_BOHR_INV, -27.2);
-        for (int p = 0; p < PAIRS; p++)
-            same_pair(k->isa, "damping", d[p], &c, p,
-                      in_angstrom(aim_d3_damped(d[p] * AIM_BOHR_INV, &range, &params, c.x[p])),
-                      -27.2);
+        check_coulomb(k, &plain);
+        check_coulomb(k, &shifted);
+        check_count(k);
+        for (int n_ref = 1; n_ref <= N_REFS; n_ref++)
+            check_damped(k, n_ref);
     }
 }
 

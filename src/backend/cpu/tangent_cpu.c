@@ -1,44 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* tangent_cpu.c - directional derivatives of pair sums, one atom against a chunk of its neighbours:
- * vectors along the directions.
+/* tangent_cpu.c - directional derivatives of pair sums, one atom against a row of its neighbours and
+ * one direction: vectors along the row.
  *
- * What belongs to a pair alone (distance, f, h, ...) comes prepared in the chunk and is broadcast; a
- * direction is a lane. So a pair costs about 20 multiply-adds per vector of directions whatever the
- * physics behind it, sums add neighbours in their order, and a lane does not know its siblings.
- * Lanes beyond the last direction compute with zeros. */
+ * What belongs to a pair alone (f, h, ...) comes prepared in the chunk, so a direction costs about 30
+ * multiply-adds per vector of pairs whatever the physics behind it. */
 #include "backend/cpu/term_cpu.h"
 
-enum { W = AIM_TAN_WIDTH };
-
-typedef struct lanes { /* one vector of directions of one atom */
-    vreal x, y, z, p[AIM_TAN_PARAMS];
-} lanes;
-
-AIM_INLINE lanes load_lanes(const double *t, int n_params)
-{
-    lanes l = {.x = vload(t), .y = vload(t + W), .z = vload(t + 2 * W)};
-    for (int k = 0; k < n_params; k++)
-        l.p[k] = vload(t + (3 + k) * W);
-    return l;
-}
-
 /* tr = tx_j - tx_i + r W */
-AIM_INLINE lanes relative(const lanes *own, lanes l, const vreal r[3], const double *warp)
+AIM_INLINE void relative(const pair *p, const aim_row *row, int k, const aim_tan_direction *t,
+                         int warp, vreal tr[3])
 {
-    l.x -= own->x;
-    l.y -= own->y;
-    l.z -= own->z;
-    for (int a = 0; warp && a < 3; a++) {
-        l.x += r[a] * vload(warp + (3 * a) * W);
-        l.y += r[a] * vload(warp + (3 * a + 1) * W);
-        l.z += r[a] * vload(warp + (3 * a + 2) * W);
-    }
-    return l;
+    for (int x = 0; x < 3; x++)
+        tr[x] = vload(row->prop[x] + k) - vset(t->own[x]);
+    for (int x = 0; warp && x < 3; x++)
+        tr[x] +=
+            p->x * vset(t->warp[x]) + p->y * vset(t->warp[3 + x]) + p->z * vset(t->warp[6 + x]);
 }
 
-AIM_INLINE void add_strain(vreal *s, const vreal r[3], const lanes *l, vreal tf, vreal f)
+AIM_INLINE void add_strain(vreal *s, const pair *p, const vreal t[3], vreal tf, vreal f)
 {
-    const vreal t[3] = {l->x, l->y, l->z};
+    const vreal r[3] = {p->x, p->y, p->z};
     for (int k = 0; k < 3; k++) {
         s[AIM_TAN_STRAIN + k] += (tf * r[k] + vset(2.0) * f * t[k]) * r[k];
         const int a = k == 2, b = k == 0 ? 1 : 2; /* xy xz yz */
@@ -46,65 +27,79 @@ AIM_INLINE void add_strain(vreal *s, const vreal r[3], const lanes *l, vreal tf,
     }
 }
 
-AIM_INLINE void add_pair(vreal *s, const aim_tan_chunk *c, int p, const lanes *own, lanes l,
-                         const double *warp, int n_params, int strain)
+AIM_INLINE void add_row(const aim_row *row, const aim_tan_chunk *c, const aim_tan_direction *d,
+                        double *sum, int n_params, int strain, int warp)
 {
-    const vreal r[3] = {vset(c->r[0][p]), vset(c->r[1][p]), vset(c->r[2][p])}, f = vset(c->f[p]);
-    l = relative(own, l, r, warp);
-    const vreal a = r[0] * l.x + r[1] * l.y + r[2] * l.z;
-    vreal tf = vset(c->h[p]) * a;
-    for (int k = 0; k < n_params; k++) {
-        tf += vset(c->f_i[k][p]) * own->p[k] + vset(c->f_j[k][p]) * l.p[k];
-        vreal tg = -(vset(c->f_i[k][p]) * a);
+    vreal s[AIM_TAN_SUMS] = {{0}}, tp[AIM_TAN_PARAMS], tr[3];
+    for (int k = 0; k < row->n; k += VL) {
+        const pair p = pair_load(row, k);
+        const vreal f = vload(c->f + k);
+        relative(&p, row, k, d, warp, tr);
+        const vreal a = p.x * tr[0] + p.y * tr[1] + p.z * tr[2];
+        vreal tf = vload(c->h + k) * a;
         for (int m = 0; m < n_params; m++)
-            tg += vset(c->e_ii[k][m][p]) * own->p[m] + vset(c->e_ij[k][m][p]) * l.p[m];
-        s[AIM_TAN_PARAM + k] += tg;
-    }
-    s[AIM_TAN_SLOPE] += f * a;
-    s[AIM_TAN_GRAD] += tf * r[0] + f * l.x;
-    s[AIM_TAN_GRAD + 1] += tf * r[1] + f * l.y;
-    s[AIM_TAN_GRAD + 2] += tf * r[2] + f * l.z;
-    if (strain)
-        add_strain(s, r, &l, tf, f);
-}
-
-AIM_INLINE void add_chunk(const aim_tan_chunk *c, const aim_tan_block *b, int32_t atom, double *sum,
-                          const double *warp, int n_params, int strain)
-{
-    enum { MAX_ROWS = AIM_TAN_SUMS };
-    const int n_sums = strain ? MAX_ROWS : AIM_TAN_STRAIN;
-    const size_t stride = (size_t)b->n_rows * W;
-    for (int v = 0; v < b->n_dir; v += VL) {
-        const lanes own = load_lanes(b->t + (size_t)atom * stride + v, n_params);
-        vreal s[MAX_ROWS];
-        for (int k = 0; k < n_sums; k++)
-            s[k] = vload(sum + k * W + v);
-        for (int p = 0; p < c->n; p++) {
-            const lanes l = load_lanes(b->t + (size_t)c->j[p] * stride + v, n_params);
-            add_pair(s, c, p, &own, l, warp ? warp + v : NULL, n_params, strain);
+            tp[m] = vload(row->prop[3 + m] + k);
+        for (int m = 0; m < n_params; m++) {
+            const vreal fi = vload(c->f_i[m] + k);
+            tf += fi * vset(d->own[3 + m]) + vload(c->f_j[m] + k) * tp[m];
+            vreal tg = -(fi * a);
+            for (int o = 0; o < n_params; o++)
+                tg += vload(c->e_ii[m][o] + k) * vset(d->own[3 + o]) +
+                      vload(c->e_ij[m][o] + k) * tp[o];
+            s[AIM_TAN_PARAM + m] += tg;
         }
-        for (int k = 0; k < n_sums; k++)
-            vstore(sum + k * W + v, s[k]);
+        s[AIM_TAN_SLOPE] += f * a;
+        s[AIM_TAN_GRAD] += tf * p.x + f * tr[0];
+        s[AIM_TAN_GRAD + 1] += tf * p.y + f * tr[1];
+        s[AIM_TAN_GRAD + 2] += tf * p.z + f * tr[2];
+        if (strain)
+            add_strain(s, &p, tr, tf, f);
     }
+    double out[4];
+    vsum4(s, out);
+    for (int k = 0; k < AIM_TAN_PARAM; k++)
+        sum[k] += out[k];
+    for (int m = 0; m < n_params; m++)
+        sum[AIM_TAN_PARAM + m] += vsum(s[AIM_TAN_PARAM + m]);
+    for (int k = AIM_TAN_STRAIN; strain && k < AIM_TAN_SUMS; k++)
+        sum[k] += vsum(s[k]);
 }
 
-/* The switches become constants of the inlined loop. */
-AIM_INLINE void add_by_params(const aim_tan_chunk *c, const aim_tan_block *b, int32_t atom,
-                              double *sum, const double *warp, int strain)
+AIM_INLINE void add_slope(const aim_row *row, const aim_tan_chunk *c, const aim_tan_direction *d,
+                          double *sum, int warp)
 {
-    if (c->n_params == 0)
-        add_chunk(c, b, atom, sum, warp, 0, strain);
-    else if (c->n_params == 1)
-        add_chunk(c, b, atom, sum, warp, 1, strain);
-    else
-        add_chunk(c, b, atom, sum, warp, 2, strain);
+    vreal s = {0}, tr[3];
+    for (int k = 0; k < row->n; k += VL) {
+        const pair p = pair_load(row, k);
+        relative(&p, row, k, d, warp, tr);
+        s += vload(c->f + k) * (p.x * tr[0] + p.y * tr[1] + p.z * tr[2]);
+    }
+    sum[AIM_TAN_SLOPE] += vsum(s);
 }
 
-void AIM_CPU_NAMED(aim_pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block,
-                                 int32_t atom, int want_strain, double *sum)
+/* The switches become constants of the inlined loops. */
+AIM_INLINE void add_by_params(const aim_row *row, const aim_tan_chunk *c,
+                              const aim_tan_direction *d, double *sum, int strain, int warp)
 {
-    if (want_strain)
-        add_by_params(chunk, block, atom, sum, block->warp, 1);
+    if (d->n_params < 0)
+        add_slope(row, c, d, sum, warp);
+    else if (d->n_params == 0)
+        add_row(row, c, d, sum, 0, strain, warp);
+    else if (d->n_params == 1)
+        add_row(row, c, d, sum, 1, strain, warp);
     else
-        add_by_params(chunk, block, atom, sum, NULL, 0);
+        add_row(row, c, d, sum, 2, strain, warp);
+}
+
+void AIM_CPU_NAMED(aim_pair_tan)(const aim_row *row, const aim_tan_chunk *chunk,
+                                 const aim_tan_direction *direction, double *sum)
+{
+    if (direction->warp && direction->strain)
+        add_by_params(row, chunk, direction, sum, 1, 1);
+    else if (direction->warp)
+        add_by_params(row, chunk, direction, sum, 0, 1);
+    else if (direction->strain)
+        add_by_params(row, chunk, direction, sum, 1, 0);
+    else
+        add_by_params(row, chunk, direction, sum, 0, 0);
 }

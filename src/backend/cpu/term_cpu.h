@@ -29,12 +29,15 @@ void AIM_CPU_NAMED(aim_ewald_structure_tan)(const aim_ewald_phases *phases, cons
 void AIM_CPU_NAMED(aim_ewald_curvature)(const aim_ewald_phases *phases, const aim_ewald_rod *rods,
                                         int64_t n_rods, const double *fre, const double *fim,
                                         int32_t atom, double sum[6]);
-void AIM_CPU_NAMED(aim_pair_tan)(const aim_tan_chunk *chunk, const aim_tan_block *block,
-                                 int32_t atom, int want_strain, double *sum);
-void AIM_CPU_NAMED(aim_tan_coulomb)(aim_tan_chunk *chunk, const aim_dsf *dsf, double scale);
-void AIM_CPU_NAMED(aim_tan_count)(aim_tan_chunk *chunk, double unit, double scale);
-void AIM_CPU_NAMED(aim_tan_damped)(aim_tan_chunk *chunk, const aim_d3_range *range,
-                                   const double bj[3], double unit, double scale);
+void AIM_CPU_NAMED(aim_pair_tan)(const aim_row *row, const aim_tan_chunk *chunk,
+                                 const aim_tan_direction *direction, double *sum);
+double AIM_CPU_NAMED(aim_tan_coulomb)(const aim_row *row, const aim_dsf *dsf, double k, double q,
+                                      aim_tan_chunk *chunk);
+double AIM_CPU_NAMED(aim_tan_count)(const aim_row *row, double rcov, aim_tan_chunk *chunk);
+void AIM_CPU_NAMED(aim_tan_count_grad)(const aim_row *row, double rcov, double g,
+                                       aim_tan_chunk *chunk);
+double AIM_CPU_NAMED(aim_tan_damped)(const aim_row *row, const aim_d3_tan_block *block,
+                                     const aim_d3_range *range, aim_tan_chunk *chunk);
 void AIM_CPU_NAMED(aim_row_gather)(const aim_row_pairs *pairs, const aim_row_columns *to,
                                    int64_t *count);
 int64_t AIM_CPU_NAMED(aim_row_filter)(aim_row_sieve *sieve, const aim_row_columns *to, int64_t n,

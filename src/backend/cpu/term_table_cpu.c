@@ -24,6 +24,7 @@ const aim_term_kernels AIM_CPU_NAMED(aim_term_kernels) = {
     .pair_tan = AIM_CPU_NAMED(aim_pair_tan),
     .tan_coulomb = AIM_CPU_NAMED(aim_tan_coulomb),
     .tan_count = AIM_CPU_NAMED(aim_tan_count),
+    .tan_count_grad = AIM_CPU_NAMED(aim_tan_count_grad),
     .tan_damped = AIM_CPU_NAMED(aim_tan_damped),
     .row_gather = AIM_CPU_NAMED(aim_row_gather),
     .row_filter = AIM_CPU_NAMED(aim_row_filter),
