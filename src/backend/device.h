@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-    AIM_DEV_ABI = 4, /* of everything in this file */
+    AIM_DEV_ABI = 5, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -129,12 +129,24 @@ typedef struct aim_dev_job {
     int overlap;                     /* out: some atoms of some system are nearly at one place */
 } aim_dev_job;
 
+/* Where numbers of a gradient belong (net/weights.c). */
+typedef struct aim_dev_places {
+    size_t count; /* numbers of the caller's gradient */
+    const int32_t
+        *from; /* [count] its place in what aim_dev_gradient_size describes, -1: it is 0 */
+    const float
+        *folded; /* [n_out][fa] columns of the first layer that became its bias by species */
+} aim_dev_places;
+
 /* Tangents of an evaluation along directions, x -> x + eps (tx + x W): the network's half of Hessian
  * times vector. `job` gives batch, list (from the host), strain wanted or not, and the adjoints gq,
- * gspin, ghead; its results and terms are not used, except that with on_device its Coulomb and D3
- * terms are differentiated on the device, where gq then comes from. */
+ * gspin, ghead; its terms and other results are not used.
+ *
+ * on_device: the job's Coulomb (not waves) and D3 terms are differentiated there as well. Then the
+ * job may come without a list, and gives its terms in place of gq and gspin; its q, spin and overlap
+ * are assigned; there is no `middle`, and tgq, tgspin, tghead are what is added to the terms'. */
 typedef struct aim_dev_sweep {
-    const aim_dev_job *job;
+    aim_dev_job *job;
     int on_device;
     int again;           /* the job of the sweep before: what was kept of it stands */
     int n_dir, most_dir; /* of this sweep and of the sweeps to come */
@@ -146,18 +158,22 @@ typedef struct aim_dev_sweep {
     int (*middle)(void *ctx);
     void *ctx;
     const double *tgq, *tgspin, *tghead[AIM_DEV_HEADS];
+    const double
+        *weight; /* on_device: [n_systems] that adds weight gq to the tangent of gq, or NULL */
     double *tgrad, *tstrain; /* += */
-    /* n_dir 1: the gradient of the sum of all seeds by the numbers of the network, assigned, in the
-     * order of aim_dev_gradient_size; NULL: not wanted */
-    double *gradient;
+    /* n_dir 1: the gradient of the sum of all seeds by the numbers of the network, in the order of
+     * `places`; page-locked memory that stands until the next call. places NULL: not wanted */
+    const aim_dev_places *places;
+    const double *gradient;
 } aim_dev_sweep;
 
-/* Of every pass, then every head, every layer: weights [n_out][n_in], bias [n_out]; then the bias of
- * the first layer by species [n_species][n_out]; combinations of conv_a, conv_q [nf][gp][hp];
- * embedding as a feature [n_species][fa]. */
+/* The sums a gradient is put together from. Of every pass, then every head, every layer: weights
+ * [n_out][n_in], bias [n_out]; then the folded columns [n_out][fa] of the first layer; combinations
+ * of conv_a, conv_q [nf][gp][hp]; embedding [n_species][fa], as a feature and through the first
+ * layer. */
 static inline size_t aim_dev_gradient_size(const aim_dev_net *d)
 {
-    size_t n = (size_t)d->n_species * (size_t)(d->mlp[0].layer[0].n_out + d->fa) +
+    size_t n = (size_t)d->fa * (size_t)(d->mlp[0].layer[0].n_out + d->n_species) +
                (size_t)d->gp * (size_t)(d->conv_a.nf * d->conv_a.hp + d->conv_q.nf * d->conv_q.hp);
     for (int k = 0; k < d->n_pass + d->n_heads; k++) {
         const aim_dev_mlp *m = k < d->n_pass ? &d->mlp[k] : &d->head[k - d->n_pass];

@@ -18,9 +18,9 @@ enum { AIM_MAX_SLOTS = AIM_SLOT_FIRST_FREE + AIM_MAX_OUTPUTS };
 typedef struct aim_member {
     const aim_model *model;
     void *net;
-    void *device_net;       /* the same on the calculator's device; NULL: computes on the CPU */
-    int device_sweeps;      /* the device also computes its tangents */
-    size_t device_gradient; /* numbers of aim_dev_sweep.gradient */
+    void *device_net;  /* the same on the calculator's device; NULL: computes on the CPU */
+    int device_sweeps; /* the device also computes its tangents */
+    size_t device_gradient, device_folded; /* numbers of its sums, and of aim_dev_places.folded */
     int coulomb,
         subtract_sr; /* external Coulomb; minus its short-range part when the model embeds none */
     double sr_rc;
@@ -102,6 +102,7 @@ struct aimnet_calc {
     aim_arena net_arena, scratch;
     aim_arena tan_arena, tangents; /* of the network, of everything else */
     aim_parameters parameters;     /* of the only member; empty until asked for */
+    aim_dev_places places;         /* of these on a device; likewise */
     aim_flat flat;
     aim_values values;
     aim_average average;
@@ -147,7 +148,8 @@ AIM_NODISCARD aim_status aim_run_reserve(aim_calc *c, int32_t n);
  * is 0, allows. */
 int32_t aim_run_length(const aim_calc *c, const aimnet_system *systems, int32_t first, int32_t n,
                        int64_t most);
-/* Makes first .. first + n - 1 the current batch, with the network's list. */
+/* Makes first .. first + n - 1 the current batch, with the network's list unless a device sweeps and
+ * nobody wants to know which of several crystals is wrong. */
 AIM_NODISCARD aim_status aim_run_open(aim_calc *c, const aimnet_system *systems, int32_t first,
                                       int32_t n);
 /* lists.c: the list for a purpose, of the caller or found */
@@ -189,6 +191,9 @@ AIM_NODISCARD aim_status aim_device_start(aim_calc *c, const char *device);
 void aim_device_stop(aim_calc *c);
 /* Whether the device computes the whole of this member for the current batch: lists, terms, all. */
 int aim_device_takes_all(const aim_calc *c, const aim_member *member);
+/* And its second derivatives; those of every member. */
+int aim_device_sweeps_all(const aim_calc *c, const aim_member *member);
+int aim_device_sweeps_batch(const aim_calc *c);
 /* Whether the evaluation itself will find atoms of this structure that overlap. */
 int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s);
 AIM_NODISCARD aim_status aim_device_member(aim_calc *c, const aim_member *member,

@@ -169,7 +169,7 @@ static aim_status sweep_all(aim_calc *c, const direction_user *d)
     for (int k = 0; k < c->n_members; k++) {
         const aim_member *member = &c->member[k];
         aim_range_plan range;
-        if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff)
+        if (c->host_terms && k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff)
             AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, 1, &c->pairs));
         AIM_TRY(aim_calc_ranges(c, member, &range));
         AIM_TRY(sweep_member(c, member, &range, d));
@@ -177,10 +177,10 @@ static aim_status sweep_all(aim_calc *c, const direction_user *d)
     return AIMNET_OK;
 }
 
-/* With the terms on the host, whatever the device: only there they have tangents. */
+/* Terms that have no tangents on the device are the host's, with those of all members. */
 static aim_status sweep_members(aim_calc *c, const direction_user *d)
 {
-    c->host_terms = 1;
+    c->host_terms = !aim_device_sweeps_batch(c);
     const aim_status status = sweep_all(c, d);
     c->host_terms = c->host_network = 0;
     return status;
@@ -271,7 +271,8 @@ aim_status aim_hessian_batch(aim_calc *c, const aimnet_system *systems, const in
         clear(hessian_of(&job, s), n * n);
         d.n_directions = coordinates > d.n_directions ? coordinates : d.n_directions;
     }
-    if (c->n_members > 1 || c->device.ops) /* the last member's list, or none */
+    if ((c->n_members > 1 || c->device.ops) &&
+        !aim_device_sweeps_batch(c)) /* other lists, or none */
         AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
     AIM_TRY(sweep_members(c, &d));
     for (int32_t s = 0; s < b->n_systems; s++)
@@ -471,7 +472,7 @@ static aim_status all_rows(aim_calc *c, rows_job *j, int64_t most, aimnet_rows_f
         const direction_user d = {
             .fill = rows_fill, .take = rows_take, .user = j, .n_directions = j->n};
         clear(j->rows, (size_t)(j->n * columns));
-        if (j->first > 0 && c->n_members > 1)
+        if (j->first > 0 && c->n_members > 1 && !aim_device_sweeps_batch(c))
             AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
         AIM_TRY(sweep_members(c, &d));
         if (fn(user, j->first, j->n, columns, j->rows) != 0)

@@ -38,6 +38,7 @@ static aim_status copy_net(aim_calc *c, aim_member *member)
                                    .first = c->d3_table->first,
                                    .weight_floor = c->d3_table->weight_floor};
     member->device_gradient = aim_dev_gradient_size(&net);
+    member->device_folded = (size_t)net.mlp[0].layer[0].n_out * (size_t)net.fa;
     member->device_sweeps = 1;
     for (int h = 0; h < net.n_heads; h++)
         member->device_sweeps &= !net.head[h].layer[net.head[h].n_layers - 1].gelu;
@@ -113,6 +114,8 @@ void aim_device_stop(aim_calc *c)
         }
     ops->close(c->device.card);
     aim_free(&c->alloc, c->device.card);
+    aim_free(&c->alloc, (void *)c->places.from);
+    aim_free(&c->alloc, (void *)c->places.folded);
 }
 
 /* Half of the memory, at 100 kB per atom. */
@@ -215,6 +218,20 @@ int aim_device_takes_all(const aim_calc *c, const aim_member *member)
            fits_meshes(c, member);
 }
 
+int aim_device_sweeps_all(const aim_calc *c, const aim_member *member)
+{
+    const int waves = member->coulomb && aim_calc_has_waves((int)c->options.coulomb);
+    return member->device_sweeps && !waves && !c->flat.lists && aim_device_takes_all(c, member);
+}
+
+int aim_device_sweeps_batch(const aim_calc *c)
+{
+    for (int k = 0; k < c->n_members; k++)
+        if (!aim_device_sweeps_all(c, &c->member[k]))
+            return 0;
+    return 1;
+}
+
 int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)
 {
     const int axes = s->cell ? !!s->pbc[0] + !!s->pbc[1] + !!s->pbc[2] : 0;
@@ -226,10 +243,11 @@ int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)
     return 1;
 }
 
-static void set_terms(const aim_calc *c, const aim_member *member, const aim_range_plan *range,
-                      aim_dev_job *job)
+void aim_device_set_terms(const aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                          aim_dev_job *job)
 {
     const aim_model *m = member->model;
+    job->crystal = batch_kind(&c->flat.batch) == 1;
     if (member->coulomb) {
         job->coulomb = range->method == AIMNET_COULOMB_DSF      ? AIM_DEV_COULOMB_DSF
                        : range->method == AIMNET_COULOMB_SIMPLE ? AIM_DEV_COULOMB_SIMPLE
@@ -348,7 +366,7 @@ static aim_status run(aim_calc *c, const aim_member *member, aim_dev_job *job)
 }
 
 /* Which atoms they are is found as without a device. */
-static aim_status overlap_message(aim_calc *c, const aim_member *member)
+aim_status aim_device_overlap(aim_calc *c, const aim_member *member)
 {
     AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, 0, &c->pairs));
     for (int32_t s = 0; s < c->flat.batch.n_systems; s++)
@@ -363,21 +381,24 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     aim_values *v = &c->values;
     aim_dev_job job = aim_device_job(c, member, want);
     middle m = {c, member, range, want.grad};
+    if (want.grad == AIM_NET_KEEP && aim_device_sweeps_all(c, member)) {
+        aim_program_backward(member, b, v); /* the sweep computes the rest */
+        return AIMNET_OK;
+    }
     if (!aim_device_takes_all(c, member)) {
         aim_device_give_list(c, &job);
         job.middle = host_terms;
         job.ctx = &m;
         return run(c, member, &job);
     }
-    job.crystal = batch_kind(b) == 1;
-    set_terms(c, member, range, &job);
+    aim_device_set_terms(c, member, range, &job);
     if (job.coulomb == AIM_DEV_COULOMB_WAVES)
         AIM_TRY(set_waves(c, range, &job));
     if (want.grad)
         aim_program_backward(member, b, v);
     AIM_TRY(run(c, member, &job));
     if (job.overlap)
-        AIM_TRY(overlap_message(c, member));
+        AIM_TRY(aim_device_overlap(c, member));
     if (member->coulomb && member->subtract_sr)
         for (int32_t s = 0; s < b->n_systems; s++)
             v->coulomb[s] += v->scrap[s];
@@ -397,8 +418,7 @@ aim_status aim_device_estimate(aim_calc *c, aim_wishes want, size_t *peak)
         aim_dev_job job = aim_device_job(c, member, want);
         if (aim_device_takes_all(c, member)) {
             AIM_TRY(aim_calc_ranges(c, member, &range));
-            job.crystal = batch_kind(&c->flat.batch) == 1;
-            set_terms(c, member, &range, &job);
+            aim_device_set_terms(c, member, &range, &job);
             if (job.coulomb == AIM_DEV_COULOMB_WAVES)
                 AIM_TRY(set_waves(c, &range, &job));
         } else {

@@ -9,5 +9,10 @@ AIM_NODISCARD aim_status aim_device_error(const aim_dev_error *e);
 /* The current batch with its values and adjoints, without list and terms. */
 aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes want);
 void aim_device_give_list(const aim_calc *c, aim_dev_job *job);
+/* Coulomb and D3 of a member that the device takes as a whole, but for the waves of lattice sums. */
+void aim_device_set_terms(const aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                          aim_dev_job *job);
+/* Says which atoms overlap. */
+AIM_NODISCARD aim_status aim_device_overlap(aim_calc *c, const aim_member *member);
 
 #endif

@@ -38,6 +38,18 @@ static void use_heads(const aim_member *member, const aim_tangents *t, aim_dev_s
     }
 }
 
+/* Terms with tangents on the device: what is added to theirs is known before. */
+static void use_terms(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                      const aim_tangents *t, aim_dev_job *job, aim_dev_sweep *sweep)
+{
+    aim_device_set_terms(c, member, range, job);
+    aim_program_tangent_backward(c, member, t);
+    sweep->on_device = 1;
+    sweep->tgq = t->charge_seed;
+    sweep->tgspin = t->spin_seed;
+    sweep->weight = t->seed;
+}
+
 aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_range_plan *range,
                             aim_tangents *t)
 {
@@ -45,7 +57,6 @@ aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_ran
     aim_dev_job job = aim_device_job(c, member, want);
     middle m = {c, member, range, t};
     aim_dev_error e = {0};
-    aim_device_give_list(c, &job);
     aim_dev_sweep sweep = {.job = &job,
                            .again = t->again,
                            .n_dir = t->n_dir,
@@ -54,15 +65,48 @@ aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_ran
                            .w = t->w,
                            .tq = t->tq,
                            .tspin = t->tspin,
-                           .middle = host_terms,
-                           .ctx = &m,
-                           .tgq = t->tgq,
-                           .tgspin = t->tgspin,
                            .tgrad = t->tgrad,
                            .tstrain = t->tstrain,
-                           .gradient = t->gradient};
+                           .places = t->places};
+    if (aim_device_sweeps_all(c, member)) {
+        use_terms(c, member, range, t, &job, &sweep);
+    } else {
+        aim_device_give_list(c, &job);
+        sweep.middle = host_terms;
+        sweep.ctx = &m;
+        sweep.tgq = t->tgq;
+        sweep.tgspin = t->tgspin;
+    }
     use_heads(member, t, &sweep);
-    return c->device.ops->sweep(member->device_net, &sweep, &e) ? aim_device_error(&e) : AIMNET_OK;
+    if (c->device.ops->sweep(member->device_net, &sweep, &e))
+        return aim_device_error(&e);
+    t->gradient = sweep.gradient;
+    return job.overlap ? aim_device_overlap(c, member) : AIMNET_OK;
+}
+
+/* Where a device finds the numbers of a gradient by every parameter; kept for the calls to come. */
+aim_status aim_device_places(aim_calc *c)
+{
+    const aim_member *member = &c->member[0];
+    const size_t count = (size_t)c->parameters.count;
+    int32_t *from;
+    float *folded;
+    if (c->places.count)
+        return AIMNET_OK;
+    if (member->device_gradient > INT32_MAX)
+        return AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
+                        "model '%s' has too many parameters for gradients on a GPU",
+                        member->model->name);
+    AIM_TRY(aim_new(&c->alloc, count, sizeof *from, "places of parameters", &from));
+    const aim_status status =
+        aim_new0(&c->alloc, member->device_folded, sizeof *folded, "folded columns", &folded);
+    if (status != AIMNET_OK) {
+        aim_free(&c->alloc, from);
+        return status;
+    }
+    c->ops->places(member->net, &c->parameters, from, folded);
+    c->places = (aim_dev_places){count, from, folded};
+    return AIMNET_OK;
 }
 
 int64_t aim_device_directions(const aim_calc *c, int64_t wanted)

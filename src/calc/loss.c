@@ -26,6 +26,7 @@ typedef struct loss_job {
     aimnet_loss_weights *parts;
     int strain;
     double *gradient;
+    int started; /* it holds something to add to */
 } loss_job;
 
 /* Seeds of one batch, in the tangents' arena. */
@@ -152,19 +153,44 @@ static void shift_gradient(const loss_job *j, const seeds *s)
     }
 }
 
-/* Room for what a device gives back. */
-static aim_status take_sums(aim_calc *c, aim_tangents *t)
+typedef struct copying {
+    const double *from;
+    double *to;
+    int64_t n;
+    int add;
+} copying;
+
+enum { COPY_CHUNK = 65536 };
+
+static void copy_task(void *ctx, int64_t task, int worker)
 {
-    const size_t count = c->member[0].device_gradient;
-    aim_arena measure = {0};
-    aim_take(&measure, "gradient", count, sizeof *t->gradient);
-    AIM_TRY(aim_arena_reserve(&c->tan_arena, &c->alloc, measure.used, "gradient"));
-    t->gradient = aim_take(&c->tan_arena, "gradient", count, sizeof *t->gradient);
+    const copying *c = ctx;
+    const int64_t first = task * COPY_CHUNK, left = c->n - first,
+                  n = left < COPY_CHUNK ? left : COPY_CHUNK;
+    (void)worker;
+    if (!c->add)
+        memcpy(c->to + first, c->from + first, (size_t)n * sizeof *c->to);
+    for (int64_t k = first; c->add && k < first + n; k++)
+        c->to[k] += c->from[k];
+}
+
+/* A device gives the gradient of a batch in the order of the caller's. */
+static aim_status sweep_device(loss_job *j, const aim_range_plan *range, aim_net_call *call,
+                               aim_tangents *t)
+{
+    aim_calc *c = j->c;
+    aim_net_tan tan;
+    AIM_TRY(aim_device_places(c));
+    t->places = &c->places;
+    AIM_TRY(aim_tangent_sweep(c, &c->member[0], range, call, t, &tan));
+    copying copy = {t->gradient, j->gradient, c->parameters.count, j->started};
+    aim_parallel_for(c->team, (copy.n + COPY_CHUNK - 1) / COPY_CHUNK, copy_task, &copy);
+    j->started = 1;
     return AIMNET_OK;
 }
 
 /* The sweep with the seeds of charges on top of the terms' tangents. */
-static aim_status sweep(const loss_job *j, const aim_range_plan *range, aim_net_call *call,
+static aim_status sweep(loss_job *j, const aim_range_plan *range, aim_net_call *call,
                         aim_tangents *t, const seeds *s)
 {
     aim_calc *c = j->c;
@@ -172,9 +198,7 @@ static aim_status sweep(const loss_job *j, const aim_range_plan *range, aim_net_
     t->charge_seed = s->charge;
     t->spin_seed = s->spin;
     if (aim_device_computes(c, &c->member[0])) {
-        AIM_TRY(take_sums(c, t));
-        AIM_TRY(aim_tangent_sweep(c, &c->member[0], range, call, t, &tan));
-        c->ops->put_parameters(c->member[0].net, &c->parameters, t->gradient, j->gradient);
+        AIM_TRY(sweep_device(j, range, call, t));
     } else {
         AIM_TRY(aim_tangent_sweep(c, &c->member[0], range, call, t, &tan));
         c->ops->parameters(c->member[0].net, call, &tan, &c->parameters, j->gradient);
@@ -183,7 +207,7 @@ static aim_status sweep(const loss_job *j, const aim_range_plan *range, aim_net_
     return AIMNET_OK;
 }
 
-static aim_status run_batch(const loss_job *j, int32_t first, int32_t n)
+static aim_status run_batch(loss_job *j, int32_t first, int32_t n)
 {
     aim_calc *c = j->c;
     aim_range_plan range;
@@ -192,6 +216,7 @@ static aim_status run_batch(const loss_job *j, int32_t first, int32_t n)
     seeds s;
     aim_arena measure = {0};
     AIM_TRY(aim_run_open(c, j->systems, first, n));
+    c->host_terms = !aim_device_sweeps_batch(c);
     AIM_TRY(aim_calc_ranges(c, &c->member[0], &range));
     const aim_wishes want = {j->gradient ? AIM_NET_TRAIN : 1, j->strain, 0};
     AIM_TRY(aim_calc_member(c, &c->member[0], &range, want, &call));
@@ -202,11 +227,10 @@ static aim_status run_batch(const loss_job *j, int32_t first, int32_t n)
     return j->gradient ? sweep(j, &range, &call, &t, &s) : AIMNET_OK;
 }
 
-/* With the terms on the host, whatever the device: only there they have tangents. */
-static aim_status run_with_terms(const loss_job *j, int32_t first, int32_t n)
+/* Terms that have no tangents on the device are the host's. */
+static aim_status run_with_terms(loss_job *j, int32_t first, int32_t n)
 {
     aim_calc *c = j->c;
-    c->host_terms = 1;
     c->host_network = !c->member[0].device_sweeps;
     const aim_status status = run_batch(j, first, n);
     c->host_terms = c->host_network = 0;
@@ -274,7 +298,8 @@ aim_status aim_loss(aim_calc *c, const aimnet_system *systems, const aimnet_targ
         w->energy / per_system,     w->forces / (3.0 * per_atom),   w->charges / per_atom,
         w->spin_charges / per_atom, w->dipole / (3.0 * per_system), w->stress / (9.0 * per_system)};
     *parts = (aimnet_loss_weights){0};
-    if (gradient)
+    j.started = !c->member[0].device_sweeps;
+    if (gradient && j.started)
         memset(gradient, 0, (size_t)c->parameters.count * sizeof *gradient);
     AIM_TRY(aim_run_reserve(c, n));
     for (int32_t first = 0, count; first < n; first += count) {

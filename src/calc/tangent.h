@@ -26,7 +26,8 @@ typedef struct aim_tangents {
     double *tslot[AIM_MAX_SLOTS];    /* [dir][n][width] values of per-atom slots that matter */
     double *tadjoint[AIM_MAX_SLOTS]; /* likewise */
     double *tgrad, *tstrain;         /* [dir][n][3]; [dir][systems][9] or NULL */
-    double *gradient; /* from a device: sums for aim_net_ops.put_parameters; NULL: not wanted */
+    const aim_dev_places *places;    /* the gradient by every parameter from a device; NULL: no */
+    const double *gradient;          /* in page-locked memory, until the device is used again */
 } aim_tangents;
 
 /* program_tan.c. The layout has room for everything but tx, w and seed. */
@@ -67,6 +68,8 @@ AIM_NODISCARD aim_status aim_dipole_gradient(aim_calc *c, const aimnet_system *s
 AIM_NODISCARD aim_status aim_device_sweep(aim_calc *c, const aim_member *member,
                                           const aim_range_plan *range, aim_tangents *t);
 int64_t aim_device_directions(const aim_calc *c, int64_t wanted);
+/* Fills c->places when it is empty. */
+AIM_NODISCARD aim_status aim_device_places(aim_calc *c);
 /* loss.c; the list of parameters is c->parameters */
 AIM_NODISCARD aim_status aim_loss(aim_calc *c, const aimnet_system *systems,
                                   const aimnet_target *targets, int n,

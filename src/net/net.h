@@ -73,9 +73,9 @@ typedef struct aim_net_ops {
      * of all seeds by every parameter of the network, in the places of the list. */
     void (*parameters)(const void *net, aim_net_call *call, aim_net_tan *tan,
                        const aim_parameters *list, double *gradient);
-    /* The same from the sums that a device has computed (aim_dev_sweep.gradient). */
-    void (*put_parameters)(const void *net, const aim_parameters *list, const double *sums,
-                           double *gradient);
+    /* Where a device finds each number of that gradient among its sums, and the embedding's columns
+     * of the first layer (aim_dev_places). */
+    void (*places)(const void *net, const aim_parameters *list, int32_t *from, float *folded);
 } aim_net_ops;
 
 extern const aim_net_ops aim_net_ops_f32, aim_net_ops_f64;

@@ -196,7 +196,7 @@ aim_status AIM_NAMED(aim_net_tangent_forward)(const void *net, aim_net_call *cal
 void AIM_NAMED(aim_net_tangent_backward)(const void *net, aim_net_call *call, aim_net_tan *tan);
 void AIM_NAMED(aim_net_parameters)(const void *net, aim_net_call *call, aim_net_tan *tan,
                                    const aim_parameters *list, double *gradient);
-void AIM_NAMED(aim_net_put_parameters)(const void *object, const aim_parameters *list,
-                                       const double *sums, double *gradient);
+void AIM_NAMED(aim_net_places)(const void *object, const aim_parameters *list, int32_t *from,
+                               float *folded);
 
 #endif

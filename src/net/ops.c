@@ -34,5 +34,5 @@ const aim_net_ops AIM_NAMED(aim_net_ops) = {
     .tangent_forward = AIM_NAMED(aim_net_tangent_forward),
     .tangent_backward = AIM_NAMED(aim_net_tangent_backward),
     .parameters = AIM_NAMED(aim_net_parameters),
-    .put_parameters = AIM_NAMED(aim_net_put_parameters),
+    .places = AIM_NAMED(aim_net_places),
 };

@@ -17,7 +17,7 @@
 
 typedef struct layer_job {
     const aim_net *net;
-    const net_tan_run *r; /* NULL: sums come from a device */
+    const net_tan_run *r;
     const aim_linear *file;
     const net_layer *layer;
     int pass, is_update; /* as in aim_net_map_input, aim_net_map_output */
@@ -27,6 +27,12 @@ typedef struct layer_job {
     double *gw, *gb;   /* of the file's order; gb NULL: no bias */
     double *embedding; /* pass 0's first layer: the gradient by the embedding */
 } layer_job;
+
+/* Numbers of an atom's embedding in the file. */
+static int n_features(const aim_net *net)
+{
+    return net->d2 ? net->conv_a.nf * net->nshifts : net->conv_a.nf;
+}
 
 /* Output of the file that stands at ours, -1: padding */
 static int output_of(const layer_job *j, int o)
@@ -88,7 +94,7 @@ static void layer_task(void *ctx, int64_t task, int worker)
 static void put_folded(const layer_job *j, int z, const double *sum)
 {
     const aim_net *net = j->net;
-    const int n_a = net->d2 ? net->conv_a.nf * net->nshifts : net->conv_a.nf;
+    const int n_a = n_features(net);
     const float *e = net->model->afv + (size_t)z * (size_t)n_a;
     double *ge = j->embedding + (size_t)z * (size_t)n_a;
     for (int o = 0; o < j->layer->n_out; o++) {
@@ -132,18 +138,13 @@ static int64_t share_of_task(int64_t n_out, int workers)
 
 /* Layer l of an MLP of the file, pass -1: a head. */
 static layer_job layer_of(const aim_net *net, const aim_mlp *file, const net_mlp *mlp, int pass,
-                          int l, const aim_parameters *list, double *gradient)
+                          int l)
 {
-    const aim_linear *layer = &file->layer[l];
     return (layer_job){.net = net,
-                       .file = layer,
+                       .file = &file->layer[l],
                        .layer = &mlp->layer[l],
                        .pass = l == 0 ? pass : -1,
-                       .is_update = l == mlp->n_layers - 1 && pass >= 0 && pass < net->n_pass - 1,
-                       .gw = gradient + aim_parameters_offset(list, layer->weight),
-                       .gb =
-                           layer->bias ? gradient + aim_parameters_offset(list, layer->bias) : NULL,
-                       .embedding = gradient + aim_parameters_offset(list, net->model->afv)};
+                       .is_update = l == mlp->n_layers - 1 && pass >= 0 && pass < net->n_pass - 1};
 }
 
 /* All layers of an MLP; pass -1: a head. */
@@ -153,8 +154,12 @@ static void mlp_gradient(net_tan_run *r, const aim_mlp *file, const net_mlp *mlp
 {
     size_t x = 0, z = 0;
     for (int l = 0; l < mlp->n_layers; l++) {
-        layer_job j = layer_of(r->run.net, file, mlp, pass, l, list, gradient);
+        const aim_linear *layer = &file->layer[l];
+        layer_job j = layer_of(r->run.net, file, mlp, pass, l);
         j.r = r;
+        j.gw = gradient + aim_parameters_offset(list, layer->weight);
+        j.gb = layer->bias ? gradient + aim_parameters_offset(list, layer->bias) : NULL;
+        j.embedding = gradient + aim_parameters_offset(list, r->run.net->model->afv);
         j.x = of->x + x;
         j.tx = tan->x + x;
         j.gz = of->gz + z;
@@ -218,8 +223,7 @@ static void conv_task(void *ctx, int64_t f, int worker)
 static void embedding_gradient(const net_tan_run *r, double *out)
 {
     const aim_net *net = r->run.net;
-    const size_t fa = (size_t)net->fa,
-                 n_a = (size_t)(net->d2 ? net->conv_a.nf * net->nshifts : net->conv_a.nf);
+    const size_t fa = (size_t)net->fa, n_a = (size_t)n_features(net);
     const int32_t *numbers = r->run.call->batch->numbers;
     for (size_t i = 0; i < (size_t)r->n_rows; i++)
         for (size_t c = 0; c < n_a; c++) {
@@ -253,53 +257,92 @@ void AIM_NAMED(aim_net_parameters)(const void *object, aim_net_call *call, aim_n
 
 /* ---------------------------------------------------------------- sums from a device */
 
-static const double *put_mlp(const aim_net *net, const aim_mlp *file, const net_mlp *mlp, int pass,
-                             const aim_parameters *list, const double *sums, double *gradient)
+typedef struct placing {
+    const aim_net *net;
+    const aim_parameters *list;
+    int32_t *from;
+    int32_t at; /* in the sums */
+} placing;
+
+static int32_t *places_of(const placing *p, const void *values)
+{
+    return p->from + aim_parameters_offset(p->list, values);
+}
+
+/* Column of the feature that stands at c of the file. */
+static size_t feature_of(const aim_net *net, int c)
+{
+    return (size_t)(net->d2 ? c / net->nshifts * net->gp + c % net->nshifts : c);
+}
+
+static void place_mlp(placing *p, const aim_mlp *file, const net_mlp *mlp, int pass)
 {
     for (int l = 0; l < mlp->n_layers; l++) {
-        const layer_job j = layer_of(net, file, mlp, pass, l, list, gradient);
-        const size_t n_in = (size_t)j.layer->n_in, n_out = (size_t)j.layer->n_out;
-        put_rows(&j, 0, (int64_t)n_out, sums, (int)n_in, sums + n_out * n_in);
-        sums += n_out * (n_in + 1);
+        const aim_linear *layer = &file->layer[l];
+        const layer_job j = layer_of(p->net, file, mlp, pass, l);
+        const int n_in = mlp->layer[l].n_in, n_out = mlp->layer[l].n_out;
+        int32_t *w = places_of(p, layer->weight);
+        for (int o = 0; o < n_out; o++) {
+            const int to = output_of(&j, o);
+            for (int c = 0; to >= 0 && c < layer->n_in; c++) {
+                const int in = AIM_NAMED(aim_net_map_input)(p->net, j.pass, c);
+                if (in >= 0)
+                    w[(size_t)to * (size_t)layer->n_in + (size_t)c] = p->at + o * n_in + in;
+            }
+            if (to >= 0 && layer->bias)
+                places_of(p, layer->bias)[to] = p->at + n_out * n_in + o;
+        }
+        p->at += n_out * (n_in + 1);
     }
-    return sums;
 }
 
-static void put_embedding(const aim_net *net, const double *sums, double *out)
+/* The embedding's columns of the first layer, and these themselves. */
+static void place_folded(placing *p, float *folded)
 {
-    const size_t fa = (size_t)net->fa, g = (size_t)net->nshifts, gp = (size_t)net->gp,
-                 n_a = (size_t)(net->d2 ? net->conv_a.nf * net->nshifts : net->conv_a.nf);
-    for (size_t z = 0; z < AIM_MAX_SPECIES; z++)
-        for (size_t c = 0; net->species_of[z] >= 0 && c < n_a; c++)
-            out[z * n_a + c] +=
-                sums[(size_t)net->species_of[z] * fa + (net->d2 ? c / g * gp + c % g : c)];
+    const aim_net *net = p->net;
+    const aim_linear *file = &net->model->mlp[0].layer[0];
+    const layer_job j = layer_of(net, &net->model->mlp[0], &net->mlp[0], 0, 0);
+    int32_t *w = places_of(p, file->weight);
+    for (int o = 0; o < j.layer->n_out; o++) {
+        const int to = output_of(&j, o);
+        for (int c = 0; to >= 0 && c < n_features(net); c++) {
+            const size_t at = (size_t)o * (size_t)net->fa + feature_of(net, c),
+                         in_file = (size_t)to * (size_t)file->n_in + (size_t)c;
+            folded[at] = file->weight[in_file];
+            w[in_file] = p->at + (int32_t)at;
+        }
+    }
+    p->at += j.layer->n_out * net->fa;
 }
 
-void AIM_NAMED(aim_net_put_parameters)(const void *object, const aim_parameters *list,
-                                       const double *sums, double *gradient)
+static void place_combinations(placing *p, const void *values, const net_conv *conv)
+{
+    int32_t *to = places_of(p, values);
+    for (int f = 0; f < conv->nf; f++)
+        for (int s = 0; s < p->net->nshifts; s++)
+            for (int h = 0; h < conv->ncomb; h++)
+                *to++ = p->at + (f * p->net->gp + s) * conv->hp + h;
+    p->at += conv->nf * p->net->gp * conv->hp;
+}
+
+void AIM_NAMED(aim_net_places)(const void *object, const aim_parameters *list, int32_t *from,
+                               float *folded)
 {
     const aim_net *net = object;
     const aim_model *m = net->model;
-    for (int p = 0; p < net->n_pass; p++)
-        sums = put_mlp(net, &m->mlp[p], &net->mlp[p], p, list, sums, gradient);
+    placing p = {net, list, from, 0};
+    for (int64_t k = 0; k < list->count; k++)
+        from[k] = -1;
+    for (int k = 0; k < net->n_pass; k++)
+        place_mlp(&p, &m->mlp[k], &net->mlp[k], k);
     for (int h = 0; h < net->n_heads; h++)
-        sums = put_mlp(net, &m->output[net->head_output[h]].mlp, &net->head[h], -1, list, sums,
-                       gradient);
-    const layer_job first = layer_of(net, &m->mlp[0], &net->mlp[0], 0, 0, list, gradient);
-    const size_t n_out = (size_t)first.layer->n_out;
+        place_mlp(&p, &m->output[net->head_output[h]].mlp, &net->head[h], -1);
+    place_folded(&p, folded);
+    place_combinations(&p, m->conv_a.agh, &net->conv_a);
+    place_combinations(&p, m->conv_q.agh, &net->conv_q);
+    int32_t *to = places_of(&p, m->afv);
     for (int z = 0; z < AIM_MAX_SPECIES; z++)
-        if (net->species_of[z] >= 0)
-            put_folded(&first, z, sums + (size_t)net->species_of[z] * n_out);
-    sums += (size_t)net->n_species * n_out;
-    for (int plain = 0; plain < 2; plain++) {
-        const net_conv *conv = plain ? &net->conv_q : &net->conv_a;
-        const void *agh = plain ? m->conv_q.agh : m->conv_a.agh;
-        double *out = gradient + aim_parameters_offset(list, agh);
-        for (int f = 0; f < conv->nf; f++) {
-            put_combinations(net, conv, sums,
-                             out + (size_t)f * (size_t)net->nshifts * (size_t)conv->ncomb);
-            sums += (size_t)net->gp * (size_t)conv->hp;
-        }
-    }
-    put_embedding(net, sums, gradient + aim_parameters_offset(list, m->afv));
+        for (int c = 0; net->species_of[z] >= 0 && c < n_features(net); c++)
+            to[z * n_features(net) + c] =
+                p.at + net->species_of[z] * net->fa + (int32_t)feature_of(net, c);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "backend/cuda/module.h"
+#include "backend/cuda/tangent.h"
 #include "backend/cuda/waves.h"
 
 int cu_fail(aim_dev_error *e, int status, const char *format, const char *a, const char *b)
@@ -47,6 +48,8 @@ static int start_device(cu_device *d, aim_dev_error *e)
     CU_TRY(e, cudaEventCreateWithFlags(&d->join, cudaEventDisableTiming), "starting");
     cu_multiply_prepare(&s);
     cu_terms_prepare(&s);
+    cu_term_tan_prepare(&s);
+    cu_gradient_prepare(&s);
     cu_fft_prepare(&s);
     if (s.code == cudaErrorNoKernelImageForDevice || s.code == cudaErrorUnsupportedPtxVersion)
         return cu_fail(e, ERR_DEVICE,

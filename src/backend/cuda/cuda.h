@@ -78,6 +78,10 @@ typedef struct cu_net {
     void *block;         /* of all the above */
     size_t block_size;
     int capacity; /* neighbours per atom that lists have room for */
+    /* for gradients by the parameters (aim_dev_places), copied when first asked for */
+    const aim_dev_places *placed;
+    int *places;
+    float *folded;
     struct {
         cudaGraphExec_t exec;
         unsigned age, used;

@@ -55,7 +55,7 @@ static void make_grid(const aim_dev_job *job, int32_t s, int base, cu_grid *g)
     g->base = base;
 }
 
-static int count_bins(const aim_dev_job *job)
+int cu_count_bins(const aim_dev_job *job)
 {
     int bins = 0;
     for (int32_t s = 0; job->crystal && s < job->n_systems; s++) {
@@ -64,6 +64,14 @@ static int count_bins(const aim_dev_job *job)
         bins += g.n[0] * g.n[1] * g.n[2];
     }
     return bins;
+}
+
+void cu_fill_grids(const aim_dev_job *job, cu_grid *grid)
+{
+    for (int32_t s = 0, base = 0; s < job->n_systems; s++) {
+        make_grid(job, s, base, &grid[s]);
+        base += grid[s].n[0] * grid[s].n[1] * grid[s].n[2];
+    }
 }
 
 void cu_fill_list(const aim_dev_job *job, int capacity, int *count, int *j, int *shift)
@@ -114,11 +122,8 @@ static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, c
         own->gauss = 2.0 * alpha / AIM_SQRT_PI;
         own->self = -alpha / AIM_SQRT_PI;
     }
-    cu_grid *grid = w->grid ? CU_PINNED(d->in, w->in_base, w->grid) : NULL;
-    for (int32_t i = 0, base = 0; grid && i < job->n_systems; i++) {
-        make_grid(job, i, base, &grid[i]);
-        base += grid[i].n[0] * grid[i].n[1] * grid[i].n[2];
-    }
+    if (w->grid)
+        cu_fill_grids(job, CU_PINNED(d->in, w->in_base, w->grid));
 }
 
 template <typename real>
@@ -267,7 +272,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
     cu_work<real> w;
     cu_state s = {cudaSuccess, NULL};
     *again = 0;
-    const int bins = count_bins(job);
+    const int bins = cu_count_bins(job);
     cu_layout<real>(net, job, k->n, bins, NULL, &w);
     if (cu_reserve(d, w.bytes, w.in_bytes, w.out_bytes, e))
         return e->status;
@@ -363,11 +368,11 @@ size_t cu_workspace(const void *object, const aim_dev_job *job)
     cu_find_kinds(job, &k);
     if (net->d.is_double) {
         cu_work<double> w;
-        cu_layout<double>(net, job, k.n, count_bins(job), NULL, &w);
+        cu_layout<double>(net, job, k.n, cu_count_bins(job), NULL, &w);
         return w.bytes;
     }
     cu_work<float> w;
-    cu_layout<float>(net, job, k.n, count_bins(job), NULL, &w);
+    cu_layout<float>(net, job, k.n, cu_count_bins(job), NULL, &w);
     return w.bytes;
 }
 

@@ -33,6 +33,8 @@ int cu_reserve(cu_device *d, size_t workspace, size_t in, size_t out, aim_dev_er
 int cu_net_create(void *net, void *device, const aim_dev_net *in, const aim_dev_d3_table *d3,
                   aim_dev_error *error);
 void cu_net_free(void *net);
+/* Copies what gradients by the parameters need, once. */
+int cu_put_places(cu_net *net, const aim_dev_places *p, aim_dev_error *e);
 
 /* evaluate.cu */
 int cu_run(void *net, aim_dev_job *job, aim_dev_error *error);
@@ -50,6 +52,9 @@ int cu_check_list(cu_net *net, const aim_dev_job *job, aim_dev_error *e);
 /* That list in rows of `capacity`. */
 void cu_fill_list(const aim_dev_job *job, int capacity, int *count, int *j, int *shift);
 int cu_synchronize(cu_net *net, cu_state *s, aim_dev_error *e);
+/* Bins of the crystals of a job that brings no list; and their grids, [n_systems]. */
+int cu_count_bins(const aim_dev_job *job);
+void cu_fill_grids(const aim_dev_job *job, cu_grid *grid);
 
 /* Where a device address of the in or out block lies in the pinned copy. */
 #define CU_PINNED(block, base, field)                                                              \

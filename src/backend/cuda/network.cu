@@ -152,7 +152,29 @@ void cu_net_free(void *object)
         if (net->graph[k].exec)
             cudaGraphExecDestroy(net->graph[k].exec);
     cudaFree(net->block);
+    cudaFree(net->places);
     (void)cudaGetLastError();
+}
+
+int cu_put_places(cu_net *net, const aim_dev_places *p, aim_dev_error *e)
+{
+    const size_t folded = (size_t)net->d.mlp[0].layer[0].n_out * (size_t)net->d.fa,
+                 bytes = p->count * sizeof(int32_t) + folded * sizeof(float);
+    if (net->placed == p)
+        return 0;
+    cudaFree(net->places);
+    net->placed = NULL;
+    net->places = NULL;
+    if (cudaMalloc((void **)&net->places, bytes) != cudaSuccess)
+        return cu_out_of_memory(net->device, bytes, "the places of parameters", e);
+    net->folded = (float *)(net->places + p->count);
+    cu_state s = {cudaSuccess, NULL};
+    upload(&s, net->device, net->places, p->from, p->count * sizeof(int32_t));
+    upload(&s, net->device, net->folded, p->folded, folded * sizeof(float));
+    if (cu_synchronize(net, &s, e))
+        return e->status;
+    net->placed = p;
+    return 0;
 }
 
 static int check_net(const aim_dev_net *in, const aim_dev_d3_table *d3, aim_dev_error *e)

@@ -16,7 +16,7 @@ static void copy(double *to, const double *from, size_t count)
 
 template <typename real>
 static void fill_job(const cu_net *net, const aim_dev_job *job, const cu_kinds *kinds,
-                     const cu_kept<real> *k)
+                     int on_device, const cu_kept<real> *k)
 {
     void *in = net->device->in;
     const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
@@ -25,8 +25,8 @@ static void fill_job(const cu_net *net, const aim_dev_job *job, const cu_kinds *
     copy(AT(cell), job->cell, 9 * systems);
     copy(AT(charge), job->charge, systems);
     copy(AT(mult), job->mult, systems);
-    copy(AT(gq), job->gq, n);
-    copy(AT(gspin), job->gspin, n);
+    copy(AT(gq), on_device ? NULL : job->gq, n);
+    copy(AT(gspin), on_device ? NULL : job->gspin, n);
     memcpy(AT(offset), job->offset, (systems + 1) * sizeof(int32_t));
     memcpy(AT(system), job->system, n * sizeof(int32_t));
     for (size_t i = 0; i < n; i++)
@@ -35,7 +35,10 @@ static void fill_job(const cu_net *net, const aim_dev_job *job, const cu_kinds *
         AT(kind_number)[z] = kinds->number[z];
         AT(kind_species)[z] = net->d.species_of[kinds->number[z]];
     }
-    cu_fill_list(job, k->capacity, AT(in_count), AT(in_j), AT(in_shift));
+    if (job->row)
+        cu_fill_list(job, k->capacity, AT(in_count), AT(in_j), AT(in_shift));
+    if (k->grid)
+        cu_fill_grids(job, AT(grid));
     for (int h = 0; h < net->d.n_heads; h++)
         if (k->ghead[h])
             copy(AT(ghead[h]), job->ghead[h], n * (size_t)net->d.head_width[h]);
@@ -53,12 +56,20 @@ static void fill_adjoints(const cu_net *net, const aim_dev_sweep *sweep, const c
         if (t->tghead[h])
             copy(CU_PINNED(in, t->in_base, t->tghead[h]), sweep->tghead[h],
                  rows * (size_t)net->d.head_width[h]);
+    if (t->weight)
+        copy(CU_PINNED(in, t->in_base, t->weight), sweep->weight, (size_t)sweep->job->n_systems);
 }
 
 static void add(double *to, const double *from, size_t count)
 {
     for (size_t k = 0; to && k < count; k++)
         to[k] += from[k];
+}
+
+/* Of fetch_kept. */
+static size_t kept_out_bytes(const aim_dev_sweep *sweep)
+{
+    return (size_t)sweep->job->n_atoms * 2 * sizeof(double) + 2 * sizeof(int);
 }
 
 /* Copies [first, last) of the out block to its pinned copy. */
@@ -96,55 +107,120 @@ static int make_room(cu_net *net, const aim_dev_sweep *sweep, const cu_kinds *ki
                      aim_dev_error *e, cu_kept<real> *k, cu_tans<real> *t)
 {
     cu_device *d = net->device;
-    const int most = sweep->most_dir > sweep->n_dir ? sweep->most_dir : sweep->n_dir;
+    const int most = sweep->most_dir > sweep->n_dir ? sweep->most_dir : sweep->n_dir,
+              bins = cu_count_bins(sweep->job);
     const unsigned age = d->workspace_age;
-    cu_kept_layout(net, sweep, kinds->n, (char *)NULL, k);
+    cu_kept_layout(net, sweep, kinds->n, bins, (char *)NULL, k);
     cu_tans_layout(net, sweep, k, most, (char *)NULL, t);
-    const size_t in = k->in_bytes > t->in_bytes ? k->in_bytes : t->in_bytes;
-    if (cu_reserve(d, k->bytes + t->bytes, in, t->out_bytes, e))
+    const size_t in = k->in_bytes > t->in_bytes ? k->in_bytes : t->in_bytes,
+                 kept = kept_out_bytes(sweep), out = t->out_bytes > kept ? t->out_bytes : kept;
+    if (cu_reserve(d, k->bytes + t->bytes, in, out, e))
         return e->status;
     if (d->workspace_age != age)
         d->kept = NULL;
-    cu_kept_layout(net, sweep, kinds->n, (char *)d->workspace, k);
+    cu_kept_layout(net, sweep, kinds->n, bins, (char *)d->workspace, k);
     cu_tans_layout(net, sweep, k, sweep->n_dir, (char *)d->workspace + k->bytes, t);
     return 0;
 }
 
+/* What the primal has to say of the terms' job: charges, whether atoms overlap, the longest row. */
 template <typename real>
-static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const cu_kinds *kinds, aim_dev_error *e)
+static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_kept<real> *k,
+                      aim_dev_error *e, int *longest)
+{
+    cu_device *d = net->device;
+    aim_dev_job *job = sweep->job;
+    const size_t n = (size_t)job->n_atoms;
+    double *q = (double *)d->out, *spin = q + n;
+    int *counts = (int *)(spin + n);
+    const struct {
+        void *to;
+        const void *from;
+        size_t bytes;
+    } part[] = {{q, k->q, n * sizeof *q},
+                {spin, k->spin, n * sizeof *q},
+                {counts, k->longest, sizeof *counts},
+                {counts + 1, k->overlap, sizeof *counts}};
+    for (int m = 0; m < 4; m++)
+        cu_check_call(s, cudaMemcpyAsync(part[m].to, part[m].from, part[m].bytes,
+                                         cudaMemcpyDeviceToHost, d->stream),
+                      "copying results");
+    if (cu_synchronize(net, s, e))
+        return e->status;
+    *longest = counts[0];
+    job->overlap = counts[1];
+    if (job->q)
+        memcpy(job->q, q, n * sizeof *q);
+    if (job->spin)
+        memcpy(job->spin, spin, n * sizeof *q);
+    return 0;
+}
+
+/* The primal of a job. *again: a row of its list was too short. */
+template <typename real>
+static int keep(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_kinds *kinds,
+                const cu_kept<real> *k, aim_dev_error *e, int *again)
+{
+    cu_device *d = net->device;
+    int longest = 0;
+    d->kept = NULL;
+    fill_job(net, sweep->job, kinds, sweep->on_device, k);
+    cu_keep(s, net, sweep, k);
+    if (!sweep->on_device && cu_synchronize(net, s, e))
+        return e->status;
+    if (sweep->on_device && fetch_kept(net, s, sweep, k, e, &longest))
+        return e->status;
+    if (!sweep->job->row && longest > net->capacity) {
+        net->capacity = cu_round_up(longest + longest / 16, 8);
+        *again = 1;
+        return 0;
+    }
+    d->kept = net;
+    return 0;
+}
+
+/* The terms between the halves, on the host. */
+template <typename real>
+static int call_middle(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_tans<real> *t,
+                       aim_dev_error *e)
+{
+    if (fetch(net, s, t, 0, t->out_first, e))
+        return e->status;
+    give_forward(net, sweep, t);
+    return e->status = sweep->middle ? sweep->middle(sweep->ctx) : 0;
+}
+
+/* One try; *again: a row of the list was too short. */
+template <typename real>
+static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const cu_kinds *kinds, aim_dev_error *e,
+                     int *again)
 {
     cu_device *d = net->device;
     const aim_dev_job *job = sweep->job;
     cu_state s = {cudaSuccess, NULL};
     cu_kept<real> k;
     cu_tans<real> t;
+    *again = 0;
     if (make_room(net, sweep, kinds, e, &k, &t))
         return e->status;
     if (!sweep->again || d->kept != net) {
-        fill_job(net, job, kinds, &k);
-        cu_keep(&s, net, sweep, &k);
-        if (cu_synchronize(net, &s, e))
+        if (keep(net, &s, sweep, kinds, &k, e, again) || *again)
             return e->status;
-        d->kept = net;
     }
     copy(CU_PINNED(d->in, t.in_base, t.tx), sweep->tx, 3 * (size_t)t.rows);
     if (t.w)
         copy(CU_PINNED(d->in, t.in_base, t.w), sweep->w,
              9 * (size_t)t.n_dir * (size_t)job->n_systems);
     cu_sweep_forward(&s, net, sweep, &k, &t);
-    if (fetch(net, &s, &t, 0, t.out_first, e))
+    if (!sweep->on_device && call_middle(net, &s, sweep, &t, e))
         return e->status;
-    give_forward(net, sweep, &t);
-    const int status = sweep->middle ? sweep->middle(sweep->ctx) : 0;
-    if (status)
-        return e->status = status;
     fill_adjoints(net, sweep, &t);
     cu_sweep_backward(&s, net, sweep, &k, &t);
-    if (fetch(net, &s, &t, t.out_first, t.out_bytes, e))
+    if (fetch(net, &s, &t, sweep->on_device ? 0 : t.out_first, t.out_bytes, e))
         return e->status;
-    if (t.gradient)
-        memcpy(sweep->gradient, CU_PINNED(d->out, t.out_base, t.gradient),
-               t.gradient_size * sizeof(double));
+    if (sweep->on_device)
+        give_forward(net, sweep, &t);
+    sweep->gradient = t.gradient ? CU_PINNED(d->out, t.out_base, t.gradient) : NULL;
     add(sweep->tgrad, CU_PINNED(d->out, t.out_base, t.tgrad), 3 * (size_t)t.rows);
     if (t.tstrain)
         add(sweep->tstrain, CU_PINNED(d->out, t.out_base, t.tstrain),
@@ -171,9 +247,14 @@ int cu_sweep(void *object, aim_dev_sweep *sweep, aim_dev_error *e)
     CU_TRY(e, cudaSetDevice(net->device->index), "a sweep");
     if (cu_check_list(net, sweep->job, e))
         return e->status;
+    if (sweep->places && cu_put_places(net, sweep->places, e))
+        return e->status;
     cu_find_kinds(sweep->job, &kinds);
-    const int status = net->d.is_double ? run_sweep<double>(net, sweep, &kinds, e)
-                                        : run_sweep<float>(net, sweep, &kinds, e);
+    int status, again;
+    do
+        status = net->d.is_double ? run_sweep<double>(net, sweep, &kinds, e, &again)
+                                  : run_sweep<float>(net, sweep, &kinds, e, &again);
+    while (!status && again);
     if (status)
         net->device->kept = NULL;
     return status;
@@ -184,7 +265,7 @@ static size_t bytes_of(const cu_net *net, const aim_dev_sweep *sweep, const cu_k
 {
     cu_kept<real> k;
     cu_tans<real> t;
-    cu_kept_layout(net, sweep, kinds->n, (char *)NULL, &k);
+    cu_kept_layout(net, sweep, kinds->n, cu_count_bins(sweep->job), (char *)NULL, &k);
     cu_tans_layout(net, sweep, &k, sweep->most_dir, (char *)NULL, &t);
     return k.bytes + t.bytes;
 }

@@ -246,6 +246,80 @@ static cu_head_out<real> head_args(const flow<real> *f, int h, int rows, const r
     return o;
 }
 
+/* ---------------------------------------------------------------- terms on the device */
+
+/* All in double: what is added to the adjoints of charges has no rounding of its own. */
+template <typename real> static cu_term_tan term_args(const flow<real> *f)
+{
+    const cu_kept<real> *k = f->k;
+    const cu_tans<real> *t = f->t;
+    const aim_dev_job *j = f->sweep->job;
+    cu_term_tan c = {};
+    cu_terms *o = &c.of;
+    o->n = k->n;
+    o->kinds = k->kinds;
+    o->offset = k->offset;
+    o->system = k->system;
+    o->kind = k->kind;
+    o->kind_number = k->kind_number;
+    o->coord = k->coord;
+    o->q = k->q;
+    o->count = k->count;
+    o->j = k->j;
+    o->capacity = k->capacity;
+    o->shift = k->shift;
+    o->is_double = 1;
+    o->coulomb = j->coulomb;
+    o->sr = j->sr;
+    o->envelope = j->sr_envelope;
+    o->want_grad = 1;
+    o->rc = j->coulomb_cutoff;
+    o->alpha = j->dsf_alpha;
+    o->sr_rc = j->sr_rc;
+    o->cells = k->cells;
+    o->e = k->term_e;
+    o->grad = k->grad;
+    o->gq = k->gq;
+    o->d3 = f->net->d3;
+    o->s6 = j->d3_s6;
+    o->s8 = j->d3_s8;
+    o->a1 = j->d3_a1;
+    o->a2 = j->d3_a2;
+    o->cutoff = j->d3_cutoff;
+    o->smoothing = j->d3_smoothing;
+    o->reach = j->d3_reach;
+    c.near = j->cutoff;
+    c.n_dir = 1;
+    c.systems = k->systems;
+    c.refs = k->refs;
+    c.low = k->low;
+    c.slope = k->d3_slope;
+    if (!t)
+        return c;
+    o->d3_ran = j->d3;
+    c.n_dir = t->n_dir;
+    c.tx = t->tx;
+    c.w = t->w;
+    c.tq = t->tq;
+    c.weight = t->weight;
+    c.tcn = t->tcn;
+    c.tslope = t->tslope;
+    c.tgrad = t->tgrad;
+    c.tvirial = t->tvirial;
+    c.tgq = t->tgq;
+    return c;
+}
+
+/* dE/dq, where the primal's backward half begins, and what D3's tangents read. */
+template <typename real> static void keep_terms(const flow<real> *f)
+{
+    const cu_term_tan c = term_args(f);
+    if (c.of.coulomb || c.of.sr)
+        cu_pair_terms(f->s, f->stream, &c.of);
+    if (f->sweep->job->d3)
+        cu_term_keep(f->s, f->stream, &c);
+}
+
 /* ---------------------------------------------------------------- the primal */
 
 template <typename real> static void build_list(const flow<real> *f)
@@ -269,6 +343,8 @@ template <typename real> static void build_list(const flow<real> *f)
     l.species = k->species;
     l.longest = k->longest;
     l.overlap = k->overlap;
+    l.shift = k->shift;
+    l.cells = k->cells;
     cu_list_build(f->s, f->stream, &l, k->u);
 }
 
@@ -327,7 +403,7 @@ template <typename real> static void heads_backward(const flow<real> *f)
             const cu_head_out<real> o = head_args<real>(f, h, rows, NULL, NULL, g, to);
             cu_head_backward(f->s, f->stream, &o);
         }
-        if (f->sweep->gradient)
+        if (f->sweep->places)
             cu_pad_rows(f->s, f->stream, rows, g, m->layer[n - 1].n_out,
                         t ? ta->gz[n - 1] : a->gz[n - 1], m->layer[n - 1].ld_out);
         if (n == 1 && !g)
@@ -388,8 +464,12 @@ void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept
     cu_check_call(s, cudaMemcpyAsync(k->in_base, dev->in, k->in_bytes, cudaMemcpyHostToDevice, f.stream),
           "copying the batch");
     cu_check_call(s, cudaMemsetAsync(k->clear_base, 0, k->clear_bytes, f.stream), "clearing");
+    if (k->grid)
+        cu_sort_atoms(s, f.stream, &k->cells, k->coord, k->system);
     build_list(&f);
     keep_forward(&f);
+    if (sweep->on_device)
+        keep_terms(&f);
     keep_backward(&f);
 }
 
@@ -435,7 +515,7 @@ void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, cons
           "copying directions");
     cu_check_call(s, cudaMemsetAsync(t->clear_base, 0, t->clear_bytes, f.stream), "clearing");
     cu_check_call(s, cudaMemsetAsync(t->out_base, 0, t->out_bytes, f.stream), "clearing");
-    if (sweep->gradient)
+    if (sweep->places)
         environments(&f);
     for (int p = 0; p < d->n_pass; p++) {
         const cu_mlp *m = &net->mlp[p];
@@ -478,6 +558,10 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
           cudaMemcpyAsync(t->in_base + t->in_first, (char *)dev->in + t->in_first,
                           t->in_bytes - t->in_first, cudaMemcpyHostToDevice, f.stream),
           "copying adjoints");
+    if (sweep->on_device) {
+        const cu_term_tan terms = term_args(&f);
+        cu_term_tangents(s, f.stream, &terms);
+    }
     cu_seed(s, f.stream, t->rows, d->n_charge, t->tgq, t->tgspin, t->tgqs[d->n_pass - 2]);
     for (int p = d->n_pass - 1; p >= 0; p--) {
         const cu_mlp *m = &net->mlp[p];
@@ -500,7 +584,7 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
     if (t->tvirial)
         cu_reduce_directions(s, f.stream, t->n_dir, k->n, k->systems, k->offset, t->tvirial, 9,
                              t->tstrain);
-    if (sweep->gradient)
+    if (sweep->places)
         cu_gradient(s, net, k, t);
 }
 

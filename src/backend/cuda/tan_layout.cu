@@ -27,9 +27,13 @@ static void kept_in(const cu_net *net, const aim_dev_sweep *sweep, carver *c, cu
     TAKE(c, k->kind, n);
     TAKE(c, k->kind_species, k->kinds);
     TAKE(c, k->kind_number, k->kinds);
-    TAKE(c, k->in_count, n);
-    TAKE(c, k->in_j, n * (size_t)k->capacity);
-    TAKE(c, k->in_shift, n * (size_t)k->capacity);
+    if (k->cells.bins)
+        TAKE(c, k->grid, k->systems);
+    if (sweep->job->row) {
+        TAKE(c, k->in_count, n);
+        TAKE(c, k->in_j, n * (size_t)k->capacity);
+        TAKE(c, k->in_shift, n * (size_t)k->capacity);
+    }
     TAKE(c, k->gq, n);
     TAKE(c, k->gspin, n);
     for (int h = 0; h < net->d.n_heads; h++)
@@ -84,12 +88,39 @@ static void kept_network(const cu_net *net, carver *c, cu_kept<real> *k)
     TAKE(c, k->aim_max, n);
 }
 
+/* What the terms need on the device besides. */
 template <typename real>
-void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, char *base,
+static void kept_terms(const aim_dev_job *job, carver *c, cu_kept<real> *k)
+{
+    const size_t n = (size_t)k->n;
+    TAKE(c, k->term_e, 3 * n);
+    if (k->cells.bins) {
+        TAKE(c, k->shift, n * (size_t)k->capacity);
+        TAKE(c, k->cells.bin, n);
+        TAKE(c, k->cells.raw, n);
+        TAKE(c, k->cells.order, n);
+        TAKE(c, k->cells.pos, 3 * n);
+        TAKE(c, k->cells.axis, 3 * n);
+        TAKE(c, k->cells.kind, n);
+        k->cells.atom_kind = k->kind;
+        TAKE(c, k->cells.wrapped, 3 * n);
+        k->cells.grid = k->grid;
+    }
+    if (!job->d3)
+        return;
+    TAKE(c, k->refs, n * CU_TAN_REFS * CU_D3_ROW);
+    TAKE(c, k->low, n);
+    TAKE(c, k->d3_slope, n);
+}
+
+template <typename real>
+void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, int bins, char *base,
                     cu_kept<real> *k)
 {
     carver c = {base, 0};
     memset(k, 0, sizeof *k);
+    k->cells.n = sweep->job->n_atoms;
+    k->cells.bins = bins;
     k->n = sweep->job->n_atoms;
     k->systems = sweep->job->n_systems;
     k->capacity = net->capacity;
@@ -98,15 +129,17 @@ void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, ch
     kept_in(net, sweep, &c, k);
     TAKE(&c, k->count, n);
     TAKE(&c, k->species, n);
-    TAKE(&c, k->longest, 1);
-    TAKE(&c, k->overlap, 1);
     TAKE(&c, k->j, slots);
     TAKE(&c, k->u, slots);
     TAKE(&c, k->q, n);
     TAKE(&c, k->spin, n);
     kept_network(net, &c, k);
+    if (sweep->on_device)
+        kept_terms(sweep->job, &c, k);
     const size_t start = c.used;
     k->clear_base = here(&c);
+    TAKE(&c, k->longest, 1);
+    TAKE(&c, k->overlap, 1);
     for (int p = 0; p < net->d.n_pass - 1; p++)
         TAKE(&c, k->gqs[p], n * (size_t)net->d.n_charge);
     TAKE(&c, k->grad, 3 * n);
@@ -115,6 +148,10 @@ void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, ch
     for (int h = 0; h < net->d.n_heads; h++)
         widest = max_of(widest, net->d.head_width[h]);
     TAKE(&c, k->zero, widest);
+    if (bins) {
+        TAKE(&c, k->cells.start, bins + 1);
+        TAKE(&c, k->cells.fill, bins);
+    }
     k->clear_bytes = c.used - start;
     k->bytes = c.used;
 }
@@ -138,6 +175,8 @@ static void tans_in_out(const cu_net *net, const aim_dev_sweep *sweep, const cu_
     for (int h = 0; h < net->d.n_heads; h++)
         if (sweep->tghead[h] && sweep->job->ghead[h])
             TAKE(c, t->tghead[h], rows * (size_t)net->d.head_width[h]);
+    if (sweep->weight)
+        TAKE(c, t->weight, k->systems);
     t->in_bytes = c->used - start;
     start = c->used;
     t->out_base = here(c);
@@ -150,8 +189,8 @@ static void tans_in_out(const cu_net *net, const aim_dev_sweep *sweep, const cu_
     TAKE(c, t->tgrad, 3 * rows);
     if (strain)
         TAKE(c, t->tstrain, 9 * systems);
-    if (sweep->gradient)
-        TAKE(c, t->gradient, aim_dev_gradient_size(&net->d));
+    if (sweep->places)
+        TAKE(c, t->gradient, sweep->places->count);
     t->out_bytes = c->used - start;
     start = c->used;
     t->clear_base = here(c);
@@ -159,6 +198,12 @@ static void tans_in_out(const cu_net *net, const aim_dev_sweep *sweep, const cu_
         TAKE(c, t->tgqs[p], rows * (size_t)net->d.n_charge);
     if (strain)
         TAKE(c, t->tvirial, 9 * rows);
+    if (sweep->places) {
+        t->gradient_size = sweep->places->count;
+        t->parts_size = aim_dev_gradient_size(&net->d);
+        TAKE(c, t->parts, t->parts_size);
+        TAKE(c, t->by_species, (size_t)net->d.n_species * (size_t)net->mlp[0].layer[0].n_out);
+    }
     t->clear_bytes = c->used - start;
 }
 
@@ -187,7 +232,7 @@ static void tans_train(const cu_net *net, const aim_dev_sweep *sweep, carver *c,
     const aim_dev_net *d = &net->d;
     const size_t rows = (size_t)t->rows, a = 4 * (size_t)(d->conv_a.nf * d->gp),
                  q = 4 * (size_t)(d->n_charge * d->gp);
-    if (!sweep->gradient)
+    if (!sweep->places)
         return;
     size_t widest = (size_t)d->fa;
     for (int p = 0; p < d->n_pass; p++) {
@@ -215,8 +260,7 @@ static void tans_train(const cu_net *net, const aim_dev_sweep *sweep, carver *c,
     TAKE(c, t->tga0, rows * (size_t)d->fa);
     TAKE(c, t->a0, rows * (size_t)d->fa);
     TAKE(c, t->still, 3 * rows);
-    TAKE(c, t->part, CU_WEIGHT_SLICES * widest + 64 * a * (size_t)d->conv_a.hp);
-    t->gradient_size = aim_dev_gradient_size(d);
+    TAKE(c, t->part, CU_WEIGHT_SLICES * widest + CU_COMBINE_SLICES * a / 4 * (size_t)d->conv_a.hp);
 }
 
 template <typename real>
@@ -277,13 +321,17 @@ void cu_tans_layout(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept
     t->rows = n_dir * k->n;
     t->kinds = k->kinds;
     tans_in_out(net, sweep, k, &c, t);
-    tans_network(net, sweep->gradient != NULL, &c, t);
+    if (sweep->on_device && sweep->job->d3) {
+        TAKE(&c, t->tcn, t->rows);
+        TAKE(&c, t->tslope, t->rows);
+    }
+    tans_network(net, sweep->places != NULL, &c, t);
     tans_train(net, sweep, &c, t);
     t->bytes = c.used;
 }
 
 #define INSTANCE(real)                                                                             \
-    template void cu_kept_layout(const cu_net *, const aim_dev_sweep *, int, char *,               \
+    template void cu_kept_layout(const cu_net *, const aim_dev_sweep *, int, int, char *,          \
                                  cu_kept<real> *);                                                 \
     template void cu_tans_layout(const cu_net *, const aim_dev_sweep *, const cu_kept<real> *,     \
                                  int, char *, cu_tans<real> *)

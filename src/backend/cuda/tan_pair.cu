@@ -19,8 +19,10 @@ static __device__ void sum_columns(const cu_conv<real> &c, const real *a, int fe
 {
     const int columns = nf * c.gp, fi = features == CU_EMBED ? c.species[i] : i,
               fj = features == CU_EMBED ? c.species[j] : j;
-    for (int k = threadIdx.x % 32; k < columns; k += 32) {
-        const radial<real> r = radial_of(c, k % c.gp, u.w);
+    radial<real> r = {};
+    for (int k = threadIdx.x % 32, of = -1; k < columns; k += 32) {
+        if (of != k % c.gp) /* with 16 or 32 shifts a lane has one */
+            r = radial_of(c, of = k % c.gp, u.w);
         const real ai = features == CU_PLAIN ? a[(size_t)fi * nf + k / c.gp]
                                              : a[(size_t)fi * columns + k],
                    aj = features == CU_PLAIN ? a[(size_t)fj * nf + k / c.gp]

@@ -11,8 +11,9 @@
 
 #include "backend/cuda/cuda.h"
 
-enum { CU_WEIGHT_SLICES = 16 }; /* of a sum over atoms in gradients by weights */
+enum { CU_WEIGHT_SLICES = 16, CU_COMBINE_SLICES = 256 }; /* of sums over atoms by weights */
 enum { CU_PAIR_SUMS = 8 }; /* gd, gu[3], B[3], c of a pair, see tan_pair.cu */
+enum { CU_TAN_REFS = 5 };  /* rows that an atom keeps of its D3 references, see tan_term.cu */
 
 /* Inputs x, adjoints gz of the sums of all layers of an MLP, and gelu', gelu'' (later gy gelu''). */
 template <typename real> struct cu_acts {
@@ -51,7 +52,13 @@ template <typename real> struct cu_kept {
     real *zero; /* widest head: no bias */
     unsigned *max, *aim_max;
     double *sums; /* [n][capacity][CU_PAIR_SUMS] */
-    char *clear_base; /* gqs, grad, sums, zero */
+    /* terms on the device: crystals without a list from the host, D3 (tan_term.cu) */
+    cu_grid *grid;
+    cu_cells cells;
+    int *shift;
+    double *term_e; /* [3][n], of no use here */
+    double *refs, *low, *d3_slope;
+    char *clear_base; /* longest, overlap, gqs, grad, sums, zero, bins */
     size_t clear_bytes;
     size_t bytes;
 };
@@ -62,7 +69,7 @@ template <typename real> struct cu_tans {
     double *tx, *w; /* [dir][n][3]; [dir][systems][9] or NULL */
     char *in_base;
     size_t in_first, in_bytes; /* tx and w; with the adjoints below */
-    double *tgq, *tgspin, *tghead[AIM_DEV_HEADS];
+    double *tgq, *tgspin, *tghead[AIM_DEV_HEADS], *weight;
     double *tq, *tspin, *thead[AIM_DEV_HEADS], *tgrad, *tstrain; /* out, one block */
     char *out_base;
     size_t out_first, out_bytes; /* what the forward half gives; all */
@@ -71,14 +78,15 @@ template <typename real> struct cu_tans {
     cu_tan_acts<real> pass[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
     real *tgy[AIM_DEV_PASSES], *tgqs[AIM_DEV_PASSES], *tga[2], *ts_adj, *tsq_adj;
     unsigned *max, *aim_max;
-    double *tvirial; /* [rows][9] */
+    double *tvirial;       /* [rows][9] */
+    double *tcn, *tslope;  /* [rows] of D3's coordination numbers, of dE/d them */
     /* with the gradient by the parameters: environments S and tS, the adjoint of the embedding as a
      * feature, features of pass 0, directions that do not move, slices of sums, the result */
     real *s[AIM_DEV_PASSES], *sq[AIM_DEV_PASSES], *ts[AIM_DEV_PASSES], *tsq[AIM_DEV_PASSES];
     real *tga0, *a0;
-    double *still, *part, *gradient;
-    size_t gradient_size;
-    char *clear_base; /* tgqs, tvirial */
+    double *still, *part, *by_species, *parts, *gradient;
+    size_t parts_size, gradient_size;
+    char *clear_base; /* tgqs, tvirial, by_species, parts */
     size_t clear_bytes;
     size_t bytes;
 };
@@ -86,7 +94,7 @@ template <typename real> struct cu_tans {
 /* ---------------------------------------------------------------- flow (tan_flow.cu) */
 
 template <typename real>
-void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, char *base,
+void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, int bins, char *base,
                     cu_kept<real> *k);
 template <typename real>
 void cu_tans_layout(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
@@ -99,9 +107,10 @@ void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, cons
 template <typename real>
 void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
                        const cu_kept<real> *k, const cu_tans<real> *t);
-/* tan_train.cu: into t->gradient, which is clear */
+/* tan_train.cu: into t->gradient, in the order of the places */
 template <typename real>
 void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t);
+void cu_gradient_prepare(cu_state *s);
 
 /* ---------------------------------------------------------------- convolution (tan_conv.cu) */
 
@@ -133,6 +142,22 @@ void cu_pair_sums(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
 /* The part of the force's tangent that comes from the motion of the pairs. */
 template <typename real>
 void cu_pair_motion(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
+
+/* ---------------------------------------------------------------- terms (tan_term.cu) */
+
+struct cu_term_tan {
+    struct cu_terms of; /* its list is not read */
+    double near;        /* reach of the network's list, to which the short-range part belongs */
+    int n_dir, systems;
+    double *refs, *low, *slope;           /* of the primal: [n][CU_TAN_REFS][8]; [n]; [n] dE/dCN */
+    const double *tx, *w, *tq, *weight;   /* as in cu_tans */
+    double *tcn, *tslope;                 /* [rows] */
+    double *tgrad, *tvirial, *tgq;        /* += */
+};
+/* D3's coordination numbers and slopes of the primal; one direction. */
+void cu_term_keep(cu_state *s, cudaStream_t stream, const cu_term_tan *c);
+void cu_term_tangents(cu_state *s, cudaStream_t stream, const cu_term_tan *c);
+void cu_term_tan_prepare(cu_state *s);
 
 /* ---------------------------------------------------------------- steps of rows (tan_dense.cu) */
 
