@@ -2,7 +2,7 @@
 /* row_gather.h - from a stretch of a pair list, or from a tile of candidates, to structure-of-arrays
  * rows (term_kernels.h).
  *
- * Both compute r = unit ((x_j + S cell) - origin) and d^2 in the same order of operations, so that a
+ * Both compute r = (x_j + S cell) - origin and d^2 in the same order of operations, so that a
  * row has the same bits whichever way it was made. */
 #ifndef AIM_BACKEND_ROW_GATHER_H
 #define AIM_BACKEND_ROW_GATHER_H
@@ -22,8 +22,7 @@ typedef struct aim_row_pairs {
     const int64_t *slot;       /* [atoms] */
     const double *origin;      /* [3] */
     const double *cell;        /* [9] */
-    double unit;
-    double reach2; /* only pairs with a smaller squared distance, before `unit` */
+    double reach2;             /* only pairs with a smaller squared distance */
     int n_groups;
     const int64_t *group; /* [n_groups + 1] */
 } aim_row_pairs;
@@ -42,7 +41,7 @@ typedef struct aim_row_sieve {
     const double *x, *y, *z; /* x_j + S cell */
     const int64_t *id;       /* slots */
     int64_t next, end;
-    double origin[3], unit, reach2;
+    double origin[3], reach2;
 } aim_row_sieve;
 
 #endif

@@ -60,7 +60,8 @@ typedef struct aim_d3_block {
     int begin, end;
     int n_ref;                 /* references of the neighbours' element that matter */
     int ref[AIM_D3_MAX_REF];   /* their property index */
-    double g[AIM_D3_MAX_REF];  /* sum_a w_a c6[a][ref] of atom i, hartree bohr^6 */
+    double g[AIM_D3_MAX_REF];  /* sum_a w_a c6[a][ref] of atom i, hartree bohr^6; without dropped
+                                  pairs all but the first less the first */
     double dg[AIM_D3_MAX_REF]; /* d/dCN_i of it */
     double c8, r06, r08;       /* s8 3 r4r2 r4r2, powers of the damping radius */
     int n_drop;
@@ -140,10 +141,13 @@ typedef struct aim_term_kernels {
     /* prop[0], prop[1] = repa, repb. e = sum repb_j exp(-repa_i repa_j d^1.5) fc / d. */
     void (*srrep)(const aim_row *row, double repa, double rc, aim_envelope envelope,
                   aim_row_sum *sum);
-    /* bohr: sum of the counting function */
+    /* sum of the counting function */
     double (*d3_count)(const aim_row *row, const aim_d3_span *span, int n_spans);
-    /* prop: weights and, for aim_d3_drop, their exponents. e = sum C6 damping switch; s[0] =
-     * d/dCN_i of it. */
+    /* coulomb_dsf of the spans, s[0] = d3_count */
+    void (*d3_count_dsf)(const aim_row *row, const aim_d3_span *span, int n_spans,
+                         const aim_dsf *dsf, aim_row_sum *sum);
+    /* prop: weights and, for aim_d3_drop, their exponents. e = sum C6 damping switch, hartree, f in
+     * hartree/bohr^2; s[0] = d/dCN_i of it. */
     void (*d3_energy)(const aim_row *row, const aim_d3_block *block, int n_blocks,
                       const aim_d3_range *range, aim_row_sum *sum);
     /* prop[0] = dE/dCN_j, c = dE/dCN_i: g and w of sum (c + c_j) count(d) */

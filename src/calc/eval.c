@@ -102,25 +102,44 @@ aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, aim_range_plan
                          : find_clusters(c, q_cutoff, dispersion ? d_cutoff : 0.0, shared, range);
 }
 
+/* Both sums run over the same pairs, which depends on the cutoffs alone. */
+static int dsf_with_d3(const aim_member *member, const aim_range_plan *range)
+{
+    return member->coulomb && member->dispersion && range->method == AIMNET_COULOMB_DSF &&
+           range->coulomb.reach == range->d3.reach;
+}
+
+static aim_status coulomb_and_d3(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                                 int want_grad)
+{
+    aim_values *v = &c->values;
+    aim_term_io d3 = aim_calc_term_io(c, &range->d3, v->dispersion, want_grad);
+    /* second derivatives need no charges of D3, and hence nothing of it */
+    const int dispersion = member->dispersion && want_grad != AIM_NET_KEEP;
+    if (dispersion && dsf_with_d3(member, range)) {
+        aim_term_io coulomb = aim_calc_term_io(c, &range->coulomb, v->coulomb, want_grad);
+        coulomb.q = v->q;
+        coulomb.gq = want_grad ? v->gq : NULL;
+        return aim_term_dsf_d3(&coulomb, range->coulomb_cutoff, range->dsf_alpha, &d3, c->d3_table,
+                               &member->d3);
+    }
+    if (member->coulomb)
+        AIM_TRY(aim_calc_coulomb(c, range, v->q, v->gq, want_grad, v->coulomb));
+    return dispersion ? aim_term_d3(&d3, c->d3_table, &member->d3) : AIMNET_OK;
+}
+
 aim_status aim_calc_external(aim_calc *c, const aim_member *member, const aim_range_plan *range,
                              int want_grad)
 {
     aim_values *v = &c->values;
-    if (member->coulomb) {
-        AIM_TRY(aim_calc_coulomb(c, range, v->q, v->gq, want_grad, v->coulomb));
-        if (member->subtract_sr) {
-            const aim_range_list near = aim_calc_near(c);
-            aim_term_io io = aim_calc_term_io(c, &near, v->coulomb, want_grad);
-            io.q = v->q;
-            io.gq = want_grad ? v->gq : NULL;
-            AIM_TRY(aim_term_coulomb_sr(&io, member->sr_rc, member->sr_envelope, -1.0));
-        }
-    }
-    if (member->dispersion && want_grad != AIM_NET_KEEP) { /* no charges: tangents need it not */
-        aim_term_io io = aim_calc_term_io(c, &range->d3, v->dispersion, want_grad);
-        AIM_TRY(aim_term_d3(&io, c->d3_table, &member->d3));
-    }
-    return AIMNET_OK;
+    AIM_TRY(coulomb_and_d3(c, member, range, want_grad));
+    if (!member->subtract_sr || !member->coulomb)
+        return AIMNET_OK;
+    const aim_range_list near = aim_calc_near(c);
+    aim_term_io io = aim_calc_term_io(c, &near, v->coulomb, want_grad);
+    io.q = v->q;
+    io.gq = want_grad ? v->gq : NULL;
+    return aim_term_coulomb_sr(&io, member->sr_rc, member->sr_envelope, -1.0);
 }
 
 static aim_net_call make_call(aim_calc *c, const aim_member *member, aim_wishes want)

@@ -24,6 +24,25 @@ typedef struct coulomb {
     aim_envelope envelope;
 } coulomb;
 
+void aim_coulomb_add(const aim_rows *rows, int32_t i, aim_row_sum *sum, double k,
+                     const aim_dsf *dsf)
+{
+    const aim_term_io *io = rows->io;
+    const double kq = k * io->q[i];
+    if (dsf)
+        sum->e += 2.0 * dsf->self * io->q[i];
+    if (io->gq)
+        io->gq[i] += k * sum->e;
+    aim_rows_add(rows, i, sum, 0.5 * kq, kq, -0.5 * kq);
+}
+
+void aim_coulomb_charges(const aim_rows *rows, double *q)
+{
+    for (int32_t i = 0; i < rows->io->batch->n_atoms; i++)
+        if (rows->slot[i] >= 0)
+            q[rows->slot[i]] = rows->io->q[i];
+}
+
 static void coulomb_atom(void *ctx, int32_t i, int worker)
 {
     const coulomb *c = ctx;
@@ -42,12 +61,7 @@ static void coulomb_atom(void *ctx, int32_t i, int worker)
             kernels->coulomb_simple(&p.row, &sum);
         aim_row_sum_add(&total, &sum);
     }
-    const double kq = c->k * io->q[i];
-    if (dsf)
-        total.e += 2.0 * dsf->self * io->q[i];
-    if (io->gq)
-        io->gq[i] += c->k * total.e;
-    aim_rows_add(&c->rows, i, &total, 0.5 * kq, kq, -0.5 * kq);
+    aim_coulomb_add(&c->rows, i, &total, c->k, dsf);
 }
 
 static void layout(coulomb *c, aim_arena *a, double **q)
@@ -61,16 +75,14 @@ static void layout(coulomb *c, aim_arena *a, double **q)
 
 static aim_status evaluate(coulomb *c, aim_term_io *io)
 {
-    AIM_TRY(aim_rows_plan(&c->rows, io, 0, 1, 1.0));
+    AIM_TRY(aim_rows_plan(&c->rows, io, 0, 1));
     aim_arena measure = {0};
     double *q;
     layout(c, &measure, &q);
     AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "Coulomb workspace"));
     layout(c, io->scratch, &q);
     aim_rows_fill(&c->rows);
-    for (int32_t i = 0; i < io->batch->n_atoms; i++)
-        if (c->rows.slot[i] >= 0)
-            q[c->rows.slot[i]] = io->q[i];
+    aim_coulomb_charges(&c->rows, q);
     c->q = q;
     for (int32_t s = 0; c->own && s < io->batch->n_systems; s++)
         if (aim_rows_active(io, s)) {

@@ -105,9 +105,7 @@ static aim_status evaluate(coulomb_tan *c, aim_term_io *io, const aim_term_tan *
         }
     s->rows.reach = c->reach;
     aim_sweep_load(s);
-    for (int32_t i = 0; i < io->batch->n_atoms; i++)
-        if (s->rows.slot[i] >= 0)
-            c->q[s->rows.slot[i]] = io->q[i];
+    aim_coulomb_charges(&s->rows, c->q);
     for (int d = 0; tan->tq && d < tan->n_dir; d++)
         aim_sweep_set(s, d, 0, tan->tq + (size_t)d * (size_t)io->batch->n_atoms, 1);
     aim_sweep_run(s, 1, fill, c);

@@ -17,6 +17,7 @@
 #include "point/units.h"
 #include "term/d3_range.h"
 #include "term/rows.h"
+#include "term/screened.h"
 
 typedef struct d3 {
     aim_rows rows;
@@ -31,7 +32,15 @@ typedef struct d3 {
     double *lowest;      /* [n_groups][max_ref] smallest exponent >= floor in the group; INFINITY:
                             reference without weight */
     aim_d3_block *block; /* [workers][max_groups] */
+    const aim_dsf
+        *dsf; /* not NULL: damped shifted force, summed with the coordination numbers ... */
+    aim_term_io coulomb_io; /* ... over the same pairs ... */
+    aim_rows coulomb;       /* ... and rows, with sums of its own */
+    double *q;              /* [n_slots] */
 } d3;
+
+/* sum f r of kernels whose f is in hartree/bohr^2 */
+static const double PER_BOHR2 = AIM_BOHR_INV * AIM_BOHR_INV;
 
 static int n_refs(const aim_d3_table *t, int z)
 {
@@ -89,6 +98,22 @@ static void count_atom(void *ctx, int32_t i, int worker)
         cn += c->rows.kernels->d3_count(&p.row, span, p.n_spans);
     }
     set_weights(c, c->rows.io->batch->numbers[i], c->rows.slot[i], cn);
+}
+
+static void count_dsf_atom(void *ctx, int32_t i, int worker)
+{
+    const d3 *c = ctx;
+    aim_row_sum total = {0}, sum = {0};
+    aim_rows_piece p;
+    aim_d3_span span[AIM_ROWS_KEYS];
+    for (aim_rows_begin(&c->coulomb, i, worker, &p); aim_rows_next(&p);) {
+        count_spans(c, &p, span);
+        aim_rows_add_property(&p, c->q, 0);
+        c->rows.kernels->d3_count_dsf(&p.row, span, p.n_spans, c->dsf, &sum);
+        aim_row_sum_add(&total, &sum);
+    }
+    set_weights(c, c->rows.io->batch->numbers[i], c->rows.slot[i], total.s[0]);
+    aim_coulomb_add(&c->coulomb, i, &total, AIM_COULOMB_K, c->dsf);
 }
 
 static void find_lowest(const d3 *c)
@@ -156,6 +181,10 @@ static void make_block(const d3 *c, int32_t i, const own_ref *own, int n_own, in
         block->g[block->n_ref] = g;
         block->dg[block->n_ref++] = dg;
     }
+    for (int b = 1; block->n_drop == 0 && b < block->n_ref; b++) {
+        block->g[b] -= block->g[0];
+        block->dg[b] -= block->dg[0];
+    }
     const double ratio = aim_d3_c8_ratio(t->r4r2[zi], t->r4r2[zj]),
                  r0 = aim_d3_radius(ratio, c->params->a1, c->params->a2);
     const double r2 = r0 * r0, r4 = r2 * r2;
@@ -164,11 +193,11 @@ static void make_block(const d3 *c, int32_t i, const own_ref *own, int n_own, in
     block->r08 = r4 * r4;
 }
 
-/* The neighbours' weights and, where some are dropped, their exponents. */
+/* The neighbours' weights, of the first reference and their exponents where some are dropped. */
 static void add_weights(const d3 *c, aim_rows_piece *p, const aim_rows_span *span,
                         const aim_d3_block *block)
 {
-    for (int k = 0; k < block->n_ref; k++) {
+    for (int k = block->n_drop ? 0 : 1; k < block->n_ref; k++) {
         const int b = block->ref[k];
         aim_rows_add_span_property(p, c->w[b], b, span);
         if (block->n_drop)
@@ -202,7 +231,8 @@ static void energy_atom(void *ctx, int32_t i, int worker)
         aim_row_sum_add(&total, &sum);
     }
     c->c[r->slot[i]] = -total.s[0];
-    aim_rows_add(r, i, &total, -0.5 * AIM_HARTREE, -AIM_HARTREE * AIM_BOHR_INV, 0.5 * AIM_HARTREE);
+    aim_rows_add(r, i, &total, -0.5 * AIM_HARTREE, -AIM_HARTREE * PER_BOHR2,
+                 0.5 * AIM_HARTREE * PER_BOHR2);
 }
 
 static void count_grad_atom(void *ctx, int32_t i, int worker)
@@ -219,7 +249,7 @@ static void count_grad_atom(void *ctx, int32_t i, int worker)
         aim_row_sum_add(&total, &sum);
     }
     total.e = 0.0;
-    aim_rows_add(r, i, &total, 0.0, AIM_HARTREE * AIM_BOHR_INV, -0.5 * AIM_HARTREE);
+    aim_rows_add(r, i, &total, 0.0, AIM_HARTREE, -0.5 * AIM_HARTREE);
 }
 
 aim_status aim_d3_check_elements(const aim_term_io *io, const aim_d3_table *table, int *max_ref)
@@ -253,6 +283,13 @@ static void layout(d3 *c, aim_arena *a)
         c->dw[k] = aim_rows_property(&c->rows, a, "d3.dw");
     }
     c->c = aim_rows_property(&c->rows, a, "d3.c");
+    if (c->dsf) {
+        const size_t n = (size_t)c->rows.io->batch->n_atoms;
+        c->q = aim_rows_property(&c->rows, a, "coulomb.q");
+        c->coulomb.e = aim_take0(a, "coulomb.e", n, sizeof(double));
+        c->coulomb.w =
+            c->coulomb_io.strain ? aim_take0(a, "coulomb.w", 6 * n, sizeof(double)) : NULL;
+    }
     c->lowest =
         aim_take(a, "d3.lowest", (size_t)c->rows.n_groups * (size_t)c->max_ref, sizeof *c->lowest);
     c->block = aim_take(a, "d3.block",
@@ -260,24 +297,56 @@ static void layout(d3 *c, aim_arena *a)
                         sizeof *c->block);
 }
 
+static void count_with_dsf(d3 *c)
+{
+    const aim_rows own = c->coulomb;
+    c->coulomb = c->rows;
+    c->coulomb.io = &c->coulomb_io;
+    c->coulomb.e = own.e;
+    c->coulomb.w = own.w;
+    aim_coulomb_charges(&c->coulomb, c->q);
+    aim_rows_for(&c->coulomb, count_dsf_atom, c);
+    aim_rows_reduce(&c->coulomb);
+}
+
+static aim_status evaluate(d3 *c, aim_term_io *io)
+{
+    AIM_TRY(aim_d3_range_make(c->params, &c->range));
+    AIM_TRY(aim_d3_check_elements(io, c->table, &c->max_ref));
+    if (c->max_ref == 0)
+        return AIMNET_OK; /* no active atoms */
+    AIM_TRY(aim_rows_plan(&c->rows, io, 1, 2 * c->max_ref));
+    aim_arena measure = {0};
+    layout(c, &measure);
+    AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "D3 workspace"));
+    layout(c, io->scratch);
+    aim_rows_fill(&c->rows);
+    if (c->dsf)
+        count_with_dsf(c);
+    else
+        aim_rows_for(&c->rows, count_atom, c);
+    find_lowest(c);
+    aim_rows_for(&c->rows, energy_atom, c);
+    if (io->grad || io->strain)
+        aim_rows_for(&c->rows, count_grad_atom, c);
+    aim_rows_reduce(&c->rows);
+    return AIMNET_OK;
+}
+
 aim_status aim_term_d3(aim_term_io *io, const aim_d3_table *table, const aim_d3_params *params)
 {
     d3 c = {.table = table, .params = params};
-    AIM_TRY(aim_d3_range_make(params, &c.range));
-    AIM_TRY(aim_d3_check_elements(io, table, &c.max_ref));
-    if (c.max_ref == 0)
-        return AIMNET_OK; /* no active atoms */
-    AIM_TRY(aim_rows_plan(&c.rows, io, 1, 2 * c.max_ref, AIM_BOHR_INV));
-    aim_arena measure = {0};
-    layout(&c, &measure);
-    AIM_TRY(aim_arena_reserve(io->scratch, io->alloc, measure.used, "D3 workspace"));
-    layout(&c, io->scratch);
-    aim_rows_fill(&c.rows);
-    aim_rows_for(&c.rows, count_atom, &c);
-    find_lowest(&c);
-    aim_rows_for(&c.rows, energy_atom, &c);
-    if (io->grad || io->strain)
-        aim_rows_for(&c.rows, count_grad_atom, &c);
-    aim_rows_reduce(&c.rows);
-    return AIMNET_OK;
+    return evaluate(&c, io);
+}
+
+aim_status aim_term_dsf_d3(aim_term_io *coulomb, double rc, double alpha, aim_term_io *io,
+                           const aim_d3_table *table, const aim_d3_params *params)
+{
+    AIM_TRY(aim_coulomb_check_dsf(rc, alpha));
+    const aim_dsf dsf = aim_dsf_make(rc, alpha);
+    d3 c = {.table = table, .params = params, .dsf = &dsf, .coulomb_io = *coulomb};
+    c.coulomb_io.pairs = io->pairs;
+    c.coulomb_io.clusters = io->clusters;
+    c.coulomb_io.reach = io->reach;
+    return evaluate(&c, io);
 }

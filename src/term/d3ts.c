@@ -42,8 +42,9 @@ static void d3ts_atom(void *ctx, int32_t i, int worker)
     if (c->gdisp)
         for (int k = 0; k < 2; k++)
             c->gdisp[2 * (size_t)i + (size_t)k] -= AIM_HARTREE * total.s[k];
-    aim_rows_add(&c->rows, i, &total, -0.5 * AIM_HARTREE, -AIM_HARTREE * AIM_BOHR_INV,
-                 0.5 * AIM_HARTREE);
+    const double per_bohr2 = AIM_BOHR_INV * AIM_BOHR_INV; /* f is in hartree/bohr^2 */
+    aim_rows_add(&c->rows, i, &total, -0.5 * AIM_HARTREE, -AIM_HARTREE * per_bohr2,
+                 0.5 * AIM_HARTREE * per_bohr2);
 }
 
 static void layout(d3ts *c, aim_arena *a, double *property[N_PROPERTIES])
@@ -72,7 +73,7 @@ aim_status aim_term_d3ts(aim_term_io *io, const aim_d3_params *params, const dou
     AIM_TRY(check(io, n_r4r2));
     d3ts c = {.params = params, .gdisp = gdisp};
     AIM_TRY(aim_d3_range_make(params, &c.range));
-    AIM_TRY(aim_rows_plan(&c.rows, io, 0, N_PROPERTIES, AIM_BOHR_INV));
+    AIM_TRY(aim_rows_plan(&c.rows, io, 0, N_PROPERTIES));
     aim_arena measure = {0};
     double *property[N_PROPERTIES];
     layout(&c, &measure, property);

@@ -66,9 +66,9 @@ static aim_status plan_system(aim_rows *r, int32_t s, int64_t *longest)
     return AIMNET_OK;
 }
 
-aim_status aim_rows_plan(aim_rows *r, aim_term_io *io, int by_number, int n_props, double unit)
+aim_status aim_rows_plan(aim_rows *r, aim_term_io *io, int by_number, int n_props)
 {
-    *r = (aim_rows){.io = io, .by_number = by_number, .n_props = n_props, .unit = unit};
+    *r = (aim_rows){.io = io, .by_number = by_number, .n_props = n_props};
     r->kernels = io->kernels ? io->kernels : aim_term_kernels_select(aim_cpu_isa());
     int64_t longest = 0;
     for (int32_t s = 0; s < io->batch->n_systems; s++)
@@ -149,9 +149,9 @@ static void fill_positions(aim_rows *r, int32_t s, int64_t begin, int64_t end)
     for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {
         const int64_t k = r->slot[i];
         const double *xi = b->coord + 3 * (size_t)i;
-        r->x[k] = (xi[0] - origin[0]) * r->unit;
-        r->y[k] = (xi[1] - origin[1]) * r->unit;
-        r->z[k] = (xi[2] - origin[2]) * r->unit;
+        r->x[k] = xi[0] - origin[0];
+        r->y[k] = xi[1] - origin[1];
+        r->z[k] = xi[2] - origin[2];
         r->id[k] = k - begin;
         r->real[k] = -1;
     }

@@ -55,7 +55,6 @@ typedef struct aim_rows {
     aim_term_io *io;
     const aim_term_kernels *kernels;
     int n_props;                /* most properties that a row carries */
-    double unit;                /* lengths are multiplied by this */
     int by_number;              /* key = atomic number */
     int n_groups, max_groups;   /* of all systems, of one */
     int64_t n_slots, n_pairs;   /* slots; ordered pairs to be visited */
@@ -85,8 +84,7 @@ typedef struct aim_rows {
 } aim_rows;
 
 /* Counts groups and slots. */
-AIM_NODISCARD aim_status aim_rows_plan(aim_rows *rows, aim_term_io *io, int by_number, int n_props,
-                                       double unit);
+AIM_NODISCARD aim_status aim_rows_plan(aim_rows *rows, aim_term_io *io, int by_number, int n_props);
 void aim_rows_layout(aim_rows *rows, aim_arena *arena);
 void aim_rows_fill(aim_rows *rows);
 /* A property array by slot, cleared. */

@@ -58,7 +58,6 @@ static aim_row_pairs entries_of(const aim_rows *r, const aim_cluster *c)
                            .slot = r->slot,
                            .origin = zero,
                            .cell = r->io->batch->cell + 9 * (size_t)c->system,
-                           .unit = 1.0,
                            .reach2 = INFINITY};
 }
 
@@ -180,7 +179,6 @@ static void gather_row(aim_rows_piece *p)
                                  .slot = r->slot,
                                  .origin = r->inside + 3 * (size_t)i,
                                  .cell = b->cell + 9 * (size_t)s,
-                                 .unit = r->unit,
                                  .reach2 = reach2_of(r, s),
                                  .n_groups = p->n_groups,
                                  .group = slot};
@@ -235,7 +233,6 @@ void aim_rows_begin(const aim_rows *r, int32_t i, int worker, aim_rows_piece *p)
     p->row.origin[0] = p->row.origin[1] = p->row.origin[2] = 0.0;
     p->row.self = -1;
     if (r->tile) {
-        p->sieve.unit = r->unit;
         p->sieve.reach2 = reach2_of(r, s);
         memcpy(p->sieve.origin, r->inside + 3 * (size_t)i, sizeof p->sieve.origin);
         open_group(p);

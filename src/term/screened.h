@@ -6,6 +6,7 @@
 #define AIM_TERM_SCREENED_H
 
 #include "point/coulomb.h"
+#include "term/rows.h"
 #include "term/tangent.h"
 
 /* Splitting of one system: 1/A, A. */
@@ -15,6 +16,12 @@ typedef struct aim_splitting {
 typedef aim_splitting (*aim_splitting_fn)(const aim_batch *batch, int32_t system, double accuracy);
 aim_splitting aim_ewald_splitting(const aim_batch *batch, int32_t system, double accuracy);
 aim_splitting aim_pme_splitting(const aim_batch *batch, int32_t system, double accuracy);
+/* Adds what a kernel found for atom i with the factor k = factor * k_e; dsf: its self term, or
+ * NULL. */
+void aim_coulomb_add(const aim_rows *rows, int32_t i, aim_row_sum *sum, double k,
+                     const aim_dsf *dsf);
+/* The charges by slot. */
+void aim_coulomb_charges(const aim_rows *rows, double *q);
 /* erfc(a d)/d within the real-space cutoff, nothing shifted, self = -a/sqrt(pi) */
 aim_dsf aim_screening(aim_splitting splitting);
 

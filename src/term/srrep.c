@@ -60,7 +60,7 @@ aim_status aim_term_srrep(aim_term_io *io, const double *params, int n_params, d
 {
     AIM_TRY(check(io, n_params, rc, envelope));
     srrep c = {.rc = rc, .envelope = envelope};
-    AIM_TRY(aim_rows_plan(&c.rows, io, 0, 2, 1.0));
+    AIM_TRY(aim_rows_plan(&c.rows, io, 0, 2));
     aim_arena measure = {0};
     double *property[2];
     layout(&c, &measure, property);

@@ -25,7 +25,7 @@ aim_status aim_sweep_plan(aim_sweep *s, aim_term_io *io, const aim_term_tan *tan
     if (tan->n_dir < 0)
         return AIM_FAIL(AIMNET_ERR_ARG, "%d directions: the number cannot be negative", tan->n_dir);
     *s = (aim_sweep){.io = io, .tan = tan, .n_rows = 3 + n_params};
-    AIM_TRY(aim_rows_plan(&s->rows, io, by_number, n_props > s->n_rows ? n_props : s->n_rows, 1.0));
+    AIM_TRY(aim_rows_plan(&s->rows, io, by_number, n_props > s->n_rows ? n_props : s->n_rows));
     s->rows.n_pairs *= 1 + tan->n_dir / DIRECTIONS_PER_PAIR;
     s->n_sums = tan->w || tan->tstrain ? AIM_TAN_SUMS : AIM_TAN_STRAIN;
     return AIMNET_OK;

@@ -21,9 +21,8 @@
 typedef struct aim_term_io {
     const aim_batch *batch;
     const aim_pairs *pairs; /* list of the term's range; NULL: all pairs of each molecule ... */
-    const aim_clusters
-        *clusters; /* ... or, where not NULL, those within `reach` */
-    double reach;  /* Angstrom: farther pairs of either are left out; 0: none are */
+    const aim_clusters *clusters; /* ... or, where not NULL, those within `reach` */
+    double reach;                 /* Angstrom: farther pairs of either are left out; 0: none are */
     aim_team *team;
     const aim_alloc *alloc;
     aim_arena *scratch;
@@ -98,6 +97,13 @@ typedef struct aim_d3_params {
 /* DFT-D3(BJ), two-body, CN over io->pairs (or all pairs). */
 AIM_NODISCARD aim_status aim_term_d3(aim_term_io *io, const aim_d3_table *table,
                                      const aim_d3_params *params);
+
+/* aim_term_coulomb_dsf and aim_term_d3 in one, for pairs of the same range: the coordination numbers
+ * are summed where the potential is. Pairs are those of d3; of `coulomb`, charges and outputs are
+ * used, of which grad and strain are both wanted there or neither. */
+AIM_NODISCARD aim_status aim_term_dsf_d3(aim_term_io *coulomb, double rc, double alpha,
+                                         aim_term_io *d3, const aim_d3_table *table,
+                                         const aim_d3_params *params);
 
 /* D3TS: pairwise dispersion from per-atom (C6, alpha) with the Tkatchenko-Scheffler rule, over
  * io->pairs or all pairs. disp: [n_atoms][2]; gdisp: [n_atoms][2] dE/d(C6, alpha), +=, or NULL.

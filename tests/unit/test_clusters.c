@@ -33,8 +33,8 @@ typedef struct inputs {
         w[9 * DIRECTIONS * MOST_SYSTEMS];
 } inputs;
 
-typedef enum term { DSF, D3, D3TS, N_TERMS } term;
-static const char *const term_names[N_TERMS] = {"DSF", "D3", "D3TS"};
+typedef enum term { DSF, D3, D3TS, DSF_D3, N_TERMS } term;
+static const char *const term_names[N_TERMS] = {"DSF", "D3", "D3TS", "DSF with D3"};
 
 static void fill_inputs(uint64_t seed, test_batch *t, inputs *in)
 {
@@ -69,11 +69,14 @@ static void run(aim_term_io *io, term t, const inputs *in, double cutoff, sums *
     io->energy = out->energy;
     io->grad = out->grad;
     io->strain = out->strain;
-    io->gq = t == DSF ? out->gq : NULL;
+    io->gq = t == DSF || t == DSF_D3 ? out->gq : NULL;
     io->reach = cutoff;
+    aim_term_io coulomb = *io;
     const aim_status status = t == DSF  ? aim_term_coulomb_dsf(io, cutoff, 0.2)
                               : t == D3 ? aim_term_d3(io, d3_table, &p)
-                                        : aim_term_d3ts(io, &p, in->r4r2, 100, in->disp, NULL);
+                              : t == D3TS
+                                  ? aim_term_d3ts(io, &p, in->r4r2, 100, in->disp, NULL)
+                                  : aim_term_dsf_d3(&coulomb, cutoff, 0.2, io, d3_table, &p);
     const aim_term_tan tan = {.n_dir = DIRECTIONS,
                               .tx = in->tx,
                               .tq = t == DSF ? in->tq : NULL,
@@ -83,9 +86,10 @@ static void run(aim_term_io *io, term t, const inputs *in, double cutoff, sums *
                               .tgq = t == DSF ? out->tgq : NULL,
                               .tstrain = out->tstrain};
     const aim_status again =
-        t == DSF  ? aim_term_coulomb_dsf_tan(io, &tan, cutoff, 0.2)
-        : t == D3 ? aim_term_d3_tan(io, &tan, d3_table, &p)
-                  : aim_term_d3ts_tan(io, &tan, &p, in->r4r2, 100, in->disp, NULL, NULL);
+        t == DSF    ? aim_term_coulomb_dsf_tan(io, &tan, cutoff, 0.2)
+        : t == D3   ? aim_term_d3_tan(io, &tan, d3_table, &p)
+        : t == D3TS ? aim_term_d3ts_tan(io, &tan, &p, in->r4r2, 100, in->disp, NULL, NULL)
+                    : AIMNET_OK; /* has no tangent of its own */
     if (status != AIMNET_OK || again != AIMNET_OK)
         fail_msg("%s", aimnet_last_error());
     aim_arena_free(&scratch, &alloc);

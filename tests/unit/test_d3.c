@@ -21,6 +21,22 @@ static aim_status d3(aim_term_io *io, fixture *f, const void *p)
     return aim_term_d3(io, c->table ? c->table : shipped, &c->d3);
 }
 
+/* The damped shifted force along with it. */
+static const double DSF_CUTOFF = 4.5, DSF_ALPHA = 0.2;
+static aim_status with_dsf(aim_term_io *io, fixture *f, const void *p)
+{
+    (void)f;
+    const params *c = p;
+    aim_term_io coulomb = *io;
+    return aim_term_dsf_d3(&coulomb, DSF_CUTOFF, DSF_ALPHA, io, c->table ? c->table : shipped,
+                           &c->d3);
+}
+static aim_status after_dsf(aim_term_io *io, fixture *f, const void *p)
+{
+    AIM_TRY(aim_term_coulomb_dsf(io, DSF_CUTOFF, DSF_ALPHA));
+    return d3(io, f, p);
+}
+
 static const params kinds[] = {{{1.0, 0.3908, 0.566, 3.128, 15.0, 0.2}, NULL},
                                {{1.0, 0.7875, 0.4289, 4.4407, 5.0, 0.5}, NULL},
                                {{1.0, 0.7875, 0.4289, 4.4407, INFINITY, 0.0}, NULL},
@@ -145,6 +161,7 @@ static void gradient_and_strain_are_slopes_of_the_energy(void **state)
                 fixture_pairs(&f, 5.2);
             const params p = smooth(k);
             check_slopes(&f, d3, &p);
+            check_slopes(&f, with_dsf, &p);
             fixture_free(&f);
         }
 }
@@ -203,6 +220,7 @@ static void results_do_not_depend_on_batch_order_or_threads(void **state)
     for (int k = 0; k < N_KINDS; k++) {
         check_invariance(d3, kinds + k, molecules, 4, 0.0);
         check_invariance(d3, kinds + k, both, 4, 5.0);
+        check_invariance(with_dsf, kinds + k, both, 4, 5.0);
     }
 }
 
@@ -215,6 +233,32 @@ static void instruction_sets_and_lists_agree(void **state)
         check_kernels_agree(d3, kinds + k, &t, 6.0);
         check_list_agrees(d3, kinds + k, &s);
         check_list_agrees(d3, kinds + k, &t);
+        check_kernels_agree(with_dsf, kinds + k, &s, 0.0);
+        check_kernels_agree(with_dsf, kinds + k, &t, 6.0);
+    }
+}
+
+static void coulomb_and_dispersion_are_the_same_together_and_apart(void **state)
+{
+    (void)state;
+    const structure s = cluster(9, 61), t = alloy(10, 40), x = crystal(), *list[] = {&s, &t, &x};
+    const int n = s.n + t.n + x.n;
+    for (int k = 0; k < N_KINDS; k++) {
+        fixture f = fixture_make(list, 3), g = fixture_make(list, 3);
+        fixture_pairs(&f, 6.0);
+        fixture_pairs(&g, 6.0);
+        evaluate(&f, with_dsf, kinds + k);
+        evaluate(&g, after_dsf, kinds + k);
+        for (int m = 0; m < 3; m++)
+            assert_close(f.energy[m], g.energy[m], largest(g.energy, 3), 1e-14, "energy", m);
+        for (int m = 0; m < 27; m++)
+            assert_close(f.strain[m], g.strain[m], largest(g.strain, 27), 1e-14, "strain", m);
+        for (int m = 0; m < 3 * n; m++)
+            assert_close(f.grad[m], g.grad[m], largest(g.grad, 3 * n), 1e-14, "grad", m);
+        for (int m = 0; m < n; m++)
+            assert_close(f.gq[m], g.gq[m], largest(g.gq, n), 1e-14, "gq", m);
+        fixture_free(&f);
+        fixture_free(&g);
     }
 }
 
@@ -245,6 +289,7 @@ static void inactive_systems_are_left_alone(void **state)
     const structure a = cluster(1, 20), b = alloy(2, 5), c = cluster(3, 17), d = alloy(4, 8);
     const structure *list[] = {&a, &b, &c, &d};
     check_active(d3, kinds, list, 4);
+    check_active(with_dsf, kinds, list, 4);
 }
 
 /* ---------------------------------------------------------------- errors */
@@ -253,6 +298,7 @@ static void every_failing_allocation_is_reported_and_nothing_leaks(void **state)
     (void)state;
     const structure s = cluster(1, 20);
     check_allocation(d3, kinds, &s);
+    check_allocation(with_dsf, kinds, &s);
     failing_allocator a = {.fail_at = 1};
     const aim_alloc alloc = {.alloc = failing_alloc, .free = failing_free, .user = &a};
     aim_d3_table *table;
@@ -509,6 +555,7 @@ int main(void)
         cmocka_unit_test(a_crystal_has_the_energy_of_its_supercell),
         cmocka_unit_test(results_do_not_depend_on_batch_order_or_threads),
         cmocka_unit_test(instruction_sets_and_lists_agree),
+        cmocka_unit_test(coulomb_and_dispersion_are_the_same_together_and_apart),
         cmocka_unit_test(the_order_of_atoms_matters_only_to_rounding),
         cmocka_unit_test(inactive_systems_are_left_alone),
         cmocka_unit_test(every_failing_allocation_is_reported_and_nothing_leaks),

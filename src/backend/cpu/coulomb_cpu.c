@@ -28,17 +28,9 @@ void AIM_CPU_NAMED(aim_coulomb_simple)(const aim_row *row, aim_row_sum *sum)
 AIM_INLINE void dsf_row(const aim_row *row, const aim_dsf *dsf, aim_row_sum *sum, int strain)
 {
     pair_sum s = {0};
-    const vreal alpha = vset(dsf->alpha), rc = vset(dsf->rc), slope = vset(dsf->slope),
-                gauss = vset(dsf->gauss);
     for (int k = 0; k < row->n; k += VL) {
         const pair p = pair_load(row, k);
-        const vreal inv = vrsqrt(p.d2), d = p.d2 * inv, x = alpha * d;
-        const vint in = p.valid & ~(d >= rc); /* NaN stays in */
-        const vreal q = vload(row->prop[0] + k), xc = vmin(x, vset(26.0)),
-                    e = vexp_short(-(xc * xc));
-        const vreal c = verfc(xc, e) * inv;
-        s.e += vkeep(in, q * (c - vset(dsf->shift) + (d - rc) * slope));
-        pair_add(&s, &p, vkeep(in, q * ((c + gauss * e) * inv - slope) * inv), strain);
+        pair_dsf(&s, &p, vrsqrt(p.d2), vload(row->prop[0] + k), dsf, strain);
     }
     pair_finish(&s, strain, sum);
 }

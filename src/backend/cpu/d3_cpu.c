@@ -1,21 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* d3_cpu.c - pair loops of DFT-D3(BJ) and D3TS: an atom against its row, vectors along the row.
- * Bohr and hartree.
+ * Distances in Angstrom, everything else in bohr and hartree.
  *
  * Formulas in src/point/d3_damping.h and cutoff.h. The C6 of a pair is bilinear in the two atoms'
  * normalised reference weights, C6 = sum_b w_b(j) G_b with G_b = sum_a w_a(i) c6[a][b] prepared per
- * atom and element, so a pair costs one multiply-add per reference of the neighbour and one for the
- * derivative to the own coordination number; the derivative to the neighbour's is gathered when its
- * turn comes. Reference pairs with a dropped weight are subtracted from numerator and normalisation
- * where they are dropped (aim_d3_drop). No square root is needed for the damping; one division
- * serves both denominators and 1/d. */
+ * atom and element. As the weights add up to one, the first reference needs none: C6 = G_0 + sum
+ * w_b (G_b - G_0), one multiply-add per further reference and one for the derivative to the own
+ * coordination number; the derivative to the neighbour's is gathered when its turn comes.
+ * Reference pairs with a dropped weight are subtracted from numerator and normalisation where they
+ * are dropped (aim_d3_drop); there all weights are read. No square root is needed for the damping;
+ * one division serves both denominators and 1/d. */
 #include "backend/cpu/term_cpu.h"
+#include "point/units.h"
 
-/* exp(-16 (rcov/d - 1)) and 1/d of one vector */
-AIM_INLINE vreal count_exp(vreal d2, double rcov, vreal *inv)
+/* The counting function is x/(1 + x) with x = exp(-a), a = 16 (1 - rcov/d). From a = 9.25 on (rcov/d
+ * below 0.42: all but the first shells), x - x^2 + x^3 - x^4 is it to 1e-16 of its size, without a
+ * division. */
+static const double DISTANT = 9.25;
+
+AIM_INLINE vreal count_of(vreal inv, double rcov)
 {
-    *inv = vrsqrt(d2);
-    return vexp_short(vset(AIM_D3_K1) - vset(AIM_D3_K1 * rcov) * *inv);
+    const vreal one = vset(1.0), a = vset(AIM_D3_K1) - vset(AIM_D3_K1 * AIM_BOHR * rcov) * inv;
+    if (vall(a >= vset(DISTANT))) {
+        const vreal x = vexp_short(-a);
+        return x * (one - x * (one - x * (one - x)));
+    }
+    return one / (one + vexp_short(a));
 }
 
 double AIM_CPU_NAMED(aim_d3_count)(const aim_row *row, const aim_d3_span *span, int n_spans)
@@ -24,11 +34,29 @@ double AIM_CPU_NAMED(aim_d3_count)(const aim_row *row, const aim_d3_span *span, 
     for (const aim_d3_span *s = span; s < span + n_spans; s++)
         for (int k = s->begin; k < s->end; k += VL) {
             const pair p = pair_load(row, k);
-            vreal inv;
-            const vreal e = count_exp(p.d2, s->rcov, &inv);
-            sum += vkeep(p.valid, vset(1.0) / (vset(1.0) + e));
+            sum += vkeep(p.valid, count_of(vrsqrt(p.d2), s->rcov));
         }
     return vsum(sum);
+}
+
+AIM_INLINE void count_dsf_rows(const aim_row *row, const aim_d3_span *span, int n_spans,
+                               const aim_dsf *dsf, aim_row_sum *sum, int strain)
+{
+    pair_sum t = {0};
+    for (const aim_d3_span *s = span; s < span + n_spans; s++)
+        for (int k = s->begin; k < s->end; k += VL) {
+            const pair p = pair_load(row, k);
+            const vreal inv = vrsqrt(p.d2);
+            t.s0 += vkeep(p.valid, count_of(inv, s->rcov));
+            pair_dsf(&t, &p, inv, vload(row->prop[0] + k), dsf, strain);
+        }
+    pair_finish(&t, strain, sum);
+}
+
+void AIM_CPU_NAMED(aim_d3_count_dsf)(const aim_row *row, const aim_d3_span *span, int n_spans,
+                                     const aim_dsf *dsf, aim_row_sum *sum)
+{
+    PAIR_STRAIN_SPLIT(row, count_dsf_rows, span, n_spans, dsf, sum);
 }
 
 AIM_INLINE void count_grad_rows(const aim_row *row, const aim_d3_span *span, int n_spans, double c,
@@ -36,11 +64,10 @@ AIM_INLINE void count_grad_rows(const aim_row *row, const aim_d3_span *span, int
 {
     pair_sum t = {0};
     for (const aim_d3_span *s = span; s < span + n_spans; s++) {
-        const vreal slope = vset(AIM_D3_K1 * s->rcov);
+        const vreal slope = vset(AIM_D3_K1 * AIM_BOHR * s->rcov);
         for (int k = s->begin; k < s->end; k += VL) {
             const pair p = pair_load(row, k);
-            vreal inv;
-            const vreal e = count_exp(p.d2, s->rcov, &inv), count = vset(1.0) / (vset(1.0) + e);
+            const vreal inv = vrsqrt(p.d2), count = count_of(inv, s->rcov);
             const vreal cc = (vset(c) + vload(row->prop[0] + k)) * slope;
             pair_add(&t, &p, vkeep(p.valid, cc * (inv * inv * inv) * (count - count * count)),
                      strain);
@@ -55,11 +82,11 @@ void AIM_CPU_NAMED(aim_d3_count_grad)(const aim_row *row, const aim_d3_span *spa
     PAIR_STRAIN_SPLIT(row, count_grad_rows, span, n_spans, c, sum);
 }
 
-/* damping times switch, and -d/dd of it divided by d; 0 beyond the range */
+/* damping times switch, and -d/dd of it divided by d (bohr); 0 beyond the range */
 AIM_INLINE void damped(const pair *p, vreal s6, vreal c8, vreal r06, vreal r08,
                        const aim_d3_range *range, vreal *v, vreal *f)
 {
-    const vreal d2 = p->d2, d4 = d2 * d2, d6 = d4 * d2;
+    const vreal d2 = p->d2 * vset(AIM_BOHR_INV * AIM_BOHR_INV), d4 = d2 * d2, d6 = d4 * d2;
     const vreal a = d6 + r06, b = d4 * d4 + r08;
     const vint in = p->valid & ~(d2 >= vset(range->cut2)); /* NaN stays in */
     vreal damp, slope;
@@ -102,23 +129,24 @@ AIM_INLINE void drop_weights(const aim_row *row, const aim_d3_block *block, int 
     *dc6 = (dnum - *c6 * dden) * inv;
 }
 
-/* One block; n_ref > 0 is a constant of the caller, 0 reads it and the dropped pairs. */
+/* One block; n_ref > 0 is a constant of the caller, 0 reads it. */
 AIM_INLINE void energy_block(const aim_row *row, const aim_d3_block *s, const aim_d3_range *range,
-                             int n_ref, pair_sum *t, int strain)
+                             int n_ref, int dropped, pair_sum *t, int strain)
 {
     const vreal s6 = vset(range->s6), c8 = vset(s->c8), r06 = vset(s->r06), r08 = vset(s->r08);
+    const int n = n_ref ? n_ref : s->n_ref, first = dropped ? 0 : 1;
     const double *w[AIM_D3_MAX_REF];
-    for (int b = 0; b < (n_ref ? n_ref : s->n_ref); b++)
+    for (int b = first; b < n; b++)
         w[b] = row->prop[s->ref[b]];
     for (int k = s->begin; k < s->end; k += VL) {
         const pair p = pair_load(row, k);
-        vreal c6 = {0}, dc6 = {0}, v, f;
-        for (int b = 0; b < (n_ref ? n_ref : s->n_ref); b++) {
+        vreal c6 = vset(first ? s->g[0] : 0.0), dc6 = vset(first ? s->dg[0] : 0.0), v, f;
+        for (int b = first; b < n; b++) {
             const vreal wb = vload(w[b] + k);
             c6 += wb * vset(s->g[b]);
             dc6 += wb * vset(s->dg[b]);
         }
-        if (n_ref == 0)
+        if (dropped)
             drop_weights(row, s, k, &c6, &dc6);
         damped(&p, s6, c8, r06, r08, range, &v, &f);
         t->e += c6 * v;
@@ -132,14 +160,16 @@ AIM_INLINE void energy_rows(const aim_row *row, const aim_d3_block *block, int n
 {
     pair_sum t = {0};
     for (const aim_d3_block *s = block; s < block + n_blocks; s++) {
-        if (s->n_drop == 0 && s->n_ref == 1)
-            energy_block(row, s, range, 1, &t, strain);
-        else if (s->n_drop == 0 && s->n_ref == 2)
-            energy_block(row, s, range, 2, &t, strain);
-        else if (s->n_drop == 0 && s->n_ref == 3)
-            energy_block(row, s, range, 3, &t, strain);
+        if (s->n_drop > 0)
+            energy_block(row, s, range, 0, 1, &t, strain);
+        else if (s->n_ref == 1)
+            energy_block(row, s, range, 1, 0, &t, strain);
+        else if (s->n_ref == 2)
+            energy_block(row, s, range, 2, 0, &t, strain);
+        else if (s->n_ref == 3)
+            energy_block(row, s, range, 3, 0, &t, strain);
         else
-            energy_block(row, s, range, 0, &t, strain);
+            energy_block(row, s, range, 0, 0, &t, strain);
     }
     pair_finish(&t, strain, sum);
 }

@@ -49,6 +49,18 @@ AIM_INLINE void pair_add(pair_sum *s, const pair *p, vreal f, int strain)
     }
 }
 
+/* Potential and gradient of the damped shifted force of charges q; inv = 1/d. */
+AIM_INLINE void pair_dsf(pair_sum *s, const pair *p, vreal inv, vreal q, const aim_dsf *dsf,
+                         int strain)
+{
+    const vreal rc = vset(dsf->rc), slope = vset(dsf->slope), d = p->d2 * inv,
+                x = vmin(vset(dsf->alpha) * d, vset(26.0)), e = vexp_short(-(x * x)),
+                c = verfc(x, e) * inv;
+    const vint in = p->valid & ~(d >= rc); /* NaN stays in */
+    s->e += vkeep(in, q * (c - vset(dsf->shift) + (d - rc) * slope));
+    pair_add(s, p, vkeep(in, q * ((c + vset(dsf->gauss) * e) * inv - slope) * inv), strain);
+}
+
 AIM_INLINE void pair_finish(const pair_sum *s, int strain, aim_row_sum *sum)
 {
     const vreal first[4] = {s->e, s->gx, s->gy, s->gz};

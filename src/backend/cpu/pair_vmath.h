@@ -37,6 +37,22 @@ AIM_INLINE vreal vsqrt(vreal x)
 typedef int64_t vint_u
     __attribute__((vector_size(AIM_VBYTES), aligned(sizeof(int64_t)), may_alias));
 
+/* Every lane of a mask is set. */
+AIM_INLINE int vall(vint mask)
+{
+#if defined(__AVX512F__)
+    return _mm512_movepi64_mask((__m512i)mask) == 0xff;
+#elif defined(__AVX__)
+    return _mm256_movemask_pd((__m256d)mask) == 0xf;
+#elif defined(__SSE2__)
+    return _mm_movemask_pd((__m128d)mask) == 0x3;
+#else
+    for (int k = 0; k < VL; k++)
+        if (!mask[k])
+            return 0;
+    return 1;
+#endif
+}
 /* a where mask, else 0 */
 AIM_INLINE vreal vkeep(vint mask, vreal a)
 {

@@ -46,11 +46,11 @@ AIM_INLINE shifts rewrap(const aim_row_pairs *l, shifts s, __m512i at, __mmask8 
 
 /* Writes those of eight neighbours that are meant to element k and behind. */
 AIM_INLINE void append(const aim_row_columns *to, int64_t k, __mmask8 mine, const __m512d r[3],
-                       __m512d scale, __m512i slot)
+                       __m512i slot)
 {
-    _mm512_storeu_pd(to->x + k, _mm512_maskz_compress_pd(mine, _mm512_mul_pd(r[0], scale)));
-    _mm512_storeu_pd(to->y + k, _mm512_maskz_compress_pd(mine, _mm512_mul_pd(r[1], scale)));
-    _mm512_storeu_pd(to->z + k, _mm512_maskz_compress_pd(mine, _mm512_mul_pd(r[2], scale)));
+    _mm512_storeu_pd(to->x + k, _mm512_maskz_compress_pd(mine, r[0]));
+    _mm512_storeu_pd(to->y + k, _mm512_maskz_compress_pd(mine, r[1]));
+    _mm512_storeu_pd(to->z + k, _mm512_maskz_compress_pd(mine, r[2]));
     _mm512_storeu_si512(to->id + k, _mm512_maskz_compress_epi64(mine, slot));
 }
 
@@ -89,7 +89,7 @@ void AIM_CPU_NAMED(aim_row_gather)(const aim_row_pairs *l, const aim_row_columns
             const __mmask8 mine = _mm512_mask_cmplt_epi64_mask(
                 _mm512_mask_cmpge_epi64_mask(near, slot, _mm512_set1_epi64(l->group[g])), slot,
                 _mm512_set1_epi64(l->group[g + 1]));
-            append(to, to->begin[g] + count[g], mine, r, _mm512_set1_pd(l->unit), slot);
+            append(to, to->begin[g] + count[g], mine, r, slot);
             count[g] += __builtin_popcount(mine);
         }
     }
@@ -101,9 +101,9 @@ int64_t AIM_CPU_NAMED(aim_row_filter)(aim_row_sieve *sieve, const aim_row_column
     const aim_row_columns out = *to;
     const double *x = sieve->x, *y = sieve->y, *z = sieve->z;
     const int64_t *id = sieve->id, end = sieve->end;
-    const __m512d scale = _mm512_set1_pd(sieve->unit), reach2 = _mm512_set1_pd(sieve->reach2),
-                  ox = _mm512_set1_pd(sieve->origin[0]), oy = _mm512_set1_pd(sieve->origin[1]),
-                  oz = _mm512_set1_pd(sieve->origin[2]), zero = _mm512_setzero_pd();
+    const __m512d reach2 = _mm512_set1_pd(sieve->reach2), ox = _mm512_set1_pd(sieve->origin[0]),
+                  oy = _mm512_set1_pd(sieve->origin[1]), oz = _mm512_set1_pd(sieve->origin[2]),
+                  zero = _mm512_setzero_pd();
     int64_t k = sieve->next;
     for (; k < end && n < limit; k += 8) {
         const __m512d r[3] = {_mm512_sub_pd(_mm512_loadu_pd(x + k), ox),
@@ -112,7 +112,7 @@ int64_t AIM_CPU_NAMED(aim_row_filter)(aim_row_sieve *sieve, const aim_row_column
         const __m512d d2 = squared(r);
         const __mmask8 near = _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask(d2, zero, _CMP_GT_OQ), d2,
                                                       reach2, _CMP_LT_OQ);
-        append(&out, n, near, r, scale, _mm512_loadu_si512(id + k));
+        append(&out, n, near, r, _mm512_loadu_si512(id + k));
         n += __builtin_popcount(near);
     }
     sieve->next = k;
@@ -173,9 +173,9 @@ void AIM_CPU_NAMED(aim_row_gather)(const aim_row_pairs *l, const aim_row_columns
         const int64_t slot = l->slot[l->j[p]];
         const int g = l->n_groups == 1 ? 0 : group_of(l, slot);
         const size_t k = (size_t)(to->begin[g] + count[g]++);
-        to->x[k] = a * l->unit;
-        to->y[k] = b * l->unit;
-        to->z[k] = c * l->unit;
+        to->x[k] = a;
+        to->y[k] = b;
+        to->z[k] = c;
         to->id[k] = slot;
     }
 }
@@ -214,7 +214,7 @@ int64_t AIM_CPU_NAMED(aim_row_filter)(aim_row_sieve *sieve, const aim_row_column
                           _mm256_cmp_pd(d2, _mm256_set1_pd(sieve->reach2), _CMP_LT_OQ)));
         const __m256i order = _mm256_loadu_si256((const __m256i *)(const void *)FRONT[near]);
         for (int d = 0; d < 3; d++)
-            store_front(out[d] + n, _mm256_mul_pd(r[d], _mm256_set1_pd(sieve->unit)), order);
+            store_front(out[d] + n, r[d], order);
         store_front(
             (double *)(void *)(out_id + n),
             _mm256_castsi256_pd(_mm256_loadu_si256((const __m256i *)(const void *)(id + k))),
@@ -234,9 +234,9 @@ int64_t AIM_CPU_NAMED(aim_row_filter)(aim_row_sieve *sieve, const aim_row_column
     for (; k < sieve->end && n < limit; k++) {
         const double a = sieve->x[k] - sieve->origin[0], b = sieve->y[k] - sieve->origin[1],
                      c = sieve->z[k] - sieve->origin[2], d2 = madd(a, a, madd(b, b, c * c));
-        to->x[n] = a * sieve->unit;
-        to->y[n] = b * sieve->unit;
-        to->z[n] = c * sieve->unit;
+        to->x[n] = a;
+        to->y[n] = b;
+        to->z[n] = c;
         to->id[n] = sieve->id[k];
         n += d2 > 0.0 && d2 < sieve->reach2;
     }

@@ -12,6 +12,8 @@ void AIM_CPU_NAMED(aim_coulomb_sr)(const aim_row *row, double rc, aim_envelope e
 void AIM_CPU_NAMED(aim_srrep)(const aim_row *row, double repa, double rc, aim_envelope envelope,
                               aim_row_sum *sum);
 double AIM_CPU_NAMED(aim_d3_count)(const aim_row *row, const aim_d3_span *span, int n_spans);
+void AIM_CPU_NAMED(aim_d3_count_dsf)(const aim_row *row, const aim_d3_span *span, int n_spans,
+                                     const aim_dsf *dsf, aim_row_sum *sum);
 void AIM_CPU_NAMED(aim_d3_energy)(const aim_row *row, const aim_d3_block *block, int n_blocks,
                                   const aim_d3_range *range, aim_row_sum *sum);
 void AIM_CPU_NAMED(aim_d3_count_grad)(const aim_row *row, const aim_d3_span *span, int n_spans,

@@ -14,6 +14,7 @@ const aim_term_kernels AIM_CPU_NAMED(aim_term_kernels) = {
     .coulomb_sr = AIM_CPU_NAMED(aim_coulomb_sr),
     .srrep = AIM_CPU_NAMED(aim_srrep),
     .d3_count = AIM_CPU_NAMED(aim_d3_count),
+    .d3_count_dsf = AIM_CPU_NAMED(aim_d3_count_dsf),
     .d3_energy = AIM_CPU_NAMED(aim_d3_energy),
     .d3_count_grad = AIM_CPU_NAMED(aim_d3_count_grad),
     .d3ts = AIM_CPU_NAMED(aim_d3ts),
