@@ -211,36 +211,49 @@ static aim_status check_charge(const aim_calc *c, const aimnet_system *s, char *
     return AIMNET_OK;
 }
 
-/* Ewald or PME, attached or embedded; AIMNET_COULOMB_SIMPLE if none. */
-static int wave_method(const aim_calc *c)
+/* Who wants sums over wave vectors: Ewald, PME, or AIMNET_COULOMB_SIMPLE if nobody does. */
+typedef struct aim_waves_wish {
+    int method;
+    const char *model; /* that embeds them; NULL: attached, and another method may be chosen */
+} aim_waves_wish;
+
+static aim_waves_wish find_waves(const aim_calc *c)
 {
     for (int m = 0; m < c->n_members; m++) {
+        const aim_model *model = c->member[m].model;
         if (c->member[m].coulomb && aim_calc_has_waves((int)c->options.coulomb))
-            return (int)c->options.coulomb;
-        for (int o = 0; o < c->member[m].model->n_outputs; o++)
-            if (c->member[m].model->output[o].kind == AIM_OUT_LRCOULOMB &&
-                aim_calc_has_waves(c->member[m].model->output[o].method))
-                return c->member[m].model->output[o].method;
+            return (aim_waves_wish){(int)c->options.coulomb, NULL};
+        for (int o = 0; o < model->n_outputs; o++)
+            if (model->output[o].kind == AIM_OUT_LRCOULOMB &&
+                aim_calc_has_waves(model->output[o].method))
+                return (aim_waves_wish){model->output[o].method, model->name};
     }
-    return AIMNET_COULOMB_SIMPLE;
+    return (aim_waves_wish){AIMNET_COULOMB_SIMPLE, NULL};
 }
 
 /* Sums over wave vectors know crystals only. */
-static aim_status check_method(int method, const aimnet_system *s)
+static aim_status check_waves(const aim_waves_wish *wish, const aimnet_system *s)
 {
-    if (method != AIMNET_COULOMB_SIMPLE && !(s->cell && s->pbc[0] && s->pbc[1] && s->pbc[2]))
+    if (wish->method == AIMNET_COULOMB_SIMPLE || (s->cell && s->pbc[0] && s->pbc[1] && s->pbc[2]))
+        return AIMNET_OK;
+    const char *name = wish->method == AIMNET_COULOMB_PME ? "PME" : "Ewald summation";
+    if (wish->model)
         return AIM_FAIL(AIMNET_ERR_SYSTEM,
-                        "%s needs a system that is periodic along all three axes: use DSF for "
-                        "slabs, wires and molecules",
-                        method == AIMNET_COULOMB_PME ? "PME" : "Ewald summation");
-    return AIMNET_OK;
+                        "model '%s' embeds %s, which needs a system that is periodic along all "
+                        "three axes: use another model for slabs, wires and molecules",
+                        wish->model, name);
+    return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                    "%s needs a system that is periodic along all three axes: use DSF for "
+                    "slabs, wires and molecules",
+                    name);
 }
 
 static aim_status check_cell(const aim_calc *c, const aimnet_system *s, const aimnet_result *r)
 {
     const int periodic = s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
-    const int method = wave_method(c), needs_volume = r->stress || aim_calc_has_waves(method);
-    AIM_TRY(check_method(method, s));
+    const aim_waves_wish waves = find_waves(c);
+    const int needs_volume = r->stress || aim_calc_has_waves(waves.method);
+    AIM_TRY(check_waves(&waves, s));
     if (r->stress && !periodic)
         return AIM_FAIL(AIMNET_ERR_SYSTEM, "stress needs a periodic cell: give Lattice and pbc");
     if (!periodic)

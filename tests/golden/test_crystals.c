@@ -45,7 +45,7 @@ typedef struct expected {
 } expected;
 
 typedef struct golden_case {
-    char name[64];
+    char name[64], model[128]; /* the default model if empty */
     aimnet_options options;
     int n;
     expected item[MAX_STRUCTURES];
@@ -94,13 +94,16 @@ static void read_item(FILE *file, expected *e)
     }
 }
 
-static void read_option(FILE *file, aimnet_options *o)
+static void read_option(FILE *file, golden_case *c)
 {
+    aimnet_options *o = &c->options;
     static const char *const methods[] = {"simple", "dsf", "ewald", "pme"};
     char key[64], value[64];
     assert_int_equal(fscanf(file, "%63s %63s", key, value), 2);
     const double x = strtod(value, NULL);
-    if (strcmp(key, "coulomb_cutoff") == 0)
+    if (strcmp(key, "model") == 0)
+        snprintf(c->model, sizeof c->model, "tests/golden/models/%s.pt", value);
+    else if (strcmp(key, "coulomb_cutoff") == 0)
         o->coulomb_cutoff = x;
     else if (strcmp(key, "ewald_accuracy") == 0)
         o->ewald_accuracy = x;
@@ -125,7 +128,7 @@ static void case_read(const char *name, golden_case *c)
         if (word[0] == '#')
             (void)fscanf(file, "%*[^\n]");
         else if (strcmp(word, "option") == 0)
-            read_option(file, &c->options);
+            read_option(file, c);
         else if (strcmp(word, "structure") == 0 && c->n < MAX_STRUCTURES)
             read_item(file, &c->item[c->n++]);
         else
@@ -189,9 +192,10 @@ static int compare(const golden_case *c, const expected *e, const aimnet_result 
 {
     const aimnet_options *o = &c->options;
     const tolerances *t = &tolerance_of[o->precision];
-    const int lattice = o->coulomb == AIMNET_COULOMB_EWALD || o->coulomb == AIMNET_COULOMB_PME;
+    const int pme = o->coulomb == AIMNET_COULOMB_PME || strstr(c->model, "pme") != NULL;
+    const int lattice = pme || c->model[0] || o->coulomb == AIMNET_COULOMB_EWALD;
     const double accuracy = lattice ? o->ewald_accuracy : 0.0;
-    const double wider = o->coulomb == AIMNET_COULOMB_PME && o->precision == AIMNET_SINGLE ? 4 : 1;
+    const double wider = pme && o->precision == AIMNET_SINGLE ? 4 : 1;
     const size_t n = (size_t)e->frame.n_atoms;
     int failed = 0;
     failed |= judge(c, e, ENERGY, fabs(r->energy - e->energy[0]),
@@ -209,7 +213,7 @@ static int compare(const golden_case *c, const expected *e, const aimnet_result 
 static void run_case(golden_case *c, aimnet_precision precision)
 {
     c->options.precision = precision;
-    aimnet_model *model = model_open(NULL);
+    aimnet_model *model = model_open(c->model[0] ? c->model : NULL);
     aimnet_calc *calc = calc_open(model, &c->options);
     aimnet_system systems[MAX_STRUCTURES];
     aimnet_result results[MAX_STRUCTURES];

@@ -367,6 +367,26 @@ static void a_method_for_a_model_with_embedded_coulomb_is_a_warning(void **state
     aimnet_model_free(model);
 }
 
+static void
+an_embedded_lattice_sum_refuses_a_molecule_without_advice_that_cannot_be_followed(void **state)
+{
+    (void)state;
+    aimnet_model *model = model_open("tests/golden/models/lr_ewald.pt");
+    aimnet_calc *calc = calc_open(model, NULL);
+    molecule m = molecule_read("caffeine");
+    const aimnet_system s = molecule_system(&m);
+    evaluation e = evaluation_create(s.n_atoms, 0);
+    assert_int_equal(aimnet_calc_eval(calc, &s, 1, &e.r), AIMNET_ERR_SOME_FAILED);
+    assert_int_equal(e.r.status, AIMNET_ERR_SYSTEM);
+    assert_non_null(strstr(e.r.message, "lr_ewald"));
+    assert_non_null(strstr(e.r.message, "embeds Ewald summation"));
+    assert_null(strstr(e.r.message, "DSF"));
+    evaluation_free(&e);
+    molecule_free(&m);
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
+}
+
 static void simple_coulomb_of_a_crystal_is_dsf_for_that_call_only(void **state)
 {
     (void)state;
@@ -408,6 +428,8 @@ int main(void)
         cmocka_unit_test(changed_settings_are_those_of_a_new_calculator),
         cmocka_unit_test(senseless_settings_are_refused_and_change_nothing),
         cmocka_unit_test(a_method_for_a_model_with_embedded_coulomb_is_a_warning),
+        cmocka_unit_test(
+            an_embedded_lattice_sum_refuses_a_molecule_without_advice_that_cannot_be_followed),
         cmocka_unit_test(simple_coulomb_of_a_crystal_is_dsf_for_that_call_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

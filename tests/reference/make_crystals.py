@@ -4,7 +4,7 @@
 Usage: python make_crystals.py [CASE ...]        (all cases without arguments; see requirements.txt)
 
 NAME.xyz are the structures (extended XYZ, 17 digits); CASE.txt has one set of options of the default model:
-  option KEY VALUE                a field of aimnet_options
+  option KEY VALUE                a field of aimnet_options, or "model": one of tests/golden/models, whose Coulomb is embedded with that accuracy
   structure NAME N                then
   noise E F Q S                   |float32 - float64| of the reference: energy (eV), forces (eV/A), charges (e), stress (eV/A^3)
   energy E NETWORK COULOMB DISPERSION
@@ -31,6 +31,9 @@ DSF = {"dsf_8": {"coulomb": "dsf", "coulomb_cutoff": 8.0}, "dsf_12": {"coulomb":
        "dsf_15": {"coulomb": "dsf", "coulomb_cutoff": 15.0}}
 LATTICE = {"ewald_1e-6": {"coulomb": "ewald", "ewald_accuracy": 1e-6}, "ewald_1e-8": {"coulomb": "ewald", "ewald_accuracy": 1e-8},
            "pme_1e-6": {"coulomb": "pme", "ewald_accuracy": 1e-6}}
+# Coulomb embedded in the model (make_models.py). The reference gives it a list of 10^6 A in a cell, which never ends, unless a cutoff is set.
+EMBEDDED = {"embedded_ewald": {"model": "lr_ewald", "ewald_accuracy": 1e-8}, "embedded_pme": {"model": "lr_pme_full", "ewald_accuracy": 1e-8}}
+EMBEDDED_CUTOFF = 25.0
 CRYSTALS = ["phenylglycinium_nitrate", "diazaspirodecane_trione", "allose", "ice", "ammonium_chloride", "ammonium_ion", "formamide", "box"]
 LOWER = ["slab", "wire"]
 
@@ -98,14 +101,25 @@ def all_cases():
         structures = CRYSTALS + (LOWER if name in DSF else [])
         out[name] = (options, structures)
         out[name + "_no_d3"] = ({**options, "needs_dispersion": 0}, [s for s in structures if s != "box"])
+    for name, options in EMBEDDED.items():
+        out[name] = (options, ["ice", "ammonium_chloride", "ammonium_ion", "formamide"])
     return out
+
+
+def reference_of(options):
+    if "model" not in options:
+        return truth.Reference(ROOT / "data/default.pt", options)
+    import make_models
+    reference = truth.Reference(ROOT / f"tests/golden/models/{options['model']}.pt", {}, make_models.IMPORTS)
+    reference.calc.set_lr_cutoff(EMBEDDED_CUTOFF)
+    return reference
 
 
 def run(names):
     items, cases, out = build(), all_cases(), {}
     for name in names:
         options, structures = cases[name]
-        reference = truth.Reference(ROOT / "data/default.pt", options)
+        reference = reference_of(options)
         for s in structures:
             out[(name, s)] = reference.eval_crystal(*items[s])
             print(name, s, float(out[(name, s)]["energy"]), flush=True)
