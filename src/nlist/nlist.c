@@ -114,7 +114,8 @@ static aim_status reserve_scratch(aim_nlist *n, int workers)
                         "an atom has more than %d candidate neighbours; use a smaller cutoff",
                         INT32_MAX / 2);
     for (int k = 0; k < workers; k++)
-        AIM_TRY(reserve_candidates(&n->alloc, n->scratch + k, n->max_candidates + 1));
+        AIM_TRY(
+            reserve_candidates(&n->alloc, n->scratch + k, n->max_candidates + AIM_SELECT_SLACK));
     return AIMNET_OK;
 }
 
@@ -160,8 +161,10 @@ aim_status aim_pairs_reserve(aim_pairs *l, const aim_alloc *alloc, int64_t n_ato
 
 static const aim_scan *choose_scan(void)
 {
-#ifdef AIM_NLIST_AVX2
-    if (aim_cpu_isa() >= AIM_ISA_AVX2)
+#ifdef AIM_NLIST_X86
+    if (aim_cpu_isa() >= AIM_ISA_AVX512)
+        return aim_scan_avx512();
+    if (aim_cpu_isa() == AIM_ISA_AVX2)
         return aim_scan_avx2();
 #endif
     return aim_scan_base();

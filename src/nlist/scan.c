@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* scan.c - the two passes over the candidates of a group: counting the rows, then writing them; or
  * counting and writing the candidates themselves (clusters.h).
- * scan_avx2.c is the same code for another instruction set.
+ * scan_avx2.c and scan_avx512.c are the same code for other instruction sets.
  *
  * A group's candidates are all atoms and images that may be within the cutoff of its bounding box.
  * Their positions relative to the middle of the box are held in single precision, so that distances
@@ -18,7 +18,7 @@
  */
 #include "nlist/walk.h"
 
-enum { RADIX_BITS = 11, RADIX = 1 << RADIX_BITS };
+enum { FEW_BITS = 8, MANY_BITS = 11, RADIX = 1 << MANY_BITS, MANY = 1024 };
 
 static void squared_distances(const float *AIM_RESTRICT qx, const float *AIM_RESTRICT qy,
                               const float *AIM_RESTRICT qz, int64_t n, float x, float y, float z,
@@ -183,18 +183,32 @@ static void order_images(uint64_t *key, int64_t n, const aim_shift *shift)
 
 /* One stable pass of counting sort by a digit of the upper half of the keys. */
 static void sort_digit(const uint64_t *AIM_RESTRICT from, uint64_t *AIM_RESTRICT to, int64_t n,
-                       int shift)
+                       int shift, int bits)
 {
-    int32_t place[RADIX] = {0}, sum = 0;
+    const uint64_t mask = (UINT64_C(1) << bits) - 1;
+    int32_t place[RADIX], sum = 0;
+    memset(place, 0, (mask + 1) * sizeof *place);
     for (int64_t k = 0; k < n; k++)
-        place[from[k] >> shift & (RADIX - 1)]++;
-    for (int d = 0; d < RADIX; d++) {
+        place[from[k] >> shift & mask]++;
+    for (uint64_t d = 0; d <= mask; d++) {
         const int32_t count = place[d];
         place[d] = sum;
         sum += count;
     }
     for (int64_t k = 0; k < n; k++)
-        to[place[from[k] >> shift & (RADIX - 1)]++] = from[k];
+        to[place[from[k] >> shift & mask]++] = from[k];
+}
+
+/* Digits of keys below `limit`, of *bits bits each: not many more values than keys to be sorted. */
+static int digits_of(int64_t limit, int64_t n, int *bits)
+{
+    const int most = n < MANY ? FEW_BITS : MANY_BITS;
+    int all = 1;
+    while (limit >> all > 0)
+        all++;
+    const int digits = (all + most - 1) / most;
+    *bits = (all + digits - 1) / digits;
+    return digits;
 }
 
 static void swap_keys(aim_scratch *s)
@@ -206,7 +220,7 @@ static void swap_keys(aim_scratch *s)
 
 /* Sorts the gathered candidates by (j, S), S relative to the wrapping of the home atom. Keys (index
  * of the atom in its system, place in the order of gathering): merge sort of few natural runs,
- * otherwise radix sort. */
+ * otherwise radix sort, whichever takes fewer passes. */
 static void sort_candidates(const walk *w, aim_scratch *s)
 {
     const int64_t n = w->n_out;
@@ -221,10 +235,10 @@ static void sort_candidates(const walk *w, aim_scratch *s)
         before = j;
     }
     bound[runs] = (int32_t)n;
-    const int by_digit = n > RADIX / 4 && runs > 8;
-    for (int shift = 32; by_digit && ((int64_t)w->p->count - 1) >> (shift - 32) > 0;
-         shift += RADIX_BITS) {
-        sort_digit(s->key, s->other, n, shift);
+    int bits;
+    const int digits = digits_of((int64_t)w->p->count - 1, n, &bits), by_digit = runs > 1 << digits;
+    for (int d = 0; by_digit && d < digits; d++) {
+        sort_digit(s->key, s->other, n, 32 + d * bits, bits);
         swap_keys(s);
     }
     while (!by_digit && runs > 1) {
@@ -245,17 +259,6 @@ static void sort_candidates(const walk *w, aim_scratch *s)
         if (w->wrap)
             memcpy(to->shift[k], s->shift[place], sizeof to->shift[k]);
     }
-}
-
-static int64_t select_below(const float *AIM_RESTRICT d2, int64_t n, float limit,
-                            int32_t *AIM_RESTRICT hit)
-{
-    int64_t m = 0;
-    for (int64_t k = 0; k < n; k++) {
-        hit[m] = (int32_t)k;
-        m += d2[k] < limit;
-    }
-    return m;
 }
 
 /* Writes the row of home atom h of list c from the candidates hit[0 .. n_hit - 1], of which some
@@ -284,6 +287,10 @@ static void write_checked(const walk *w, const aim_candidates *q, const aim_scra
     }
 }
 
+/* A shift and what stands behind it. */
+typedef int32_t quad __attribute__((vector_size(16)));
+typedef int32_t quad_u __attribute__((vector_size(16), aligned(sizeof(int32_t)), may_alias));
+
 /* The same where all of them are inside, which the length of the row has told. */
 static void write_all(const walk *w, const aim_candidates *q, const int32_t *AIM_RESTRICT hit,
                       int64_t n_hit, int32_t h, int c)
@@ -301,17 +308,18 @@ static void write_all(const walk *w, const aim_candidates *q, const int32_t *AIM
         return;
     }
     const int32_t *wrap = w->wrap[w->g.first + h];
-    const int32_t a = wrap[0], b = wrap[1], d = wrap[2];
-    aim_shift *AIM_RESTRICT shift = pairs->shift + p;
+    const quad move = {wrap[0], wrap[1], wrap[2], 0};
+    aim_shift *shift = pairs->shift + p, *last = shift + n_hit - 2;
     for (int64_t t = 0; t < n_hit; t++) {
         const int32_t k = hit[t], j = q->j[k];
-        const int32_t x = q->shift[k][0] + a, y = q->shift[k][1] + b, z = q->shift[k][2] + d;
-        if (j == i && !(x | y | z))
+        const quad v = *(const quad_u *)(const void *)q->shift[k] + move;
+        if (j == i && !(v[0] | v[1] | v[2]))
             continue;
         *out++ = j;
-        (*shift)[0] = x;
-        (*shift)[1] = y;
-        (*shift)[2] = z;
+        if (shift < last)
+            *(quad_u *)(void *)*shift = v; /* and into the next, which is written later */
+        else
+            memcpy(*shift, &v, sizeof *shift);
         shift++;
     }
 }
@@ -321,6 +329,7 @@ static void fill_task(void *ctx, int64_t task, int worker)
     aim_nlist *n = ctx;
     aim_scratch *s = n->scratch + worker;
     const aim_candidates q = s->sorted;
+    const aim_points points = {q.x, q.y, q.z};
     walk w;
     for (int32_t g = aim_task_group(n, task); g < aim_task_group(n, task + 1); g++) {
         start_walk(&w, n, g);
@@ -329,8 +338,8 @@ static void fill_task(void *ctx, int64_t task, int worker)
         gather(&w);
         sort_candidates(&w, s);
         for (int32_t h = 0; h < w.g.count; h++) {
-            squared_distances(q.x, q.y, q.z, w.n_out, w.hx[h], w.hy[h], w.hz[h], s->d2);
-            const int64_t n_hit = select_below(s->d2, w.n_out, w.hi[n->widest], s->hit);
+            const float r[3] = {w.hx[h], w.hy[h], w.hz[h]};
+            const int64_t n_hit = select_below(&points, w.n_out, r, w.hi[n->widest], s->d2, s->hit);
             const int32_t i = home_atom(&w, h);
             for (int c = 0; c < n->n_cutoffs; c++) {
                 if (n_hit == n->pairs[c].row[i + 1] - n->pairs[c].row[i] + 1)

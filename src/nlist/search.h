@@ -52,6 +52,9 @@ typedef struct aim_candidates {
     aim_shift *shift; /* S = shift + wrap of the home atom */
 } aim_candidates;
 
+/* elements behind the last one that may be overwritten (backend/select.h) */
+enum { AIM_SELECT_SLACK = 16 };
+
 typedef struct aim_scratch { /* of one worker, for groups with fewer than `capacity` candidates */
     aim_gathered gathered;
     aim_candidates sorted;
@@ -106,14 +109,15 @@ AIM_NODISCARD aim_status aim_nlist_place(aim_nlist *nlist, int nb_threshold,
 AIM_NODISCARD aim_status aim_nlist_reverse(aim_nlist *nlist, const aim_batch *batch,
                                            aim_pairs *pairs, aim_team *team);
 
-/* scan.c, scan_avx2.c: both passes over one task (a range of groups). count writes the length of
+/* scan.c, once per instruction set: both passes over one task (a range of groups). count writes the length of
  * each row to row[atom + 1] of every list and notes the largest number of candidates; fill writes
  * the rows. measure and cluster: the same for the candidates of each group. */
 typedef struct aim_scan {
     aim_task_fn count, fill, measure, cluster;
 } aim_scan;
 const aim_scan *aim_scan_base(void);
-const aim_scan *aim_scan_avx2(void); /* NULL where it was not built */
+const aim_scan *aim_scan_avx2(void); /* on x86-64, like the next */
+const aim_scan *aim_scan_avx512(void);
 
 /* Half-open range of groups of a task. */
 static inline int32_t aim_task_group(const aim_nlist *n, int64_t task)

@@ -8,6 +8,7 @@
 #ifndef AIM_NLIST_WALK_H
 #define AIM_NLIST_WALK_H
 
+#include "backend/select.h"
 #include "nlist/search.h"
 
 #include <math.h>
@@ -106,15 +107,9 @@ static void add_slots(walk *w, int32_t first, int32_t end, const double image[3]
         approach(w, begin, n, image, x, y, z, near);
         const aim_gathered out = w->out;
         const int32_t run = (int32_t)w->n_runs;
-        int64_t m = w->n_out;
-        for (int32_t k = 0; k < n; k++) {
-            out.x[m] = x[k];
-            out.y[m] = y[k];
-            out.z[m] = z[k];
-            out.slot[m] = begin + k;
-            out.run[m] = run;
-            m += near[k];
-        }
+        const aim_points points = {x, y, z};
+        const aim_selected to = {out.x, out.y, out.z, out.slot, out.run};
+        const int64_t m = append_near(&points, near, n, begin, run, &to, w->n_out);
         if (m > w->n_out)
             memcpy(out.run_shift[w->n_runs++], shift, sizeof(aim_shift));
         w->n_out = m;

@@ -7,6 +7,19 @@
 #include "aimnet_nlist.h"
 #include "nlist_oracle.h"
 
+/* Sanitizers make everything ten times slower: smaller samples suffice for what they look for. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { INSTRUMENTED = 1 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+enum { INSTRUMENTED = 1 };
+#else
+enum { INSTRUMENTED = 0 };
+#endif
+#else
+enum { INSTRUMENTED = 0 };
+#endif
+
 static int n_allocations, fail_at = -1; /* fail_at < 0: never */
 
 static void *counting_alloc(void *user, size_t size)

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* test_nlist.c - neighbour lists against explicit enumeration, their invariants, independence of
  * algorithm, threads and batch, behaviour under symmetry operations, memory, and refused input. */
+#define _GNU_SOURCE /* setenv */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <cmocka.h>
+#include "backend/isa.h"
 #include "nlist_test.h"
-
-/* Sanitizers make everything ten times slower: smaller samples suffice for what they look for. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { INSTRUMENTED = 1 };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { INSTRUMENTED = 1 };
-#else
-enum { INSTRUMENTED = 0 };
-#endif
-#else
-enum { INSTRUMENTED = 0 };
-#endif
 
 enum {
     SAMPLES_PER_KIND = INSTRUMENTED ? 15 : 50,
@@ -76,6 +66,12 @@ static aim_status build_as(fixture *f, const test_batch *t, double cutoff,
 
 /* ---------------------------------------------------------------- against enumeration */
 
+/* At most this one: the search looks at the environment. */
+static void use_isa(int isa)
+{
+    setenv("AIM_ISA", aim_cpu_isa_name(isa), 1);
+}
+
 static void check_kind(fixture *f, int kind)
 {
     uint64_t r = (uint64_t)kind * 1000 + 1;
@@ -90,13 +86,16 @@ static void check_kind(fixture *f, int kind)
         compared++;
         test_batch t = {0};
         add_sample(&t, &s);
-        for (int algorithm = AIM_ANY; algorithm <= AIM_CELL_LIST; algorithm++) {
+        for (int way = 0; way < 9; way++) { /* three algorithms by three instruction sets */
             aim_pairs pairs = {0};
+            const int algorithm = way % 3;
+            use_isa(way / 3);
             assert_status(AIMNET_OK, build_as(f, &t, s.cutoff, (aim_nlist_algorithm)algorithm,
                                               f->team, &pairs));
             if (!same_as_brute(&pairs, &t.b, 0, &brute))
-                fail_msg("%s, sample %d, algorithm %d: %lld pairs, brute force %lld",
-                         kind_names[kind], k, algorithm, (long long)pairs.n_pairs,
+                fail_msg("%s, sample %d, algorithm %d, instruction set %d: %lld pairs, brute force "
+                         "%lld",
+                         kind_names[kind], k, algorithm, way / 3, (long long)pairs.n_pairs,
                          (long long)brute.n);
             assert_status(AIMNET_OK, aim_pairs_check(&pairs, &t.b, s.cutoff));
             aim_pairs_free(&pairs, &f->alloc);
@@ -109,8 +108,10 @@ static void check_kind(fixture *f, int kind)
 
 static void lists_of_every_kind_equal_explicit_enumeration(void **state)
 {
+    const int before = aim_cpu_isa();
     for (int kind = 0; kind < N_KINDS; kind++)
         check_kind(*state, kind);
+    use_isa(before);
 }
 
 /* ---------------------------------------------------------------- independence */
