@@ -12,8 +12,8 @@ _HOST = (1, 3, 11)  # kDLCPU, kDLCUDAHost, kDLROCMHost of DLPack
 def to_numpy(value: Any, dtype: Any, name: str) -> np.ndarray:
     """A C-contiguous array of `dtype`: numpy arrays, lists, numbers, tensors in host memory (DLPack, buffers).
 
-    The caller's memory itself is used, without a copy, where it has this type and order. Arrays in device memory are refused: the calculator
-    reads host memory, and a hidden copy would cost more than the call.
+    The caller's memory itself is used, without a copy, where it has this type and order. Arrays in device memory are refused: a hidden copy
+    would cost more than the call.
     """
     if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
         return value
@@ -23,8 +23,8 @@ def to_numpy(value: Any, dtype: Any, name: str) -> np.ndarray:
 
 def _shared(value: Any, name: str) -> np.ndarray:
     """numpy's view of a foreign array; lists and numbers are converted."""
-    if _is_on_a_device(value):
-        raise TypeError(f"'{name}' lies in device memory, and AIMNet2Calculator reads host memory: pass {name}.cpu() or a numpy array")
+    if is_on_a_device(value):
+        raise TypeError(f"'{name}' lies in device memory, and here host memory is read: pass {name}.cpu() or a numpy array")
     if hasattr(value, "detach"):  # torch: what is differentiated has no DLPack
         value = value.detach()
     if hasattr(value, "__dlpack__") and hasattr(np, "from_dlpack"):
@@ -35,7 +35,10 @@ def _shared(value: Any, name: str) -> np.ndarray:
     return np.asarray(value)
 
 
-def _is_on_a_device(value: Any) -> bool:
+def is_on_a_device(value: Any) -> bool:
+    """Whether an array lies in the memory of a GPU."""
+    if isinstance(value, (np.ndarray, list, tuple)):
+        return False
     if hasattr(value, "__dlpack_device__"):
         return int(value.__dlpack_device__()[0]) not in _HOST
     try:

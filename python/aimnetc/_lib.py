@@ -134,6 +134,15 @@ class Atoms(C.Structure):
                 ("cell", C.c_void_p), ("n_pbc", C.c_int32), ("pbc", C.c_void_p)]
 
 
+class CudaSystems(C.Structure):
+    _fields_ = [("atoms", Atoms), ("coord_single", C.c_void_p), ("numbers", C.c_void_p), ("charge", C.c_void_p), ("mult", C.c_void_p)]
+
+
+class CudaResults(C.Structure):
+    _fields_ = [("energy", C.c_void_p), ("forces", C.c_void_p), ("charges", C.c_void_p), ("spin_charges", C.c_void_p),
+                ("stress", C.c_void_p), ("info", C.c_void_p)]
+
+
 class NlistOptions(C.Structure):
     _fields_ = [("struct_size", C.c_size_t), ("threads", C.c_int), ("algorithm", C.c_int), ("nb_threshold", C.c_int),
                 ("reverse", C.c_int), ("allocator", C.c_void_p)]
@@ -157,7 +166,8 @@ class OptState(C.Structure):
 STRUCTURES = {"aimnet_options": Options, "aimnet_system": System, "aimnet_list": List, "aimnet_lists": Lists, "aimnet_hvp": Hvp,
               "aimnet_load_options": LoadOptions, "aimnet_fetch_options": FetchOptions, "aimnet_result": Result,
               "aimnet_coulomb_params": CoulombParams, "aimnet_model_info": ModelInfo, "aimnet_build_info": BuildInfo,
-              "aimnet_atoms": Atoms, "aimnet_nlist_options": NlistOptions, "aimnet_opt_options": OptOptions, "aimnet_opt_state": OptState}
+              "aimnet_atoms": Atoms, "aimnet_cuda_systems": CudaSystems, "aimnet_cuda_results": CudaResults,
+              "aimnet_nlist_options": NlistOptions, "aimnet_opt_options": OptOptions, "aimnet_opt_state": OptState}
 
 _P, _PP, _I = C.c_void_p, C.POINTER(C.c_void_p), C.c_int
 _FUNCTIONS = {
@@ -188,6 +198,10 @@ _FUNCTIONS = {
     "aimnet_nlist_free": (None, [_P]),
     "aimnet_nlist_build": (_I, [_P, C.POINTER(Atoms), C.POINTER(C.c_double), _I]),
     "aimnet_nlist_coo": (_I, [_P, _I, C.POINTER(Atoms), C.c_int64, C.POINTER(C.c_int64), _P, _P, _P, _P, _P]),
+    "aimnet_cuda_alloc": (_I, [_I, C.c_size_t, _PP]),
+    "aimnet_cuda_free": (None, [_I, _P]),
+    "aimnet_cuda_copy": (_I, [_I, _P, _P, C.c_size_t, _P]),
+    "aimnet_cuda_eval": (_I, [_P, C.POINTER(CudaSystems), C.POINTER(CudaResults), _P]),
     "aimnet_wrap": (_I, [C.POINTER(Atoms), _P, _P]),
     "aimnet_opt_options_default": (OptOptions, []),
     "aimnet_opt_set_level": (_I, [C.POINTER(OptOptions), _I]),

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import to_numpy
+from ._arrays import is_on_a_device, to_numpy
 from ._lib import SOME_FAILED, Hvp, Options, Result, System, check, error, lib
 from ._lists import NAMES, CallerLists
 from .model import Model, members
@@ -126,7 +126,7 @@ class AIMNet2Calculator:
     needs_coulomb, needs_dispersion : bool or None
         Attach Coulomb or D3 outside the model; None: as the model's metadata says.
     device : str or None
-        "cpu", "auto" or None.
+        "cpu", "cuda", "cuda:N" or "auto"; None: "cpu".
     ensemble_member, revision :
         Member of a directory or repository of several; branch, tag or commit of a repository.
     compile_model, compile_kwargs, cache_static, train, deterministic, cuda_graph, inference_kernels :
@@ -135,6 +135,8 @@ class AIMNet2Calculator:
         Arithmetic of the network.
     threads : int
         Workers, 0 for one per processor; results do not depend on it.
+    fast : bool
+        GPU, single precision: matrix products from operands of 11 bits instead of float32 accuracy (docs/numerics.md has the errors).
 
     Notes
     -----
@@ -147,7 +149,8 @@ class AIMNet2Calculator:
                  compile_kwargs: dict | None = None, cache_static: bool = False, train: bool = False, deterministic: bool = False,
                  ensemble_member: int = 0, revision: str | None = None, token: str | None = None, *,
                  model_import_paths: Sequence[str] | None = None, model_import_mode: str = "extend", precision: str = "single",
-                 threads: int = 0, mixed_families: bool = False, cuda_graph: bool | None = False, inference_kernels: bool = False):
+                 threads: int = 0, mixed_families: bool = False, cuda_graph: bool | None = False, inference_kernels: bool = False,
+                 fast: bool = False):
         self._refuse(compile_model=compile_model, compile_kwargs=compile_kwargs, train=train, token=token,
                      model_import_paths=model_import_paths,
                      model_import_mode=None if model_import_mode == "extend" else model_import_mode)
@@ -156,7 +159,7 @@ class AIMNet2Calculator:
         several = isinstance(model, Sequence) and not isinstance(model, str)
         self._settings = {"model": list(model) if several else model, "ensemble_member": ensemble_member, "revision": revision,
                           "nb_threshold": nb_threshold, "needs_coulomb": needs_coulomb, "needs_dispersion": needs_dispersion, "device": device, "precision": precision, "threads": threads,
-                          "mixed_families": mixed_families}
+                          "mixed_families": mixed_families, "fast": fast}
         self._long_range: dict[str, Any] = {}
         self.models = [one for m in (model if several else [model]) for one in members(m, ensemble_member, revision)]
         self.model = self.models[0]
@@ -184,7 +187,7 @@ class AIMNet2Calculator:
         o: Options = lib.aimnet_options_default()
         o.device = s["device"].encode() if s["device"] else b"cpu"
         o.precision, o.threads, o.nb_threshold = int(s["precision"] == "double"), s["threads"], s["nb_threshold"]
-        o.mixed_families = int(s["mixed_families"])
+        o.mixed_families, o.fast = int(s["mixed_families"]), int(s["fast"])
         for key in ("needs_coulomb", "needs_dispersion"):
             setattr(o, key, -1 if s[key] is None else int(bool(s[key])))
         for key, value in lr.items():
@@ -291,7 +294,7 @@ class AIMNet2Calculator:
         return self.eval(data, forces=forces, stress=stress, hessian=hessian, **kwargs)
 
     def eval(self, data: Mapping[str, Any], forces: bool = False, stress: bool = False, hessian: bool = False, *,
-             validate_species: bool = True) -> dict[str, Any]:
+             validate_species: bool = True, stream: Any = None, out: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Evaluates one structure or many.
 
         Parameters
@@ -315,6 +318,11 @@ class AIMNet2Calculator:
         ------
         StructureError and the other exceptions of this package, with the library's message and the number of the structure.
         """
+        if is_on_a_device(data.get("coord")):
+            from ._cuda import evaluate
+            return evaluate(self, data, forces, stress, hessian, stream, out)
+        if out or stream is not None:
+            raise TypeError("out and stream are for positions in GPU memory")
         batch = Batch(data)
         out = self._allocate(batch, forces, stress, hessian)
         results = (Result * batch.n)()

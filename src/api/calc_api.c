@@ -144,9 +144,10 @@ void aimnet_calc_free(aimnet_calc *c)
     aim_clusters_free(&c->clusters_coulomb, &alloc);
     aim_clusters_free(&c->clusters_d3, &alloc);
     aim_d3_table_free(c->d3_table, &alloc);
-    aim_arena *arenas[] = {&c->net_arena,     &c->scratch,   &c->flat.arena, &c->values.arena,
-                           &c->average.arena, &c->tan_arena, &c->tangents};
-    for (int k = 0; k < 7; k++)
+    aim_arena *arenas[] = {&c->net_arena,    &c->scratch,        &c->flat.arena,
+                           &c->values.arena, &c->average.arena,  &c->tan_arena,
+                           &c->tangents,     &c->resident_arena, &c->resident_host};
+    for (int k = 0; k < 9; k++)
         aim_arena_free(arenas[k], &alloc);
     aim_string_free(&c->warnings, &alloc);
     aim_parameters_free(&c->parameters, &alloc);

@@ -4,14 +4,13 @@
 #include <limits.h>
 
 #include "aimnet_cuda.h"
-#include "backend/device.h"
+#include "api/cuda_memory.h"
 #include "base/alloc.h"
-#include "base/status.h"
 
 struct aimnet_cuda_conv {
     const aim_device_ops *ops;
     const int32_t *idx;
-    int32_t n, m;
+    int32_t card, n, m;
     aim_alloc alloc;
     _Alignas(16) unsigned char own[AIM_DEV_OP_SIZE];
 };
@@ -34,13 +33,17 @@ aimnet_status aimnet_cuda_conv_create(int card, const int32_t *idx, int32_t n_at
         return AIM_FAIL(AIMNET_ERR_ARG, "idx is NULL: expected the neighbour matrix");
     const aim_device_ops *ops = aim_device_load(&e);
     if (!ops)
-        return AIM_FAIL((aim_status)e.status, "%s", e.text);
+        return aim_cuda_error(&e);
+    AIM_TRY(aim_cuda_can_wait(ops, card, stream));
+    AIM_TRY(
+        aim_cuda_check(ops, card, idx, (size_t)n_atoms * (size_t)n_neighbors * sizeof *idx, "idx"));
     const aim_alloc alloc = aim_alloc_default();
     AIM_TRY(aim_new0(&alloc, 1, sizeof *c, "operator", &c));
-    *c = (aimnet_cuda_conv){.ops = ops, .idx = idx, .n = n_atoms, .m = n_neighbors, .alloc = alloc};
+    *c = (aimnet_cuda_conv){
+        .ops = ops, .card = card, .idx = idx, .n = n_atoms, .m = n_neighbors, .alloc = alloc};
     if (ops->op_create(c->own, card, idx, n_atoms, n_neighbors, stream, &e)) {
         aim_free(&alloc, c);
-        return AIM_FAIL((aim_status)e.status, "%s", e.text);
+        return aim_cuda_error(&e);
     }
     *op = c;
     return AIMNET_OK;
@@ -58,8 +61,7 @@ void aimnet_cuda_conv_free(aimnet_cuda_conv *op)
 static aim_status run(aimnet_cuda_conv *op, const aim_dev_op *what)
 {
     aim_dev_error e = {0};
-    return op->ops->op_run(op->own, what, &e) ? AIM_FAIL((aim_status)e.status, "%s", e.text)
-                                              : AIMNET_OK;
+    return op->ops->op_run(op->own, what, &e) ? aim_cuda_error(&e) : AIMNET_OK;
 }
 
 static aim_status check(const aimnet_cuda_conv *op, int channels, int shifts)
@@ -93,6 +95,30 @@ static aim_dev_op begin(const aimnet_cuda_conv *op, int is_double, int channels,
                         .stream = stream};
 }
 
+/* Arrays of a sum: memory of the operator's card, and long enough. */
+static aim_status check_arrays(const aimnet_cuda_conv *op, const aim_dev_op *o)
+{
+    const size_t n = (size_t)op->n, real = o->is_double ? sizeof(double) : sizeof(float),
+                 columns = (size_t)o->channels * (size_t)o->shifts * real,
+                 features = (n + 1) * columns, sums = 4 * n * columns,
+                 factors = 4 * n * (size_t)op->m * (size_t)o->shifts * real;
+    const struct {
+        const char *name;
+        const void *array;
+        size_t bytes;
+    } of[] = {{"x or v_x", o->x, features},
+              {"f or v_f", o->f, factors},
+              {"g_out", o->g, sums},
+              {"the result", o->out,
+               o->kind == AIM_DEV_OP_FORWARD  ? sums
+               : o->kind == AIM_DEV_OP_BACK_X ? features
+                                              : factors}};
+    for (size_t k = 0; k < sizeof of / sizeof *of; k++)
+        if (of[k].array)
+            AIM_TRY(aim_cuda_check(op->ops, op->card, of[k].array, of[k].bytes, of[k].name));
+    return AIMNET_OK;
+}
+
 static aim_status sum(aimnet_cuda_conv *op, aim_dev_op o, aim_dev_op_kind kind, const void *x,
                       const void *f, const void *g, void *out, int add)
 {
@@ -102,6 +128,7 @@ static aim_status sum(aimnet_cuda_conv *op, aim_dev_op o, aim_dev_op_kind kind, 
     o.g = g;
     o.out = out;
     o.add = add;
+    AIM_TRY(check_arrays(op, &o));
     return run(op, &o);
 }
 

@@ -13,8 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/device_caller.h"
+
 enum {
-    AIM_DEV_ABI = 5, /* of everything in this file */
+    AIM_DEV_ABI = 6, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -127,6 +129,7 @@ typedef struct aim_dev_job {
     double *e_coulomb, *e_sr, *e_d3; /* [n_systems] eV */
     double *grad, *strain;           /* added to */
     int overlap;                     /* out: some atoms of some system are nearly at one place */
+    aim_dev_caller *caller;          /* NULL; else positions and results are there, not above */
 } aim_dev_job;
 
 /* Where numbers of a gradient belong (net/weights.c). */
@@ -232,6 +235,19 @@ typedef struct aim_device_ops {
                      aim_dev_error *error);
     void (*op_free)(void *op);
     int (*op_run)(void *op, const aim_dev_op *what, aim_dev_error *error);
+    /* Memory of `card`: taken, given back, copied (host or card to either, in the stream, which is
+     * waited for), cleared (in the stream), looked up. */
+    int (*take)(int card, size_t bytes, void **block, aim_dev_error *error);
+    void (*give)(int card, void *block);
+    int (*copy)(int card, void *to, const void *from, size_t bytes, void *stream,
+                aim_dev_error *error);
+    int (*clear)(int card, void *block, size_t bytes, void *stream, aim_dev_error *error);
+    int (*can_wait)(int card, void *stream, aim_dev_error *error); /* ARG: it is being captured */
+    int (*locate)(const void *pointer, aim_dev_memory *memory, aim_dev_error *error);
+    /* `list`: AIM_DEV_LIST_SIZE bytes, cleared; build waits for the stream. */
+    int (*list_create)(void *list, int card, aim_dev_error *error);
+    void (*list_free)(void *list);
+    int (*list_build)(void *list, aim_dev_list *what, aim_dev_error *error);
 } aim_device_ops;
 
 /* A card in use; device.c. */

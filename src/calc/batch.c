@@ -40,7 +40,7 @@ static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int32_t 
         system[a] = k;
         numbers[a] = s->numbers[i];
         origin[a] = i;
-        for (int d = 0; d < 3; d++)
+        for (int d = 0; d < 3 && s->coord; d++) /* else they are on the device */
             coord[3 * a + d] = s->coord[3 * i + d];
     }
 }

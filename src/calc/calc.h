@@ -120,10 +120,15 @@ struct aimnet_calc {
     /* what the current call wants on the host although there is a device: terms and lists; the
      * network as well */
     int host_terms, host_network;
+    struct aim_resident *resident; /* the current call's arrays on the device; NULL: none */
+    aim_arena resident_arena, resident_host; /* for calls between such arrays; by way of the host */
     const double *given_sr; /* [n_systems] short-range Coulomb energies that a device has
                                computed, with their gradients; NULL: the term computes them */
 };
 typedef struct aimnet_calc aim_calc;
+
+/* Angstrom: beyond, coordinates lose the digits that forces need */
+#define AIM_CALC_FARTHEST 1e8
 
 /* plan.c */
 AIM_NODISCARD aim_status aim_plan_members(aim_calc *c, aimnet_model *const *models,

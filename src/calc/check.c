@@ -14,8 +14,7 @@
 #include "calc/tangent.h"
 #include "data/element.h"
 
-static const double OVERLAP = 0.1;  /* A */
-static const double FARTHEST = 1e8; /* A: beyond, coordinates lose the digits that forces need */
+static const double OVERLAP = 0.1; /* A */
 
 static const char *symbol(int32_t z)
 {
@@ -52,15 +51,15 @@ static aim_status check_atoms(const aim_calc *c, const aimnet_system *s)
                                 "atom %d is %s (Z = %d), which model '%s' does not support: choose "
                                 "a model that covers it",
                                 (int)i, symbol(z), (int)z, c->member[m].model->name);
-        for (int d = 0; d < 3; d++) {
+        for (int d = 0; d < 3 && s->coord; d++) {
             const double x = s->coord[3 * i + d];
             if (!isfinite(x))
                 return AIM_FAIL(AIMNET_ERR_SYSTEM, "coordinate %c of atom %d (%s) is not finite",
                                 "xyz"[d], (int)i, symbol(z));
-            if (fabs(x) > FARTHEST)
+            if (fabs(x) > AIM_CALC_FARTHEST)
                 return AIM_FAIL(AIMNET_ERR_SYSTEM,
                                 "coordinate %c of atom %d (%s) is %g A: expected at most %g",
-                                "xyz"[d], (int)i, symbol(z), x, FARTHEST);
+                                "xyz"[d], (int)i, symbol(z), x, AIM_CALC_FARTHEST);
         }
         real_atoms++;
     }
@@ -284,13 +283,14 @@ static aim_status check_cell(const aim_calc *c, const aimnet_system *s, const ai
 aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aimnet_result *r,
                             char *warnings, size_t capacity)
 {
-    if (s->n_atoms < 0 || (s->n_atoms > 0 && (!s->numbers || !s->coord)))
+    const int needs_coord = !c->resident;
+    if (s->n_atoms < 0 || (s->n_atoms > 0 && (!s->numbers || (needs_coord && !s->coord))))
         return AIM_FAIL(AIMNET_ERR_ARG, "a structure of %d atoms needs numbers and coord",
                         (int)s->n_atoms);
     AIM_TRY(check_atoms(c, s));
     AIM_TRY(check_charge(c, s, warnings, capacity));
     AIM_TRY(check_cell(c, s, r));
-    return aim_device_finds_overlap(c, s) ? AIMNET_OK : check_overlap(c, s);
+    return c->resident || aim_device_finds_overlap(c, s) ? AIMNET_OK : check_overlap(c, s);
 }
 
 aim_status aim_check_images(const aim_batch *b, const aim_pairs *pairs, int32_t system)

@@ -12,6 +12,7 @@
 
 #include "backend/isa.h"
 #include "calc/device.h"
+#include "calc/resident.h"
 
 /* A status without words: the host's own message stands. */
 aim_status aim_device_error(const aim_dev_error *e)
@@ -396,6 +397,11 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
         AIM_TRY(set_waves(c, range, &job));
     if (want.grad)
         aim_program_backward(member, b, v);
+    if (c->resident) {
+        AIM_TRY(aim_resident_job(c, member, &job));
+        AIM_TRY(run(c, member, &job));
+        return job.caller->found ? AIMNET_ERR_SYSTEM : AIMNET_OK;
+    }
     AIM_TRY(run(c, member, &job));
     if (job.overlap)
         AIM_TRY(aim_device_overlap(c, member));

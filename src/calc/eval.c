@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "calc/average.h"
+#include "calc/resident.h"
 #include "calc/results.h"
 #include "calc/tangent.h"
 
@@ -271,11 +272,31 @@ static int32_t drop_overlapping_images(aim_calc *c, int32_t *index, int32_t n,
     return kept;
 }
 
+/* A batch whose positions and results are on the device, which has to compute all of it. */
+static aim_status run_resident(aim_calc *c, const int32_t *index, int32_t n, aim_wishes want,
+                               aimnet_result *results)
+{
+    aim_range_plan range;
+    aim_net_call call;
+    if (!takes_all(c))
+        return AIMNET_ERR_UNSUPPORTED;
+    AIM_TRY(aim_resident_batch(c));
+    for (int k = 0; k < c->n_members; k++) {
+        AIM_TRY(aim_calc_ranges(c, &c->member[k], 0, &range));
+        AIM_TRY(aim_calc_member(c, &c->member[k], &range, want, &call));
+    }
+    for (int32_t s = 0; s < n; s++)
+        aim_result_method(c, &range, s, &results[index[s]]);
+    return AIMNET_OK;
+}
+
 static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n,
                             aim_wishes want, aimnet_result *results)
 {
     const double cutoff = c->member[0].model->cutoff;
     AIM_TRY(aim_flatten(c, systems, index, n));
+    if (c->resident)
+        return run_resident(c, index, n, want, results);
     if (!takes_all(c))
         AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, cutoff, want.grad, &c->pairs));
     if (aim_batch_periodic(&c->flat.batch, 0) && !takes_all(c)) {
@@ -305,7 +326,7 @@ static void run_or_split(aim_calc *c, const aimnet_system *systems, int32_t *ind
     const aim_status status = run_batch(c, systems, index, n, want, results);
     if (status == AIMNET_OK)
         return;
-    if (n == 1) {
+    if (n == 1 || c->resident) { /* the latter's calls are tried again as a whole */
         aim_result_fail(&results[index[0]], status);
         return;
     }

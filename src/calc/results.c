@@ -76,8 +76,7 @@ static int is_finite_result(const aim_calc *c, int32_t s)
            all_finite(c->average.q + first, n);
 }
 
-static void write_method(const aim_calc *c, const aim_range_plan *range, int32_t s,
-                         aimnet_result *r)
+void aim_result_method(const aim_calc *c, const aim_range_plan *range, int32_t s, aimnet_result *r)
 {
     for (int k = 0; k < c->n_members; k++) {
         r->has_coulomb |= c->member[k].coulomb;
@@ -122,7 +121,7 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
                            fabs(aim_det3(system->cell));
     scatter_deviation(c, s, system, 3, a->grad_m2, r->forces_std);
     scatter_deviation(c, s, system, 1, a->q_m2, r->charges_std);
-    write_method(c, range, s, r);
+    aim_result_method(c, range, s, r);
 }
 
 void aim_plain_multipoles(const aim_batch *b, const double *q, double *dipole, double *quadrupole)

@@ -12,6 +12,8 @@ void aim_result_fail(aimnet_result *r, aim_status status);
 /* Results of system s of the current batch. */
 void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
                       const aimnet_system *system, aimnet_result *r);
+/* Of these, how they were computed. */
+void aim_result_method(const aim_calc *c, const aim_range_plan *range, int32_t s, aimnet_result *r);
 /* sum q r and the quadrupole (xx yy zz without their mean, xy, yz, zx) about the origin of
  * coordinates. */
 void aim_plain_multipoles(const aim_batch *b, const double *q, double *dipole, double *quadrupole);

@@ -13,4 +13,5 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/plan.c
     ${CMAKE_CURRENT_LIST_DIR}/program.c
     ${CMAKE_CURRENT_LIST_DIR}/program_tan.c
+    ${CMAKE_CURRENT_LIST_DIR}/resident.c
     ${CMAKE_CURRENT_LIST_DIR}/results.c)

@@ -19,10 +19,6 @@
 #include <string.h>
 #include "base/vec3.h"
 
-static const double MAX_COORDINATE =
-    1e9; /* Angstrom; distances beyond keep fewer than 6 decimals */
-static const double MAX_SHIFT =
-    1 << 28; /* cells between an atom and the origin: shifts fit in 32 bits */
 enum { ATOMS_PER_TASK = 2048, MAX_CELLS_PER_AXIS = 1 << 20, MOST_PARTS = 4 };
 
 /* Relative times of the search, measured: the distance of an atom to a candidate, sorting a
@@ -54,13 +50,13 @@ static aim_status name_bad_atom(const aim_batch *b, int32_t s)
 {
     for (int32_t a = b->offset[s]; a < b->offset[s + 1]; a++)
         for (int d = 0; d < 3; d++)
-            if (!(fabs(b->coord[3 * (size_t)a + (size_t)d]) <= MAX_COORDINATE))
+            if (!(fabs(b->coord[3 * (size_t)a + (size_t)d]) <= AIM_NLIST_FARTHEST))
                 return AIM_FAIL(AIMNET_ERR_SYSTEM,
                                 "system %d: coordinate %c of atom %d is %g; it must be a number of "
                                 "at most %g A "
                                 "(wrap the atoms into the cell, or correct the input)",
                                 s, "xyz"[d], b -> origin ? b -> origin[a] : a - b -> offset[s],
-                                b -> coord[3 * (size_t)a + (size_t)d], MAX_COORDINATE);
+                                b -> coord[3 * (size_t)a + (size_t)d], AIM_NLIST_FARTHEST);
     return AIM_FAIL(AIMNET_ERR_INTERNAL, "system %d: no bad coordinate found", s);
 }
 
@@ -74,7 +70,7 @@ static aim_status survey(const aim_batch *b, int32_t s, extent *e)
     for (size_t a = 0; a < n; a++) {
         for (int d = 0; d < 3; d++) {
             const double v = x[3 * a + (size_t)d];
-            bad |= !(fabs(v) <= MAX_COORDINATE);
+            bad |= !(fabs(v) <= AIM_NLIST_FARTHEST);
             e->low[d] = v < e->low[d] ? v : e->low[d];
             e->high[d] = v > e->high[d] ? v : e->high[d];
         }
@@ -108,7 +104,7 @@ static aim_status set_slack(aim_nlist_plan *p, const double *cell, double cutoff
         for (int k = 0; k < 3; k++)
             magnitude += (wraps + images + 3.0) * abs(u[k]) * aim_norm3(cell + 3 * k);
     }
-    if (!(shift < MAX_SHIFT))
+    if (!(shift < AIM_NLIST_MOST_SHIFT))
         return AIM_FAIL(AIMNET_ERR_SYSTEM,
                         "system %d: atoms up to %g A from the origin are too many cells away; wrap "
                         "them into the "

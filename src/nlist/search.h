@@ -17,6 +17,9 @@
 #include "nlist/lists.h"
 
 enum { AIM_GROUP_ATOMS = 64, AIM_MAX_REACH = 511 };
+#define AIM_NLIST_FARTHEST 1e9 /* Angstrom; distances beyond keep fewer than 6 decimals */
+/* cells between an atom and the origin: shifts fit in 32 bits */
+#define AIM_NLIST_MOST_SHIFT ((double)(1 << 28))
 
 typedef struct aim_nlist_plan {
     int32_t first, count; /* atoms and slots */

@@ -148,6 +148,23 @@ static void refuse(void)
               aimnet_cuda_conv_forward_f32(op, -1, 1, one, one, one, NULL) == AIMNET_ERR_ARG,
           "senseless arguments are refused");
     aimnet_cuda_conv_free(op);
+    array<int32_t> idx(4);
+    array<float> x(3, 1), f(16, 1), out(8);
+    check(aimnet_cuda_conv_create(0, idx.host.data(), 2, 2, NULL, &op) == AIMNET_ERR_ARG &&
+              strstr(aimnet_last_error(), "idx is memory of the host"),
+          "indices of the host are refused");
+    check(aimnet_cuda_conv_create(0, idx.card, 2, 2, NULL, &op) == AIMNET_OK, "an operator");
+    check(aimnet_cuda_conv_forward_f32(op, 1, 1, x.card, f.card, out.host.data(), NULL) ==
+                  AIMNET_ERR_ARG &&
+              strstr(aimnet_last_error(), "the result is memory of the host"),
+          "a result of the host is refused");
+    check(aimnet_cuda_conv_forward_f32(op, 1 << 14, 1 << 12, x.card, f.card, out.card, NULL) ==
+                  AIMNET_ERR_ARG &&
+              strstr(aimnet_last_error(), "are needed"),
+          "arrays that are too short are refused");
+    check(aimnet_cuda_conv_forward_f32(op, 1, 1, x.card, f.card, out.card, NULL) == AIMNET_OK,
+          "and the operator goes on");
+    aimnet_cuda_conv_free(op);
 }
 
 int main(void)

@@ -3,6 +3,7 @@
  * "structure size" and "structure.member offset". test_layout.py compares them with its own. */
 #include <stdio.h>
 
+#include "aimnet_cuda.h"
 #include "aimnet_deriv.h"
 #include "aimnet_model.h"
 #include "aimnet_nlist.h"
@@ -65,5 +66,12 @@ int main(void)
     OFFSET(aimnet_opt_state, stress);
     OFFSET(aimnet_opt_state, n_evaluations);
     OFFSET(aimnet_opt_state, warnings);
+    SIZE(aimnet_cuda_systems);
+    OFFSET(aimnet_cuda_systems, coord_single);
+    OFFSET(aimnet_cuda_systems, numbers);
+    OFFSET(aimnet_cuda_systems, mult);
+    SIZE(aimnet_cuda_results);
+    OFFSET(aimnet_cuda_results, spin_charges);
+    OFFSET(aimnet_cuda_results, info);
     return 0;
 }

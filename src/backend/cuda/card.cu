@@ -95,7 +95,7 @@ static int count_cards(int *n, aim_dev_error *e)
     return 0;
 }
 
-static int check_index(int index, int n, aim_dev_error *e)
+int cu_check_index(int index, int n, aim_dev_error *e)
 {
     char text[64], more[64];
     if (index >= 0 && index < n)
@@ -112,7 +112,7 @@ int cu_look(int index, int *n, aim_dev_card *card, aim_dev_error *e)
         return e->status;
     if (!card)
         return 0;
-    if (check_index(index, *n, e))
+    if (cu_check_index(index, *n, e))
         return e->status;
     CU_TRY(e, cudaGetDeviceProperties(&prop, index), "looking at the device");
     CU_TRY(e, cudaSetDevice(index), "looking at the device");
@@ -129,7 +129,7 @@ int cu_open(void *object, int index, aim_dev_error *e)
 {
     int n;
     char text[64];
-    if (count_cards(&n, e) || check_index(index, n, e))
+    if (count_cards(&n, e) || cu_check_index(index, n, e))
         return e->status;
     cudaDeviceProp prop;
     CU_TRY(e, cudaGetDeviceProperties(&prop, index), "looking at the device");

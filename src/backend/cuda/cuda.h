@@ -86,13 +86,23 @@ typedef struct cu_net {
         cudaGraphExec_t exec;
         unsigned age, used;
         struct {
-            int n, systems, kinds, bins, capacity, flags, coulomb, envelope, wide;
+            int n, systems, kinds, bins, capacity, flags, coulomb, envelope, wide, caller_head;
             double numbers[11];
             uint64_t heads;
         } key;
     } graph[CU_GRAPHS];
     unsigned clock;
 } cu_net;
+
+/* aim_dev_caller as kernels read it: addresses change from call to call, graphs do not. */
+struct cu_caller {
+    const double *coord;
+    const float *coord_single;
+    double *energy, *forces, *charges, *spin, *stress;
+    double farthest;
+    int member, n_atom_tables, n_system_steps, add_sr;
+    int sr_step[AIM_DEV_STEPS]; /* the step adds the short-range Coulomb energy */
+};
 
 /* Arrays of one evaluation, carved from the workspace: layout.cu lays them out with base NULL to
  * measure, then with the workspace. */
@@ -108,6 +118,11 @@ template <typename real> struct cu_work {
     aim_dsf *screening; /* [systems] with lattice sums */
     cu_grid *grid;      /* [systems], crystals without a list from the host */
     cu_cells cells;
+    cu_caller *caller; /* NULL: positions and results pass through pinned memory */
+    int *caller_atom, *caller_index;
+    double *caller_volume, *caller_table; /* [2 AIM_DEV_STEPS][kinds] */
+    const double *caller_head;
+    double *caller_sum; /* [systems][1 + AIM_DEV_STEPS] parts of the network's energy */
     char *in_base;
     size_t in_first, in_bytes;
     /* out: likewise */
@@ -115,7 +130,7 @@ template <typename real> struct cu_work {
     int *longest; /* neighbours of the atom that has most */
     int *overlap; /* whether two atoms are nearly at one place */
     char *out_base;
-    size_t out_bytes;
+    size_t out_bytes, out_copied;
     /* lists */
     int *count, *j, *species;
     int *shift;    /* images of crystals, three signed bytes; else NULL */
@@ -344,6 +359,16 @@ void cu_terms_prepare(cu_state *s);
 void cu_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
 /* Coulomb and, after cu_d3, its forces through the coordination numbers; adds all shares up. */
 void cu_pair_terms(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
+
+/* ---------------------------------------------------------------- arrays of the caller (caller.cu) */
+
+template <typename real>
+void cu_bring_in(cu_state *s, cudaStream_t stream, const cu_work<real> *w);
+/* The network's energy of each system, once the heads are there. */
+template <typename real>
+void cu_sum_network(cu_state *s, cudaStream_t stream, const cu_work<real> *w);
+template <typename real>
+void cu_hand_out(cu_state *s, cudaStream_t stream, const cu_work<real> *w);
 
 /* ---------------------------------------------------------------- helpers */
 

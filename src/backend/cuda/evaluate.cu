@@ -94,7 +94,10 @@ static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, c
 {
     const cu_device *d = net->device;
     const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
-    memcpy(CU_PINNED(d->in, w->in_base, w->coord), job->coord, 3 * n * sizeof(double));
+    if (w->caller)
+        cu_fill_caller<real>(net, job, k->n, k->number, w);
+    else
+        memcpy(CU_PINNED(d->in, w->in_base, w->coord), job->coord, 3 * n * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->cell), job->cell, 9 * systems * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->charge), job->charge, systems * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->mult), job->mult, systems * sizeof(double));
@@ -212,7 +215,7 @@ static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins
     key.wide = cu_wide(job);
     key.capacity = net->capacity;
     key.flags = job->want_grad | job->want_strain << 1 | job->sr << 2 | job->d3 << 3 |
-                (job->row != NULL) << 4;
+                (job->row != NULL) << 4 | (job->caller != NULL) << 5;
     key.coulomb = job->coulomb;
     key.envelope = job->sr_envelope;
     const double numbers[11] = {job->coulomb_cutoff, job->dsf_alpha, job->sr_rc,   job->d3_s6,
@@ -221,6 +224,7 @@ static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins
     memcpy(key.numbers, numbers, sizeof numbers);
     for (int h = 0; h < net->d.n_heads; h++)
         key.heads |= (uint64_t)(job->ghead[h] != NULL) << h;
+    key.caller_head = job->caller ? job->caller->head : 0;
     int oldest = 0;
     for (int k = 0; k < CU_GRAPHS; k++) {
         if (net->graph[k].used && memcmp(&net->graph[k].key, &key, sizeof key) == 0) {
@@ -305,6 +309,10 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
         return 0;
     }
     job->overlap = *CU_PINNED(d->out, w.out_base, w.overlap);
+    if (job->caller) {
+        job->caller->found = job->overlap;
+        return 0;
+    }
     fetch_network<real>(net, job, &w);
     if (job->middle) {
         const int status = job->middle(job->ctx);
@@ -348,8 +356,8 @@ int cu_run(void *object, aim_dev_job *job, aim_dev_error *e)
     e->status = 0;
     e->text[0] = 0;
     net->device->kept = NULL;
-    CU_TRY(e, cudaSetDevice(net->device->index), "an evaluation");
-    if (cu_check_list(net, job, e))
+    const on_card here(net->device->index);
+    if (cu_check_list(net, job, e) || cu_follow(net, job, e))
         return e->status;
     cu_find_kinds(job, &k);
     do {

@@ -439,6 +439,8 @@ template <typename real> static void first_half(flow<real> *f)
           "copying the batch");
     cu_check_call(f->s, cudaMemsetAsync(w->clear_base, 0, w->clear_bytes, f->stream), "clearing");
     cu_check_call(f->s, cudaMemsetAsync(w->out_base, 0, w->out_bytes, f->stream), "clearing");
+    if (w->caller)
+        cu_bring_in(f->s, f->stream, w);
     const cu_terms t = term_args(f);
     if (w->grid)
         cu_sort_atoms(f->s, f->stream, &w->cells, w->coord, w->system);
@@ -472,6 +474,12 @@ template <typename real> static void first_half(flow<real> *f)
     forward_network(f);
     if (job->d3)
         cu_check_call(f->s, cudaStreamWaitEvent(f->stream, dev->join, 0), "an event");
+    if (w->caller) { /* atom after atom, beside what follows */
+        cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
+        cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
+        cu_sum_network(f->s, dev->side, w);
+        cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
+    }
     if (job->coulomb || job->sr || t.through_cn)
         cu_pair_terms(f->s, f->stream, &t);
     if (job->waves)
@@ -530,8 +538,12 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
         f.slot = w->n_slots / 2;
     if (second)
         second_half(&f);
+    if (w->caller) {
+        cu_check_call(s, cudaStreamWaitEvent(f.stream, net->device->join, 0), "an event");
+        cu_hand_out(s, f.stream, w);
+    }
     cu_check_call(s,
-          cudaMemcpyAsync(net->device->out, w->out_base, w->out_bytes, cudaMemcpyDeviceToHost,
+          cudaMemcpyAsync(net->device->out, w->out_base, w->out_copied, cudaMemcpyDeviceToHost,
                           f.stream),
           "copying results");
 }

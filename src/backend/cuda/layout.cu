@@ -10,9 +10,12 @@ template <typename real>
 static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
 {
     const size_t n = (size_t)w->n;
+    if (job->caller)
+        TAKE(c, w->coord, 3 * n);
     const size_t start = c->used;
     w->in_base = c->base ? c->base + start : NULL;
-    TAKE(c, w->coord, 3 * n);
+    if (!job->caller)
+        TAKE(c, w->coord, 3 * n);
     TAKE(c, w->cell, 9 * w->systems);
     TAKE(c, w->charge, w->systems);
     TAKE(c, w->mult, w->systems);
@@ -30,6 +33,13 @@ static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_w
         TAKE(c, w->in_j, n * (size_t)w->capacity);
         TAKE(c, w->in_shift, n * (size_t)w->capacity);
     }
+    if (job->caller) {
+        TAKE(c, w->caller, 1);
+        TAKE(c, w->caller_atom, n);
+        TAKE(c, w->caller_index, w->systems);
+        TAKE(c, w->caller_volume, w->systems);
+        TAKE(c, w->caller_table, 2 * AIM_DEV_STEPS * w->kinds);
+    }
     w->in_first = c->used - start;
     for (int h = 0; h < net->d.n_heads; h++)
         if (job->want_grad && (job->ghead[h] || job->middle))
@@ -46,6 +56,9 @@ static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_
 {
     const size_t n = (size_t)w->n, start = c->used;
     w->out_base = c->base ? c->base + start : NULL;
+    TAKE(c, w->longest, 1);
+    TAKE(c, w->overlap, 1);
+    w->out_copied = c->used - start;
     TAKE(c, w->q, n);
     TAKE(c, w->spin, n);
     for (int h = 0; h < net->d.n_heads; h++)
@@ -53,13 +66,17 @@ static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_
     TAKE(c, w->e_coulomb, w->systems);
     TAKE(c, w->e_sr, w->systems);
     TAKE(c, w->e_d3, w->systems);
-    TAKE(c, w->longest, 1);
-    TAKE(c, w->overlap, 1);
     if (job->want_grad)
         TAKE(c, w->grad, 3 * n);
     if (job->want_strain)
         TAKE(c, w->strain, 9 * w->systems);
     w->out_bytes = c->used - start;
+    if (!job->caller)
+        w->out_copied = w->out_bytes;
+    if (job->caller) {
+        TAKE(c, w->caller_sum, (1 + AIM_DEV_STEPS) * w->systems);
+        w->caller_head = w->head[job->caller->head];
+    }
 }
 
 template <typename real>

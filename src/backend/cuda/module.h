@@ -21,9 +21,25 @@ int cu_out_of_memory(cu_device *d, size_t bytes, const char *what, aim_dev_error
             return cu_fail_cuda((e), code_, (what));                                               \
     } while (0)
 
+/* Makes a card current (below 0: not yet), and leaves the thread with the one it had. */
+struct on_card {
+    int before;
+    explicit on_card(int card) : before(0)
+    {
+        (void)cudaGetDevice(&before);
+        if (card >= 0)
+            (void)cudaSetDevice(card);
+    }
+    ~on_card()
+    {
+        (void)cudaSetDevice(before);
+    }
+};
+
 /* card.cu */
 int cu_open(void *device, int index, aim_dev_error *error);
 void cu_close(void *device);
+int cu_check_index(int index, int n, aim_dev_error *e);
 int cu_look(int index, int *n, aim_dev_card *card, aim_dev_error *error);
 void cu_describe(void *device, char *name, size_t capacity, size_t *total, size_t *available);
 /* Grows the workspace and the pinned blocks; contents are lost. */
@@ -65,6 +81,27 @@ int cu_op_create(void *op, int card, const int32_t *idx, int n, int m, void *str
                  aim_dev_error *error);
 void cu_op_free(void *op);
 int cu_op_run(void *op, const aim_dev_op *what, aim_dev_error *error);
+
+/* memory.cu */
+int cu_take(int card, size_t bytes, void **block, aim_dev_error *error);
+void cu_give(int card, void *block);
+int cu_copy(int card, void *to, const void *from, size_t bytes, void *stream, aim_dev_error *error);
+int cu_clear(int card, void *block, size_t bytes, void *stream, aim_dev_error *error);
+int cu_can_wait(int card, void *stream, aim_dev_error *error);
+int cu_locate(const void *pointer, aim_dev_memory *memory, aim_dev_error *error);
+
+/* matrix.cu */
+int cu_list_create(void *list, int card, aim_dev_error *error);
+void cu_list_free(void *list);
+int cu_list_search(void *list, aim_dev_list *what, aim_dev_error *error);
+
+/* caller.cu */
+/* The caller's part of the in block. */
+template <typename real>
+void cu_fill_caller(const cu_net *net, const aim_dev_job *job, int n_kinds, const int32_t *number,
+                    const cu_work<real> *w);
+/* Lets the card wait for the caller's stream. */
+int cu_follow(cu_net *net, const aim_dev_job *job, aim_dev_error *e);
 
 /* sweep.cu */
 int cu_sweep(void *net, aim_dev_sweep *sweep, aim_dev_error *error);

@@ -91,21 +91,6 @@ static int turn_around(cu_op *op, const int32_t *idx, cudaStream_t stream, aim_d
     return bad ? cu_fail(e, ERR_ARG, "idx has a negative index%s%s", "", "") : 0;
 }
 
-/* Leaves the caller's card current again. */
-struct on_card {
-    int before;
-    explicit on_card(int card) : before(0) /* -1: stay, for now */
-    {
-        (void)cudaGetDevice(&before);
-        if (card >= 0)
-            (void)cudaSetDevice(card);
-    }
-    ~on_card()
-    {
-        (void)cudaSetDevice(before);
-    }
-};
-
 void cu_op_free(void *object)
 {
     cu_op *op = (cu_op *)object;

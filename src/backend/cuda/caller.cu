@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* caller.cu - an evaluation between arrays of the caller on the card: positions are brought in before
+ * the first kernel, results handed out after the last one, by the caller's numbers of atoms and
+ * systems.
+ *
+ * Results are those of the host's program (calc/program.c, calc/average.c, calc/results.c) to the
+ * bit: sums run atom after atom, products and sums are not contracted. The sum over the network's
+ * atomic energies, one thread after all, runs beside the backward half in the second stream. Nothing
+ * is handed out while a row of the list is too short or something was found that is an error. */
+#include <string.h>
+
+#include "backend/cuda/module.h"
+
+enum { THREADS = 256, FOUND_POSITION = 2, FOUND_RESULT = 4 };
+
+__global__ void __launch_bounds__(THREADS) bring_in(int n, const cu_caller *c, const int *atom,
+                                                    double *coord, int *found)
+{
+    cu_wait();
+    const int k = blockIdx.x * THREADS + threadIdx.x;
+    if (k >= 3 * n)
+        return;
+    const size_t from = 3 * (size_t)atom[k / 3] + k % 3;
+    double x = c->coord_single ? (double)c->coord_single[from] : c->coord[from];
+    if (!(fabs(x) <= c->farthest)) {
+        atomicOr(found, FOUND_POSITION);
+        x = 0.0;
+    }
+    coord[k] = x;
+}
+
+/* The sum over a block's atoms of f(atom), in their order, in thread 0. */
+template <typename F> static __device__ double sum_in_order(int first, int last, F f)
+{
+    __shared__ double part[THREADS];
+    double sum = 0;
+    for (int base = first; base < last; base += THREADS) {
+        const int i = base + (int)threadIdx.x, count = min(THREADS, last - base);
+        __syncthreads();
+        part[threadIdx.x] = i < last ? f(i) : 0.0;
+        __syncthreads();
+        for (int k = 0; threadIdx.x == 0 && k < count; k++)
+            sum += part[k];
+    }
+    return sum;
+}
+
+/* sum[s][0]: network; [1 + k]: the table of step k */
+__global__ void __launch_bounds__(THREADS)
+    sum_network(const cu_caller *c, const int *offset, const int *kind, int kinds,
+                const double *head, const double *table, double *sum)
+{
+    cu_wait();
+    const int s = blockIdx.x, first = offset[s], last = offset[s + 1];
+    const double network = sum_in_order(first, last, [&](int i) {
+        double x = head[i];
+        for (int t = 0; t < c->n_atom_tables; t++)
+            x += table[t * kinds + kind[i]];
+        return x;
+    });
+    if (threadIdx.x == 0)
+        sum[(size_t)s * (1 + AIM_DEV_STEPS)] = network;
+    for (int t = 0; t < c->n_system_steps; t++) {
+        if (c->sr_step[t])
+            continue;
+        const double *own = table + (AIM_DEV_STEPS + t) * kinds,
+                     step = sum_in_order(first, last, [&](int i) { return own[kind[i]]; });
+        if (threadIdx.x == 0)
+            sum[(size_t)s * (1 + AIM_DEV_STEPS) + 1 + t] = step;
+    }
+}
+
+struct handed {
+    int n, systems, capacity;
+    const cu_caller *caller;
+    const int *atom, *index;
+    const double *volume, *sum, *e_coulomb, *e_sr, *e_d3, *grad, *q, *spin, *strain;
+    const int *longest;
+    int *found;
+};
+
+static __device__ int may_hand_out(const handed &h)
+{
+    return *h.longest <= h.capacity && !(*h.found & ~FOUND_RESULT);
+}
+
+/* The mean over the members so far; `before` is that of the others. */
+static __device__ double mean_of(double before, double x, int member)
+{
+    return member == 1 ? x : before + (x - before) / member;
+}
+
+__global__ void __launch_bounds__(THREADS) hand_atoms(const handed h)
+{
+    cu_wait();
+    const int i = blockIdx.x * THREADS + threadIdx.x;
+    if (i >= h.n || !may_hand_out(h))
+        return;
+    const cu_caller *c = h.caller;
+    const size_t to = (size_t)h.atom[i];
+    int good = isfinite(h.q[i]);
+    for (int d = 0; h.grad && d < 3; d++) {
+        const double x = 0.0 + h.grad[3 * (size_t)i + d];
+        good &= isfinite(x);
+        if (c->forces) {
+            double *f = c->forces + 3 * to + d;
+            *f = -1.0 * mean_of(c->member == 1 ? 0.0 : -*f, x, c->member);
+        }
+    }
+    if (c->charges)
+        c->charges[to] = mean_of(c->member == 1 ? 0.0 : c->charges[to], h.q[i], c->member);
+    if (c->spin)
+        c->spin[to] = mean_of(c->member == 1 ? 0.0 : c->spin[to], h.spin[i], c->member);
+    if (!good)
+        atomicOr(h.found, FOUND_RESULT);
+}
+
+/* stress = (strain + its transpose) / 2 V; until the last member the array has the strain's mean. */
+static __device__ void hand_stress(const handed &h, int s, double *to)
+{
+    double w[9];
+    const int member = h.caller->member;
+    for (int k = 0; k < 9; k++)
+        w[k] = mean_of(member == 1 ? 0.0 : to[k], 0.0 + h.strain[9 * (size_t)s + k], member);
+    for (int k = 0; k < 9; k++)
+        to[k] = h.volume[s] > 0 ? __dmul_rn(0.5, __dadd_rn(w[k], w[k % 3 * 3 + k / 3])) / h.volume[s]
+                                : w[k];
+}
+
+__global__ void __launch_bounds__(THREADS) hand_systems(const handed h)
+{
+    cu_wait();
+    const int s = blockIdx.x * THREADS + threadIdx.x;
+    if (s >= h.systems || !may_hand_out(h))
+        return;
+    const cu_caller *c = h.caller;
+    const size_t to = (size_t)h.index[s];
+    const double *sum = h.sum + (size_t)s * (1 + AIM_DEV_STEPS);
+    double network = sum[0];
+    for (int t = 0; t < c->n_system_steps; t++)
+        network += c->sr_step[t] ? h.e_sr[s] : sum[1 + t];
+    const double coulomb = c->add_sr ? h.e_coulomb[s] + h.e_sr[s] : h.e_coulomb[s],
+                 energy = network + coulomb + h.e_d3[s];
+    if (!isfinite(energy))
+        atomicOr(h.found, FOUND_RESULT);
+    if (c->energy)
+        c->energy[to] = mean_of(c->member == 1 ? 0.0 : c->energy[to], energy, c->member);
+    if (c->stress && h.strain)
+        hand_stress(h, s, c->stress + 9 * to);
+}
+
+template <typename real>
+void cu_bring_in(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
+{
+    bring_in<<<(3 * w->n + THREADS - 1) / THREADS, THREADS, 0, stream>>>(
+        w->n, w->caller, w->caller_atom, w->coord, w->overlap);
+    cu_check(s, "bringing positions in");
+}
+
+template <typename real>
+void cu_sum_network(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
+{
+    sum_network<<<w->systems, THREADS, 0, stream>>>(w->caller, w->offset, w->kind, w->kinds,
+                                                    w->caller_head, w->caller_table,
+                                                    w->caller_sum);
+    cu_check(s, "summing energies");
+}
+
+template <typename real>
+void cu_hand_out(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
+{
+    handed h = {};
+    h.n = w->n;
+    h.systems = w->systems;
+    h.capacity = w->capacity;
+    h.caller = w->caller;
+    h.atom = w->caller_atom;
+    h.index = w->caller_index;
+    h.volume = w->caller_volume;
+    h.sum = w->caller_sum;
+    h.e_coulomb = w->e_coulomb;
+    h.e_sr = w->e_sr;
+    h.e_d3 = w->e_d3;
+    h.grad = w->grad;
+    h.q = w->q;
+    h.spin = w->spin;
+    h.strain = w->strain;
+    h.longest = w->longest;
+    h.found = w->overlap;
+    hand_atoms<<<(w->n + THREADS - 1) / THREADS, THREADS, 0, stream>>>(h);
+    hand_systems<<<(w->systems + THREADS - 1) / THREADS, THREADS, 0, stream>>>(h);
+    cu_check(s, "handing results out");
+}
+
+template <typename real>
+void cu_fill_caller(const cu_net *net, const aim_dev_job *job, int n_kinds, const int32_t *number,
+                    const cu_work<real> *w)
+{
+    const cu_device *d = net->device;
+    const aim_dev_caller *from = job->caller;
+    const size_t systems = (size_t)job->n_systems;
+    cu_caller c = {};
+    c.coord = from->coord;
+    c.coord_single = from->coord_single;
+    c.energy = from->energy;
+    c.forces = from->forces;
+    c.charges = from->charges;
+    c.spin = from->spin;
+    c.stress = from->stress;
+    c.farthest = from->farthest;
+    c.member = from->member;
+    c.n_atom_tables = from->n_atom_tables;
+    c.n_system_steps = from->n_system_steps;
+    c.add_sr = from->add_sr;
+    double *table = CU_PINNED(d->in, w->in_base, w->caller_table);
+    for (int t = 0; t < AIM_DEV_STEPS; t++) {
+        c.sr_step[t] = t < c.n_system_steps && !from->system_step[t];
+        for (int z = 0; z < n_kinds && t < c.n_atom_tables; z++)
+            table[t * n_kinds + z] = from->atom_table[t][number[z]];
+        for (int z = 0; z < n_kinds && t < c.n_system_steps && !c.sr_step[t]; z++)
+            table[(AIM_DEV_STEPS + t) * n_kinds + z] = from->system_step[t][number[z]];
+    }
+    *CU_PINNED(d->in, w->in_base, w->caller) = c;
+    memcpy(CU_PINNED(d->in, w->in_base, w->caller_atom), from->atom,
+           (size_t)job->n_atoms * sizeof(int32_t));
+    memcpy(CU_PINNED(d->in, w->in_base, w->caller_index), from->index, systems * sizeof(int32_t));
+    memcpy(CU_PINNED(d->in, w->in_base, w->caller_volume), from->volume, systems * sizeof(double));
+}
+
+int cu_follow(cu_net *net, const aim_dev_job *job, aim_dev_error *e)
+{
+    cu_device *d = net->device;
+    if (!job->caller)
+        return 0;
+    const cudaStream_t stream = (cudaStream_t)job->caller->stream;
+    CU_TRY(e, cudaEventRecord(d->fork, stream), "the caller's stream");
+    CU_TRY(e, cudaStreamWaitEvent(d->stream, d->fork, 0), "the caller's stream");
+    return 0;
+}
+
+#define INSTANCE(real)                                                                             \
+    template void cu_bring_in(cu_state *, cudaStream_t, const cu_work<real> *);                    \
+    template void cu_sum_network(cu_state *, cudaStream_t, const cu_work<real> *);                 \
+    template void cu_hand_out(cu_state *, cudaStream_t, const cu_work<real> *);                    \
+    template void cu_fill_caller(const cu_net *, const aim_dev_job *, int, const int32_t *,        \
+                                 const cu_work<real> *)
+INSTANCE(float);
+INSTANCE(double);
