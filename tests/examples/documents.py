@@ -110,8 +110,15 @@ def check_commands(source, folder):
     assert n >= 6, f"only {n} commands found"
 
 
+def has_gpu():
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+    return torch.cuda.is_available()
+
+
 def check_python(source, folder):
-    missing = {m for m in ("numpy", "ase", "sella") if importlib.util.find_spec(m) is None}
+    missing = {m for m in ("numpy", "ase", "sella") if importlib.util.find_spec(m) is None} | (set() if has_gpu() else {"torch"})
     if "numpy" in missing:
         print("numpy is not installed: skipped")
         sys.exit(77)

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* fake_card.c - a module behind the seam of backend/device.h for machines without a GPU: its "card"
+ * is blocks of host memory that it has handed out itself, and its network a formula. What calls it -
+ * checks, batches, recipes, averages, the way by the host - is the library's own.
+ *
+ * charge of atom i: q_i = 0.01 Z_i + 0.001 x_i; output of a head: h_i = y_i - 0.1 z_i; gradient: g_i
+ * = 0.3 r_i (1, 2, 3 by component); strain: 0.7 S; Coulomb of a system: 0.5 n; short range: 0.25 n. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aimnet.h"
+#include "backend/device.h"
+
+enum { BLOCKS = 64 };
+static struct block {
+    char *at;
+    size_t size;
+} taken[BLOCKS];
+
+static int refuse(aim_dev_error *e, int status, const char *text)
+{
+    e->status = status;
+    snprintf(e->text, sizeof e->text, "%s", text);
+    return status;
+}
+
+static int open_card(void *device, int index, aim_dev_error *e)
+{
+    (void)device;
+    return index == 0 ? 0 : refuse(e, AIMNET_ERR_DEVICE, "the fake has one card");
+}
+static void close_card(void *device)
+{
+    (void)device;
+}
+static void describe(void *device, char *name, size_t capacity, size_t *total, size_t *available)
+{
+    (void)device;
+    snprintf(name, capacity, "fake card");
+    *total = *available = (size_t)1 << 34;
+}
+static int net_create(void *net, void *device, const aim_dev_net *in, const aim_dev_d3_table *d3,
+                      aim_dev_error *e)
+{
+    (void)device;
+    (void)d3;
+    (void)e;
+    *(int *)net = in->n_heads;
+    return 0;
+}
+static void net_free(void *net)
+{
+    (void)net;
+}
+
+static double charge_of(int32_t z, const double *r)
+{
+    return 0.01 * z + 0.001 * r[0];
+}
+static double head_of(const double *r)
+{
+    return r[1] - 0.1 * r[2];
+}
+
+static void position_of(const aim_dev_job *job, int32_t i, double r[3])
+{
+    const aim_dev_caller *c = job->caller;
+    for (int d = 0; d < 3; d++)
+        r[d] = !c                ? job->coord[3 * i + d]
+               : c->coord_single ? (double)c->coord_single[3 * c->atom[i] + d]
+                                 : c->coord[3 * c->atom[i] + d];
+}
+
+static double mean_of(double before, double x, int member)
+{
+    return member == 1 ? x : before + (x - before) / member;
+}
+
+static void hand_atoms(const aim_dev_job *job)
+{
+    const aim_dev_caller *c = job->caller;
+    for (int32_t i = 0; i < job->n_atoms; i++) {
+        const int32_t to = c->atom[i];
+        double r[3];
+        position_of(job, i, r);
+        for (int d = 0; d < 3; d++)
+            if (!(fabs(r[d]) <= c->farthest))
+                ((aim_dev_caller *)c)->found = 1;
+        for (int d = 0; c->forces && job->want_grad && d < 3; d++)
+            c->forces[3 * to + d] =
+                -mean_of(-c->forces[3 * to + d], 0.3 * (d + 1) * r[d], c->member);
+        if (c->charges)
+            c->charges[to] = mean_of(c->charges[to], charge_of(job->numbers[i], r), c->member);
+    }
+}
+
+static double energy_of(const aim_dev_job *job, int32_t s)
+{
+    const aim_dev_caller *c = job->caller;
+    double network = 0;
+    const int32_t n = job->offset[s + 1] - job->offset[s];
+    for (int32_t i = job->offset[s]; i < job->offset[s + 1]; i++) {
+        double r[3];
+        position_of(job, i, r);
+        double h = head_of(r);
+        for (int t = 0; t < c->n_atom_tables; t++)
+            h += c->atom_table[t][job->numbers[i]];
+        network += h;
+    }
+    for (int t = 0; t < c->n_system_steps; t++) {
+        double sum = 0;
+        for (int32_t i = job->offset[s]; c->system_step[t] && i < job->offset[s + 1]; i++)
+            sum += c->system_step[t][job->numbers[i]];
+        network += c->system_step[t] ? sum : 0.25 * n;
+    }
+    const double coulomb = job->coulomb ? 0.5 * n : 0.0;
+    return network + (c->add_sr ? coulomb + 0.25 * n : coulomb) + 0.0;
+}
+
+static int run(void *net, aim_dev_job *job, aim_dev_error *e)
+{
+    const int n_heads = *(int *)net;
+    (void)e;
+    job->overlap = 0;
+    if (job->caller) {
+        const aim_dev_caller *c = job->caller;
+        hand_atoms(job);
+        for (int32_t s = 0; s < job->n_systems; s++) {
+            const int32_t to = c->index[s];
+            if (c->energy)
+                c->energy[to] = mean_of(c->energy[to], energy_of(job, s), c->member);
+            for (int k = 0; c->stress && job->want_strain && k < 9; k++)
+                c->stress[9 * to + k] = c->volume[s] > 0 ? 0.7 / c->volume[s] : 0.7;
+        }
+        return 0;
+    }
+    for (int32_t i = 0; i < job->n_atoms; i++) {
+        double r[3];
+        position_of(job, i, r);
+        job->q[i] = charge_of(job->numbers[i], r);
+        for (int h = 0; h < n_heads; h++)
+            job->head[h][i] = head_of(r);
+        for (int d = 0; job->want_grad && d < 3; d++)
+            job->grad[3 * i + d] += 0.3 * (d + 1) * r[d];
+    }
+    for (int32_t s = 0; s < job->n_systems; s++) {
+        const int32_t n = job->offset[s + 1] - job->offset[s];
+        if (job->e_coulomb)
+            job->e_coulomb[s] = 0.5 * n;
+        if (job->e_sr)
+            job->e_sr[s] = 0.25 * n;
+        if (job->e_d3)
+            job->e_d3[s] = 0.0;
+        for (int k = 0; job->want_strain && k < 9; k++)
+            job->strain[9 * s + k] += 0.7;
+    }
+    return 0;
+}
+
+static size_t workspace(const void *net, const aim_dev_job *job)
+{
+    (void)net;
+    return (size_t)job->n_atoms * 1000;
+}
+static int look(int index, int *n, aim_dev_card *card, aim_dev_error *e)
+{
+    *n = 1;
+    if (card)
+        *card = (aim_dev_card){.major = 8};
+    return card && index != 0 ? refuse(e, AIMNET_ERR_DEVICE, "the fake has one card") : 0;
+}
+
+/* ---------------------------------------------------------------- memory */
+
+static int take(int card, size_t bytes, void **block, aim_dev_error *e)
+{
+    *block = NULL;
+    for (int k = 0; card == 0 && k < BLOCKS; k++)
+        if (!taken[k].at && (taken[k].at = malloc(bytes + 1)) != NULL) {
+            taken[k].size = bytes;
+            memset(taken[k].at, 0x5a, bytes);
+            *block = taken[k].at;
+            return 0;
+        }
+    return refuse(e, AIMNET_ERR_MEMORY, "the fake has no memory left");
+}
+static struct block *find(const void *p)
+{
+    for (int k = 0; k < BLOCKS; k++)
+        if (taken[k].at && (const char *)p >= taken[k].at &&
+            (const char *)p < taken[k].at + taken[k].size)
+            return &taken[k];
+    return NULL;
+}
+static void give(int card, void *p)
+{
+    (void)card;
+    struct block *b = find(p);
+    if (!b)
+        abort(); /* never handed out, or twice */
+    free(b->at);
+    b->at = NULL;
+}
+static int copy(int card, void *to, const void *from, size_t bytes, void *stream, aim_dev_error *e)
+{
+    (void)card;
+    (void)stream;
+    (void)e;
+    memmove(to, from, bytes);
+    return 0;
+}
+static int clear(int card, void *block, size_t bytes, void *stream, aim_dev_error *e)
+{
+    (void)card;
+    (void)stream;
+    (void)e;
+    memset(block, 0, bytes);
+    return 0;
+}
+static int can_wait(int card, void *stream, aim_dev_error *e)
+{
+    (void)card; /* stream 1 is the one that is being captured */
+    return stream == (void *)1 ? refuse(e, AIMNET_ERR_ARG, "the stream is being captured") : 0;
+}
+static int locate(const void *p, aim_dev_memory *m, aim_dev_error *e)
+{
+    const struct block *b = find(p);
+    (void)e;
+    *m = (aim_dev_memory){b != NULL, 0, b ? (size_t)(b->at + b->size - (const char *)p) : 0};
+    return 0;
+}
+
+/* ---------------------------------------------------------------- lists: every row is full of atom 0 */
+
+static int list_create(void *list, int card, aim_dev_error *e)
+{
+    (void)list;
+    return card == 0 ? 0 : refuse(e, AIMNET_ERR_DEVICE, "the fake has one card");
+}
+static void list_free(void *list)
+{
+    (void)list;
+}
+static int list_build(void *list, aim_dev_list *what, aim_dev_error *e)
+{
+    (void)list;
+    (void)e;
+    what->longest = 20 * what->system[what->n_systems - 1].count;
+    for (int32_t i = 0; i < 3 * what->n_atoms; i++)
+        what->found |= !(fabs(what->coord[i]) <= what->farthest);
+    for (int32_t k = 0; k < what->n_systems; k++) /* what it was told, for the test to see */
+        what->nbmat[k] = what->system[k].first;
+    return 0;
+}
+
+static const aim_device_ops OPS = {.abi = AIM_DEV_ABI,
+                                   .device_size = 16,
+                                   .net_size = 16,
+                                   .open = open_card,
+                                   .close = close_card,
+                                   .describe = describe,
+                                   .net_create = net_create,
+                                   .net_free = net_free,
+                                   .run = run,
+                                   .workspace = workspace,
+                                   .look = look,
+                                   .take = take,
+                                   .give = give,
+                                   .copy = copy,
+                                   .clear = clear,
+                                   .can_wait = can_wait,
+                                   .locate = locate,
+                                   .list_create = list_create,
+                                   .list_free = list_free,
+                                   .list_build = list_build};
+
+__attribute__((visibility("default"))) const aim_device_ops *aimnet_device_module(int abi);
+const aim_device_ops *aimnet_device_module(int abi)
+{
+    return abi == AIM_DEV_ABI ? &OPS : NULL;
+}
