@@ -280,9 +280,9 @@ static aim_status run_resident(aim_calc *c, const int32_t *index, int32_t n, aim
     aim_net_call call;
     if (!takes_all(c))
         return AIMNET_ERR_UNSUPPORTED;
-    AIM_TRY(aim_resident_batch(c));
+    aim_resident_batch(c);
     for (int k = 0; k < c->n_members; k++) {
-        AIM_TRY(aim_calc_ranges(c, &c->member[k], 0, &range));
+        AIM_TRY(aim_calc_ranges(c, &c->member[k], &range));
         AIM_TRY(aim_calc_member(c, &c->member[k], &range, want, &call));
     }
     for (int32_t s = 0; s < n; s++)

@@ -54,14 +54,13 @@ static aim_status energy_recipe(const aim_member *member, aim_dev_caller *to)
     return AIMNET_OK;
 }
 
-aim_status aim_resident_batch(aim_calc *c)
+void aim_resident_batch(aim_calc *c)
 {
     aim_resident *r = c->resident;
     const aim_batch *b = &c->flat.batch;
     for (int32_t i = 0; i < b->n_atoms; i++)
         r->atom[i] = r->first[c->flat.index[b->system[i]]] + b->origin[i];
     r->member = 0;
-    return AIMNET_OK;
 }
 
 aim_status aim_resident_job(aim_calc *c, const aim_member *member, aim_dev_job *job)

@@ -20,7 +20,7 @@ typedef struct aim_resident {
  * computed by way of the host, with the same results. */
 AIM_NODISCARD aim_status aim_resident_run(aim_calc *c, aim_resident *r);
 /* For eval.c and device.c: the current batch; the next member's job. */
-AIM_NODISCARD aim_status aim_resident_batch(aim_calc *c);
+void aim_resident_batch(aim_calc *c);
 AIM_NODISCARD aim_status aim_resident_job(aim_calc *c, const aim_member *member, aim_dev_job *job);
 
 #endif
