@@ -307,7 +307,7 @@ def evaluate(calc: AIMNet2Calculator, data: Mapping[str, Any], forces: bool, str
         raise TypeError("neighbour lists are taken with positions in host memory: leave them out, or pass coord.cpu()")
     name = calc.device
     if name == "cpu":
-        raise TypeError(f"'coord' lies in GPU memory, but the calculator computes on '{name}': create it with device=\"cuda\", or pass coord.cpu()")
+        raise TypeError(f"'coord' lies in device memory, but the calculator computes on '{name}': create it with device=\"cuda\", or pass coord.cpu()")
     card = int(name.partition(":")[2] or 0)
     batch = _Batch(data, card, stream_address(stream))
     results, addresses = _buffers(card, _shapes(batch, forces, stress, calc.is_nse), out or {})
