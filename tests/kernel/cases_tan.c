@@ -4,6 +4,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "problem.h"
 
@@ -147,7 +148,11 @@ static void build_layer_fwd(kt_problem *p, int size)
                                .ldy = columns + 5};
     const size_t rows = (size_t)p->n;
     a->slope = s.slope ? AIM_NAMED(kt_reals)(p, (size_t)s.n * a->ldslope) : NULL;
-    a->x = AIM_NAMED(kt_reals)(p, rows * a->ldx);
+    real *x = AIM_NAMED(kt_reals)(p, rows * a->ldx);
+    for (size_t r = 0; s.dirs > 1 && r < rows; r++) /* stretches of zeros, single ones, others */
+        if (r % 11 > 3 || r % 23 == 2)
+            memset(x + r * a->ldx, 0, (size_t)s.n_k * sizeof *x);
+    a->x = x;
     a->y = AIM_NAMED(kt_reals)(p, rows * a->ldy);
     AIM_NAMED(kt_add_output)(p, "ty", a->y, sizeof(real), NULL, a->ldy, 0);
     if (s.dirs == 1)

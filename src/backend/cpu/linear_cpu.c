@@ -166,7 +166,7 @@ void AIM_KERNEL_FN(linear_out)(const aim_linear_out_args *a, int64_t first, int6
         }
 }
 
-void AIM_KERNEL_FN(linear_fwd_tan)(const aim_linear_tan_args *a, int64_t first, int64_t last)
+static void forward_rows(const aim_linear_tan_args *a, int64_t first, int64_t last)
 {
     for (int c = 0; c < a->n_out; c += AIM_PANEL) {
         panel_product(a->x, a->ldx, a->w + (size_t)c * (size_t)a->n_in, a->n_in, first, last,
@@ -180,6 +180,63 @@ void AIM_KERNEL_FN(linear_fwd_tan)(const aim_linear_tan_args *a, int64_t first, 
                 vstore(y + v, vload(y + v) * vload(slope + v));
         }
     }
+}
+
+static int is_zero(const real *x, int n)
+{
+    enum { WORDS = AIM_VBYTES / (int)sizeof(uint64_t) };
+    int k = 0;
+    while (k + VL <= n) {
+        const int end = n - k < 4 * VL ? n / VL * VL : k + 4 * VL;
+        vint any = {0};
+        for (; k < end; k += VL)
+            any |= vload(x + k) != vset(R(0.0));
+        uint64_t word[WORDS], bits = 0;
+        memcpy(word, &any, sizeof any);
+        for (int w = 0; w < WORDS; w++)
+            bits |= word[w];
+        if (bits)
+            return 0;
+    }
+    for (; k < n; k++)
+        if (x[k] != R(0.0))
+            return 0;
+    return 1;
+}
+
+/* What the product of a row of zeros is, signs included. */
+static void zero_row(const aim_linear_tan_args *a, int64_t r)
+{
+    real *y = a->y + (size_t)r * a->ldy;
+    const real *slope = a->slope ? a->slope + (size_t)(r % a->n) * a->ldslope : NULL;
+    memset(y, 0, (size_t)a->n_out * sizeof *y);
+    if (a->tz)
+        memset(a->tz + (size_t)r * a->ldtz, 0, (size_t)a->n_out * sizeof *a->tz);
+    for (int c = 0; slope && c < a->n_out; c += VL)
+        vstore(y + c, vload(y + c) * vload(slope + c));
+}
+
+/* Rows of zeros, which most are in the first pass where one atom moves, need no product; stretches of
+ * others end where a tile's smallest part would be zeros. */
+void AIM_KERNEL_FN(linear_fwd_tan)(const aim_linear_tan_args *a, int64_t first, int64_t last)
+{
+    int64_t begin = first,
+            end = first; /* stretch in the making, behind its last row with numbers */
+    for (int64_t r = first; r < last; r++) {
+        if (!is_zero(a->x + (size_t)r * a->ldx, a->n_in)) {
+            end = r + 1;
+            continue;
+        }
+        if (r - end + 1 < STEP && end > begin)
+            continue;
+        forward_rows(a, begin, end);
+        for (int64_t z = end; z <= r; z++)
+            zero_row(a, z);
+        begin = end = r + 1;
+    }
+    forward_rows(a, begin, end);
+    for (int64_t z = end; z < last; z++)
+        zero_row(a, z);
 }
 
 void AIM_KERNEL_FN(linear_bwd_tan)(const aim_linear_tan_args *a, int64_t first, int64_t last)
