@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+FLOAT, INT, LONG, BOOL = (np.dtype(t) for t in (np.float64, np.int32, np.int64, np.bool_))
 _HOST = (1, 3, 11)  # kDLCPU, kDLCUDAHost, kDLROCMHost of DLPack
 
 
-def to_numpy(value: Any, dtype: Any, name: str) -> np.ndarray:
+def to_numpy(value: Any, dtype: np.dtype, name: str) -> np.ndarray:
     """A C-contiguous array of `dtype`: numpy arrays, lists, numbers, tensors in host memory (DLPack, buffers).
 
     The caller's memory itself is used, without a copy, where it has this type and order. Arrays in device memory are refused: a hidden copy
@@ -18,6 +19,8 @@ def to_numpy(value: Any, dtype: Any, name: str) -> np.ndarray:
     if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
         return value
     array = value if isinstance(value, np.ndarray) else _shared(value, name)
+    if dtype.kind == "i" and array.dtype.kind == "f" and not np.array_equal(array, np.trunc(array)):
+        raise ValueError(f"'{name}' has values that are no whole numbers")
     return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import to_numpy
+from ._arrays import FLOAT, INT, to_numpy
 from ._lib import Lists
 
 # Key of the matrix, key of its shifts, member of aimnet_lists.
@@ -32,7 +32,7 @@ def _rows(matrix: np.ndarray, key: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _shifts(value: Any, key: str, given: tuple[int, ...], rows: int) -> np.ndarray:
-    shifts = to_numpy(value, np.float64, key)
+    shifts = to_numpy(value, FLOAT, key)
     if shifts.shape != (*given, 3):
         raise ValueError(f"{key} has shape {shifts.shape}: expected {(*given, 3)}, three for each entry of its matrix")
     if len(given) == 3:
@@ -66,7 +66,7 @@ class CallerLists:
 
     def _add(self, value: Any, shifts_value: Any, key: str, shifts_key: str, member: str, shape: tuple[int, ...],
              starts: Sequence[int]) -> None:
-        given = to_numpy(value, np.int32, key)
+        given = to_numpy(value, INT, key)
         rows = _rows(given, key, shape)
         shifts = None
         if shifts_value is not None:

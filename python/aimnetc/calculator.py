@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import is_on_a_device, to_numpy
+from ._arrays import BOOL, FLOAT, INT, LONG, is_on_a_device, to_numpy
 from ._lib import SOME_FAILED, Hvp, Options, Result, System, check, error, lib
 from ._lists import NAMES, CallerLists
 from .model import Model, members
 
 _METHODS = ("simple", "dsf", "ewald", "pme")
+_address_of, _byte_of = C.addressof, C.c_char.from_buffer
 
 
 def _depth_of_the_caller() -> int:
@@ -30,7 +31,9 @@ def _depth_of_the_caller() -> int:
 
 
 def _address(array: np.ndarray) -> int:
-    return array.__array_interface__["data"][0]  # a quarter of the time of array.ctypes.data
+    if array.size and array.flags.writeable:
+        return _address_of(_byte_of(array))  # a quarter of the time of array.ctypes.data
+    return array.ctypes.data
 
 
 class Batch:
@@ -41,72 +44,71 @@ class Batch:
             coord, numbers = data["coord"], data["numbers"]
         except KeyError as missing:
             raise KeyError(f"{missing} is missing: coord, numbers and charge describe a structure") from None
-        self.coord = to_numpy(coord, np.float64, "coord")
-        self.numbers = to_numpy(numbers, np.int32, "numbers")
-        if self.coord.ndim not in (2, 3) or self.coord.shape[-1] != 3:
-            raise ValueError(f"coord has shape {self.coord.shape}: expected (N, 3) or (B, N, 3)")
-        self.dense = self.coord.ndim == 3
-        if self.dense and self.numbers.ndim == 1:
-            self.numbers = np.ascontiguousarray(np.broadcast_to(self.numbers, self.coord.shape[:2]))
-        if self.numbers.shape != self.coord.shape[:-1]:
-            raise ValueError(f"numbers has shape {self.numbers.shape}, but coord {self.coord.shape}: expected {self.coord.shape[:-1]}")
-        self._split(data.get("mol_idx"))
+        self.coord = coord = to_numpy(coord, FLOAT, "coord")
+        self.numbers = numbers = to_numpy(numbers, INT, "numbers")
+        if coord.shape != (*numbers.shape, 3) or numbers.ndim not in (1, 2):
+            self.numbers = numbers = self._broadcast()
+        self.dense, mol_idx = numbers.ndim == 2, data.get("mol_idx")
+        self.starts = [0, len(numbers)] if mol_idx is None and not self.dense else self._split(mol_idx)
+        self.n = len(self.starts) - 1
         self._fill(data)
 
-    def _split(self, mol_idx: Any) -> None:
+    def _broadcast(self) -> np.ndarray:
+        """One row of numbers for all structures of a batch; everything else does not fit."""
+        coord, numbers = self.coord.shape, self.numbers.shape
+        if len(coord) not in (2, 3) or coord[-1] != 3:
+            raise ValueError(f"coord has shape {coord}: expected (N, 3) or (B, N, 3)")
+        if len(coord) != 3 or numbers != coord[1:2]:
+            raise ValueError(f"numbers has shape {numbers}, but coord {coord}: expected {coord[:-1]}")
+        return np.ascontiguousarray(np.broadcast_to(self.numbers, coord[:2]))
+
+    def _split(self, mol_idx: Any) -> list[int]:
+        """First atoms of the structures, and the number of atoms."""
         if self.dense:
             b, n = self.numbers.shape
-            self.starts = [n * k for k in range(b + 1)]
-        elif mol_idx is not None:
-            index = to_numpy(mol_idx, np.int64, "mol_idx")
-            if index.shape != self.numbers.shape:
-                raise ValueError(f"mol_idx has shape {index.shape}: expected {self.numbers.shape}")
-            steps = np.diff(index)
-            if len(index) and (index[0] != 0 or (steps < 0).any() or (steps > 1).any()):
-                raise ValueError("mol_idx must ascend from 0 without gaps")
-            count = int(index[-1]) + 1 if len(index) else 0
-            self.starts = np.searchsorted(index, np.arange(count + 1)).tolist()
-        else:
-            self.starts = [0, len(self.numbers)]
-        self.flat = mol_idx is not None and not self.dense
-        self.n = len(self.starts) - 1
+            return [n * k for k in range(b + 1)]
+        index = to_numpy(mol_idx, LONG, "mol_idx")
+        if index.shape != self.numbers.shape:
+            raise ValueError(f"mol_idx has shape {index.shape}: expected {self.numbers.shape}")
+        steps = np.diff(index)
+        if len(index) and (index[0] != 0 or (steps < 0).any() or (steps > 1).any()):
+            raise ValueError("mol_idx must ascend from 0 without gaps")
+        count = int(index[-1]) + 1 if len(index) else 0
+        return np.searchsorted(index, np.arange(count + 1)).tolist()
 
-    def _per_system(self, data: Mapping[str, Any], key: str, default: float) -> list[float]:
-        value = data.get(key)
+    def _per_system(self, value: Any, key: str) -> list[float]:
         if value is None:
-            return [default] * self.n
+            return [0.0] * self.n
         if isinstance(value, (int, float)):
             return [float(value)] * self.n
-        values = to_numpy(value, np.float64, key).ravel()
+        values = to_numpy(value, FLOAT, key).ravel()
         if values.size not in (1, self.n):
             raise ValueError(f"'{key}' has {values.size} values for {self.n} structures")
         return values.tolist() * (self.n if values.size == 1 else 1)
 
-    def _cells(self, data: Mapping[str, Any]) -> tuple[np.ndarray | None, np.ndarray | None]:
-        cell = data.get("cell")
-        self.cell_of_each = self.n > 1
-        if cell is None:
-            return None, None
-        cell = to_numpy(cell, np.float64, "cell")
+    def _add_cells(self, cell: Any, pbc: Any) -> None:
+        cell = to_numpy(cell, FLOAT, "cell")
         self.cell_of_each = self.n > 1 or cell.ndim == 3
         if cell.shape not in ((3, 3), (1, 3, 3), (self.n, 3, 3)):
             raise ValueError(f"cell has shape {cell.shape}: expected (3, 3) or ({self.n}, 3, 3), rows a, b, c")
-        pbc = data.get("pbc")
-        pbc = np.ones(3, bool) if pbc is None else to_numpy(pbc, bool, "pbc")
-        return (np.ascontiguousarray(np.broadcast_to(cell.reshape(-1, 3, 3), (self.n, 3, 3))),
-                np.broadcast_to(pbc.reshape(-1, pbc.shape[-1] if pbc.ndim else 1), (self.n, 3)))
+        pbc = np.ones(3, bool) if pbc is None else to_numpy(pbc, BOOL, "pbc")
+        self.cell = np.ascontiguousarray(np.broadcast_to(cell.reshape(-1, 3, 3), (self.n, 3, 3)))
+        periodic = np.broadcast_to(pbc.reshape(-1, pbc.shape[-1] if pbc.ndim else 1), (self.n, 3)).tolist()
+        address = _address(self.cell)
+        for k in range(self.n):
+            self.systems[k].cell, self.systems[k].pbc = address + 72 * k, tuple(periodic[k])
 
     def _fill(self, data: Mapping[str, Any]) -> None:
-        charge, mult = self._per_system(data, "charge", 0.0), self._per_system(data, "mult", 0.0)
-        self.cell, self.pbc = self._cells(data)
-        self.systems = (System * self.n)()
+        get, n, starts = data.get, self.n, self.starts
+        charge, mult, cell = self._per_system(get("charge"), "charge"), self._per_system(get("mult"), "mult"), get("cell")
         numbers, coord = _address(self.numbers), _address(self.coord)
-        for k, (system, start, end) in enumerate(zip(self.systems, self.starts, self.starts[1:])):
-            system.n_atoms, system.numbers, system.coord = end - start, numbers + 4 * start, coord + 24 * start
+        self.cell_of_each, self.systems = n > 1, (System * n)()
+        for k in range(n):
+            system, start = self.systems[k], starts[k]
+            system.n_atoms, system.numbers, system.coord = starts[k + 1] - start, numbers + 4 * start, coord + 24 * start
             system.charge, system.mult = charge[k], mult[k]
-            if self.cell is not None:
-                system.cell = _address(self.cell) + 72 * k
-                system.pbc[:] = [int(x) for x in self.pbc[k]]
+        if cell is not None:
+            self._add_cells(cell, get("pbc"))
         if not NAMES.isdisjoint(data):
             self.lists = CallerLists(data, self.numbers.shape, self.starts)
             for k, system in enumerate(self.systems):
@@ -166,6 +168,9 @@ class AIMNet2Calculator:
         self.device: str = device or "cpu"
         self.precision = precision
         self.cutoff: float = self.model.cutoff
+        ensemble = len(self.models) > 1
+        self._charges = ["charges"] + ["spin_charges"] * self.is_nse + ["charges_std"] * ensemble
+        self._forces = ["forces"] + ["forces_std"] * ensemble
         self._lock = threading.Lock()
         self._warned: set[str] = set()
         self._handle = C.c_void_p()
@@ -324,62 +329,55 @@ class AIMNet2Calculator:
         if out or stream is not None:
             raise TypeError("out and stream are for positions in GPU memory")
         batch = Batch(data)
-        out = self._allocate(batch, forces, stress, hessian)
-        results = (Result * batch.n)()
-        self._point(batch, results, out)
+        n, starts, results = batch.n, batch.starts, (Result * batch.n)()
+        out, address = self._per_atom(batch, forces)
+        if stress:
+            out["stress"] = np.zeros((n, 3, 3))
+        if hessian:
+            out["hessian"] = [np.zeros((b - a, 3, b - a, 3)) for a, b in zip(starts, starts[1:])]
+        for k in range(n):  # iterating over the array would end in an exception, which is slow
+            result = results[k]
+            for key, first, stride in address:
+                setattr(result, key, first + stride * starts[k])
+            if stress:
+                result.stress = _address(out["stress"]) + 72 * k
+            if hessian:
+                result.hessian = _address(out["hessian"][k])
         with self._lock:
-            status = lib.aimnet_calc_eval(self._handle, batch.systems, batch.n, results)
-        if status == SOME_FAILED:
-            self._raise(results)
-        check(status)
+            status = lib.aimnet_calc_eval(self._handle, batch.systems, n, results)
+        if status:
+            self._raise(status, results)
         return self._collect(batch, results, out)
 
-    def _allocate(self, batch: Batch, forces: bool, stress: bool, hessian: bool) -> dict[str, Any]:
-        shape, ensemble = batch.numbers.shape, len(self.models) > 1
-        out: dict[str, Any] = {"charges": np.zeros(shape)}
-        if self.is_nse:
-            out["spin_charges"] = np.zeros(shape)
-        if forces:
-            out["forces"] = np.zeros(batch.coord.shape)
-        if ensemble:
-            out["charges_std"] = np.zeros(shape)
-        if ensemble and forces:
-            out["forces_std"] = np.zeros(batch.coord.shape)
-        if stress:
-            out["stress"] = np.zeros((batch.n, 3, 3))
-        if hessian:
-            out["hessian"] = [np.zeros((b - a, 3, b - a, 3)) for a, b in zip(batch.starts, batch.starts[1:])]
-        return out
+    def _per_atom(self, batch: Batch, forces: bool) -> tuple[dict[str, Any], list[tuple[str, int, int]]]:
+        """Arrays with a value for every atom; for each the member of a result, where it starts, and the bytes for an atom."""
+        charges, out, address = batch.numbers.shape, {}, []
+        for key in self._charges:
+            out[key] = array = np.zeros(charges)
+            address.append((key, _address(array), 8))
+        for key in self._forces if forces else ():
+            out[key] = array = np.zeros(batch.coord.shape)
+            address.append((key, _address(array), 24))
+        return out, address
 
     @staticmethod
-    def _point(batch: Batch, results: Any, out: dict[str, Any]) -> None:
-        """The buffers of every structure: parts of the arrays of all."""
-        per_atom = [(key, _address(array), 24 if array.ndim > batch.numbers.ndim else 8)
-                    for key, array in out.items() if key not in ("stress", "hessian")]
-        for k, result in enumerate(results):
-            start = batch.starts[k]
-            for key, address, stride in per_atom:
-                setattr(result, key, address + stride * start)
-            if "stress" in out:
-                result.stress = _address(out["stress"]) + 72 * k
-            if "hessian" in out:
-                result.hessian = _address(out["hessian"][k])
-
-    @staticmethod
-    def _raise(results: Any) -> None:
+    def _raise(status: int, results: Any) -> None:
+        if status != SOME_FAILED:
+            check(status)
         for k, result in enumerate(results):
             if result.status:
                 where = f"structure {k}: " if len(results) > 1 else ""
                 raise error(result.status, where + result.message.decode(errors="replace"))
 
     def _collect(self, batch: Batch, results: Any, out: dict[str, Any]) -> dict[str, Any]:
-        values = [(r.energy, r.energy_std, r.warnings) for r in results]
-        out["energy"] = np.array([v[0] for v in values])
+        energy = out["energy"] = np.zeros(batch.n)
+        for k in range(batch.n):
+            result = results[k]
+            energy[k] = result.energy
+            if result.warnings:
+                self._warn(result.warnings.decode(errors="replace"))
         if len(self.models) > 1:
-            out["energy_std"] = np.array([v[1] for v in values])
-        for _, _, text in values:
-            if text:
-                self._warn(text.decode(errors="replace"))
+            out["energy_std"] = np.array([result.energy_std for result in results])
         if "stress" in out and not batch.cell_of_each:
             out["stress"] = out["stress"][0]
         if "hessian" in out and batch.n > 1 and not batch.dense:
@@ -418,7 +416,7 @@ class AIMNet2Calculator:
         batch = Batch(data)
         if batch.n != 1:
             raise ValueError(f"hessian_vector_product takes one structure, not {batch.n}")
-        v, n = to_numpy(vectors, np.float64, "vectors"), batch.numbers.size
+        v, n = to_numpy(vectors, FLOAT, "vectors"), batch.numbers.size
         if v.ndim not in (2, 3) or v.shape[-2:] != (n, 3):
             raise ValueError(f"vectors has shape {v.shape}: expected ({n}, 3) or (K, {n}, 3)")
         out = np.zeros(v.shape)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._arrays import to_numpy
+from ._arrays import FLOAT, INT, to_numpy
 from ._lib import Atoms, check, lib
 
 
@@ -25,22 +25,22 @@ class _Input:
     """Arrays of the library's aimnet_atoms, kept alive."""
 
     def __init__(self, coord: Any, cell: Any, pbc: Any, mol_idx: Any):
-        self.coord = to_numpy(coord, np.float64, "coord")
+        self.coord = to_numpy(coord, FLOAT, "coord")
         if self.coord.ndim not in (2, 3) or self.coord.shape[-1] != 3:
             raise ValueError(f"coord has shape {self.coord.shape}: expected (N, 3) or (B, N, 3)")
         a = self.c = Atoms()
         a.coord, a.n_atoms = self.coord.ctypes.data, self.coord.size // 3
         a.n_systems = self.coord.shape[0] if self.coord.ndim == 3 else 1
         if mol_idx is not None:
-            self.mol_idx = to_numpy(mol_idx, np.int32, "mol_idx").ravel()
+            self.mol_idx = to_numpy(mol_idx, INT, "mol_idx").ravel()
             if self.mol_idx.size != a.n_atoms:
                 raise ValueError(f"mol_idx has {self.mol_idx.size} values for {a.n_atoms} atoms")
             a.mol_idx, a.n_systems = self.mol_idx.ctypes.data, int(self.mol_idx[-1]) + 1 if self.mol_idx.size else 1
         if cell is not None:
-            self.cell = to_numpy(cell, np.float64, "cell").reshape(-1, 3, 3)
+            self.cell = to_numpy(cell, FLOAT, "cell").reshape(-1, 3, 3)
             a.cell, a.n_cells = self.cell.ctypes.data, len(self.cell)
             if pbc is not None:
-                self.pbc = to_numpy(pbc, np.int32, "pbc").reshape(-1, 3)
+                self.pbc = to_numpy(pbc, INT, "pbc").reshape(-1, 3)
                 a.pbc, a.n_pbc = self.pbc.ctypes.data, len(self.pbc)
 
 

@@ -120,7 +120,8 @@ class Calculator(unittest.TestCase):
             aimnetc.AIMNet2Calculator("/no/such/model.pt")
         with self.assertRaisesRegex(ValueError, "compile_model"):
             aimnetc.AIMNet2Calculator(compile_model=True)
-        for data in ({**WATER, "numbers": [8, 1]}, {**WATER, "mol_idx": [0, 2, 2]}, {**WATER, "charge": [0, 0]}, {**WATER, "cell": np.eye(2)},
+        for data in ({**WATER, "numbers": [8, 1]}, {**WATER, "numbers": [8.5, 1, 1]}, {**WATER, "mol_idx": [0, 0.5, 1]},
+                     {**WATER, "mol_idx": [0, 2, 2]}, {**WATER, "charge": [0, 0]}, {**WATER, "cell": np.eye(2)},
                      {**WATER, "coord": np.zeros(9)}):
             with self.assertRaises(ValueError):
                 self.calc(data)
@@ -179,9 +180,9 @@ class Calculator(unittest.TestCase):
             def __dlpack_device__(self):
                 return self.array.__dlpack_device__()
         w = arrays(WATER)
-        view = _arrays.to_numpy(Tensor(w["coord"]), np.float64, "coord")
+        view = _arrays.to_numpy(Tensor(w["coord"]), _arrays.FLOAT, "coord")
         self.assertEqual(view.ctypes.data, w["coord"].ctypes.data)
-        single = _arrays.to_numpy(Tensor(w["coord"].astype(np.float32)), np.float64, "coord")
+        single = _arrays.to_numpy(Tensor(w["coord"].astype(np.float32)), _arrays.FLOAT, "coord")
         self.assertEqual(single.dtype, np.float64)
         out = self.calc({"coord": Tensor(w["coord"]), "numbers": Tensor(np.array([8, 1, 1])), "charge": Tensor(np.zeros(1))})
         self.assertEqual(out["energy"][0], self.calc(WATER)["energy"][0])
@@ -190,7 +191,7 @@ class Calculator(unittest.TestCase):
     def test_tensors_of_pytorch(self):
         import torch
         coord = torch.tensor(WATER["coord"], dtype=torch.float64, requires_grad=True)
-        self.assertEqual(_arrays.to_numpy(coord, np.float64, "coord").ctypes.data, coord.data_ptr())
+        self.assertEqual(_arrays.to_numpy(coord, _arrays.FLOAT, "coord").ctypes.data, coord.data_ptr())
         data = {"coord": coord, "numbers": torch.tensor(WATER["numbers"]), "charge": torch.tensor([0.0])}
         out = self.calc({**data, "cell": torch.eye(3) * 9, "pbc": torch.tensor([True, True, True])})
         self.assertEqual(out["energy"][0], self.calc({**WATER, "cell": np.eye(3) * 9})["energy"][0])
