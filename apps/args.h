@@ -55,6 +55,18 @@ typedef struct cli_arg {
         *refused; /* not NULL: known, but not in this version; the reason. Not shown in any help */
 } cli_arg;
 
+/* The options --quiet and --json in a command's struct of options, where they are int. */
+#define CLI_QUIET_ARG(options, text)                                                               \
+    {                                                                                              \
+        .name = "quiet", .letter = 'q', .kind = CLI_FLAG, .offset = offsetof(options, quiet),      \
+        .help = text                                                                               \
+    }
+#define CLI_JSON_ARG(options, text)                                                                \
+    {                                                                                              \
+        .name = "json", .letter = 'j', .kind = CLI_FLAG, .offset = offsetof(options, json),        \
+        .help = text                                                                               \
+    }
+
 /* A titled part of a command's options; `base` is where its struct lies in the command's options.
  */
 typedef struct cli_group {

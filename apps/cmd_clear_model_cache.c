@@ -14,11 +14,7 @@ static const cli_arg args[] = {
      .kind = CLI_FLAG,
      .offset = offsetof(clear_options, dry_run),
      .help = "only print what would be removed"},
-    {.name = "quiet",
-     .letter = 'q',
-     .kind = CLI_FLAG,
-     .offset = offsetof(clear_options, quiet),
-     .help = "do not print what is removed"},
+    CLI_QUIET_ARG(clear_options, "do not print what is removed"),
 };
 
 static void print(void *user, const char *path)

@@ -29,7 +29,7 @@ static const cli_arg args[] = {
      .min = 0,
      .max = 9999,
      .help = "write ensemble_N.safetensors of a directory (default 0)"},
-    {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, AT(quiet), .help = "print nothing"},
+    CLI_QUIET_ARG(convert_options, "print nothing"),
 };
 
 /* Exact copy of what the file holds. */

@@ -51,7 +51,7 @@ static const cli_arg args[] = {
      .min = 1,
      .max = 86400,
      .help = "seconds without a byte that are a failure (default 30)"},
-    {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, AT(quiet), .help = "no progress, no notes"},
+    CLI_QUIET_ARG(download_options, "no progress, no notes"),
 };
 
 enum { PATH_SIZE = 4096, NAME_SIZE = 256 };

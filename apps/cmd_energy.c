@@ -59,27 +59,14 @@ static const cli_arg io_args[] = {
      AT(output),
      .help = "also write extended XYZ with the results asked for; crystals as CIF or POSCAR if the "
              "name ends so (.cif, .vasp)"},
-    {.name = "json",
-     .letter = 'j',
-     .kind = CLI_FLAG,
-     AT(json),
-     .help = "JSON Lines: one object per structure"},
+    CLI_JSON_ARG(energy_options, "JSON Lines: one object per structure"),
     {.name = "engrad",
      .kind = CLI_FLAG,
      AT(engrad),
      .help = "write energy and gradient in ORCA's format beside the input, with the extension "
              ".engrad; one structure per file"},
-    {.name = "format",
-     .kind = CLI_CHOICE,
-     .meta = "FORMAT",
-     .choices = CLI_FORMATS,
-     AT(format),
-     .help = CLI_FORMATS_HELP},
-    {.name = "quiet",
-     .letter = 'q',
-     .kind = CLI_FLAG,
-     AT(quiet),
-     .help = "no progress bar, no warnings"},
+    CLI_FORMAT_ARG(energy_options),
+    CLI_QUIET_ARG(energy_options, "no progress bar, no warnings"),
 };
 
 /* Buffers of one batch's results, cut from one block. */

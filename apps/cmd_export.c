@@ -46,7 +46,7 @@ static const cli_arg args[] = {
      .meta = "PATH",
      .refused =
          "there is no Python here to import from: output modules are a closed set of classes"},
-    {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, AT(quiet), .help = "print nothing"},
+    CLI_QUIET_ARG(export_options, "print nothing"),
 };
 
 static int choice(int yes, int no)

@@ -91,14 +91,9 @@ static const cli_arg io_args[] = {
      .meta = "FILE",
      AT(svg),
      .help = "draw the infrared spectrum, Lorentzian lines 16 cm^-1 wide"},
-    {.name = "json", .letter = 'j', .kind = CLI_FLAG, AT(json), .help = "JSON Lines"},
-    {.name = "format",
-     .kind = CLI_CHOICE,
-     .meta = "FORMAT",
-     .choices = CLI_FORMATS,
-     AT(format),
-     .help = CLI_FORMATS_HELP},
-    {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, AT(quiet), .help = "no warnings"},
+    CLI_JSON_ARG(freq_options, "JSON Lines"),
+    CLI_FORMAT_ARG(freq_options),
+    CLI_QUIET_ARG(freq_options, "no warnings"),
 };
 
 static void fill_conditions(const freq_options *o, aimnet_thermo_options *t)

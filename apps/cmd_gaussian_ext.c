@@ -35,11 +35,7 @@ enum {
 };
 
 static const cli_arg args[] = {
-    {.name = "quiet",
-     .letter = 'q',
-     .kind = CLI_FLAG,
-     .offset = offsetof(gaussian_options, quiet),
-     .help = "no warnings"},
+    CLI_QUIET_ARG(gaussian_options, "no warnings"),
 };
 
 /* Columns start .. start + width - 1 as a number; Fortran's D exponents are fine. */

@@ -15,11 +15,7 @@ typedef struct info_options {
 } info_options;
 
 static const cli_arg args[] = {
-    {.name = "json",
-     .letter = 'j',
-     .kind = CLI_FLAG,
-     .offset = offsetof(info_options, json),
-     .help = "the same as one JSON object"},
+    CLI_JSON_ARG(info_options, "the same as one JSON object"),
 };
 
 static void elements(const aimnet_model_info *m)

@@ -17,11 +17,7 @@ typedef struct inspect_options {
 #define AT(member) .offset = offsetof(inspect_options, member)
 static const cli_arg args[] = {
     {.name = "tensors", .kind = CLI_FLAG, AT(tensors), .help = "also a table of all tensors"},
-    {.name = "json",
-     .letter = 'j',
-     .kind = CLI_FLAG,
-     AT(json),
-     .help = "everything, tensors included, as one JSON object"},
+    CLI_JSON_ARG(inspect_options, "everything, tensors included, as one JSON object"),
     {.name = "yaml",
      .kind = CLI_FLAG,
      AT(yaml),

@@ -71,17 +71,8 @@ static const cli_arg args[] = {
      .kind = CLI_FLAG,
      AT(no_extras),
      .help = "do not send charges and dipole (JSON, in e and e bohr) with the forces"},
-    {.name = "format",
-     .kind = CLI_CHOICE,
-     .meta = "FORMAT",
-     .choices = CLI_FORMATS,
-     AT(format),
-     .help = CLI_FORMATS_HELP},
-    {.name = "quiet",
-     .letter = 'q',
-     .kind = CLI_FLAG,
-     AT(quiet),
-     .help = "no warnings, no summary"},
+    CLI_FORMAT_ARG(ipi_options),
+    CLI_QUIET_ARG(ipi_options, "no warnings, no summary"),
 };
 
 typedef struct ipi_session {

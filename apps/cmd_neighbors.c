@@ -31,17 +31,8 @@ static const cli_arg args[] = {
      .max = INFINITY,
      .above_min = 1,
      .help = "pairs closer than R, Angstrom (needed)"},
-    {.name = "json",
-     .letter = 'j',
-     .kind = CLI_FLAG,
-     AT(json),
-     .help = "JSON Lines: one object per structure"},
-    {.name = "format",
-     .kind = CLI_CHOICE,
-     .meta = "FORMAT",
-     .choices = CLI_FORMATS,
-     AT(format),
-     .help = CLI_FORMATS_HELP},
+    CLI_JSON_ARG(neighbors_options, "JSON Lines: one object per structure"),
+    CLI_FORMAT_ARG(neighbors_options),
     {.name = "threads",
      .letter = 't',
      .kind = CLI_INT,
@@ -50,7 +41,7 @@ static const cli_arg args[] = {
      .min = 1,
      .max = 4096,
      .help = "worker threads (default: one per processor); results do not depend on it"},
-    {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, AT(quiet), .help = "no progress bar"},
+    CLI_QUIET_ARG(neighbors_options, "no progress bar"),
 };
 
 /* The i-th row's p-th pair as numbers. */

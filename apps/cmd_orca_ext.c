@@ -23,11 +23,7 @@ typedef struct orca_options {
 enum { XYZ, CHARGE, MULT, CORES, GRADIENT, POINT_CHARGES, N_LINES };
 
 static const cli_arg args[] = {
-    {.name = "quiet",
-     .letter = 'q',
-     .kind = CLI_FLAG,
-     .offset = offsetof(orca_options, quiet),
-     .help = "no warnings"},
+    CLI_QUIET_ARG(orca_options, "no warnings"),
 };
 
 /* The words of the lines, comments and blanks taken off; fewer than five are an error. */

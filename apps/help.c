@@ -36,12 +36,20 @@ const cli_command *cli_command_find(const char *name)
     return NULL;
 }
 
+/* "optimize" for "opt", "neigh" for "neighbors" */
+static int begins_alike(const char *a, const char *b)
+{
+    const size_t n = strlen(a), m = strlen(b), shorter = n < m ? n : m;
+    return shorter > 2 && strncmp(a, b, shorter) == 0;
+}
+
 void cli_unknown_command(const char *name)
 {
     const cli_command *closest = NULL;
     int best = 3;
     for (int i = 0; i < cli_command_count(); i++) {
-        const int distance = cli_distance(name, commands[i]->name);
+        const int distance =
+            begins_alike(name, commands[i]->name) ? 1 : cli_distance(name, commands[i]->name);
         if (distance < best) {
             best = distance;
             closest = commands[i];

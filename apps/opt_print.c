@@ -163,6 +163,19 @@ static void json(opt_context *c, const opt_entry *e)
     cli_json_end();
 }
 
+static const char *how_it_ended(aimnet_opt_verdict verdict)
+{
+    return verdict == AIMNET_OPT_CONVERGED   ? "Converged"
+           : verdict == AIMNET_OPT_STALLED   ? "NOT converged (stalled)"
+           : verdict == AIMNET_OPT_COLLAPSED ? "NOT converged (collapsed)"
+                                             : "NOT converged";
+}
+
+static const char *plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 void opt_print_entry(opt_context *c, const opt_entry *e)
 {
     if (c->options->json)
@@ -170,9 +183,9 @@ void opt_print_entry(opt_context *c, const opt_entry *e)
     else if (!c->single)
         row(c, e);
     else if (e->state.verdict != AIMNET_OPT_FAILED)
-        cli_printf("\n%s after %d steps, %d gradients; energy %.6f eV\n",
-                   e->state.verdict == AIMNET_OPT_CONVERGED ? "Converged" : "NOT converged",
-                   e->state.n_steps, e->state.n_evaluations, e->state.energy);
+        cli_printf("\n%s after %d step%s, %d gradient%s; energy %.6f eV\n",
+                   how_it_ended(e->state.verdict), e->state.n_steps, plural(e->state.n_steps),
+                   e->state.n_evaluations, plural(e->state.n_evaluations), e->state.energy);
 }
 
 void opt_print_end(const opt_context *c)
@@ -180,7 +193,7 @@ void opt_print_end(const opt_context *c)
     const long long n = c->n_converged + c->n_open + c->n_failed;
     if (c->options->json || c->single)
         return;
-    cli_printf("\n%lld structures: %lld converged", n, (long long)c->n_converged);
+    cli_printf("\n%lld structure%s: %lld converged", n, plural(n), (long long)c->n_converged);
     if (c->n_open > 0)
         cli_printf(", %lld NOT converged", (long long)c->n_open);
     if (c->n_failed > 0)

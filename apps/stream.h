@@ -7,10 +7,15 @@
 #include "aimnet_io.h"
 #include "args.h"
 
-/* The option --format of every command that reads structures. */
-#define CLI_FORMATS "xyz|sdf|pdb|cif|poscar"
-#define CLI_FORMATS_HELP                                                                           \
-    "format of the input: xyz, sdf, pdb, cif or poscar (default: recognised by content and name)"
+/* The option --format of every command that reads structures, in its struct of options. */
+#define CLI_FORMAT_ARG(options)                                                                    \
+    {                                                                                              \
+        .name = "format", .kind = CLI_CHOICE, .meta = "FORMAT",                                    \
+        .choices = "xyz|sdf|pdb|cif|poscar", .offset = offsetof(options, format),                  \
+        .help =                                                                                    \
+            "format of the input: xyz, sdf, pdb, cif or poscar (default: recognised by content "   \
+            "and name)"                                                                            \
+    }
 const char *cli_format_name(const cli_int *format); /* NULL if not given */
 
 typedef struct cli_item {

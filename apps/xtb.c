@@ -148,10 +148,6 @@ int cli_xtb(int argc, const char **argv,
     if (t.failed)
         return CLI_USAGE;
     const char *command = t.command ? t.command : "energy";
-    if (strcmp(command, "freq") == 0 && cli_command_find(command) == NULL) {
-        cli_error("--hess: this version computes no vibrations yet");
-        return CLI_USAGE;
-    }
     if (strcmp(command, "opt") == 0 && !t.has_output) {
         put(&t, "--output");
         put(&t, "aimnetopt.xyz");

@@ -96,7 +96,11 @@ typedef enum aimnet_opt_verdict {
     AIMNET_OPT_NOT_CONVERGED = 2, /* max_steps was reached; `message` says what is missing */
     /* no step lowers the energy any more: rounding noise (use double precision) */
     AIMNET_OPT_STALLED = 3,
-    AIMNET_OPT_FAILED = 4 /* the structure cannot be evaluated: `message` */
+    AIMNET_OPT_FAILED = 4, /* the structure cannot be evaluated: `message` */
+    /* it fell into a hole of the model, where energies and forces mean nothing: `message`. The point
+     * is the last one before the rules were broken: it fell by more than 2 eV per atom while the
+     * largest force grew beyond 10 eV/A, or by more than 5 eV with a force beyond 50 eV/A */
+    AIMNET_OPT_COLLAPSED = 5
 } aimnet_opt_verdict;
 
 /* The best point so far of one structure. Pointers belong to the pool and live until the next

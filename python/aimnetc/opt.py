@@ -21,7 +21,7 @@ class Optimised:
     """The end of one optimisation."""
 
     converged: bool
-    verdict: str  # "converged", "not converged", "stalled" or "failed"
+    verdict: str  # "converged", "not converged", "stalled", "failed" or "collapsed"
     message: str  # why not
     coord: np.ndarray  # (N, 3) A
     numbers: np.ndarray  # (N,)

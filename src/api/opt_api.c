@@ -180,8 +180,8 @@ aimnet_status aimnet_opt_remove(aimnet_opt *opt, int slot)
 
 const char *aimnet_opt_verdict_name(aimnet_opt_verdict verdict)
 {
-    static const char *const names[] = {"running", "converged", "not converged", "stalled",
-                                        "failed"};
-    return verdict >= AIMNET_OPT_RUNNING && verdict <= AIMNET_OPT_FAILED ? names[verdict]
-                                                                         : "unknown";
+    static const char *const names[] = {"running", "converged", "not converged",
+                                        "stalled", "failed",    "collapsed"};
+    return verdict >= AIMNET_OPT_RUNNING && verdict <= AIMNET_OPT_COLLAPSED ? names[verdict]
+                                                                            : "unknown";
 }

@@ -325,17 +325,27 @@ static void add_atom(terms *t, int32_t j)
 
 /* ---------------------------------------------------------------- factor and solve */
 
+double aim_long_dot(const double *a, const double *b, size_t n)
+{
+    enum { LANES = 8 }; /* independent sums: one would wait for every addition */
+    double sum[LANES] = {0.0};
+    const size_t whole = n - n % LANES;
+    for (size_t i = 0; i < whole; i += LANES)
+        for (size_t k = 0; k < LANES; k++)
+            sum[k] += a[i + k] * b[i + k];
+    for (size_t i = whole; i < n; i++)
+        sum[i - whole] += a[i] * b[i];
+    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
 /* Row by row (Banachiewicz); h is positive definite by construction. */
 static void cholesky(double *h, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         double *hi = h + i * n;
         for (size_t j = 0; j <= i; j++) {
-            const double *hj = h + j * n;
-            double sum = hi[j];
-            for (size_t k = 0; k < j; k++)
-                sum -= hi[k] * hj[k];
-            hi[j] = j < i ? sum / hj[j] : sqrt(sum);
+            const double *hj = h + j * n, rest = hi[j] - aim_long_dot(hi, hj, j);
+            hi[j] = j < i ? rest / hj[j] : sqrt(rest);
         }
     }
 }
@@ -343,12 +353,8 @@ static void cholesky(double *h, size_t n)
 void aim_cholesky_solve(const double *l, int n_rows, double *x)
 {
     const size_t n = (size_t)n_rows;
-    for (size_t i = 0; i < n; i++) {
-        double sum = x[i];
-        for (size_t k = 0; k < i; k++)
-            sum -= l[i * n + k] * x[k];
-        x[i] = sum / l[i * n + i];
-    }
+    for (size_t i = 0; i < n; i++)
+        x[i] = (x[i] - aim_long_dot(l + i * n, x, i)) / l[i * n + i];
     for (size_t i = n; i-- > 0;) {
         x[i] /= l[i * n + i];
         for (size_t k = 0; k < i; k++)
@@ -356,14 +362,14 @@ void aim_cholesky_solve(const double *l, int n_rows, double *x)
     }
 }
 
-void aim_model_hessian(const aim_variables *v, double *h)
+void aim_model_hessian(const aim_variables *v, double shift, double *h)
 {
     const size_t n = (size_t)v->n_var, n3 = 3 * (size_t)v->n_atoms;
     terms t = {v, h, v->n_var};
     memset(h, 0, n * n * sizeof *h);
     for (int32_t i = 0; i < v->n_atoms; i++)
         add_atom(&t, i);
-    const double unit = K_UNIT * AIM_HARTREE / (AIM_BOHR * AIM_BOHR);
+    const double unit = K_UNIT * AIM_HARTREE / (AIM_BOHR * AIM_BOHR) + shift;
     const double strain = K_STRAIN * aim_variables_volume(v) / (v->scale * v->scale);
     for (size_t i = 0; i < n; i++)
         h[i * n + i] += i < n3 ? unit : strain;

@@ -19,6 +19,11 @@ static const double SHRINK = 0.4, GROW = 2.0;
 /* Roughness of the energy, per structure and per atom, eV */
 static const double NOISE_SINGLE = 1e-5, NOISE_SINGLE_ATOM = 2e-7;
 static const double NOISE_DOUBLE = 1e-9, NOISE_DOUBLE_ATOM = 1e-11;
+/* Falls that no chemistry explains, eV per atom and eV, with the force (eV/A, more than at the
+ * start) that shows that the bottom is not near: making all bonds of a molecule gives at most 6 eV
+ * per atom, but then forces are small; no bond pulls with 50 eV/A. */
+static const double FALL_ATOM = 2.0, STEEP = 10.0;
+static const double FALL = 5.0, CLIFF = 50.0;
 enum { MAX_DENSE = 900, MAX_REFUSED = 40 };
 
 static void point_layout(aim_point *p, aim_arena *a, size_t n_atoms, size_t n_var)
@@ -80,9 +85,9 @@ aim_status aim_job_create(const aim_alloc *alloc, const aimnet_system *system,
     j->options = *options;
     j->charge = system->charge;
     j->mult = system->mult;
-    const int single = precision == AIMNET_SINGLE;
-    j->noise = (single ? NOISE_SINGLE : NOISE_DOUBLE) +
-               (single ? NOISE_SINGLE_ATOM : NOISE_DOUBLE_ATOM) * (double)system->n_atoms;
+    j->single = precision == AIMNET_SINGLE;
+    j->noise = (j->single ? NOISE_SINGLE : NOISE_DOUBLE) +
+               (j->single ? NOISE_SINGLE_ATOM : NOISE_DOUBLE_ATOM) * (double)system->n_atoms;
     aim_status status = aim_variables_init(&j->v, system, options);
     if (status == AIMNET_OK) {
         aim_arena measure = {0};
@@ -163,6 +168,26 @@ static void say_what_is_missing(aim_job *j)
     j->verdict = AIMNET_OPT_NOT_CONVERGED;
 }
 
+/* Whether the surface has led out of what the model knows; nothing good lies ahead then. */
+static int is_collapsing(const aim_job *j)
+{
+    const double fall = j->first_enthalpy - j->here.enthalpy;
+    const int deep = fall > FALL_ATOM * (double)j->v.n_atoms && j->fmax > STEEP;
+    const int cliff = fall > FALL && j->fmax > CLIFF;
+    return (deep || cliff) && j->fmax > j->first_fmax;
+}
+
+static void say_that_it_collapses(aim_job *j)
+{
+    const double fall = j->first_enthalpy - j->here.enthalpy;
+    snprintf(j->message, sizeof j->message,
+             "stopped: the energy has fallen by %.3g eV (%.2g eV per atom), and the largest force "
+             "has grown to %.3g eV/A. Here the model is not valid (too dense, or unlike what it "
+             "was trained on): start from a sound structure or choose another model",
+             fall, fall / (double)j->v.n_atoms, j->fmax);
+    j->verdict = AIMNET_OPT_COLLAPSED;
+}
+
 /* The evaluated point becomes the current one. */
 static void accept(aim_job *j)
 {
@@ -175,8 +200,14 @@ static void accept(aim_job *j)
     j->n_refused = 0;
     j->fmax = aim_variables_fmax(&j->v, j->here.forces);
     j->smax = j->v.n_strains > 0 ? aim_variables_smax(&j->v, j->here.stress) : 0.0;
+    if (first) {
+        j->first_enthalpy = j->here.enthalpy;
+        j->first_fmax = j->fmax;
+    }
     if (is_converged(j))
         finish(j, AIMNET_OPT_CONVERGED, "");
+    else if (is_collapsing(j))
+        say_that_it_collapses(j);
 }
 
 /* ---------------------------------------------------------------- moves */
@@ -184,8 +215,10 @@ static void accept(aim_job *j)
 static void stall(aim_job *j)
 {
     finish(j, AIMNET_OPT_STALLED,
-           "no step lowers the energy any more: the criteria are below the rounding noise (use "
-           "double precision) or the surface is not smooth here");
+           j->single ? "no step lowers the energy any more: the criteria are below the rounding "
+                       "noise of single precision: use double"
+                     : "no step lowers the energy any more: the criteria are below what the method "
+                       "can reach, or the surface is not smooth here");
 }
 
 static void propose(aim_job *j)

@@ -21,6 +21,7 @@ typedef struct aim_job {
     aim_alloc alloc;
     aim_arena arena;
     aimnet_opt_options options;
+    int single;   /* precision */
     double noise; /* rise of the energy that is not worth a word, eV */
     double charge, mult;
     aim_variables v; /* at the point that is to be evaluated */
@@ -31,6 +32,7 @@ typedef struct aim_job {
     double *alpha;       /* [memory] scratch */
     double *factor;      /* [n_var][n_var] Cholesky factor of the model Hessian, or NULL */
     double *built_at;    /* [n_var] variables for which it was built */
+    double shift;        /* eV/A^2, of its diagonal */
     double radius;       /* Angstrom: no atom moves further in one step */
     /* FIRE */
     double *velocity; /* [n_var] */
@@ -39,6 +41,7 @@ typedef struct aim_job {
     double *step; /* [n_var] */
     double move, change;
     double fmax, smax;
+    double first_enthalpy, first_fmax;
     int n_steps, n_evaluations, n_refused;
     aimnet_opt_verdict verdict;
     char message[AIMNET_MESSAGE_SIZE], warnings[AIMNET_MESSAGE_SIZE];

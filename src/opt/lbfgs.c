@@ -4,6 +4,11 @@
  * hessian.c as its initial matrix, or 70 eV/A^2 times the unit matrix where that would be too
  * large.
  *
+ * While forces are large most of them belong to stiff modes, and what a soft mode (a torsion) gets
+ * of them would throw it over the next barrier. The model Hessian is shifted in proportion to the
+ * largest force, so that soft modes move by a third of an Angstrom at most until the stiff ones
+ * have relaxed.
+ *
  * Pairs without positive curvature are not remembered: the matrix stays positive definite and every
  * step goes downhill. The model Hessian is made anew when an atom has moved far from where it was
  * made; the pairs stay valid, because the recursion starts from the initial matrix every time. */
@@ -16,14 +21,12 @@
 static const double CURVATURE = 70.0;  /* eV/A^2, of ASE's optimisers */
 static const double FAR = 0.5;         /* Angstrom */
 static const double MIN_COSINE = 1e-8; /* of s and y */
-
-static double dot(const double *a, const double *b, size_t n)
-{
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
+/* The model Hessian has CAUTION times the largest force above CALM more on its diagonal, at most
+ * CAUTION_MAX; it is made anew when that has become SHIFT_STEP times smaller. */
+static const double CAUTION = 2.9;                          /* 1/A */
+static const double CAUTION_MIN = 0.01, CAUTION_MAX = 20.0; /* eV/A^2 */
+static const double CALM = 0.3;                             /* eV/A */
+static const double SHIFT_STEP = 3.0;
 
 void aim_lbfgs_learn(aim_job *job)
 {
@@ -34,8 +37,8 @@ void aim_lbfgs_learn(aim_job *job)
         s[i] = job->trial.value[i] - job->here.value[i];
         y[i] = job->trial.gradient[i] - job->here.gradient[i];
     }
-    const double sy = dot(s, y, n);
-    if (!(sy > MIN_COSINE * sqrt(dot(s, s, n) * dot(y, y, n))))
+    const double sy = aim_long_dot(s, y, n);
+    if (!(sy > MIN_COSINE * sqrt(aim_long_dot(s, s, n) * aim_long_dot(y, y, n))))
         return;
     job->rho[slot] = 1.0 / sy;
     job->newest = slot;
@@ -46,14 +49,16 @@ void aim_lbfgs_learn(aim_job *job)
 static void refresh_model(aim_job *job)
 {
     const size_t n = (size_t)job->v.n_var;
+    const double wanted = fmax(0.0, fmin(CAUTION_MAX, CAUTION * (job->fmax - CALM)));
     double far = 0.0;
     for (size_t i = 0; i < n; i++)
         far = fmax(far, fabs(job->built_at[i] - job->here.value[i]));
-    if (far < FAR) /* NaN before the first time */
+    if (far < FAR && wanted >= job->shift / SHIFT_STEP)
         return;
+    job->shift = wanted > CAUTION_MIN ? wanted : 0.0;
     memcpy(job->v.value, job->here.value, n * sizeof *job->v.value);
     aim_variables_place(&job->v);
-    aim_model_hessian(&job->v, job->factor);
+    aim_model_hessian(&job->v, job->shift, job->factor);
     memcpy(job->built_at, job->here.value, n * sizeof *job->built_at);
 }
 
@@ -83,14 +88,14 @@ void aim_lbfgs_step(aim_job *job)
         q[i] = -job->here.gradient[i];
     for (int age = 0; age < job->n_pairs; age++) {
         const size_t k = (size_t)pair_slot(job, age);
-        job->alpha[k] = job->rho[k] * dot(job->s + k * n, q, n);
+        job->alpha[k] = job->rho[k] * aim_long_dot(job->s + k * n, q, n);
         for (size_t i = 0; i < n; i++)
             q[i] -= job->alpha[k] * job->y[k * n + i];
     }
     apply_initial(job, q);
     for (int age = job->n_pairs - 1; age >= 0; age--) {
         const size_t k = (size_t)pair_slot(job, age);
-        const double beta = job->rho[k] * dot(job->y + k * n, q, n);
+        const double beta = job->rho[k] * aim_long_dot(job->y + k * n, q, n);
         for (size_t i = 0; i < n; i++)
             q[i] += (job->alpha[k] - beta) * job->s[k * n + i];
     }

@@ -330,7 +330,7 @@ static void model_hessian_does_not_see_rigid_motion(void **state)
         assert_int_equal(aim_job_create(&alloc, &system, NULL, &options, AIMNET_DOUBLE, &job),
                          AIMNET_OK);
         const int n_var = job->v.n_var;
-        aim_model_hessian(&job->v, h);
+        aim_model_hessian(&job->v, 0.0, h);
         /* bends of nearly linear chains are approximate: they see a turn about the chain */
         const int linear = strchr(frames[i].title, '#') != NULL;
         for (int mode = 0; mode < (linear ? 3 : 6); mode++) {
@@ -382,6 +382,24 @@ static void verdicts_say_what_happened(void **state)
     assert_true(out.state.fmax < 1e-5);
     assert_string_equal(aimnet_opt_verdict_name(AIMNET_OPT_STALLED), "stalled");
     assert_string_equal(aimnet_opt_verdict_name((aimnet_opt_verdict)77), "unknown");
+}
+
+/* The built-in model has not seen dense ice: its energy has no bottom there. */
+static void a_fall_into_a_hole_of_the_model_is_stopped(void **state)
+{
+    const fixture *f = *state;
+    aimnet_frame frames[MAX_FRAMES];
+    const int n = read_frames("../crystals/ice.xyz", frames);
+    const aimnet_system ice = aimnet_frame_system(&frames[0]);
+    aimnet_opt_options options = tight();
+    outcome out;
+    options.cell = AIMNET_OPT_CELL_FULL;
+    optimise(f->calc, &options, &ice, NULL, &out);
+    assert_int_equal(out.state.verdict, AIMNET_OPT_COLLAPSED);
+    assert_string_equal(aimnet_opt_verdict_name(out.state.verdict), "collapsed");
+    assert_non_null(strstr(out.message, "not valid"));
+    assert_true(out.state.n_evaluations < 200);
+    free_frames(frames, n);
 }
 
 static void mistakes_are_named(void **state)
@@ -503,6 +521,7 @@ int main(void)
         cmocka_unit_test(gradients_are_slopes_of_the_enthalpy),
         cmocka_unit_test(model_hessian_does_not_see_rigid_motion),
         cmocka_unit_test(verdicts_say_what_happened),
+        cmocka_unit_test(a_fall_into_a_hole_of_the_model_is_stopped),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(failing_allocations_are_reported),
         cmocka_unit_test(advancing_allocates_nothing),
