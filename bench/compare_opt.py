@@ -30,7 +30,7 @@ def ours(command, path, fmax, *more):
 
 def ase(structures):
     base = AIMNet2Calculator(precision="double")
-    calls, energies = {f: [] for f in (*FMAX, TIGHT)}, []
+    calls, energies = {f: [] for f in (*FMAX, TIGHT)}, {f: [] for f in (*FMAX, TIGHT)}
     for atoms in structures:
         atoms.calc = AIMNet2ASE(base, charge=atoms.info.get("charge", 0))
         n, calculate = [0], atoms.calc.calculate
@@ -43,8 +43,8 @@ def ase(structures):
         for fmax in calls:
             optimiser.run(fmax=fmax, steps=5000)
             calls[fmax].append(n[0])
-        energies.append(atoms.get_potential_energy())
-    return {f: np.array(c) for f, c in calls.items()}, np.array(energies)
+            energies[fmax].append(atoms.get_potential_energy())
+    return {f: np.array(c) for f, c in calls.items()}, {f: np.array(e) for f, e in energies.items()}
 
 
 def main():
@@ -58,7 +58,13 @@ def main():
             mine = np.array([r["evaluations"] for r in results])
             print(f"largest force below {fmax} eV/A: {mine.sum()} gradients, ASE {calls[fmax].sum()}; "
                   f"more than ASE in {(mine > calls[fmax]).sum()}; {seconds:.1f} s")
-        d = np.array([r["energy"] for r in results]) - energies
+            reached = np.array([r["energy"] for r in results])
+            above = [1e3 * np.mean(e - energies[TIGHT]) for e in (reached, energies[fmax])]
+            print(f"  mean energy above ASE's minimum: {above[0]:.1f} meV, ASE {above[1]:.1f} meV")
+            for i in np.flatnonzero(mine > calls[fmax]):
+                print(f"  {structures[i].info['smiles']}: {mine[i]} instead of {calls[fmax][i]}, {reached[i] - energies[fmax][i]:+.4f} eV; "
+                      f"ASE stops {energies[fmax][i] - energies[TIGHT][i]:.4f} eV above its minimum")
+        d = reached - energies[TIGHT]
         print(f"same minimum (to {SAME} eV): {(abs(d) < SAME).sum()} of {n}; lower {(d <= -SAME).sum()}, higher {(d >= SAME).sum()}")
         for i in np.flatnonzero(abs(d) >= SAME):
             print(f"  {structures[i].info['smiles']}: {d[i]:+.6f} eV")

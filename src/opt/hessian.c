@@ -362,14 +362,14 @@ void aim_cholesky_solve(const double *l, int n_rows, double *x)
     }
 }
 
-void aim_model_hessian(const aim_variables *v, double shift, double *h)
+void aim_model_hessian(const aim_variables *v, double *h)
 {
     const size_t n = (size_t)v->n_var, n3 = 3 * (size_t)v->n_atoms;
     terms t = {v, h, v->n_var};
     memset(h, 0, n * n * sizeof *h);
     for (int32_t i = 0; i < v->n_atoms; i++)
         add_atom(&t, i);
-    const double unit = K_UNIT * AIM_HARTREE / (AIM_BOHR * AIM_BOHR) + shift;
+    const double unit = K_UNIT * AIM_HARTREE / (AIM_BOHR * AIM_BOHR);
     const double strain = K_STRAIN * aim_variables_volume(v) / (v->scale * v->scale);
     for (size_t i = 0; i < n; i++)
         h[i * n + i] += i < n3 ? unit : strain;

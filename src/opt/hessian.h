@@ -6,9 +6,9 @@
 
 #include "opt/variables.h"
 
-/* Fills h [n_var][n_var] (row-major, n_var = v->n_var) with the model Hessian at v's current point,
- * `shift` (eV/A^2) added to its diagonal, and replaces its lower triangle by the Cholesky factor. */
-void aim_model_hessian(const aim_variables *v, double shift, double *h);
+/* Fills h [n_var][n_var] (row-major, n_var = v->n_var) with the model Hessian at v's current point
+ * and replaces its lower triangle by the Cholesky factor. */
+void aim_model_hessian(const aim_variables *v, double *h);
 /* a . b; always added up in the same order */
 double aim_long_dot(const double *a, const double *b, size_t n);
 /* x = H^-1 x with the factor from above. */

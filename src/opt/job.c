@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const double RADIUS_START = 0.2, RADIUS_MIN = 1e-5; /* Angstrom */
+static const double RADIUS_START = 0.1, RADIUS_MIN = 1e-5; /* Angstrom */
 static const double STEP_MIN = 1e-10; /* Angstrom: a step of no variable more than this is none */
 static const double SHRINK = 0.4, GROW = 2.0;
 /* Roughness of the energy, per structure and per atom, eV */

@@ -32,7 +32,6 @@ typedef struct aim_job {
     double *alpha;       /* [memory] scratch */
     double *factor;      /* [n_var][n_var] Cholesky factor of the model Hessian, or NULL */
     double *built_at;    /* [n_var] variables for which it was built */
-    double shift;        /* eV/A^2, of its diagonal */
     double radius;       /* Angstrom: no atom moves further in one step */
     /* FIRE */
     double *velocity; /* [n_var] */

@@ -4,11 +4,6 @@
  * hessian.c as its initial matrix, or 70 eV/A^2 times the unit matrix where that would be too
  * large.
  *
- * While forces are large most of them belong to stiff modes, and what a soft mode (a torsion) gets
- * of them would throw it over the next barrier. The model Hessian is shifted in proportion to the
- * largest force, so that soft modes move by a third of an Angstrom at most until the stiff ones
- * have relaxed.
- *
  * Pairs without positive curvature are not remembered: the matrix stays positive definite and every
  * step goes downhill. The model Hessian is made anew when an atom has moved far from where it was
  * made; the pairs stay valid, because the recursion starts from the initial matrix every time. */
@@ -21,12 +16,6 @@
 static const double CURVATURE = 70.0;  /* eV/A^2, of ASE's optimisers */
 static const double FAR = 0.5;         /* Angstrom */
 static const double MIN_COSINE = 1e-8; /* of s and y */
-/* The model Hessian has CAUTION times the largest force above CALM more on its diagonal, at most
- * CAUTION_MAX; it is made anew when that has become SHIFT_STEP times smaller. */
-static const double CAUTION = 2.9;                          /* 1/A */
-static const double CAUTION_MIN = 0.01, CAUTION_MAX = 20.0; /* eV/A^2 */
-static const double CALM = 0.3;                             /* eV/A */
-static const double SHIFT_STEP = 3.0;
 
 void aim_lbfgs_learn(aim_job *job)
 {
@@ -49,16 +38,14 @@ void aim_lbfgs_learn(aim_job *job)
 static void refresh_model(aim_job *job)
 {
     const size_t n = (size_t)job->v.n_var;
-    const double wanted = fmax(0.0, fmin(CAUTION_MAX, CAUTION * (job->fmax - CALM)));
     double far = 0.0;
     for (size_t i = 0; i < n; i++)
         far = fmax(far, fabs(job->built_at[i] - job->here.value[i]));
-    if (far < FAR && wanted >= job->shift / SHIFT_STEP)
+    if (far < FAR) /* INFINITY before the first time */
         return;
-    job->shift = wanted > CAUTION_MIN ? wanted : 0.0;
     memcpy(job->v.value, job->here.value, n * sizeof *job->v.value);
     aim_variables_place(&job->v);
-    aim_model_hessian(&job->v, job->shift, job->factor);
+    aim_model_hessian(&job->v, job->factor);
     memcpy(job->built_at, job->here.value, n * sizeof *job->built_at);
 }
 

@@ -330,7 +330,7 @@ static void model_hessian_does_not_see_rigid_motion(void **state)
         assert_int_equal(aim_job_create(&alloc, &system, NULL, &options, AIMNET_DOUBLE, &job),
                          AIMNET_OK);
         const int n_var = job->v.n_var;
-        aim_model_hessian(&job->v, 0.0, h);
+        aim_model_hessian(&job->v, h);
         /* bends of nearly linear chains are approximate: they see a turn about the chain */
         const int linear = strchr(frames[i].title, '#') != NULL;
         for (int mode = 0; mode < (linear ? 3 : 6); mode++) {
