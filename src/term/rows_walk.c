@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* rows_walk.c - the rows of the pair terms, atom by atom and piece by piece (see rows.h).
  *
- * Tasks are runs of CHUNK consecutive atoms, or of PART home atoms of a cluster. Small inputs are
- * not handed to the team at all.
+ * Tasks are runs of CHUNK consecutive atoms, or clusters; where these are few for the team, PART
+ * home atoms of a cluster, although several workers may then gather its entries. Small inputs are not
+ * handed to the team at all.
  *
  * Distances of lists and clusters are those of wrapped positions, d^2 < (1 - 1e-12) reach^2: pairs
  * at the cutoff itself, which crystals have, are left out whatever the rounding.
@@ -15,7 +16,7 @@
 
 #include "term/rows.h"
 
-enum { CHUNK = 8, PART = 16, SERIAL_PAIRS = 1500, LANES = AIM_MESH_LANES };
+enum { CHUNK = 8, PART = 16, CLUSTERS_PER_WORKER = 8, SERIAL_PAIRS = 1500, LANES = AIM_MESH_LANES };
 static const double INSIDE = 1.0 - 1e-12;
 
 static int64_t round_up(int64_t n, int width)
@@ -97,6 +98,7 @@ typedef struct loop {
     const aim_rows *rows;
     aim_rows_fn fn;
     void *ctx;
+    int32_t part; /* home atoms of a task */
 } loop;
 
 static void chunk_task(void *ctx, int64_t task, int worker)
@@ -111,12 +113,12 @@ static void chunk_task(void *ctx, int64_t task, int worker)
 
 static void cluster_task(void *ctx, int64_t task, int worker)
 {
-    enum { PARTS = AIM_CLUSTER_HOMES / PART };
     const loop *l = ctx;
-    const int32_t cluster = (int32_t)(task / PARTS), begin = (int32_t)(task % PARTS) * PART;
+    const int32_t parts = AIM_CLUSTER_HOMES / l->part, cluster = (int32_t)(task / parts),
+                  begin = (int32_t)(task % parts) * l->part;
     const aim_cluster *c = l->rows->io->clusters->cluster + cluster;
     const int32_t *home = l->rows->io->clusters->home + c->first_home,
-                  end = begin + PART < c->n_home ? begin + PART : c->n_home;
+                  end = begin + l->part < c->n_home ? begin + l->part : c->n_home;
     if (begin >= end || l->rows->slot[home[begin]] < 0)
         return;
     load_tile(l->rows, cluster, worker);
@@ -128,12 +130,15 @@ void aim_rows_for(const aim_rows *r, aim_rows_fn fn, void *ctx)
 {
     loop l = {.rows = r, .fn = fn, .ctx = ctx};
     aim_team *team = r->n_pairs < SERIAL_PAIRS ? NULL : r->io->team;
-    if (r->tile)
-        aim_parallel_for(team, (int64_t)r->io->clusters->n_clusters * (AIM_CLUSTER_HOMES / PART),
-                         cluster_task, &l);
-    else
+    if (r->tile) {
+        const int64_t clusters = r->io->clusters->n_clusters;
+        l.part = clusters < CLUSTERS_PER_WORKER * (int64_t)aim_team_size(team) ? PART
+                                                                               : AIM_CLUSTER_HOMES;
+        aim_parallel_for(team, clusters * (AIM_CLUSTER_HOMES / l.part), cluster_task, &l);
+    } else {
         aim_parallel_for(team, ((int64_t)r->io->batch->n_atoms + CHUNK - 1) / CHUNK, chunk_task,
                          &l);
+    }
 }
 
 /* ---------------------------------------------------------------- beginning a row */
