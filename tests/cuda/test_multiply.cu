@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* test_multiply.cu - the dense layers of the CUDA module against sums in double: error compared with
  * that of ordinary float arithmetic, no bias (the error's regression on the value), the same bits for
- * any number of rows and from every kernel. Exit status 77: no GPU. */
+ * any number of rows and from every kernel, whatever follows the product. Exit status 77: no GPU. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vector>
 
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/gemm.h"
 
 static unsigned long long state = 1;
 static double uniform(void)
@@ -103,6 +103,15 @@ static void check(const shape s, int warpgroups, cudaStream_t stream)
     g.x = dx;
     g.xmax = dm;
     g.y = dy;
+    for (int columns : {256, 192, 128}) {
+        if (!warpgroups || (ldy + columns - 1) / columns * columns > m.n_pad)
+            continue;
+        cudaMemset(dy, 255, y.size() * 4);
+        cu_multiply_wide(&st, stream, &g, columns);
+        cudaStreamSynchronize(stream);
+        cudaMemcpy(few.data(), dy, few.size() * 4, cudaMemcpyDeviceToHost);
+        same &= memcmp(y.data(), few.data(), y.size() * 4) == 0;
+    }
     g.fast = 1;
     for (int kernel = 0; kernel < 2; kernel++) {
         g.warpgroups = kernel && warpgroups;
@@ -153,6 +162,105 @@ static void check(const shape s, int warpgroups, cudaStream_t stream)
     cudaFree(m.scale);
 }
 
+/* What follows a product: the same bits from every kernel, nothing beside. */
+static void check_ends(int n_in, int n_out, int mode, int by_row, int warpgroups,
+                       cudaStream_t stream)
+{
+    const int rows = 333, ld = cu_round_up(n_in, CU_CHUNK), update = mode == CU_UPDATE,
+              ldy = update ? n_out : cu_round_up(n_out, CU_CHUNK), fa = n_out - 2,
+              ldbias = cu_round_up(n_out, CU_CHUNK);
+    const size_t n = (size_t)rows * ldy;
+    std::vector<float> x((size_t)rows * ld, 0.0f), w((size_t)n_out * n_in), bias(3 * ldbias, 0.0f),
+        other((size_t)rows * ldbias);
+    std::vector<unsigned> max(rows, 0u);
+    std::vector<int> kind(rows);
+    for (int r = 0; r < rows; r++) {
+        kind[r] = (int)(3 * uniform());
+        for (int k = 0; k < n_in; k++) {
+            x[(size_t)r * ld + k] = normal();
+            const float a = fabsf(x[(size_t)r * ld + k]);
+            unsigned bits;
+            memcpy(&bits, &a, 4);
+            max[r] = bits > max[r] ? bits : max[r];
+        }
+    }
+    for (float &v : w)
+        v = 0.1f * normal();
+    for (float &v : bias)
+        v = normal();
+    for (float &v : other)
+        v = normal();
+    cu_state st = {cudaSuccess, NULL};
+    float *dx = to_device(x), *dw = to_device(w), *db = to_device(bias), *old = to_device(other);
+    unsigned *dm = to_device(max);
+    int *dk = to_device(kind);
+    cu_matrix m = {n_in, n_out, ld, cu_pad_columns(n_out), NULL, NULL};
+    cudaMalloc(&m.w, (size_t)m.k_pad * m.n_pad * 4);
+    cudaMalloc((void **)&m.scale, m.n_pad * 4);
+    cu_pack(&st, stream, 0, dw, n_out, n_in, 0, &m);
+    std::vector<unsigned char> first;
+    int same = 1, kernels = 0;
+    for (int columns : {0, 1, 2, 264, 256, 192, 128}) { /* 0 .. 2: tile.cu, few rows, warpgroup.cu */
+        if (columns > 1 && !warpgroups)
+            continue;
+        if (columns > 2 && ((update ? columns == 256 || columns == 192 : columns == 264) ||
+                            (ldy + columns - 1) / columns * columns > m.n_pad))
+            continue;
+        std::vector<unsigned char> all((2 * n + 3 * (size_t)rows) * 4, 255);
+        unsigned char *out = to_device(all);
+        float *y = (float *)out, *slope = mode == CU_BACKWARD ? old : y + n,
+              *charges = y + 2 * n + rows;
+        cu_gemm<float> g = {};
+        g.mode = mode;
+        g.gelu = mode == CU_FORWARD;
+        g.m = m;
+        g.ldx = ld;
+        g.bias = db;
+        g.bias_row = NULL;
+        g.ldbias = ldbias;
+        g.ldy = ldy;
+        g.ldslope = ldbias;
+        g.ldold = ldbias;
+        g.fa = fa;
+        g.ldcharges = 2;
+        g.processors = 132;
+        g.warpgroups = columns == 2;
+        cudaMemset(y + 2 * n, 0, rows * 4);
+        const int step = columns == 1 ? 100 : rows;
+        for (int r = 0; r < rows; r += step) {
+            g.rows = rows - r < step ? rows - r : step;
+            g.x = dx + (size_t)r * ld;
+            g.xmax = dm + r;
+            g.y = y + (size_t)r * (update ? fa : ldy);
+            g.ymax = update ? NULL : (unsigned *)(y + 2 * n) + r;
+            g.slope = update ? NULL : slope + (size_t)r * ldbias;
+            g.old = old + (size_t)r * ldbias;
+            g.charges = charges + 2 * (size_t)r;
+            g.bias_row = by_row ? dk + r : NULL;
+            if (columns > 2)
+                cu_multiply_wide(&st, stream, &g, columns);
+            else
+                cu_multiply(&st, stream, &g);
+        }
+        cudaStreamSynchronize(stream);
+        cudaMemcpy(all.data(), out, all.size(), cudaMemcpyDeviceToHost);
+        if (first.empty())
+            first = all;
+        same &= first == all;
+        kernels++;
+        cudaFree(out);
+    }
+    const int good = same && st.code == cudaSuccess;
+    failures += !good;
+    printf("%s %d x %d, %s%s: %d kernels %s\n", good ? "ok  " : "FAIL", n_out, n_in,
+           update                ? "update"
+           : mode == CU_BACKWARD ? "backward"
+                                 : "forward",
+           by_row ? ", bias by row" : "", kernels, same ? "identical" : "DIFFERENT");
+    cudaFree(dx), cudaFree(dw), cudaFree(db), cudaFree(old), cudaFree(dm), cudaFree(dk);
+    cudaFree(m.w), cudaFree(m.scale);
+}
+
 int main(void)
 {
     int n = 0;
@@ -177,5 +285,11 @@ int main(void)
         {380, 258, ACTIVATIONS}};
     for (const shape &k : shapes)
         check(k, warpgroups, stream);
+    check_ends(380, 258, CU_UPDATE, 0, warpgroups, stream);
+    check_ends(96, 18, CU_UPDATE, 0, warpgroups, stream);
+    check_ends(448, 512, CU_FORWARD, 1, warpgroups, stream);
+    check_ends(128, 380, CU_FORWARD, 0, warpgroups, stream);
+    check_ends(512, 733, CU_BACKWARD, 0, warpgroups, stream);
+    check_ends(258, 37, CU_BACKWARD, 0, warpgroups, stream);
     return failures != 0;
 }

@@ -21,8 +21,8 @@
  *
  * With `fast` only hi*hi is computed: operands of 11 bits, as TF32 has.
  *
- * Packed weights: [k / 32][column / 8][plane][k / 16 % 2][half][8 columns][8 halves], plane hi or lo: the
- * columns of a tile lie together. A step's 16 terms are permuted so that the elements 4 c .. 4 c + 3
+ * Packed weights: [k / 16][column / 8][plane][half][8 columns][8 halves], plane hi or lo: the columns of
+ * a tile lie together. A step's 16 terms are permuted so that the elements 4 c .. 4 c + 3
  * of a row of x are what lane c of four feeds to one
  * instruction. */
 #ifndef AIM_BACKEND_CUDA_GEMM_H
@@ -33,13 +33,25 @@
 #include "backend/cuda/cuda.h"
 #include "point/gelu.h"
 
-enum { CU_STEP = 16, CU_PIECES = 8 /* per chunk: planes x steps x halves */ };
+enum {
+    CU_STEP = 16,
+    CU_PIECES = 8, /* per chunk: planes x steps x halves */
+    CU_BLOCK = 512 /* bytes of eight columns in a step */
+};
 
 /* ---------------------------------------------------------------- epilogue */
 
+/* aim_gelu_f32 with a reciprocal that does not branch, so that elements hide each other's latencies; its
+ * last bit is mended by one step of Newton's. */
 static __device__ __forceinline__ float cu_gelu(float z, float *slope)
 {
-    return aim_gelu_f32(z, slope);
+    const float e = expf(-0.5f * z * z), d = fmaf(0.25f, fabsf(z), 1.0f);
+    float t;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(t) : "f"(d));
+    t = fmaf(t, fmaf(-d, t, 1.0f), t);
+    const float tail = 0.5f * e * aim_normal_tail_f32(t), cdf = z < 0.0f ? tail : 1.0f - tail;
+    *slope = fmaf(z * e, 0.39894228040143267794f, cdf);
+    return z * cdf;
 }
 static __device__ __forceinline__ double cu_gelu(double z, double *slope)
 {
@@ -210,8 +222,9 @@ static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsi
 static __device__ __forceinline__ size_t packed_at(const cu_matrix &m, int chunk, int column,
                                                    int piece)
 {
-    return (((size_t)chunk * (size_t)(m.n_pad / 8) + column / 8) * CU_PIECES + piece) * 128 +
-           column % 8 * 16;
+    const size_t step = (size_t)(2 * chunk + piece / 2 % 2);
+    return (step * (size_t)(m.n_pad / 8) + column / 8) * CU_BLOCK +
+           (piece / 4 * 2 + piece % 2) * 128 + column % 8 * 16;
 }
 
 /* columns that have to be computed */
@@ -220,10 +233,14 @@ template <typename real> static inline int cu_columns(const cu_gemm<real> *g)
     return g->mode == CU_UPDATE ? g->fa + g->ldcharges : g->ldy;
 }
 
-/* tile.cu: instructions of a warp, any card; warpgroup.cu: those of four warps, Hopper */
+/* tile.cu: instructions of a warp, any card; warpgroup.cu: those of four warps, Hopper, where few blocks
+ * fill the card, else wide.cu with tiles of so many columns: 256, 192, 128; updates 264, 128. These
+ * must cover no more columns than the weights are padded to. */
 void cu_multiply_tiles(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
 void cu_multiply_warpgroups(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
+void cu_multiply_wide(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int columns);
 void cu_tiles_prepare(void);
 void cu_warpgroups_prepare(void);
+void cu_wide_prepare(void);
 
 #endif

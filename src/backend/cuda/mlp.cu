@@ -207,7 +207,13 @@ void cu_multiply_prepare(cu_state *s)
     cudaFuncSetAttribute(multiply_few<0>, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
     cudaFuncSetAttribute(multiply_few<1>, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
     cu_tiles_prepare();
-    cu_warpgroups_prepare();
+    int device = 0, major = 0;
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    if (major == 9) { /* others have less shared memory than these take */
+        cu_warpgroups_prepare();
+        cu_wide_prepare();
+    }
     cu_check(s, "the shared memory of dense layers");
 }
 

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* wide.cu - products of thousands of rows with the matrix instructions of four warps. What is computed:
+ * gemm.h.
+ *
+ * A block stays on its processor and takes tiles of 128 rows x N columns. One group of four warps
+ * fetches: a step's rows piece by piece, its weights in one bulk copy. Two groups multiply 64
+ * rows each, in parts of 64 columns, so that one part's sums are added while the next is multiplied:
+ * the registers hold 64 x N totals and two parts' sums, and weights are read once for 128 rows. The next
+ * tile's first steps come while a tile ends. */
+#include "backend/cuda/ends.h"
+
+enum {
+    WIDE_ROWS = 128,
+    WIDE_MULTIPLIER = 232, /* registers of a thread of two groups that multiply */
+    WIDE_FETCHER = 40,     /* and of one that fetches */
+    WIDE_A = WIDE_ROWS * CU_STEP * 4 /* bytes of a step of rows */
+};
+
+template <int N> struct wide {
+    static constexpr int PARTS = N / 64, FIRST = N - 64 * (PARTS - 1), /* columns of part 0 */
+        REST = N % 128 ? N % 128 : 128,
+                         BYTES = WIDE_A + STEP_BYTES * N, /* of a stage */
+        ROOM = (232448 - 1024 - 8 * 2 * END_BYTES) / BYTES, STAGES = ROOM < 8 ? ROOM : 8,
+                         SHARED = STAGES * BYTES + 8 * 2 * END_BYTES;
+};
+
+/* Tiles of the product in the order in which blocks take them: columns of the same rows together. */
+struct wide_tiles {
+    int columns, count; /* tiles side by side; in all */
+};
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+/* Place in a pipeline of COUNT stages and the parity of its barriers. */
+template <int COUNT> struct wide_place {
+    int s = 0;
+    unsigned parity = 0;
+    __device__ __forceinline__ void next(void)
+    {
+        if (++s == COUNT)
+            s = 0, parity ^= 1;
+    }
+};
+
+struct wide_barriers {
+    unsigned full, empty; /* of stages */
+};
+
+/* The group that fetches: rows by every thread, weights by the first. */
+template <int N>
+static __device__ __forceinline__ void wide_fetch(const cu_gemm<float> &g,
+                                                    const wide_tiles &tiles, unsigned stages,
+                                                    const wide_barriers &bars)
+{
+    using W = wide<N>;
+    const int tid = threadIdx.x % 128, steps = g.m.k_pad / CU_STEP;
+    const int early = min(steps, W::STAGES);
+    auto weigh = [&](int s, int n0, int step) {
+        barrier_expect(bars.full + 8 * s, STEP_BYTES * N);
+        bulk_copy(stages + s * W::BYTES + WIDE_A,
+                  (const char *)g.m.w +
+                      ((size_t)step * (size_t)(g.m.n_pad / 8) + n0 / 8) * CU_BLOCK,
+                  STEP_BYTES * N, bars.full + 8 * s);
+    };
+    if (tid == 0)
+        for (int k = 0; k < early; k++)
+            weigh(k, (int)blockIdx.x % tiles.columns * N, k);
+    cu_wait();
+    wide_place<W::STAGES> at;
+    int ready = early; /* steps whose weights are under way */
+    unsigned first = 1;
+    for (int t = blockIdx.x; t < tiles.count; t += gridDim.x) {
+        const int n0 = t % tiles.columns * N, m0 = t / tiles.columns * WIDE_ROWS + tid / 4;
+        const float *x[4];
+#pragma unroll
+        for (int l = 0; l < 4; l++)
+            x[l] = g.x + (size_t)min(m0 + l * 32, g.rows - 1) * g.ldx + tid % 4 * 4;
+#pragma unroll 1
+        for (int k = 0; k < steps; k++) {
+            const unsigned to = stages + at.s * W::BYTES + tid * 16;
+            if (!first)
+                barrier_wait(bars.empty + 8 * at.s, at.parity ^ 1);
+            if (ready > 0)
+                ready--;
+            else if (tid == 0)
+                weigh(at.s, n0, k);
+#pragma unroll
+            for (int l = 0; l < 4; l++)
+                copy_piece(to + l * (32 * 64), x[l] + k * CU_STEP);
+            copies_arrive(bars.full + 8 * at.s);
+            at.next();
+            if (at.s == 0)
+                first = 0;
+        }
+    }
+}
+
+/* of a power of two between 2^-126 and 2^126 */
+static __device__ __forceinline__ float inverse_of(float scale)
+{
+    return __uint_as_float((254u << 23) - __float_as_uint(scale));
+}
+
+/* A tile's sums of one warp become what they are for. Nothing here is kept in registers while the next
+ * tile is multiplied, hence the special register. */
+template <int N, int MODE>
+static __device__ __forceinline__ void wide_end(const cu_gemm<float> &g, const wide_tiles &tiles,
+                                                const float *total, const float scale[2],
+                                                float *sums, int t)
+{
+    using W = wide<N>;
+    int tid;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(tid));
+    const int lane = tid % 32, warp = tid / 32, n0 = t % tiles.columns * N,
+              m0 = t / tiles.columns * WIDE_ROWS + warp * 16;
+    constexpr int BATCH = 4;
+    float *own = sums + warp * (2 * END_BLOCK);
+    const float low = __shfl_sync(0xffffffffu, scale[0], lane % 8 * 4),
+                high = __shfl_sync(0xffffffffu, scale[1], lane % 8 * 4),
+                inverse = inverse_of(lane % 16 < 8 ? low : high);
+#pragma unroll 1
+    for (int j = 0; j < N / 128; j++) {
+#pragma unroll
+        for (int k = 0; k < N / 128; k++)
+            if (k == j)
+#pragma unroll
+                for (int i = 0; i < 16; i++)
+                    end_stage(own + i / 8 * END_BLOCK, total + (k * 16 + i) * 4, i % 8, lane);
+        __syncwarp();
+        end_rows<128, MODE, BATCH>(g, own, inverse, m0, n0 + j * 128, lane);
+        __syncwarp();
+    }
+    if (N % 128) {
+#pragma unroll
+        for (int i = 0; i < N % 128 / 8; i++)
+            end_stage(own + i / 8 * END_BLOCK, total + (N / 128 * 16 + i) * 4, i % 8, lane);
+        __syncwarp();
+        end_rows<W::REST, MODE, BATCH>(g, own, inverse, m0, n0 + N / 128 * 128, lane);
+        __syncwarp();
+    }
+}
+
+template <int N, int MODE, int FAST>
+static __device__ __forceinline__ void wide_consume(const cu_gemm<float> &g,
+                                                    const wide_tiles &tiles, unsigned stages,
+                                                    const unsigned char *shared, float *sums,
+                                                    const wide_barriers &bars)
+{
+    using W = wide<N>;
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, steps = g.m.k_pad / CU_STEP;
+    const int from = (warp * 16 + lane / 4) * 64 + lane % 4 * 16;
+    wide_place<W::STAGES> at;
+    unsigned largest[2];
+    auto look = [&](int t) {
+        const int row = t / tiles.columns * WIDE_ROWS + warp * 16 + lane / 4;
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+            largest[half] = g.xmax[min(row + half * 8, g.rows - 1)];
+    };
+    cu_wait();
+    look(blockIdx.x);
+    for (int t = blockIdx.x; t < tiles.count; t += gridDim.x) {
+        float total[N / 2], sum[2][W::FIRST / 2], scale[2];
+        unsigned hi[2][4], lo[2][4];
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            float inverse;
+            scale[half] = row_scale(largest[half], &inverse);
+        }
+#pragma unroll
+        for (int k = 0; k < N / 2; k++)
+            total[k] = 0.0f;
+#pragma unroll 1
+        for (int step = 0; step < steps; step += 2) {
+            unsigned done = 0;
+#pragma unroll
+            for (int ks = 0; ks < 2; ks++) {
+                const unsigned char *rows = shared + at.s * W::BYTES + from;
+                const uint64_t weights = describe(stages + at.s * W::BYTES + WIDE_A);
+                barrier_wait(bars.full + 8 * at.s, at.parity);
+#pragma unroll
+                for (int half = 0; half < 2; half++) {
+                    const float4 x = *(const float4 *)(rows + half * (8 * 64));
+                    unsigned h[2], l[2];
+                    split4(x, scale[half], h, l);
+                    hi[ks][half] = h[0], hi[ks][half + 2] = h[1];
+                    lo[ks][half] = l[0], lo[ks][half + 2] = l[1];
+                }
+#pragma unroll
+                for (int j = 0; j < W::PARTS; j++) {
+                    const int b = (ks * W::PARTS + j) % 2, before = (j + W::PARTS - 1) % W::PARTS;
+                    const uint64_t w =
+                        weights + (j == 0 ? 0 : (W::FIRST + 64 * (j - 1)) / 8 * (CU_BLOCK >> 4));
+                    constexpr int LOW = CU_BLOCK / 2 >> 4;
+                    hold<W::FIRST / 2>(sum[b]);
+                    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+                    if (j == 0) {
+                        if (!FAST) {
+                            multiply_add<W::FIRST>(sum[b], lo[ks], w, 0);
+                            multiply_add<W::FIRST>(sum[b], hi[ks], w + LOW, 1);
+                        }
+                        multiply_add<W::FIRST>(sum[b], hi[ks], w, FAST ? 0 : 1);
+                    } else {
+                        if (!FAST) {
+                            multiply_add<64>(sum[b], lo[ks], w, 0);
+                            multiply_add<64>(sum[b], hi[ks], w + LOW, 1);
+                        }
+                        multiply_add<64>(sum[b], hi[ks], w, FAST ? 0 : 1);
+                    }
+                    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+                    if (ks + j == 0)
+                        continue;
+                    asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+                    hold<W::FIRST / 2>(sum[1 - b]);
+                    if (ks == 1 && j == 0 && lane == 0)
+                        barrier_arrive(done);
+                    const int first = before == 0 ? 0 : (W::FIRST + 64 * (before - 1)) / 2;
+#pragma unroll
+                    for (int k = 0; k < (before == 0 ? W::FIRST / 2 : 32); k++)
+                        total[first + k] += sum[1 - b][k];
+                }
+                done = bars.empty + 8 * at.s;
+                at.next();
+            }
+            asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+            hold<W::FIRST / 2>(sum[1]);
+            if (lane == 0)
+                barrier_arrive(done);
+            constexpr int LAST = W::PARTS == 1 ? 0 : (N - 64) / 2;
+#pragma unroll
+            for (int k = 0; k < (W::PARTS == 1 ? N / 2 : 32); k++)
+                total[LAST + k] += sum[1][k];
+        }
+        look(min(t + (int)gridDim.x, tiles.count - 1));
+        wide_end<N, MODE>(g, tiles, total, scale, sums, t);
+    }
+}
+#endif
+
+template <int N, int MODE, int FAST>
+__global__ void __launch_bounds__(384, 1)
+    multiply_wide(const cu_gemm<float> g, const wide_tiles tiles)
+{
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+    using W = wide<N>;
+    extern __shared__ __align__(128) unsigned char shared[];
+    __shared__ uint64_t bars[2 * W::STAGES];
+    const unsigned stages = (unsigned)__cvta_generic_to_shared(shared),
+                   full = (unsigned)__cvta_generic_to_shared(bars);
+    const wide_barriers b = {full, full + 8 * W::STAGES};
+    float *sums = (float *)(shared + W::STAGES * W::BYTES);
+    if (threadIdx.x == 0) {
+        for (int s = 0; s < W::STAGES; s++) {
+            barrier_create(b.full + 8 * s, 1 + 128);
+            barrier_create(b.empty + 8 * s, 8);
+        }
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    __syncthreads();
+    if (threadIdx.x < 256) {
+        registers_up<WIDE_MULTIPLIER>();
+        wide_consume<N, MODE, FAST>(g, tiles, stages, shared, sums, b);
+    } else {
+        registers_down<WIDE_FETCHER>();
+        wide_fetch<N>(g, tiles, stages, b);
+    }
+#else
+    (void)g;
+#endif
+}
+
+template <int N, int MODE, int FAST>
+static void launch(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g)
+{
+    const int columns = (cu_columns(g) + N - 1) / N, rows = (g->rows + WIDE_ROWS - 1) / WIDE_ROWS;
+    const wide_tiles tiles = {columns, columns * rows};
+    const int blocks = tiles.count < g->processors ? tiles.count : g->processors;
+    cu_launch(s, stream, blocks, 384, wide<N>::SHARED, multiply_wide<N, MODE, FAST>, *g, tiles);
+}
+
+template <int FAST>
+static void multiply(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int columns)
+{
+    if (g->mode == CU_UPDATE) {
+        if (columns == 264)
+            launch<264, CU_UPDATE, FAST>(s, stream, g);
+        else
+            launch<128, CU_UPDATE, FAST>(s, stream, g);
+    } else if (g->mode == CU_FORWARD) {
+        if (columns == 256)
+            launch<256, CU_FORWARD, FAST>(s, stream, g);
+        else if (columns == 192)
+            launch<192, CU_FORWARD, FAST>(s, stream, g);
+        else
+            launch<128, CU_FORWARD, FAST>(s, stream, g);
+    } else {
+        if (columns == 256)
+            launch<256, CU_BACKWARD, FAST>(s, stream, g);
+        else if (columns == 192)
+            launch<192, CU_BACKWARD, FAST>(s, stream, g);
+        else
+            launch<128, CU_BACKWARD, FAST>(s, stream, g);
+    }
+}
+
+void cu_multiply_wide(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int columns)
+{
+    if (g->fast)
+        multiply<1>(s, stream, g, columns);
+    else
+        multiply<0>(s, stream, g, columns);
+}
+
+template <int N, int MODE> static void prepare(void)
+{
+    cudaFuncSetAttribute(multiply_wide<N, MODE, 0>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         wide<N>::SHARED);
+    cudaFuncSetAttribute(multiply_wide<N, MODE, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         wide<N>::SHARED);
+}
+
+void cu_wide_prepare(void)
+{
+    prepare<256, CU_FORWARD>();
+    prepare<256, CU_BACKWARD>();
+    prepare<192, CU_FORWARD>();
+    prepare<192, CU_BACKWARD>();
+    prepare<128, CU_FORWARD>();
+    prepare<128, CU_BACKWARD>();
+    prepare<264, CU_UPDATE>();
+    prepare<128, CU_UPDATE>();
+}
