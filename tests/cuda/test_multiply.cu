@@ -200,7 +200,8 @@ static void check_ends(int n_in, int n_out, int mode, int by_row, int warpgroups
     cu_pack(&st, stream, 0, dw, n_out, n_in, 0, &m);
     std::vector<unsigned char> first;
     int same = 1, kernels = 0;
-    for (int columns : {0, 1, 2, 264, 256, 192, 128}) { /* 0 .. 2: tile.cu, few rows, warpgroup.cu */
+    for (int columns :
+         {0, 1, 2, 264, 256, 192, 128}) { /* 0 .. 2: tile.cu, few rows, warpgroup.cu */
         if (columns > 1 && !warpgroups)
             continue;
         if (columns > 2 && ((update ? columns == 256 || columns == 192 : columns == 264) ||

@@ -32,8 +32,7 @@ template <int COLUMNS> struct end_share {
 /* Four sums of row r. */
 static __device__ __forceinline__ float4 end_sums(const float *blocks, int r, int at)
 {
-    return *(const float4 *)(blocks + at / 16 * END_BLOCK + r * 64 +
-                             ((at % 16 ^ r % 4 * 2) << 2));
+    return *(const float4 *)(blocks + at / 16 * END_BLOCK + r * 64 + ((at % 16 ^ r % 4 * 2) << 2));
 }
 
 static __device__ __forceinline__ unsigned end_bits(float4 z)
@@ -79,9 +78,9 @@ static __device__ __forceinline__ void end_forward(const cu_gemm<float> &g, cons
         if (g.bias_row && inside)
 #pragma unroll
             for (int k = 0; k < BATCH; k++)
-                bias[k] = *(const float4 *)(bias_of(g, min(m0 + first + (turn + k) * S::ROWS,
-                                                           g.rows - 1)) +
-                                            col);
+                bias[k] = *(
+                    const float4 *)(bias_of(g, min(m0 + first + (turn + k) * S::ROWS, g.rows - 1)) +
+                                    col);
 #pragma unroll
         for (int k = 0; k < BATCH; k++) {
             const int r = first + (turn + k) * S::ROWS;

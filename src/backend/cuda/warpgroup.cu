@@ -115,8 +115,7 @@ static __device__ __forceinline__ void multiply_group(const cu_gemm<float> &g, u
 #endif
 
 template <int N, int MODE, int FAST>
-__global__ void __launch_bounds__(128, N == 64 ? 3 : 2)
-    multiply_warpgroups(const cu_gemm<float> g)
+__global__ void __launch_bounds__(128, N == 64 ? 3 : 2) multiply_warpgroups(const cu_gemm<float> g)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ __align__(128) unsigned char shared[];

@@ -97,11 +97,10 @@ __device__ __forceinline__ void multiply_add<72>(float *d, const unsigned a[4], 
                  "}, {%36, %37, %38, %39}, %40, p, 1, 1, 0;}"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]),
                    "+f"(d[6]), "+f"(d[7]), "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]),
-                   "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), "+f"(d[16]),
-                   "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]),
-                   "+f"(d[22]), "+f"(d[23]), "+f"(d[24]), "+f"(d[25]), "+f"(d[26]),
-                   "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]),
-                   "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35])
+                   "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), "+f"(d[16]), "+f"(d[17]),
+                   "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),
+                   "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]),
+                   "+f"(d[30]), "+f"(d[31]), "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(weights), "r"(add));
 }
 
@@ -165,10 +164,10 @@ static __device__ __forceinline__ uint64_t describe(unsigned address)
 /* red and st by those lanes for which `yes` */
 static __device__ __forceinline__ void raise_if(bool yes, unsigned *to, unsigned bits)
 {
-    asm volatile("{.reg .pred p; setp.ne.s32 p, %0, 0; @p red.global.max.u32 [%1], %2;}" ::"r"(
-                     (int)yes),
-                 "l"(to), "r"(bits)
-                 : "memory");
+    asm volatile(
+        "{.reg .pred p; setp.ne.s32 p, %0, 0; @p red.global.max.u32 [%1], %2;}" ::"r"((int)yes),
+        "l"(to), "r"(bits)
+        : "memory");
 }
 static __device__ __forceinline__ void store4_if(bool yes, float *to, float4 z)
 {

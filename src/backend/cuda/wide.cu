@@ -11,17 +11,21 @@
 
 enum {
     WIDE_ROWS = 128,
-    WIDE_MULTIPLIER = 232, /* registers of a thread of two groups that multiply */
-    WIDE_FETCHER = 40,     /* and of one that fetches */
-    WIDE_A = WIDE_ROWS * CU_STEP * 4 /* bytes of a step of rows */
+    WIDE_WARPS = WIDE_ROWS / 16,      /* that multiply */
+    WIDE_MULTIPLIER = 232,            /* registers of a thread that multiplies */
+    WIDE_FETCHER = 40,                /* and of one that fetches */
+    WIDE_X = WIDE_ROWS * CU_STEP * 4, /* bytes of a step of rows */
+    WIDE_ENDS = WIDE_WARPS * 2 * END_BYTES,
+    WIDE_ROOM = 232448 - 1024 - WIDE_ENDS /* shared memory for stages */
 };
 
 template <int N> struct wide {
-    static constexpr int PARTS = N / 64, FIRST = N - 64 * (PARTS - 1), /* columns of part 0 */
-        REST = N % 128 ? N % 128 : 128,
-                         BYTES = WIDE_A + STEP_BYTES * N, /* of a stage */
-        ROOM = (232448 - 1024 - 8 * 2 * END_BYTES) / BYTES, STAGES = ROOM < 8 ? ROOM : 8,
-                         SHARED = STAGES * BYTES + 8 * 2 * END_BYTES;
+    static constexpr int PARTS = N / 64;
+    static constexpr int FIRST = N - 64 * (PARTS - 1); /* columns of part 0; others: 64 */
+    static constexpr int REST = N % 128 ? N % 128 : 128;
+    static constexpr int BYTES = WIDE_X + STEP_BYTES * N; /* of a stage, which is a step */
+    static constexpr int STAGES = WIDE_ROOM / BYTES < 8 ? WIDE_ROOM / BYTES : 8;
+    static constexpr int SHARED = STAGES * BYTES + WIDE_ENDS;
 };
 
 /* Tiles of the product in the order in which blocks take them: columns of the same rows together. */
@@ -48,16 +52,15 @@ struct wide_barriers {
 
 /* The group that fetches: rows by every thread, weights by the first. */
 template <int N>
-static __device__ __forceinline__ void wide_fetch(const cu_gemm<float> &g,
-                                                    const wide_tiles &tiles, unsigned stages,
-                                                    const wide_barriers &bars)
+static __device__ __forceinline__ void wide_fetch(const cu_gemm<float> &g, const wide_tiles &tiles,
+                                                  unsigned stages, const wide_barriers &bars)
 {
     using W = wide<N>;
     const int tid = threadIdx.x % 128, steps = g.m.k_pad / CU_STEP;
     const int early = min(steps, W::STAGES);
     auto weigh = [&](int s, int n0, int step) {
         barrier_expect(bars.full + 8 * s, STEP_BYTES * N);
-        bulk_copy(stages + s * W::BYTES + WIDE_A,
+        bulk_copy(stages + s * W::BYTES + WIDE_X,
                   (const char *)g.m.w +
                       ((size_t)step * (size_t)(g.m.n_pad / 8) + n0 / 8) * CU_BLOCK,
                   STEP_BYTES * N, bars.full + 8 * s);
@@ -140,11 +143,12 @@ static __device__ __forceinline__ void wide_end(const cu_gemm<float> &g, const w
     }
 }
 
+/* The groups that multiply. One part of a step is added while the next is under way; an iteration ends
+ * with none under way, or the compiler would let none overlap. The other group fills such gaps. */
 template <int N, int MODE, int FAST>
-static __device__ __forceinline__ void wide_consume(const cu_gemm<float> &g,
-                                                    const wide_tiles &tiles, unsigned stages,
-                                                    const unsigned char *shared, float *sums,
-                                                    const wide_barriers &bars)
+static __device__ __forceinline__ void
+wide_multiply(const cu_gemm<float> &g, const wide_tiles &tiles, unsigned stages,
+              const unsigned char *shared, float *sums, const wide_barriers &bars)
 {
     using W = wide<N>;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, steps = g.m.k_pad / CU_STEP;
@@ -176,7 +180,7 @@ static __device__ __forceinline__ void wide_consume(const cu_gemm<float> &g,
 #pragma unroll
             for (int ks = 0; ks < 2; ks++) {
                 const unsigned char *rows = shared + at.s * W::BYTES + from;
-                const uint64_t weights = describe(stages + at.s * W::BYTES + WIDE_A);
+                const uint64_t weights = describe(stages + at.s * W::BYTES + WIDE_X);
                 barrier_wait(bars.full + 8 * at.s, at.parity);
 #pragma unroll
                 for (int half = 0; half < 2; half++) {
@@ -252,14 +256,14 @@ __global__ void __launch_bounds__(384, 1)
     if (threadIdx.x == 0) {
         for (int s = 0; s < W::STAGES; s++) {
             barrier_create(b.full + 8 * s, 1 + 128);
-            barrier_create(b.empty + 8 * s, 8);
+            barrier_create(b.empty + 8 * s, WIDE_WARPS);
         }
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     __syncthreads();
-    if (threadIdx.x < 256) {
+    if (threadIdx.x < WIDE_WARPS * 32) {
         registers_up<WIDE_MULTIPLIER>();
-        wide_consume<N, MODE, FAST>(g, tiles, stages, shared, sums, b);
+        wide_multiply<N, MODE, FAST>(g, tiles, stages, shared, sums, b);
     } else {
         registers_down<WIDE_FETCHER>();
         wide_fetch<N>(g, tiles, stages, b);
