@@ -2,7 +2,7 @@
 # The front door: everything is one word. The builds themselves are described by CMakeLists.txt and CMakePresets.json.
 #
 #   make              release build in build/release
-#   make demo         installs what is missing, builds, computes the molecules in examples/
+#   make demo         installs what is missing, builds the command, computes the molecules in examples/
 #   make test         installs what is missing, builds with and without sanitizers, runs the tests
 #   make asan tsan clang   build and test with sanitizers, thread sanitizer, clang
 #   make valgrind     unit tests under valgrind
@@ -38,8 +38,10 @@ deps:
 deps-test:
 	@tools/install_deps.sh test
 
-demo: deps
-	@$(MAKE) --no-print-directory release
+# Only the command: the tests and the CUDA module take many times as long.
+demo: deps | build
+	@cmake --preset release > build/release.log 2>&1 || { cat build/release.log; exit 1; }
+	@cmake --build build/release -j$(JOBS) --target aimnet_command
 	$(AIMNET) energy --forces --charges examples/*.xyz
 
 # The release tests come last: their summary is the last thing printed.

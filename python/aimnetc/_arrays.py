@@ -19,6 +19,8 @@ def to_numpy(value: Any, dtype: np.dtype, name: str) -> np.ndarray:
     if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
         return value
     array = value if isinstance(value, np.ndarray) else _shared(value, name)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"'{name}' holds no numbers: {value!r:.60}")
     if dtype.kind == "i" and array.dtype.kind == "f" and not np.array_equal(array, np.trunc(array)):
         raise ValueError(f"'{name}' has values that are no whole numbers")
     return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype)

@@ -92,8 +92,10 @@ class Batch:
         if cell.shape not in ((3, 3), (1, 3, 3), (self.n, 3, 3)):
             raise ValueError(f"cell has shape {cell.shape}: expected (3, 3) or ({self.n}, 3, 3), rows a, b, c")
         pbc = np.ones(3, bool) if pbc is None else to_numpy(pbc, BOOL, "pbc")
+        if pbc.shape not in ((), (3,), (1, 3), (self.n, 3)):
+            raise ValueError(f"pbc has shape {pbc.shape}: expected (3,) or ({self.n}, 3)")
         self.cell = np.ascontiguousarray(np.broadcast_to(cell.reshape(-1, 3, 3), (self.n, 3, 3)))
-        periodic = np.broadcast_to(pbc.reshape(-1, pbc.shape[-1] if pbc.ndim else 1), (self.n, 3)).tolist()
+        periodic = np.broadcast_to(pbc, (self.n, 3)).tolist()
         address = _address(self.cell)
         for k in range(self.n):
             self.systems[k].cell, self.systems[k].pbc = address + 72 * k, tuple(periodic[k])

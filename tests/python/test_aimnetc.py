@@ -122,7 +122,8 @@ class Calculator(unittest.TestCase):
             aimnetc.AIMNet2Calculator(compile_model=True)
         for data in ({**WATER, "numbers": [8, 1]}, {**WATER, "numbers": [8.5, 1, 1]}, {**WATER, "mol_idx": [0, 0.5, 1]},
                      {**WATER, "mol_idx": [0, 2, 2]}, {**WATER, "charge": [0, 0]}, {**WATER, "cell": np.eye(2)},
-                     {**WATER, "coord": np.zeros(9)}):
+                     {**WATER, "coord": np.zeros(9)}, {**WATER, "numbers": ["O", "H", "H"]}, {**WATER, "charge": "one"},
+                     {**WATER, "cell": 9 * np.eye(3), "pbc": [True, True]}):
             with self.assertRaises(ValueError):
                 self.calc(data)
         with self.assertRaises(KeyError):
@@ -418,6 +419,8 @@ class Lists(unittest.TestCase):
         self.assertTrue((wrapped @ np.linalg.inv(cell) > -1e-12).all())
         with self.assertRaises(aimnetc.ArgumentError):
             aimnetc.neighbor_list(coord, -1.0)
+        with self.assertRaisesRegex(ValueError, "without a cell"):
+            aimnetc.neighbor_list(coord, 2.0, pbc=[1, 0, 0])
 
 
 class Optimiser(unittest.TestCase):
