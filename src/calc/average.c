@@ -6,42 +6,47 @@
 
 #include "calc/average.h"
 
-static void place(aim_average *a, aim_arena *arena, size_t n, size_t systems)
+/* An only member's numbers of atoms stay where they are, and deviate from nothing. */
+static void place(aim_average *a, aim_arena *arena, size_t n, size_t systems, int members)
 {
     struct {
         double **array;
         size_t count;
-    } list[] = {{&a->energy, systems},
-                {&a->energy_m2, systems},
-                {&a->network, systems},
-                {&a->coulomb, systems},
-                {&a->dispersion, systems},
-                {&a->dipole, 3 * systems},
-                {&a->quadrupole, 6 * systems},
-                {&a->grad, 3 * n},
-                {&a->grad_m2, 3 * n},
-                {&a->q, n},
-                {&a->q_m2, n},
-                {&a->spin, n},
-                {&a->strain, 9 * systems}};
+        int of_atoms;
+    } list[] = {{&a->energy, systems, 0},
+                {&a->energy_m2, systems, 0},
+                {&a->network, systems, 0},
+                {&a->coulomb, systems, 0},
+                {&a->dispersion, systems, 0},
+                {&a->dipole, 3 * systems, 0},
+                {&a->quadrupole, 6 * systems, 0},
+                {&a->grad, 3 * n, 1},
+                {&a->grad_m2, 3 * n, 1},
+                {&a->q, n, 1},
+                {&a->q_m2, n, 1},
+                {&a->spin, n, 1},
+                {&a->strain, 9 * systems, 0}};
     for (size_t k = 0; k < sizeof list / sizeof *list; k++)
-        *list[k].array = aim_take0(arena, "average", list[k].count, sizeof(double));
+        *list[k].array = members == 1 && list[k].of_atoms
+                             ? NULL
+                             : aim_take0(arena, "average", list[k].count, sizeof(double));
 }
 
-size_t aim_average_bytes(size_t n_atoms, size_t n_systems)
+size_t aim_average_bytes(size_t n_atoms, size_t n_systems, int members)
 {
     aim_average a;
     aim_arena measure = {0};
-    place(&a, &measure, n_atoms, n_systems);
+    place(&a, &measure, n_atoms, n_systems, members);
     return measure.used;
 }
 
-aim_status aim_average_start(aim_average *a, const aim_alloc *alloc, const aim_batch *b)
+aim_status aim_average_start(aim_average *a, const aim_alloc *alloc, const aim_batch *b,
+                             int members)
 {
     const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems,
-                 bytes = aim_average_bytes(n, systems);
+                 bytes = aim_average_bytes(n, systems, members);
     AIM_TRY(aim_arena_reserve(&a->arena, alloc, bytes, "results"));
-    place(a, &a->arena, n, systems);
+    place(a, &a->arena, n, systems, members);
     return AIMNET_OK;
 }
 
@@ -73,8 +78,14 @@ void aim_average_add(aim_average *a, const aim_batch *b, const aim_values *v, co
     add(a->dispersion, NULL, v->dispersion, systems, k);
     add(a->dipole, NULL, dipole, 3 * systems, k);
     add(a->quadrupole, NULL, quadrupole, 6 * systems, k);
+    add(a->strain, NULL, v->strain, 9 * systems, k);
+    if (!a->grad_m2) {
+        a->grad = v->grad;
+        a->q = v->q;
+        a->spin = v->spin;
+        return;
+    }
     add(a->grad, a->grad_m2, v->grad, 3 * n, k);
     add(a->q, a->q_m2, v->q, n, k);
     add(a->spin, NULL, v->spin, n, k);
-    add(a->strain, NULL, v->strain, 9 * systems, k);
 }

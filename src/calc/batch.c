@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* batch.c - from the caller's structures to one flat batch: padding atoms dropped, everything
  * copied once. */
+#include <string.h>
+
 #include "calc/calc.h"
 
 static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_systems)
@@ -19,7 +21,7 @@ static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_system
 }
 
 /* The batch's arrays are const for everybody else; here they are filled. */
-static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int32_t *atom)
+static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int padded, int32_t *atom)
 {
     aim_batch *b = &f->batch;
     int32_t *system = (int32_t *)b->system, *numbers = (int32_t *)b->numbers,
@@ -33,6 +35,17 @@ static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int32_t 
         cell[9 * k + d] = periodic ? s->cell[d] : 0.0;
     for (int d = 0; d < 3; d++)
         pbc[3 * k + d] = periodic && s->pbc[d];
+    if (!padded && s->coord) {
+        const int32_t n = s->n_atoms, first = *atom;
+        memcpy(numbers + first, s->numbers, (size_t)n * sizeof *numbers);
+        memcpy(coord + 3 * (size_t)first, s->coord, 3 * (size_t)n * sizeof *coord);
+        for (int32_t i = 0; i < n; i++) {
+            system[first + i] = k;
+            origin[first + i] = i;
+        }
+        *atom = first + n;
+        return;
+    }
     for (int32_t i = 0; i < s->n_atoms; i++) {
         if (s->numbers[i] == 0)
             continue;
@@ -48,10 +61,12 @@ static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int32_t 
 aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n)
 {
     aim_flat *f = &c->flat;
-    size_t n_atoms = 0;
-    for (int32_t k = 0; k < n; k++)
+    size_t n_atoms = 0, n_places = 0;
+    for (int32_t k = 0; k < n; k++) {
+        n_places += (size_t)systems[index[k]].n_atoms;
         for (int32_t i = 0; i < systems[index[k]].n_atoms; i++)
             n_atoms += systems[index[k]].numbers[i] != 0;
+    }
     if (n_atoms > INT32_MAX / 4)
         return AIM_FAIL(AIMNET_ERR_ARG, "a batch of %zu atoms is too large: at most %d", n_atoms,
                         INT32_MAX / 4);
@@ -63,7 +78,7 @@ aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t 
     f->lists = n == 1 ? systems[index[0]].lists : NULL;
     for (int32_t k = 0; k < n; k++) {
         f->index[k] = index[k];
-        fill_system(f, &systems[index[k]], k, &atom);
+        fill_system(f, &systems[index[k]], k, n_places > n_atoms, &atom);
     }
     ((int32_t *)f->batch.offset)[n] = atom;
     f->batch.n_atoms = atom;

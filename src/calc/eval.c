@@ -241,7 +241,7 @@ static aim_status run_members(aim_calc *c, const aimnet_system *systems, aim_wis
     const aim_batch *b = &c->flat.batch;
     double *multipoles;
     aim_net_call call;
-    AIM_TRY(aim_average_start(&c->average, &c->alloc, b));
+    AIM_TRY(aim_average_start(&c->average, &c->alloc, b, c->n_members));
     for (int k = 0; k < c->n_members; k++) {
         const aim_member *member = &c->member[k];
         if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff && !takes_all(c))
@@ -433,7 +433,8 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
         return aim_device_estimate(c, (aim_wishes){want_grad, 0, 0}, peak);
     AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, cutoff, want_grad, &c->pairs));
     aim_range_plan range;
-    size_t bytes = c->flat.arena.used + aim_average_bytes((size_t)b->n_atoms, (size_t)b->n_systems),
+    size_t bytes = c->flat.arena.used +
+                   aim_average_bytes((size_t)b->n_atoms, (size_t)b->n_systems, c->n_members),
            largest = 0;
     AIM_TRY(aim_calc_ranges(c, &c->member[0], &range));
     bytes += list_bytes(&c->pairs);

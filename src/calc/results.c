@@ -42,7 +42,14 @@ static void scatter(const aim_batch *b, int32_t s, const aimnet_system *system, 
 {
     if (!out)
         return;
-    zero(out, (size_t)system->n_atoms * (size_t)width);
+    const size_t n = (size_t)system->n_atoms * (size_t)width;
+    if (b->offset[s + 1] - b->offset[s] == system->n_atoms) { /* no padding */
+        const double *own = in + (size_t)b->offset[s] * (size_t)width;
+        for (size_t k = 0; k < n; k++)
+            out[k] = factor * own[k];
+        return;
+    }
+    zero(out, n);
     for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
         for (int k = 0; k < width; k++)
             out[(size_t)b->origin[i] * (size_t)width + (size_t)k] =
@@ -54,6 +61,10 @@ static void scatter_deviation(const aim_calc *c, int32_t s, const aimnet_system 
 {
     if (!out)
         return;
+    if (!m2) { /* one member */
+        zero(out, (size_t)system->n_atoms * (size_t)width);
+        return;
+    }
     scatter(&c->flat.batch, s, system, width, m2, 1.0 / c->n_members, out);
     for (size_t k = 0; k < (size_t)system->n_atoms * (size_t)width; k++)
         out[k] = sqrt(out[k]);
