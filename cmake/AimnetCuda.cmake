@@ -4,7 +4,7 @@
 #
 #     AIMNET_CUDA=AUTO|ON|OFF              AUTO: if nvcc is there and no sanitizers are on
 #     AIMNET_CUDA_ARCHITECTURES=80;90a;120 machine code for these as far as nvcc knows them, and PTX of the last for later cards; 90a has
-#                                          matrix instructions that 90 has not
+#                                          matrix instructions that 90 has not; beside it PTX of 90 for cards between it and the last
 set(AIMNET_CUDA AUTO CACHE STRING "Build the CUDA module: AUTO, ON or OFF")
 set(AIMNET_CUDA_ARCHITECTURES "80;90a;120" CACHE STRING "GPU architectures of the CUDA module")
 set(AIM_CUDA_MODULE "")
@@ -32,6 +32,9 @@ endforeach()
 list(APPEND AIM_NVCC_CODE -gencode arch=compute_${AIM_NVCC_LAST},code=compute_${AIM_NVCC_LAST})
 if("${AIM_NVCC_CODE}" MATCHES "sm_90a")
     list(APPEND AIM_NVCC_CODE -DAIM_CUDA_90A)
+    if(NOT AIM_NVCC_LAST STREQUAL "90a") # capability 10 and 11 can run neither sm_90a nor PTX of 12
+        list(APPEND AIM_NVCC_CODE -gencode arch=compute_90,code=compute_90)
+    endif()
 endif()
 set(AIM_NVCC_FLAGS -std=c++17 -O3 ${AIM_NVCC_CODE} -Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wno-array-bounds
     -I${PROJECT_SOURCE_DIR}/include -I${PROJECT_SOURCE_DIR}/src)
