@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* poscar_write.c - one crystal as POSCAR of VASP 5: vectors and Cartesian positions with all digits,
- * atoms in their order (an element may come several times). Results have no place in it. Registered
- * in writers.def. */
+ * atoms in their order (an element may come several times). Energy and stress stand in the title, as
+ * in extended XYZ; other results have no place. Registered in writers.def. */
 #include "io/writer.h"
 
 #include <string.h>
@@ -24,9 +24,20 @@ static aim_status put_runs(aimnet_writer *w, const aimnet_frame *f, int counts)
     return aim_writer_put(w, "\n");
 }
 
+static aim_status put_results(aimnet_writer *w, const aimnet_result *r)
+{
+    AIM_TRY(aim_writer_put(w, " energy="));
+    AIM_TRY(aim_writer_number(w, r->energy));
+    if (!r->stress)
+        return AIMNET_OK;
+    AIM_TRY(aim_writer_put(w, " stress=\""));
+    AIM_TRY(aim_writer_numbers(w, r->stress, 9));
+    return aim_writer_put(w, "\"");
+}
+
 /* The title as one line of printable characters that cannot be taken for another format; the
- * key=value pairs of extended XYZ are no title. */
-static aim_status put_title(aimnet_writer *w, const char *title)
+ * key=value pairs of extended XYZ, and of results written here before, are no title. */
+static aim_status put_title(aimnet_writer *w, const char *title, const aimnet_result *result)
 {
     enum { TITLE_MAX = 80 };
     AIM_TRY(aim_writer_put(w, "crystal "));
@@ -36,18 +47,19 @@ static aim_status put_title(aimnet_writer *w, const char *title)
         const char c[2] = {title[i] >= ' ' && title[i] <= '~' ? title[i] : '?', '\0'};
         AIM_TRY(aim_writer_put(w, c));
     }
+    if (result && result->status == AIMNET_OK)
+        AIM_TRY(put_results(w, result));
     return aim_writer_put(w, "\n1.0\n");
 }
 
 aim_status aim_poscar_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result)
 {
-    (void)result;
     AIM_TRY(aim_writer_needs_crystal(w, f, "POSCAR"));
     if (w->n_frames > 0)
         return AIM_FAIL(AIMNET_ERR_ARG,
                         "%s: POSCAR holds one structure; write several as extended XYZ or CIF",
                         w->file.path);
-    AIM_TRY(put_title(w, f->title));
+    AIM_TRY(put_title(w, f->title, result));
     for (size_t v = 0; v < 3; v++) {
         AIM_TRY(aim_writer_numbers(w, f->cell + 3 * v, 3));
         AIM_TRY(aim_writer_put(w, "\n"));

@@ -244,6 +244,22 @@ static void written_poscar_keeps_every_bit(void **state)
     aimnet_frame_free(&again);
 }
 
+static void written_poscar_tells_energy_and_stress_and_forgets_them_with_the_next(void **state)
+{
+    (void)state;
+    aimnet_frame f = {0}, again = {0}, third = {0};
+    double stress[9] = {0.25, 0, 0, 0, -0.5, 0, 0, 0, 1};
+    const aimnet_result r = {.energy = -1.5, .stress = stress};
+    read_one(skewed, NULL, &f, 5);
+    write_and_read(&f, &r, AIM_TEST_TMP "/POSCAR", 1, &again);
+    assert_non_null(strstr(again.title, "energy=-1.5 stress=\"0.25 0 0 0 -0.5 0 0 0 1\""));
+    write_and_read(&again, NULL, AIM_TEST_TMP "/POSCAR", 1, &third);
+    assert_null(strstr(third.title, "energy"));
+    aimnet_frame_free(&f);
+    aimnet_frame_free(&again);
+    aimnet_frame_free(&third);
+}
+
 static aimnet_status read_everything(const aimnet_allocator *hooks, void *text)
 {
     aimnet_reader *reader;
@@ -314,6 +330,7 @@ int main(void)
         cmocka_unit_test(names_without_suffix_are_known),
         cmocka_unit_test(written_cif_is_the_same_crystal_also_of_a_left_handed_cell),
         cmocka_unit_test(written_poscar_keeps_every_bit),
+        cmocka_unit_test(written_poscar_tells_energy_and_stress_and_forgets_them_with_the_next),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(every_allocation_of_the_writers_may_fail),
     };
