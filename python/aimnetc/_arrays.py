@@ -50,3 +50,17 @@ def is_on_a_device(value: Any) -> bool:
         return hasattr(value, "__cuda_array_interface__")
     except Exception:  # torch raises for tensors that live elsewhere
         return False
+
+
+def of_each(value: Any, n: int, key: str) -> np.ndarray:
+    """A number for every structure, from one for all or one for each."""
+    values = to_numpy(value, FLOAT, key).ravel()
+    if values.size not in (1, n):
+        raise ValueError(f"'{key}' has {values.size} values for {n} structures")
+    return np.ascontiguousarray(np.broadcast_to(values, (n,)))
+
+
+def check_cell(cell: np.ndarray, n: int) -> None:
+    """One cell for n structures, or one for each."""
+    if cell.shape not in ((3, 3), (1, 3, 3), (n, 3, 3)):
+        raise ValueError(f"cell has shape {cell.shape}: expected (3, 3) or ({n}, 3, 3), rows a, b, c")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arrays import is_on_a_device, to_numpy
+from ._arrays import check_cell, is_on_a_device, of_each, to_numpy
 from ._lists import NAMES
 from ._lib import SOME_FAILED, Atoms, CudaResults, CudaSystems, Result, check, error, lib
 
@@ -236,19 +236,13 @@ class _Batch:
 
     def _of_each(self, data: Mapping[str, Any], key: str) -> np.ndarray | None:
         values = self._host(data, key, np.float64)
-        if values is None:
-            return None
-        values = values.ravel()
-        if values.size not in (1, self.n):
-            raise ValueError(f"'{key}' has {values.size} values for {self.n} structures")
-        return np.ascontiguousarray(np.broadcast_to(values, (self.n,)))
+        return None if values is None else of_each(values, self.n, key)
 
     def _check_cells(self) -> None:
         if self.cell is None:
             self.pbc = None
             return
-        if self.cell.shape not in ((3, 3), (1, 3, 3), (self.n, 3, 3)):
-            raise ValueError(f"cell has shape {self.cell.shape}: expected (3, 3) or ({self.n}, 3, 3), rows a, b, c")
+        check_cell(self.cell, self.n)
         if self.pbc is not None and self.pbc.shape not in ((), (1,), (3,), (1, 3), (self.n, 3)):
             raise ValueError(f"pbc has shape {self.pbc.shape}: expected (3,) or ({self.n}, 3)")
         if self.pbc is not None:

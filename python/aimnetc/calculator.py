@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import BOOL, FLOAT, INT, LONG, is_on_a_device, to_numpy
+from ._arrays import BOOL, FLOAT, INT, LONG, check_cell, is_on_a_device, of_each, to_numpy
 from ._lib import SOME_FAILED, Hvp, Options, Result, System, check, error, lib
 from ._lists import NAMES, CallerLists
 from .model import Model, members
@@ -81,16 +81,12 @@ class Batch:
             return [0.0] * self.n
         if isinstance(value, (int, float)):
             return [float(value)] * self.n
-        values = to_numpy(value, FLOAT, key).ravel()
-        if values.size not in (1, self.n):
-            raise ValueError(f"'{key}' has {values.size} values for {self.n} structures")
-        return values.tolist() * (self.n if values.size == 1 else 1)
+        return of_each(value, self.n, key).tolist()
 
     def _add_cells(self, cell: Any, pbc: Any) -> None:
         cell = to_numpy(cell, FLOAT, "cell")
         self.cell_of_each = self.n > 1 or cell.ndim == 3
-        if cell.shape not in ((3, 3), (1, 3, 3), (self.n, 3, 3)):
-            raise ValueError(f"cell has shape {cell.shape}: expected (3, 3) or ({self.n}, 3, 3), rows a, b, c")
+        check_cell(cell, self.n)
         pbc = np.ones(3, bool) if pbc is None else to_numpy(pbc, BOOL, "pbc")
         if pbc.shape not in ((), (3,), (1, 3), (self.n, 3)):
             raise ValueError(f"pbc has shape {pbc.shape}: expected (3,) or ({self.n}, 3)")

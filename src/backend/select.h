@@ -4,7 +4,8 @@
  *
  * Vectors are packed by compression (AVX-512) or, four elements at a time, by a table of
  * permutations (AVX2), and stored whole: up to 16 elements behind the last one are
- * overwritten. Distances have the operations and the order of squared_distances. */
+ * overwritten. Distances have the operations and the order of
+ * squared_distances. */
 #ifndef AIM_BACKEND_SELECT_H
 #define AIM_BACKEND_SELECT_H
 
@@ -25,6 +26,18 @@ typedef struct aim_selected {
     float *x, *y, *z;
     int32_t *slot, *run;
 } aim_selected;
+
+/* d2[k] = |q_k - r|^2 */
+static void squared_distances(const aim_points *q, int64_t n, const float r[3],
+                              float *AIM_RESTRICT d2)
+{
+    const float *AIM_RESTRICT x = q->x, *AIM_RESTRICT y = q->y, *AIM_RESTRICT z = q->z;
+    const float rx = r[0], ry = r[1], rz = r[2];
+    for (int64_t k = 0; k < n; k++) {
+        const float dx = x[k] - rx, dy = y[k] - ry, dz = z[k] - rz;
+        d2[k] = dx * dx + dy * dy + dz * dz;
+    }
+}
 
 #if defined(__AVX512F__)
 
@@ -156,13 +169,8 @@ static int64_t append_near(const aim_points *p, const int32_t *near, int32_t n, 
 static int64_t select_below(const aim_points *q, int64_t n, const float r[3], float limit,
                             float *AIM_RESTRICT d2, int32_t *AIM_RESTRICT hit)
 {
-    const float *AIM_RESTRICT x = q->x, *AIM_RESTRICT y = q->y, *AIM_RESTRICT z = q->z;
-    const float rx = r[0], ry = r[1], rz = r[2];
     int64_t m = 0;
-    for (int64_t k = 0; k < n; k++) {
-        const float dx = x[k] - rx, dy = y[k] - ry, dz = z[k] - rz;
-        d2[k] = dx * dx + dy * dy + dz * dz;
-    }
+    squared_distances(q, n, r, d2);
     for (int64_t k = 0; k < n; k++) {
         hit[m] = (int32_t)k;
         m += d2[k] < limit;

@@ -172,6 +172,8 @@ AIM_NODISCARD aim_status aim_program_forward(aim_calc *c, const aim_member *memb
                                              const aim_range_plan *range, int want_grad);
 void aim_program_backward(const aim_member *member, const aim_batch *b, aim_values *v);
 aim_term_io aim_calc_term_io(aim_calc *c, const aim_range_list *list, double *energy, int live);
+aim_term_io aim_calc_charge_io(aim_calc *c, const aim_range_list *list, const double *q, double *gq,
+                               double *energy, int live);
 static inline aim_range_list aim_calc_near(const aim_calc *c) /* the network's list */
 {
     return (aim_range_list){.pairs = &c->pairs};

@@ -21,12 +21,19 @@ aim_term_io aim_calc_term_io(aim_calc *c, const aim_range_list *list, double *en
                          .strain = moves ? c->values.strain : NULL};
 }
 
+aim_term_io aim_calc_charge_io(aim_calc *c, const aim_range_list *list, const double *q, double *gq,
+                               double *energy, int live)
+{
+    aim_term_io io = aim_calc_term_io(c, list, energy, live);
+    io.q = q;
+    io.gq = live ? gq : NULL;
+    return io;
+}
+
 aim_status aim_calc_coulomb(aim_calc *c, const aim_range_plan *range, const double *q, double *gq,
                             int live, double *energy)
 {
-    aim_term_io io = aim_calc_term_io(c, &range->coulomb, energy, live);
-    io.q = q;
-    io.gq = live ? gq : NULL;
+    aim_term_io io = aim_calc_charge_io(c, &range->coulomb, q, gq, energy, live);
     switch (range->method) {
     case AIMNET_COULOMB_SIMPLE:
         return aim_term_coulomb_simple(&io, 1.0);

@@ -118,9 +118,8 @@ static aim_status coulomb_and_d3(aim_calc *c, const aim_member *member, const ai
     /* second derivatives need no charges of D3, and hence nothing of it */
     const int dispersion = member->dispersion && want_grad != AIM_NET_KEEP;
     if (dispersion && dsf_with_d3(member, range)) {
-        aim_term_io coulomb = aim_calc_term_io(c, &range->coulomb, v->coulomb, want_grad);
-        coulomb.q = v->q;
-        coulomb.gq = want_grad ? v->gq : NULL;
+        aim_term_io coulomb =
+            aim_calc_charge_io(c, &range->coulomb, v->q, v->gq, v->coulomb, want_grad);
         return aim_term_dsf_d3(&coulomb, range->coulomb_cutoff, range->dsf_alpha, &d3, c->d3_table,
                                &member->d3);
     }
@@ -137,9 +136,7 @@ aim_status aim_calc_external(aim_calc *c, const aim_member *member, const aim_ra
     if (!member->subtract_sr || !member->coulomb)
         return AIMNET_OK;
     const aim_range_list near = aim_calc_near(c);
-    aim_term_io io = aim_calc_term_io(c, &near, v->coulomb, want_grad);
-    io.q = v->q;
-    io.gq = want_grad ? v->gq : NULL;
+    aim_term_io io = aim_calc_charge_io(c, &near, v->q, v->gq, v->coulomb, want_grad);
     return aim_term_coulomb_sr(&io, member->sr_rc, member->sr_envelope, -1.0);
 }
 

@@ -20,16 +20,6 @@
 
 enum { FEW_BITS = 8, MANY_BITS = 11, RADIX = 1 << MANY_BITS, MANY = 1024 };
 
-static void squared_distances(const float *AIM_RESTRICT qx, const float *AIM_RESTRICT qy,
-                              const float *AIM_RESTRICT qz, int64_t n, float x, float y, float z,
-                              float *AIM_RESTRICT d2)
-{
-    for (int64_t k = 0; k < n; k++) {
-        const float dx = qx[k] - x, dy = qy[k] - y, dz = qz[k] - z;
-        d2[k] = dx * dx + dy * dy + dz * dz;
-    }
-}
-
 static int32_t count_below(const float *d2, int64_t n, float limit)
 {
     int32_t count = 0;
@@ -72,9 +62,10 @@ static AIM_NOINLINE int32_t count_borderline(const walk *w, const float *d2, int
 static void count_block(walk *w)
 {
     float d2[AIM_WALK_BLOCK];
-    const aim_gathered *q = &w->out;
+    const aim_points points = {w->out.x, w->out.y, w->out.z};
     for (int32_t h = 0; h < w->g.count; h++) {
-        squared_distances(q->x, q->y, q->z, w->n_out, w->hx[h], w->hy[h], w->hz[h], d2);
+        const float r[3] = {w->hx[h], w->hy[h], w->hz[h]};
+        squared_distances(&points, w->n_out, r, d2);
         for (int c = 0; c < w->n->n_cutoffs; c++) {
             int32_t inside = count_below(d2, w->n_out, w->lo[c]);
             if (inside != count_below(d2, w->n_out, w->hi[c]))
