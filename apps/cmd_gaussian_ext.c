@@ -89,7 +89,7 @@ static int read_atom(char *line, int32_t i, cli_external *x, char *message, size
     double number, charge = 0.0;
     if (is_ghost(line)) {
         snprintf(message, size, "line %d: atom %d is a ghost atom: this potential has none",
-                 (int)i + 2, (int)i + 1);
+                 (int)i + 2, (int)i);
         return 0;
     }
     int ok = column(line, 0, NARROW, &number) && is_whole(number, 1, 118);
@@ -109,7 +109,7 @@ static int read_atom(char *line, int32_t i, cli_external *x, char *message, size
         snprintf(message, size,
                  "line %d: atom %d carries a charge of %g: embedding in point charges is not "
                  "possible; use mechanical embedding",
-                 (int)i + 2, (int)i + 1, charge);
+                 (int)i + 2, (int)i, charge);
         return 0;
     }
     return 1;

@@ -60,6 +60,12 @@ def of_each(value: Any, n: int, key: str) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(values, (n,)))
 
 
+def check_pbc_has_cell(pbc: Any) -> None:
+    """Without a cell nothing is periodic."""
+    if pbc is not None and np.any(to_numpy(pbc, BOOL, "pbc")):
+        raise ValueError("pbc without a cell: give cell, (3, 3), rows a, b, c, or leave pbc out for a molecule")
+
+
 def check_cell(cell: np.ndarray, n: int) -> None:
     """One cell for n structures, or one for each."""
     if cell.shape not in ((3, 3), (1, 3, 3), (n, 3, 3)):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arrays import check_cell, is_on_a_device, of_each, to_numpy
+from ._arrays import check_cell, check_pbc_has_cell, is_on_a_device, of_each, to_numpy
 from ._lists import NAMES
 from ._lib import SOME_FAILED, Atoms, CudaResults, CudaSystems, Result, check, error, lib
 
@@ -240,6 +240,7 @@ class _Batch:
 
     def _check_cells(self) -> None:
         if self.cell is None:
+            check_pbc_has_cell(self.pbc)
             self.pbc = None
             return
         check_cell(self.cell, self.n)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import BOOL, FLOAT, INT, LONG, check_cell, is_on_a_device, of_each, to_numpy
+from ._arrays import BOOL, FLOAT, INT, LONG, check_cell, check_pbc_has_cell, is_on_a_device, of_each, to_numpy
 from ._lib import SOME_FAILED, Hvp, Options, Result, System, check, error, lib
 from ._lists import NAMES, CallerLists
 from .model import Model, members
@@ -105,7 +105,9 @@ class Batch:
             system, start = self.systems[k], starts[k]
             system.n_atoms, system.numbers, system.coord = starts[k + 1] - start, numbers + 4 * start, coord + 24 * start
             system.charge, system.mult = charge[k], mult[k]
-        if cell is not None:
+        if cell is None:
+            check_pbc_has_cell(get("pbc"))
+        else:
             self._add_cells(cell, get("pbc"))
         if not NAMES.isdisjoint(data):
             self.lists = CallerLists(data, self.numbers.shape, self.starts)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._arrays import FLOAT, INT, to_numpy
+from ._arrays import FLOAT, INT, check_pbc_has_cell, to_numpy
 from ._lib import Atoms, check, lib
 
 
@@ -36,9 +36,9 @@ class _Input:
             if self.mol_idx.size != a.n_atoms:
                 raise ValueError(f"mol_idx has {self.mol_idx.size} values for {a.n_atoms} atoms")
             a.mol_idx, a.n_systems = self.mol_idx.ctypes.data, int(self.mol_idx[-1]) + 1 if self.mol_idx.size else 1
-        if cell is None and pbc is not None and np.any(pbc):
-            raise ValueError("pbc without a cell: give cell, (3, 3), rows a, b, c")
-        if cell is not None:
+        if cell is None:
+            check_pbc_has_cell(pbc)
+        else:
             self.cell = to_numpy(cell, FLOAT, "cell").reshape(-1, 3, 3)
             a.cell, a.n_cells = self.cell.ctypes.data, len(self.cell)
             if pbc is not None:

@@ -437,8 +437,8 @@ static aim_status read_atoms(aimnet_reader *r, aimnet_frame *f, int32_t n_atoms,
         const char *problem = read_atom(columns, span_of(&line), &a);
         if (problem) {
             aim_lines_unread(&r->lines);
-            return AIM_READER_FAIL(r, line.number, "atom %d of %d: %s, found %s", (int)i + 1,
-                                   (int)n_atoms, problem, aim_span_quote(a.culprit, quoted));
+            return AIM_READER_FAIL(r, line.number, "atom %d (of 0 to %d): %s, found %s", (int)i,
+                                   (int)n_atoms - 1, problem, aim_span_quote(a.culprit, quoted));
         }
         r->skip--;
         AIM_TRY_AT(r, line.number, aim_frame_push(f, a.number, a.x));

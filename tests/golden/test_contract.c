@@ -274,6 +274,34 @@ static void padding_atoms_get_zeros_and_change_nothing(void **state)
     }
 }
 
+static void forces_that_no_molecule_has_are_a_warning(void **state)
+{
+    company *c = *state;
+    molecule m = molecule_copy(&c->good[0]);
+    const molecule *p = &m;
+    evaluation e = evaluation_create(m.n, 0);
+    for (int32_t i = 0; i < 3 * m.n; i++)
+        m.coord[i] *= 0.7;
+    for (int precision = 0; precision < 2; precision++) {
+        evaluate_ok(c->calc[precision], &p, 1, &e);
+        double largest = 0.0;
+        int32_t atom = 0;
+        for (int32_t i = 0; i < m.n; i++) {
+            const double *f = e.r.forces + 3 * i,
+                         norm = sqrt(f[0] * f[0] + f[1] * f[1] + f[2] * f[2]);
+            atom = norm > largest ? i : atom;
+            largest = fmax(largest, norm);
+        }
+        char expected[64];
+        snprintf(expected, sizeof expected, "the force on atom %d is %.3g eV/A: ", atom, largest);
+        assert_true(largest > 100.0);
+        assert_non_null(strstr(e.r.warnings, expected));
+        assert_string_equal(c->alone[precision][0].r.warnings, "");
+    }
+    evaluation_free(&e);
+    molecule_free(&m);
+}
+
 /* ---------------------------------------------------------------- charge and multiplicity */
 
 static void multiplicity_of_a_closed_shell_model_is_a_warning(void **state)
@@ -600,6 +628,7 @@ int main(void)
         cmocka_unit_test(huge_coordinates_are_refused_or_finite),
         cmocka_unit_test(many_failures_leave_many_results_alone),
         cmocka_unit_test(padding_atoms_get_zeros_and_change_nothing),
+        cmocka_unit_test(forces_that_no_molecule_has_are_a_warning),
         cmocka_unit_test(multiplicity_of_a_closed_shell_model_is_a_warning),
         cmocka_unit_test(multiplicity_of_an_open_shell_model_has_rules),
         cmocka_unit_test(ensembles_give_mean_and_population_deviation),

@@ -126,6 +126,10 @@ class Calculator(unittest.TestCase):
                      {**WATER, "cell": 9 * np.eye(3), "pbc": [True, True]}):
             with self.assertRaises(ValueError):
                 self.calc(data)
+        for pbc in (True, [True] * 3, [[0, 0, 1]]):
+            with self.assertRaisesRegex(ValueError, "pbc without a cell: give cell"):
+                self.calc({**WATER, "pbc": pbc})
+        self.assertEqual(self.calc({**WATER, "pbc": [False] * 3})["energy"], self.calc(WATER)["energy"])
         with self.assertRaises(KeyError):
             self.calc({"coord": WATER["coord"]})
         with self.assertRaises(aimnetc.ArgumentError):
