@@ -16,7 +16,7 @@
 #include "backend/device_caller.h"
 
 enum {
-    AIM_DEV_ABI = 6, /* of everything in this file */
+    AIM_DEV_ABI = 7, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -151,6 +151,9 @@ typedef struct aim_dev_places {
 typedef struct aim_dev_sweep {
     aim_dev_job *job;
     int on_device;
+    /* No direction: with `on_device` and `places`, the job's evaluation (heads, energies of the terms,
+     * grad, strain), kept for a sweep with `again`. */
+    int evaluate;
     int again;           /* the job of the sweep before: what was kept of it stands */
     int n_dir, most_dir; /* of this sweep and of the sweeps to come */
     const double *tx;    /* [n_dir][n][3] */
@@ -165,9 +168,10 @@ typedef struct aim_dev_sweep {
         *weight; /* on_device: [n_systems] that adds weight gq to the tangent of gq, or NULL */
     double *tgrad, *tstrain; /* += */
     /* n_dir 1: the gradient of the sum of all seeds by the numbers of the network, in the order of
-     * `places`; page-locked memory that stands until the next call. places NULL: not wanted */
+     * `places`; page-locked memory that stands until the next call, in the precision of the
+     * network. Then nothing else is a result. places NULL: not wanted */
     const aim_dev_places *places;
-    const double *gradient;
+    const void *gradient;
 } aim_dev_sweep;
 
 /* The sums a gradient is put together from. Of every pass, then every head, every layer: weights

@@ -402,7 +402,10 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
         AIM_TRY(run(c, member, &job));
         return job.caller->found ? AIMNET_ERR_SYSTEM : AIMNET_OK;
     }
-    AIM_TRY(run(c, member, &job));
+    if (want.grad == AIM_NET_TRAIN && aim_device_sweeps_all(c, member))
+        AIM_TRY(aim_device_evaluate(c, member, &job));
+    else
+        AIM_TRY(run(c, member, &job));
     if (job.overlap)
         AIM_TRY(aim_device_overlap(c, member));
     if (member->coulomb && member->subtract_sr)

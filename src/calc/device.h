@@ -12,6 +12,8 @@ void aim_device_give_list(const aim_calc *c, aim_dev_job *job);
 /* Coulomb and D3 of a member that the device takes as a whole, but for the waves of lattice sums. */
 void aim_device_set_terms(const aim_calc *c, const aim_member *member, const aim_range_plan *range,
                           aim_dev_job *job);
+AIM_NODISCARD aim_status aim_device_evaluate(aim_calc *c, const aim_member *member,
+                                             aim_dev_job *job);
 /* Says which atoms overlap. */
 AIM_NODISCARD aim_status aim_device_overlap(aim_calc *c, const aim_member *member);
 

@@ -69,6 +69,7 @@ aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_ran
                            .tstrain = t->tstrain,
                            .places = t->places};
     if (aim_device_sweeps_all(c, member)) {
+        sweep.again = t->again || t->places; /* of a loss, aim_device_evaluate was called */
         use_terms(c, member, range, t, &job, &sweep);
     } else {
         aim_device_give_list(c, &job);
@@ -82,6 +83,21 @@ aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_ran
         return aim_device_error(&e);
     t->gradient = sweep.gradient;
     return job.overlap ? aim_device_overlap(c, member) : AIMNET_OK;
+}
+
+/* An evaluation that is kept for the sweep with the seeds of a loss. */
+aim_status aim_device_evaluate(aim_calc *c, const aim_member *member, aim_dev_job *job)
+{
+    aim_dev_error e = {0};
+    AIM_TRY(aim_device_places(c));
+    aim_dev_sweep sweep = {.job = job,
+                           .on_device = 1,
+                           .evaluate = 1,
+                           .n_dir = 1,
+                           .most_dir = 1,
+                           .w = job->strain,
+                           .places = &c->places};
+    return c->device.ops->sweep(member->device_net, &sweep, &e) ? aim_device_error(&e) : AIMNET_OK;
 }
 
 /* Where a device finds the numbers of a gradient by every parameter; kept for the calls to come. */

@@ -153,14 +153,27 @@ static void shift_gradient(const loss_job *j, const seeds *s)
     }
 }
 
+/* The gradient of a batch, which a network in single precision leaves in float. */
 typedef struct copying {
-    const double *from;
+    const void *from;
     double *to;
     int64_t n;
-    int add;
+    int add, is_double;
 } copying;
 
 enum { COPY_CHUNK = 65536 };
+
+static void take_doubles(int64_t n, const double *from, int add, double *to)
+{
+    for (int64_t k = 0; k < n; k++)
+        to[k] = (add ? to[k] : 0.0) + from[k];
+}
+
+static void take_floats(int64_t n, const float *from, int add, double *to)
+{
+    for (int64_t k = 0; k < n; k++)
+        to[k] = (add ? to[k] : 0.0) + (double)from[k];
+}
 
 static void copy_task(void *ctx, int64_t task, int worker)
 {
@@ -168,10 +181,10 @@ static void copy_task(void *ctx, int64_t task, int worker)
     const int64_t first = task * COPY_CHUNK, left = c->n - first,
                   n = left < COPY_CHUNK ? left : COPY_CHUNK;
     (void)worker;
-    if (!c->add)
-        memcpy(c->to + first, c->from + first, (size_t)n * sizeof *c->to);
-    for (int64_t k = first; c->add && k < first + n; k++)
-        c->to[k] += c->from[k];
+    if (c->is_double)
+        take_doubles(n, (const double *)c->from + first, c->add, c->to + first);
+    else
+        take_floats(n, (const float *)c->from + first, c->add, c->to + first);
 }
 
 /* A device gives the gradient of a batch in the order of the caller's. */
@@ -183,7 +196,8 @@ static aim_status sweep_device(loss_job *j, const aim_range_plan *range, aim_net
     AIM_TRY(aim_device_places(c));
     t->places = &c->places;
     AIM_TRY(aim_tangent_sweep(c, &c->member[0], range, call, t, &tan));
-    copying copy = {t->gradient, j->gradient, c->parameters.count, j->started};
+    copying copy = {t->gradient, j->gradient, c->parameters.count, j->started,
+                    c->options.precision == AIMNET_DOUBLE};
     aim_parallel_for(c->team, (copy.n + COPY_CHUNK - 1) / COPY_CHUNK, copy_task, &copy);
     j->started = 1;
     return AIMNET_OK;

@@ -27,7 +27,7 @@ typedef struct aim_tangents {
     double *tadjoint[AIM_MAX_SLOTS]; /* likewise */
     double *tgrad, *tstrain;         /* [dir][n][3]; [dir][systems][9] or NULL */
     const aim_dev_places *places;    /* the gradient by every parameter from a device; NULL: no */
-    const double *gradient;          /* in page-locked memory, until the device is used again */
+    const void *gradient; /* in the precision of the network, until the device is used again */
 } aim_tangents;
 
 /* program_tan.c. The layout has room for everything but tx, w and seed. */

@@ -66,12 +66,6 @@ static void add(double *to, const double *from, size_t count)
         to[k] += from[k];
 }
 
-/* Of fetch_kept. */
-static size_t kept_out_bytes(const aim_dev_sweep *sweep)
-{
-    return (size_t)sweep->job->n_atoms * 2 * sizeof(double) + 2 * sizeof(int);
-}
-
 /* Copies [first, last) of the out block to its pinned copy. */
 template <typename real>
 static int fetch(cu_net *net, cu_state *s, const cu_tans<real> *t, size_t first, size_t last,
@@ -113,7 +107,7 @@ static int make_room(cu_net *net, const aim_dev_sweep *sweep, const cu_kinds *ki
     cu_kept_layout(net, sweep, kinds->n, bins, (char *)NULL, k);
     cu_tans_layout(net, sweep, k, most, (char *)NULL, t);
     const size_t in = k->in_bytes > t->in_bytes ? k->in_bytes : t->in_bytes,
-                 kept = kept_out_bytes(sweep), out = t->out_bytes > kept ? t->out_bytes : kept;
+                 out = k->out_bytes > t->out_bytes ? k->out_bytes : t->out_bytes;
     if (cu_reserve(d, k->bytes + t->bytes, in, out, e))
         return e->status;
     if (d->workspace_age != age)
@@ -123,7 +117,31 @@ static int make_room(cu_net *net, const aim_dev_sweep *sweep, const cu_kinds *ki
     return 0;
 }
 
-/* What the primal has to say of the terms' job: charges, whether atoms overlap, the longest row. */
+static void give(double *to, const double *from, size_t count)
+{
+    if (to)
+        memcpy(to, from, count * sizeof *to);
+}
+
+/* Results of an evaluation. */
+template <typename real>
+static void give_values(const cu_net *net, aim_dev_job *job, const cu_kept<real> *k)
+{
+    const void *out = net->device->out;
+    const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
+#define AT(field) CU_PINNED(out, k->out_base, k->field)
+    for (int h = 0; h < net->d.n_heads; h++)
+        give(job->head[h], AT(value[h]), n * (size_t)net->d.head_width[h]);
+    give(job->e_coulomb, AT(e_coulomb), systems);
+    give(job->e_sr, AT(e_sr), systems);
+    give(job->e_d3, AT(e_d3), systems);
+    add(job->grad, AT(grad), 3 * n);
+    if (k->strain)
+        add(job->strain, AT(strain), 9 * systems);
+#undef AT
+}
+
+/* What the primal has to say: charges, whether atoms overlap, the longest row, or everything. */
 template <typename real>
 static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_kept<real> *k,
                       aim_dev_error *e, int *longest)
@@ -131,28 +149,15 @@ static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, cons
     cu_device *d = net->device;
     aim_dev_job *job = sweep->job;
     const size_t n = (size_t)job->n_atoms;
-    double *q = (double *)d->out, *spin = q + n;
-    int *counts = (int *)(spin + n);
-    const struct {
-        void *to;
-        const void *from;
-        size_t bytes;
-    } part[] = {{q, k->q, n * sizeof *q},
-                {spin, k->spin, n * sizeof *q},
-                {counts, k->longest, sizeof *counts},
-                {counts + 1, k->overlap, sizeof *counts}};
-    for (int m = 0; m < 4; m++)
-        cu_check_call(s, cudaMemcpyAsync(part[m].to, part[m].from, part[m].bytes,
-                                         cudaMemcpyDeviceToHost, d->stream),
-                      "copying results");
+    cu_check_call(s, cudaMemcpyAsync(d->out, k->out_base, k->out_bytes, cudaMemcpyDeviceToHost,
+                                     d->stream),
+                  "copying results");
     if (cu_synchronize(net, s, e))
         return e->status;
-    *longest = counts[0];
-    job->overlap = counts[1];
-    if (job->q)
-        memcpy(job->q, q, n * sizeof *q);
-    if (job->spin)
-        memcpy(job->spin, spin, n * sizeof *q);
+    *longest = *CU_PINNED(d->out, k->out_base, k->longest);
+    job->overlap = *CU_PINNED(d->out, k->out_base, k->overlap);
+    give(job->q, CU_PINNED(d->out, k->out_base, k->q), n);
+    give(job->spin, CU_PINNED(d->out, k->out_base, k->spin), n);
     return 0;
 }
 
@@ -207,6 +212,10 @@ static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const cu_kinds *kinds, a
         if (keep(net, &s, sweep, kinds, &k, e, again) || *again)
             return e->status;
     }
+    if (sweep->evaluate) {
+        give_values(net, sweep->job, &k);
+        return 0;
+    }
     copy(CU_PINNED(d->in, t.in_base, t.tx), sweep->tx, 3 * (size_t)t.rows);
     if (t.w)
         copy(CU_PINNED(d->in, t.in_base, t.w), sweep->w,
@@ -216,11 +225,14 @@ static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const cu_kinds *kinds, a
         return e->status;
     fill_adjoints(net, sweep, &t);
     cu_sweep_backward(&s, net, sweep, &k, &t);
+    if (t.gradient) {
+        sweep->gradient = CU_PINNED(d->out, t.out_base, t.gradient);
+        return fetch(net, &s, &t, (size_t)((char *)t.gradient - t.out_base), t.out_bytes, e);
+    }
     if (fetch(net, &s, &t, sweep->on_device ? 0 : t.out_first, t.out_bytes, e))
         return e->status;
     if (sweep->on_device)
         give_forward(net, sweep, &t);
-    sweep->gradient = t.gradient ? CU_PINNED(d->out, t.out_base, t.gradient) : NULL;
     add(sweep->tgrad, CU_PINNED(d->out, t.out_base, t.tgrad), 3 * (size_t)t.rows);
     if (t.tstrain)
         add(sweep->tstrain, CU_PINNED(d->out, t.out_base, t.tstrain),

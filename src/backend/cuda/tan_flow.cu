@@ -162,6 +162,8 @@ template <typename real> static cu_conv_tan<real> conv_args(const flow<real> *f,
     c->ga_later = p < d->n_pass - 1 ? k->ga[(p + 1) % 2] : NULL;
     c->gq = p > 0 ? k->gqs[p - 1] : NULL;
     c->grad = k->grad;
+    c->virial = k->virial;
+    c->want_strain = k->virial != NULL;
     c->kinds = k->kinds;
     c->kind = k->kind;
     c->kind_species = k->kind_species;
@@ -248,7 +250,8 @@ static cu_head_out<real> head_args(const flow<real> *f, int h, int rows, const r
 
 /* ---------------------------------------------------------------- terms on the device */
 
-/* All in double: what is added to the adjoints of charges has no rounding of its own. */
+/* In double, so that what is added to the adjoints of charges has no rounding of its own; an
+ * evaluation is that of flow.cu. */
 template <typename real> static cu_term_tan term_args(const flow<real> *f)
 {
     const cu_kept<real> *k = f->k;
@@ -258,6 +261,7 @@ template <typename real> static cu_term_tan term_args(const flow<real> *f)
     cu_terms *o = &c.of;
     o->n = k->n;
     o->kinds = k->kinds;
+    o->is_double = f->net->d.is_double || !cu_evaluates(f->sweep);
     o->offset = k->offset;
     o->system = k->system;
     o->kind = k->kind;
@@ -268,7 +272,6 @@ template <typename real> static cu_term_tan term_args(const flow<real> *f)
     o->j = k->j;
     o->capacity = k->capacity;
     o->shift = k->shift;
-    o->is_double = 1;
     o->coulomb = j->coulomb;
     o->sr = j->sr;
     o->envelope = j->sr_envelope;
@@ -288,6 +291,15 @@ template <typename real> static cu_term_tan term_args(const flow<real> *f)
     o->cutoff = j->d3_cutoff;
     o->smoothing = j->d3_smoothing;
     o->reach = j->d3_reach;
+    o->want_strain = f->sweep->job->want_strain && cu_evaluates(f->sweep);
+    o->virial = k->virial;
+    o->virial_side = k->virial_side;
+    o->w = k->d3_w;
+    o->dw = k->d3_dw;
+    o->s = k->d3_s;
+    o->low = k->d3_low;
+    o->cn_grad = k->cn_grad;
+    o->grad_side = k->grad_side;
     c.near = j->cutoff;
     c.n_dir = 1;
     c.systems = k->systems;
@@ -310,14 +322,49 @@ template <typename real> static cu_term_tan term_args(const flow<real> *f)
     return c;
 }
 
-/* dE/dq, where the primal's backward half begins, and what D3's tangents read. */
+/* D3 of an evaluation, which needs no charges, and what its tangents read: beside the network. */
+template <typename real> static void keep_dispersion(const flow<real> *f)
+{
+    cu_device *dev = f->net->device;
+    const cu_term_tan c = term_args(f);
+    cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
+    cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
+    if (cu_evaluates(f->sweep))
+        cu_d3(f->s, dev->side, &c.of);
+    cu_term_keep(f->s, dev->side, &c);
+    cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
+}
+
+/* dE/dq, where the primal's backward half begins. */
 template <typename real> static void keep_terms(const flow<real> *f)
 {
-    const cu_term_tan c = term_args(f);
-    if (c.of.coulomb || c.of.sr)
-        cu_pair_terms(f->s, f->stream, &c.of);
+    cu_term_tan c = term_args(f);
     if (f->sweep->job->d3)
-        cu_term_keep(f->s, f->stream, &c);
+        cu_check_call(f->s, cudaStreamWaitEvent(f->stream, f->net->device->join, 0), "an event");
+    c.of.d3_ran = c.of.through_cn = f->sweep->job->d3 && cu_evaluates(f->sweep);
+    if (c.of.coulomb || c.of.sr || c.of.through_cn)
+        cu_pair_terms(f->s, f->stream, &c.of);
+}
+
+/* Energies of the terms by system, and the strain derivative. */
+template <typename real> static void sum_terms(const flow<real> *f)
+{
+    const cu_kept<real> *k = f->k;
+    cu_columns_sum sum = {k->systems, 3, k->wide, k->offset, k->term_e, 1, (size_t)k->n,
+                          k->e_coulomb, k->partial, 1, (size_t)(k->e_sr - k->e_coulomb)};
+    const aim_dev_job *j = f->sweep->job;
+    if (j->coulomb || j->sr || j->d3)
+        cu_reduce_systems(f->s, f->stream, &sum);
+    if (!j->want_strain)
+        return;
+    sum.columns = 9;
+    sum.in = k->virial;
+    sum.atom_stride = 9;
+    sum.column_stride = 1;
+    sum.out = k->strain;
+    sum.system_stride = 9;
+    sum.out_stride = 1;
+    cu_reduce_systems(f->s, f->stream, &sum);
 }
 
 /* ---------------------------------------------------------------- the primal */
@@ -348,6 +395,19 @@ template <typename real> static void build_list(const flow<real> *f)
     cu_list_build(f->s, f->stream, &l, k->u);
 }
 
+template <typename real> static void keep_head(const flow<real> *f, int h)
+{
+    const cu_kept<real> *k = f->k;
+    const cu_mlp *m = &f->net->head[h];
+    const int end = m->n_layers - 1;
+    forward_layers<real>(f, m, &k->head[h], NULL, end, NULL, k->aim_max, k->max);
+    if (!k->value[h])
+        return;
+    cu_head_out<real> o = head_args<real>(f, h, k->n, k->head[h].x[end], k->value[h], NULL, NULL);
+    o.bias = (const real *)m->layer[end].bias;
+    cu_head_forward(f->s, f->stream, &o);
+}
+
 template <typename real> static void keep_forward(const flow<real> *f)
 {
     const cu_kept<real> *k = f->k;
@@ -372,9 +432,8 @@ template <typename real> static void keep_forward(const flow<real> *f)
         cu_charge_forward(f->s, f->stream, &q.of);
     }
     for (int h = 0; h < d->n_heads; h++)
-        if (k->ghead[h])
-            forward_layers<real>(f, &f->net->head[h], &k->head[h], NULL,
-                                 f->net->head[h].n_layers - 1, NULL, k->aim_max, k->max);
+        if (k->ghead[h] || k->value[h])
+            keep_head(f, h);
     cu_report(f->s, f->stream, k->n, d->n_charge, k->qs[d->n_pass - 2], k->q, k->spin);
 }
 
@@ -446,9 +505,12 @@ template <typename real> static void keep_backward(const flow<real> *f)
         backward_layers<real>(f, m, &k->pass[p], NULL, m->n_layers);
         const cu_conv_tan<real> c = conv_args(f, p);
         cu_project_backward(f->s, f->stream, &c.of);
-        if (p > 0)
+        if (c.of.features != CU_EMBED)
             cu_conv_backward(f->s, f->stream, &c.of);
-        cu_pair_sums(f->s, f->stream, &c);
+        else if (cu_evaluates(f->sweep))
+            cu_embed_backward(f->s, f->stream, &c.of);
+        if (k->sums)
+            cu_pair_sums(f->s, f->stream, &c);
         if (p > 0) {
             const cu_charges_tan<real> q = charge_args(f, p - 1);
             cu_charge_backward(f->s, f->stream, &q.of);
@@ -464,13 +526,18 @@ void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept
     cu_check_call(s, cudaMemcpyAsync(k->in_base, dev->in, k->in_bytes, cudaMemcpyHostToDevice, f.stream),
           "copying the batch");
     cu_check_call(s, cudaMemsetAsync(k->clear_base, 0, k->clear_bytes, f.stream), "clearing");
+    cu_check_call(s, cudaMemsetAsync(k->out_base, 0, k->out_bytes, f.stream), "clearing");
     if (k->grid)
         cu_sort_atoms(s, f.stream, &k->cells, k->coord, k->system);
+    if (sweep->on_device && sweep->job->d3)
+        keep_dispersion(&f);
     build_list(&f);
     keep_forward(&f);
     if (sweep->on_device)
         keep_terms(&f);
     keep_backward(&f);
+    if (cu_evaluates(sweep))
+        sum_terms(&f);
 }
 
 /* ---------------------------------------------------------------- sweeps */
@@ -580,7 +647,8 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
         }
     }
     const cu_conv_tan<real> c = conv_args(&f, 0);
-    cu_pair_motion(s, f.stream, &c);
+    if (k->sums)
+        cu_pair_motion(s, f.stream, &c);
     if (t->tvirial)
         cu_reduce_directions(s, f.stream, t->n_dir, k->n, k->systems, k->offset, t->tvirial, 9,
                              t->tstrain);

@@ -14,6 +14,28 @@ static char *here(const carver *c)
 /* ---------------------------------------------------------------- the primal */
 
 template <typename real>
+static void kept_out(const cu_net *net, const aim_dev_sweep *sweep, carver *c, cu_kept<real> *k)
+{
+    const size_t n = (size_t)k->n, start = c->used;
+    k->out_base = here(c);
+    TAKE(c, k->longest, 1);
+    TAKE(c, k->overlap, 1);
+    TAKE(c, k->q, n);
+    TAKE(c, k->spin, n);
+    if (cu_evaluates(sweep)) {
+        for (int h = 0; h < net->d.n_heads; h++)
+            TAKE(c, k->value[h], n * (size_t)net->d.head_width[h]);
+        TAKE(c, k->e_coulomb, k->systems);
+        TAKE(c, k->e_sr, k->systems);
+        TAKE(c, k->e_d3, k->systems);
+        TAKE(c, k->grad, 3 * n);
+        if (sweep->job->want_strain)
+            TAKE(c, k->strain, 9 * k->systems);
+    }
+    k->out_bytes = c->used - start;
+}
+
+template <typename real>
 static void kept_in(const cu_net *net, const aim_dev_sweep *sweep, carver *c, cu_kept<real> *k)
 {
     const size_t n = (size_t)k->n, start = c->used;
@@ -90,9 +112,11 @@ static void kept_network(const cu_net *net, carver *c, cu_kept<real> *k)
 
 /* What the terms need on the device besides. */
 template <typename real>
-static void kept_terms(const aim_dev_job *job, carver *c, cu_kept<real> *k)
+static void kept_terms(const aim_dev_sweep *sweep, carver *c, cu_kept<real> *k)
 {
+    const aim_dev_job *job = sweep->job;
     const size_t n = (size_t)k->n;
+    const int evaluates = cu_evaluates(sweep);
     TAKE(c, k->term_e, 3 * n);
     if (k->cells.bins) {
         TAKE(c, k->shift, n * (size_t)k->capacity);
@@ -106,8 +130,21 @@ static void kept_terms(const aim_dev_job *job, carver *c, cu_kept<real> *k)
         TAKE(c, k->cells.wrapped, 3 * n);
         k->cells.grid = k->grid;
     }
+    k->wide = evaluates ? cu_wide(job) : 1;
+    if (k->wide > 1)
+        TAKE(c, k->partial, 9 * (size_t)k->systems * (size_t)k->wide);
     if (!job->d3)
         return;
+    if (evaluates) {
+        TAKE(c, k->d3_w, n * CU_D3_ROW);
+        TAKE(c, k->d3_dw, n * CU_D3_ROW);
+        TAKE(c, k->d3_s, n * CU_D3_ROW);
+        TAKE(c, k->d3_low, n);
+        TAKE(c, k->cn_grad, n);
+        TAKE(c, k->grad_side, 3 * n);
+        if (job->want_strain)
+            TAKE(c, k->virial_side, 9 * n);
+    }
     TAKE(c, k->refs, n * CU_TAN_REFS * CU_D3_ROW);
     TAKE(c, k->low, n);
     TAKE(c, k->d3_slope, n);
@@ -127,23 +164,24 @@ void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, in
     k->kinds = kinds;
     const size_t n = (size_t)k->n, slots = n * (size_t)k->capacity;
     kept_in(net, sweep, &c, k);
+    kept_out(net, sweep, &c, k);
     TAKE(&c, k->count, n);
     TAKE(&c, k->species, n);
     TAKE(&c, k->j, slots);
     TAKE(&c, k->u, slots);
-    TAKE(&c, k->q, n);
-    TAKE(&c, k->spin, n);
     kept_network(net, &c, k);
     if (sweep->on_device)
-        kept_terms(sweep->job, &c, k);
+        kept_terms(sweep, &c, k);
     const size_t start = c.used;
     k->clear_base = here(&c);
-    TAKE(&c, k->longest, 1);
-    TAKE(&c, k->overlap, 1);
     for (int p = 0; p < net->d.n_pass - 1; p++)
         TAKE(&c, k->gqs[p], n * (size_t)net->d.n_charge);
-    TAKE(&c, k->grad, 3 * n);
-    TAKE(&c, k->sums, slots * CU_PAIR_SUMS);
+    if (!cu_evaluates(sweep))
+        TAKE(&c, k->grad, 3 * n);
+    else if (sweep->job->want_strain)
+        TAKE(&c, k->virial, 9 * n);
+    if (!sweep->places)
+        TAKE(&c, k->sums, slots * CU_PAIR_SUMS);
     int widest = 1;
     for (int h = 0; h < net->d.n_heads; h++)
         widest = max_of(widest, net->d.head_width[h]);

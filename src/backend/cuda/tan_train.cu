@@ -381,11 +381,12 @@ __global__ void fold_embedding(int n_out, int fa, const double *by_species, cons
     out[(size_t)z * fa + c] += sum;
 }
 
-__global__ void put_in_places(size_t count, const int *from, const double *parts, double *out)
+template <typename real>
+__global__ void put_in_places(size_t count, const int *from, const double *parts, real *out)
 {
     const size_t k = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
     if (k < count)
-        out[k] = from[k] >= 0 ? parts[from[k]] : 0.0;
+        out[k] = from[k] >= 0 ? (real)parts[from[k]] : (real)0;
 }
 
 template <typename real>

@@ -39,10 +39,16 @@ template <typename real> struct cu_kept {
     char *in_base;
     size_t in_bytes;
     /* lists */
-    int *count, *j, *species, *longest, *overlap;
+    int *count, *j, *species;
     vec4<real> *u;
+    /* out, one block */
+    int *longest, *overlap;
+    double *q, *spin;
+    char *out_base;
+    size_t out_bytes;
+    /* of an evaluation, besides; else grad is of no use, kernels write it */
+    double *value[AIM_DEV_HEADS], *e_coulomb, *e_sr, *e_d3, *grad, *strain;
     /* network */
-    double *q, *spin, *grad; /* grad: of no use here, kernels write it */
     real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES];
     cu_acts<real> pass[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
@@ -56,9 +62,13 @@ template <typename real> struct cu_kept {
     cu_grid *grid;
     cu_cells cells;
     int *shift;
-    double *term_e; /* [3][n], of no use here */
+    double *term_e; /* [3][n] */
     double *refs, *low, *d3_slope;
-    char *clear_base; /* longest, overlap, gqs, grad, sums, zero, bins */
+    /* of an evaluation: D3, virials, sums over large systems */
+    real *d3_w, *d3_dw, *d3_s, *d3_low, *cn_grad;
+    double *grad_side, *virial, *virial_side, *partial;
+    int wide;
+    char *clear_base; /* gqs, sums, zero, bins, virial; grad where it is of no use */
     size_t clear_bytes;
     size_t bytes;
 };
@@ -84,7 +94,8 @@ template <typename real> struct cu_tans {
      * feature, features of pass 0, directions that do not move, slices of sums, the result */
     real *s[AIM_DEV_PASSES], *sq[AIM_DEV_PASSES], *ts[AIM_DEV_PASSES], *tsq[AIM_DEV_PASSES];
     real *tga0, *a0;
-    double *still, *part, *by_species, *parts, *gradient;
+    double *still, *part, *by_species, *parts;
+    real *gradient;
     size_t parts_size, gradient_size;
     char *clear_base; /* tgqs, tvirial, by_species, parts */
     size_t clear_bytes;
@@ -92,6 +103,12 @@ template <typename real> struct cu_tans {
 };
 
 /* ---------------------------------------------------------------- flow (tan_flow.cu) */
+
+/* Whether the primal is an evaluation whose results are wanted: for the gradient of a loss. */
+static inline int cu_evaluates(const aim_dev_sweep *s)
+{
+    return s->places && s->on_device;
+}
 
 template <typename real>
 void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, int bins, char *base,
