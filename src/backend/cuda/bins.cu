@@ -201,7 +201,12 @@ __global__ void make_plans(const list_work w)
         if (slack < 0)
             p.reach[d] = 0;
     }
-    const double proposed = range + slack_of_floats(w, y, largest);
+    p.once = 1;
+    for (int d = 0; d < 3; d++)
+        p.once &= !y.periodic[d] || y.height[d] > 2.0 * range;
+    const double floats = slack_of_floats(w, y, largest), proposed = range + floats,
+                 certain = fmax(0.0, w.cutoff - fmax(slack, 0.0) - floats);
+    p.certain2 = (float)fmin(certain * certain * (1.0 - 1e-6), (double)FLT_MAX);
     p.range = range;
     p.right = right_angles(y.frame);
     p.plain = 1;

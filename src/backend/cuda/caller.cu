@@ -5,10 +5,12 @@
  *
  * Results are those of the host's program (calc/program.c, calc/average.c, calc/results.c) to the
  * bit: sums run atom after atom, products and sums are not contracted. The sum over the network's
- * atomic energies, one thread after all, runs beside the backward half in the second stream. Nothing
+ * atomic energies, one thread after all, runs beside the backward half in the second stream where
+ * there are many. Nothing
  * is handed out while a row of the list is too short or something was found that is an error. */
 #include <string.h>
 
+#include "backend/cuda/caller.h"
 #include "backend/cuda/module.h"
 
 enum { THREADS = 256, FOUND_POSITION = 2, FOUND_RESULT = 4 };
@@ -45,39 +47,46 @@ template <typename F> static __device__ double sum_in_order(int first, int last,
     return sum;
 }
 
-/* sum[s][0]: network; [1 + k]: the table of step k */
-__global__ void __launch_bounds__(THREADS)
-    sum_network(const cu_caller *c, const int *offset, const int *kind, int kinds,
-                const double *head, const double *table, double *sum)
-{
-    cu_wait();
-    const int s = blockIdx.x, first = offset[s], last = offset[s + 1];
-    const double network = sum_in_order(first, last, [&](int i) {
-        double x = head[i];
-        for (int t = 0; t < c->n_atom_tables; t++)
-            x += table[t * kinds + kind[i]];
-        return x;
-    });
-    if (threadIdx.x == 0)
-        sum[(size_t)s * (1 + AIM_DEV_STEPS)] = network;
-    for (int t = 0; t < c->n_system_steps; t++) {
-        if (c->sr_step[t])
-            continue;
-        const double *own = table + (AIM_DEV_STEPS + t) * kinds,
-                     step = sum_in_order(first, last, [&](int i) { return own[kind[i]]; });
-        if (threadIdx.x == 0)
-            sum[(size_t)s * (1 + AIM_DEV_STEPS) + 1 + t] = step;
-    }
-}
-
 struct handed {
-    int n, systems, capacity;
+    int n, systems, capacity, kinds;
     const cu_caller *caller;
-    const int *atom, *index;
-    const double *volume, *sum, *e_coulomb, *e_sr, *e_d3, *grad, *q, *spin, *strain;
+    const int *atom, *index, *offset, *kind;
+    const double *head, *table;
+    double *sum; /* [systems][1 + AIM_DEV_STEPS]: of the network, of the table of each step */
+    const double *volume, *e_coulomb, *e_sr, *e_d3, *grad, *q, *spin, *strain;
     const int *longest;
     int *found;
 };
+
+/* By a whole block; thread 0 writes. */
+static __device__ void sum_system(const handed &h, int s)
+{
+    const cu_caller *c = h.caller;
+    const int first = h.offset[s], last = h.offset[s + 1];
+    double *sum = h.sum + (size_t)s * (1 + AIM_DEV_STEPS);
+    const double network = sum_in_order(first, last, [&](int i) {
+        double x = h.head[i];
+        for (int t = 0; t < c->n_atom_tables; t++)
+            x += h.table[t * h.kinds + h.kind[i]];
+        return x;
+    });
+    if (threadIdx.x == 0)
+        sum[0] = network;
+    for (int t = 0; t < c->n_system_steps; t++) {
+        if (c->sr_step[t])
+            continue;
+        const double *own = h.table + (AIM_DEV_STEPS + t) * h.kinds,
+                     step = sum_in_order(first, last, [&](int i) { return own[h.kind[i]]; });
+        if (threadIdx.x == 0)
+            sum[1 + t] = step;
+    }
+}
+
+__global__ void __launch_bounds__(THREADS) sum_network(const handed h)
+{
+    cu_wait();
+    sum_system(h, blockIdx.x);
+}
 
 static __device__ int may_hand_out(const handed &h)
 {
@@ -90,12 +99,8 @@ static __device__ double mean_of(double before, double x, int member)
     return member == 1 ? x : before + (x - before) / member;
 }
 
-__global__ void __launch_bounds__(THREADS) hand_atoms(const handed h)
+static __device__ void hand_atom(const handed &h, int i)
 {
-    cu_wait();
-    const int i = blockIdx.x * THREADS + threadIdx.x;
-    if (i >= h.n || !may_hand_out(h))
-        return;
     const cu_caller *c = h.caller;
     const size_t to = (size_t)h.atom[i];
     int good = isfinite(h.q[i]);
@@ -127,12 +132,8 @@ static __device__ void hand_stress(const handed &h, int s, double *to)
                                 : w[k];
 }
 
-__global__ void __launch_bounds__(THREADS) hand_systems(const handed h)
+static __device__ void hand_system(const handed &h, int s)
 {
-    cu_wait();
-    const int s = blockIdx.x * THREADS + threadIdx.x;
-    if (s >= h.systems || !may_hand_out(h))
-        return;
     const cu_caller *c = h.caller;
     const size_t to = (size_t)h.index[s];
     const double *sum = h.sum + (size_t)s * (1 + AIM_DEV_STEPS);
@@ -149,6 +150,26 @@ __global__ void __launch_bounds__(THREADS) hand_systems(const handed h)
         hand_stress(h, s, c->stress + 9 * to);
 }
 
+/* Blocks of atoms, then blocks of systems. SUM: a block is a system, whose sums are formed here. */
+template <int SUM> __global__ void __launch_bounds__(THREADS) hand_out(const handed h)
+{
+    cu_wait();
+    const int of_atoms = (h.n + THREADS - 1) / THREADS, block = (int)blockIdx.x - of_atoms,
+              i = (int)blockIdx.x * THREADS + (int)threadIdx.x,
+              s = SUM ? block : block * THREADS + (int)threadIdx.x;
+    if (!may_hand_out(h))
+        return;
+    if (block < 0) {
+        if (i < h.n)
+            hand_atom(h, i);
+        return;
+    }
+    if (SUM)
+        sum_system(h, s);
+    if (s < h.systems && (!SUM || threadIdx.x == 0))
+        hand_system(h, s);
+}
+
 template <typename real>
 void cu_bring_in(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
 {
@@ -157,27 +178,22 @@ void cu_bring_in(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
     cu_check(s, "bringing positions in");
 }
 
-template <typename real>
-void cu_sum_network(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
-{
-    sum_network<<<w->systems, THREADS, 0, stream>>>(w->caller, w->offset, w->kind, w->kinds,
-                                                    w->caller_head, w->caller_table,
-                                                    w->caller_sum);
-    cu_check(s, "summing energies");
-}
-
-template <typename real>
-void cu_hand_out(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
+template <typename real> static handed hand_args(const cu_work<real> *w)
 {
     handed h = {};
     h.n = w->n;
     h.systems = w->systems;
     h.capacity = w->capacity;
+    h.kinds = w->kinds;
     h.caller = w->caller;
     h.atom = w->caller_atom;
     h.index = w->caller_index;
-    h.volume = w->caller_volume;
+    h.offset = w->offset;
+    h.kind = w->kind;
+    h.head = w->caller_head;
+    h.table = w->caller_table;
     h.sum = w->caller_sum;
+    h.volume = w->caller_volume;
     h.e_coulomb = w->e_coulomb;
     h.e_sr = w->e_sr;
     h.e_d3 = w->e_d3;
@@ -187,8 +203,25 @@ void cu_hand_out(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
     h.strain = w->strain;
     h.longest = w->longest;
     h.found = w->overlap;
-    hand_atoms<<<(w->n + THREADS - 1) / THREADS, THREADS, 0, stream>>>(h);
-    hand_systems<<<(w->systems + THREADS - 1) / THREADS, THREADS, 0, stream>>>(h);
+    return h;
+}
+
+template <typename real>
+void cu_sum_network(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
+{
+    sum_network<<<w->systems, THREADS, 0, stream>>>(hand_args(w));
+    cu_check(s, "summing energies");
+}
+
+template <typename real>
+void cu_hand_out(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
+{
+    const int atoms = (w->n + THREADS - 1) / THREADS;
+    if (cu_sums_beside(w))
+        hand_out<0><<<atoms + (w->systems + THREADS - 1) / THREADS, THREADS, 0, stream>>>(
+            hand_args(w));
+    else
+        hand_out<1><<<atoms + w->systems, THREADS, 0, stream>>>(hand_args(w));
     cu_check(s, "handing results out");
 }
 

@@ -7,6 +7,7 @@
  * batch only, so that it can be recorded as a graph. */
 #include <string.h>
 
+#include "backend/cuda/caller.h"
 #include "backend/cuda/waves.h"
 
 /* ---------------------------------------------------------------- one evaluation */
@@ -474,7 +475,7 @@ template <typename real> static void first_half(flow<real> *f)
     forward_network(f);
     if (job->d3)
         cu_check_call(f->s, cudaStreamWaitEvent(f->stream, dev->join, 0), "an event");
-    if (w->caller) { /* atom after atom, beside what follows */
+    if (cu_sums_beside(w)) { /* atom after atom, beside what follows */
         cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
         cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
         cu_sum_network(f->s, dev->side, w);
@@ -538,10 +539,10 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
         f.slot = w->n_slots / 2;
     if (second)
         second_half(&f);
-    if (w->caller) {
+    if (cu_sums_beside(w))
         cu_check_call(s, cudaStreamWaitEvent(f.stream, net->device->join, 0), "an event");
+    if (w->caller)
         cu_hand_out(s, f.stream, w);
-    }
     cu_check_call(s,
           cudaMemcpyAsync(net->device->out, w->out_base, w->out_copied, cudaMemcpyDeviceToHost,
                           f.stream),

@@ -11,7 +11,7 @@
 #include "backend/cuda/carve.h"
 #include "backend/cuda/matrix.h"
 
-enum { WARPS = 4, KEPT = 256, IMAGE_BITS = 10, IMAGE_ZERO = 512 };
+enum { WARPS = 4, KEPT = 256, IMAGE_BITS = 10, IMAGE_ZERO = 512, DOUBT = 1 << 30 };
 
 typedef struct cu_list_object {
     int card;
@@ -23,12 +23,17 @@ typedef struct cu_list_object {
 } cu_list_object;
 static_assert(sizeof(cu_list_object) <= AIM_DEV_LIST_SIZE, "room for a list");
 
-/* Hits as keys that sort by (j, image); images of the frame are those of the cell unless it is
+/* Hits as keys (with DOUBT while the positions as given have not been asked) that sort by (j, image); images of the frame are those of the cell unless it is
  * skewed, and then compared as such. */
 static __device__ unsigned long long make_key(int j, int t0, int t1, int t2)
 {
     const unsigned image = (unsigned)(t0 + IMAGE_ZERO) << 2 * IMAGE_BITS |
                            (unsigned)(t1 + IMAGE_ZERO) << IMAGE_BITS | (unsigned)(t2 + IMAGE_ZERO);
+    return (unsigned long long)(unsigned)j << 32 | image;
+}
+
+static __device__ unsigned long long with_image(int j, unsigned image)
+{
     return (unsigned long long)(unsigned)j << 32 | image;
 }
 
@@ -89,24 +94,32 @@ static __device__ int floor_div(int a, int n)
     return a >= 0 ? a / n : -((n - 1 - a) / n);
 }
 
-/* One row of bins along the first direction, as a lane works it out. */
-struct bin_row {
-    int first, last, start; /* bins, and where the row's own first bin is */
-    int iy, iz;             /* image */
-    float t[3];             /* of that image, minus the position of the atom */
+/* A stretch of bins in one row along the first direction, in one image, as a lane works it out: its
+ * atoms stand at the places [from, to). */
+struct stretch {
+    int from, to;
+    unsigned image; /* as in keys */
+    float t[3];     /* of that image, minus the position of the atom */
 };
 
-/* Row number k of those around an atom at `at` (in units of bins); empty if it is out of reach. */
-static __device__ bin_row make_row(const list_work &w, const aim_dev_list_system &y,
-                                   const list_plan &p, int s, const int low[3], const int high[3],
-                                   int k, const double at[3], const float x[3])
+/* What the stretches around an atom have in common: its place in units of bins, and the bins around it. */
+struct surroundings {
+    double at[3];
+    int low[3], high[3], first_image, images; /* along the first direction */
+};
+
+/* Stretch number k; empty if it is out of reach. */
+static __device__ stretch make_stretch(const list_work &w, const aim_dev_list_system &y,
+                                       const list_plan &p, int s, const surroundings &c, int k,
+                                       const float x[3])
 {
-    bin_row r = {0, -1, 0, 0, 0, {0, 0, 0}};
-    const int rows_y = high[1] - low[1] + 1, kz = low[2] + k / rows_y, ky = low[1] + k % rows_y;
-    if (kz > high[2])
+    stretch r = {0, 0, 0, {0, 0, 0}};
+    const int row = k / c.images, rows_y = c.high[1] - c.low[1] + 1, kz = c.low[2] + row / rows_y,
+              ky = c.low[1] + row % rows_y, ix = c.first_image + k % c.images;
+    if (kz > c.high[2])
         return r;
-    const double dz = p.width[2] * fmax(0.0, fmax(kz - at[2], at[2] - (kz + 1))),
-                 dy = p.width[1] * fmax(0.0, fmax(ky - at[1], at[1] - (ky + 1))),
+    const double dz = p.width[2] * fmax(0.0, fmax(kz - c.at[2], c.at[2] - (kz + 1))),
+                 dy = p.width[1] * fmax(0.0, fmax(ky - c.at[1], c.at[1] - (ky + 1))),
                  all = p.range * p.range,
                  left = p.right                          ? all * (1.0 + 1e-9) - dy * dy - dz * dz
                         : dy > p.range || dz > p.range ? -1.0
@@ -114,67 +127,67 @@ static __device__ bin_row make_row(const list_work &w, const aim_dev_list_system
     if (left < 0.0)
         return r;
     const double reach = sqrt(left) / p.width[0];
-    r.first = max(low[0], (int)fmax(-2e9, floor(at[0] - reach - 1e-9)));
-    r.last = min(high[0], (int)fmin(2e9, floor(at[0] + reach + 1e-9)));
-    r.iz = floor_div(kz, p.n[2]);
-    r.iy = floor_div(ky, p.n[1]);
-    r.start = first_bin(w, s) +
-              ((kz - r.iz * p.n[2]) * p.n[1] + (ky - r.iy * p.n[1])) * p.n[0];
+    const int n0 = p.n[0],
+              first = max(max(c.low[0], (int)fmax(-2e9, floor(c.at[0] - reach - 1e-9))), ix * n0),
+              last = min(min(c.high[0], (int)fmin(2e9, floor(c.at[0] + reach + 1e-9))),
+                         ix * n0 + n0 - 1);
+    if (first > last)
+        return r;
+    const int iz = floor_div(kz, p.n[2]), iy = floor_div(ky, p.n[1]),
+              start = first_bin(w, s) + ((kz - iz * p.n[2]) * p.n[1] + (ky - iy * p.n[1])) * n0 -
+                      ix * n0;
+    r.from = w.start[start + first];
+    r.to = w.start[start + last + 1];
+    r.image = (unsigned)make_key(0, ix, iy, iz);
     for (int d = 0; d < 3; d++)
-        r.t[d] = (float)(r.iy * y.frame[3 + d] + r.iz * y.frame[6 + d] - (double)x[d]);
+        r.t[d] = (float)(ix * y.frame[d] + iy * y.frame[3 + d] + iz * y.frame[6 + d] -
+                         (double)x[d]);
     return r;
 }
 
-/* Calls f(hit, place, image) for all lanes together: hit if the atom there may be a neighbour, by its
- * position in single precision. Each lane works out one row of bins, then all walk the rows. */
+/* Calls f(hit, certain, place, image) for all lanes together: hit if the atom there may be a
+ * neighbour, by its position in single precision, certain if it is one by that already. Each lane
+ * works out one stretch of bins, then all walk the stretches. */
 template <typename F>
 static __device__ __forceinline__ void walk(const list_work &w, int self, int i, int s, F f)
 {
     const aim_dev_list_system &y = w.system[s];
     const list_plan &p = w.plan[s];
-    const int lane = threadIdx.x % 32, n0 = p.n[0];
+    const int lane = threadIdx.x % 32;
+    const unsigned here = (unsigned)make_key(0, 0, 0, 0);
     const float *px = w.pos, *py = px + w.n, *pz = py + w.n, x[3] = {px[self], py[self], pz[self]},
-                limit = p.proposed2;
-    double at[3];
-    int low[3], high[3];
+                proposed2 = p.proposed2, certain2 = p.certain2;
+    surroundings c;
     for (int d = 0; d < 3; d++) {
-        at[d] = (w.fraction[3 * (size_t)i + d] - p.start[d]) * p.scale[d];
-        const int b = min(max((int)at[d], 0), p.n[d] - 1);
-        low[d] = y.periodic[d] ? b - p.reach[d] : max(0, b - p.reach[d]);
-        high[d] = y.periodic[d] ? b + p.reach[d] : min(p.n[d] - 1, b + p.reach[d]);
+        c.at[d] = (w.fraction[3 * (size_t)i + d] - p.start[d]) * p.scale[d];
+        const int b = min(max((int)c.at[d], 0), p.n[d] - 1);
+        c.low[d] = y.periodic[d] ? b - p.reach[d] : max(0, b - p.reach[d]);
+        c.high[d] = y.periodic[d] ? b + p.reach[d] : min(p.n[d] - 1, b + p.reach[d]);
     }
-    const int rows = (high[1] - low[1] + 1) * (high[2] - low[2] + 1);
-    for (int base = 0; base < rows; base += 32) {
-        const bin_row own = make_row(w, y, p, s, low, high, base + lane, at, x);
-        unsigned live = __ballot_sync(0xffffffffu, own.first <= own.last);
+    c.first_image = floor_div(c.low[0], p.n[0]);
+    c.images = floor_div(c.high[0], p.n[0]) - c.first_image + 1;
+    const int stretches = c.images * (c.high[1] - c.low[1] + 1) * (c.high[2] - c.low[2] + 1);
+    for (int base = 0; base < stretches; base += 32) {
+        const stretch own = make_stretch(w, y, p, s, c, base + lane, x);
+        unsigned live = __ballot_sync(0xffffffffu, own.from < own.to);
         for (; live; live &= live - 1) {
-            const int from_lane = __ffs(live) - 1;
-            const int first = __shfl_sync(0xffffffffu, own.first, from_lane),
-                      last = __shfl_sync(0xffffffffu, own.last, from_lane),
-                      start = __shfl_sync(0xffffffffu, own.start, from_lane),
-                      iy = __shfl_sync(0xffffffffu, own.iy, from_lane),
-                      iz = __shfl_sync(0xffffffffu, own.iz, from_lane);
+            const int from_lane = __ffs(live) - 1,
+                      from = __shfl_sync(0xffffffffu, own.from, from_lane),
+                      to = __shfl_sync(0xffffffffu, own.to, from_lane);
+            const unsigned image = __shfl_sync(0xffffffffu, own.image, from_lane);
             const float tx = __shfl_sync(0xffffffffu, own.t[0], from_lane),
                         ty = __shfl_sync(0xffffffffu, own.t[1], from_lane),
                         tz = __shfl_sync(0xffffffffu, own.t[2], from_lane);
-            for (int kx = first; kx <= last;) {
-                const int ix = kx >= 0 && kx < n0 ? 0 : floor_div(kx, n0),
-                          end = min(last, (ix + 1) * n0 - 1),
-                          from = w.start[start + kx - ix * n0],
-                          to = w.start[start + end - ix * n0 + 1], image[3] = {ix, iy, iz};
-                float t[3] = {tx, ty, tz};
-                for (int d = 0; ix && d < 3; d++)
-                    t[d] += (float)(ix * y.frame[d]);
-                for (int k0 = from; k0 < to; k0 += 32) {
-                    const int k = k0 + lane;
-                    int hit = 0;
-                    if (k < to && (k != self || ix || iy || iz)) {
-                        const float rx = px[k] + t[0], ry = py[k] + t[1], rz = pz[k] + t[2];
-                        hit = rx * rx + ry * ry + rz * rz <= limit;
-                    }
-                    f(hit, k, image);
+            for (int k0 = from; k0 < to; k0 += 32) {
+                const int k = k0 + lane;
+                int hit = 0, certain = 0;
+                if (k < to) {
+                    const float rx = px[k] + tx, ry = py[k] + ty, rz = pz[k] + tz,
+                                d2 = rx * rx + ry * ry + rz * rz;
+                    hit = d2 <= proposed2 && (k != self || image != here);
+                    certain = d2 <= certain2;
                 }
-                kx = end + 1;
+                f(hit, certain, k, image);
             }
         }
     }
@@ -265,19 +278,50 @@ static __device__ void pad_row(const list_work &w, int i, int from)
         w.shifts[3 * (size_t)i * w.width + k] = 0;
 }
 
+/* How many of n keys come before two of them, in an order. */
+template <typename F>
+static __device__ __forceinline__ void count_before(const unsigned long long *key, int n, F before,
+                                                    unsigned long long a, unsigned long long b,
+                                                    int *rank_a, int *rank_b)
+{
+    int of_a = 0, of_b = 0;
+    for (int m = 0; m + 1 < n; m += 2) {
+        const ulonglong2 c = *(const ulonglong2 *)(key + m);
+        of_a += before(c.x, a) + before(c.y, a);
+        of_b += before(c.x, b) + before(c.y, b);
+    }
+    if (n % 2) {
+        of_a += before(key[n - 1], a);
+        of_b += before(key[n - 1], b);
+    }
+    *rank_a = of_a;
+    *rank_b = of_b;
+}
+
 /* Sorted keys: each goes where the number of smaller ones says; two of a lane at a time. */
-static __device__ void rank_keys(const aim_dev_list_system &y, int plain,
+static __device__ void rank_keys(const aim_dev_list_system &y, const list_plan &p,
                                  const unsigned long long *key, int n, unsigned long long *ranked)
 {
     for (int k = threadIdx.x % 32; k < n; k += 64) {
         const int two = k + 32 < n;
         const unsigned long long a = key[k], b = key[two ? k + 32 : k];
-        int rank_a = 0, rank_b = 0;
-        for (int m = 0; m < n; m++) {
-            const unsigned long long c = key[m];
-            rank_a += plain ? c < a : comes_before(y, c, a);
-            rank_b += plain ? c < b : comes_before(y, c, b);
-        }
+        int rank_a, rank_b;
+        if (p.once)
+            count_before(
+                key, n,
+                [](unsigned long long c, unsigned long long d) {
+                    return (unsigned)(c >> 32) < (unsigned)(d >> 32);
+                },
+                a, b, &rank_a, &rank_b);
+        else if (p.plain)
+            count_before(
+                key, n, [](unsigned long long c, unsigned long long d) { return c < d; }, a, b,
+                &rank_a, &rank_b);
+        else
+            count_before(
+                key, n,
+                [&](unsigned long long c, unsigned long long d) { return comes_before(y, c, d); },
+                a, b, &rank_a, &rank_b);
         ranked[rank_a] = a;
         if (two)
             ranked[rank_b] = b;
@@ -289,10 +333,9 @@ static __device__ int write_unsorted(const list_work &w, int self, int s, int i)
 {
     const int lane = threadIdx.x % 32;
     int n = 0;
-    walk(w, self, i, s, [&](int hit, int place, const int image[3]) {
-        const unsigned long long own =
-            hit ? make_key(w.order[place], image[0], image[1], image[2]) : 0;
-        hit = hit && is_neighbour(w, s, i, own);
+    walk(w, self, i, s, [&](int hit, int certain, int place, unsigned image) {
+        const unsigned long long own = hit ? with_image(w.order[place], image) : 0;
+        hit = hit && (certain || is_neighbour(w, s, i, own));
         const unsigned hits = __ballot_sync(0xffffffffu, hit);
         const int k = n + __popc(hits & ((1u << lane) - 1));
         if (hit && k < w.width) {
@@ -309,7 +352,7 @@ static __device__ int write_unsorted(const list_work &w, int self, int s, int i)
 
 __global__ void __launch_bounds__(32 * WARPS) write_rows(const list_work w)
 {
-    __shared__ unsigned long long found[WARPS][KEPT], sorted[WARPS][KEPT];
+    __shared__ __align__(16) unsigned long long found[WARPS][KEPT], sorted[WARPS][KEPT];
     const int self = blockIdx.x * WARPS + threadIdx.x / 32, lane = threadIdx.x % 32;
     unsigned long long *key = found[threadIdx.x / 32], *ranked = sorted[threadIdx.x / 32];
     if (self > w.n || w.report[1])
@@ -320,19 +363,24 @@ __global__ void __launch_bounds__(32 * WARPS) write_rows(const list_work w)
     }
     const int i = w.order[self], s = w.home[self];
     const aim_dev_list_system &y = w.system[s];
-    int proposed = 0, n = 0;
-    walk(w, self, i, s, [&](int hit, int place, const int image[3]) {
+    int proposed = 0, n = 0, doubtful = 0;
+    walk(w, self, i, s, [&](int hit, int certain, int place, unsigned image) {
         const unsigned hits = __ballot_sync(0xffffffffu, hit);
         const int k = proposed + __popc(hits & ((1u << lane) - 1));
         if (hit && k < KEPT)
-            key[k] = make_key(w.order[place], image[0], image[1], image[2]);
+            key[k] = with_image(w.order[place], certain ? image : image | DOUBT);
+        doubtful |= hit && !certain;
         proposed += __popc(hits);
     });
     __syncwarp();
-    if (proposed <= KEPT) {
+    if (proposed <= KEPT && !__any_sync(0xffffffffu, doubtful)) {
+        n = proposed;
+    } else if (proposed <= KEPT) {
         for (int base = 0; base < proposed; base += 32) { /* those that are, closed up */
-            const unsigned long long own = base + lane < proposed ? key[base + lane] : 0;
-            const int hit = base + lane < proposed && is_neighbour(w, s, i, own);
+            const unsigned long long noted = base + lane < proposed ? key[base + lane] : 0,
+                                     own = noted & ~(unsigned long long)DOUBT;
+            const int hit =
+                base + lane < proposed && (own == noted || is_neighbour(w, s, i, own));
             const unsigned hits = __ballot_sync(0xffffffffu, hit);
             __syncwarp(); /* all have read */
             if (hit)
@@ -351,7 +399,7 @@ __global__ void __launch_bounds__(32 * WARPS) write_rows(const list_work w)
     if (n > w.width)
         return;
     if (proposed <= KEPT) {
-        rank_keys(y, w.plan[s].plain, key, n, ranked);
+        rank_keys(y, w.plan[s], key, n, ranked);
         __syncwarp();
         for (int k = lane; k < n; k += 32)
             write_entry(w, y, i, k, ranked[k]);

@@ -11,10 +11,12 @@ typedef struct list_plan {
     unsigned long long low[3], high[3], largest; /* order_bits of fractions; bits of |component| */
     double start[3], scale[3];                   /* bin along d = (fraction - start) scale */
     double reach2;                               /* squared cutoff */
-    float proposed2; /* squared distances of positions in float above this are certainly outside */
+    /* squared distances of positions in float: above, certainly outside; up to, certainly inside */
+    float proposed2, certain2;
     double width[3], range; /* of a bin, of the search: Angstrom */
     int n[3], reach[3];
     int right, plain; /* the frame's angles are right; images of the frame are those of the cell */
+    int once;         /* no atom is in a row twice */
 } list_plan;
 
 /* Arrays of one build, in the object's block. */
