@@ -23,8 +23,8 @@ typedef struct cu_list_object {
 } cu_list_object;
 static_assert(sizeof(cu_list_object) <= AIM_DEV_LIST_SIZE, "room for a list");
 
-/* Hits as keys (with DOUBT while the positions as given have not been asked) that sort by (j, image); images of the frame are those of the cell unless it is
- * skewed, and then compared as such. */
+/* Hits as keys that sort by (j, image), with DOUBT while the positions as given have not been asked;
+ * images of the frame are those of the cell unless it is skewed, and then compared as such. */
 static __device__ unsigned long long make_key(int j, int t0, int t1, int t2)
 {
     const unsigned image = (unsigned)(t0 + IMAGE_ZERO) << 2 * IMAGE_BITS |
