@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""The peer of the benchmark: PyPI `aimnet` on the CPU.
+"""The peer of the benchmark: PyPI `aimnet`, on the CPU but for `card`.
 
     peer.py time MODEL.pt SECONDS NAME=FILE...   energy and forces of each file's frames in one call
     peer.py crystal MODEL.pt SECONDS METHOD REPEAT STRESS FILE
                                                  energy, forces and (STRESS 1) stress of the file's first frame, a periodic box, repeated along
                                                  every axis; METHOD dsf, ewald or pme (15 A, 1e-6); D3 15 A
     peer.py derivatives NAME MODEL.pt SECONDS WORK=FILE...    what bench_derivatives measures, in its format
+    peer.py card MODEL.pt SECONDS NAME=FILE... NAME=FILE:METHOD:AxBxC...
+                                                 on the GPU, by default and in the fastest mode that it has for the work (CUDA graphs and Triton
+                                                 kernels; batches padded to one size): molecules of the file, or its periodic box repeated; a Hessian where
+                                                 NAME begins with hessian_
     peer.py gemm                                 float32 rate of a large matrix product (torch, its own BLAS)
 
 Lines of `time`: peer NAME structures atoms runs minimum median (seconds) energy; of `crystal`: peer METHOD atoms runs minimum median (seconds)
-energy peak (MB of the process). Threads: OMP_NUM_THREADS.
+energy peak (MB of the process); of `card`: peer NAME MODE atoms runs minimum median energy. Threads: OMP_NUM_THREADS.
 """
 import gzip
 import os
@@ -37,13 +41,15 @@ def read_frames(path):
 
 
 def repeated_box(path, times):
+    """The file's first frame, TIMES = (a, b, c) copies along the axes, image by image."""
     import numpy as np
     comment = (gzip.open(path, "rt") if path.endswith(".gz") else open(path)).read().splitlines()[1]
     cell = np.array(re.search(r'Lattice="([^"]*)"', comment)[1].split(), "float64").reshape(3, 3)
     numbers, x = read_frames(path)[0]
-    shift = np.array([[k % times, k // times % times, k // times // times] for k in range(times**3)]) @ cell
+    a, b, c = times
+    shift = np.array([[k % a, k // a % b, k // a // b] for k in range(a * b * c)]) @ cell
     coord = (x[None].astype("float64") + shift[:, None]).reshape(-1, 3)
-    return np.tile(numbers, times**3), coord.astype("float32"), (cell * times).astype("float32")
+    return np.tile(numbers, a * b * c), coord.astype("float32"), (cell * np.array(times)[:, None]).astype("float32")
 
 
 def measure_crystal(model, seconds, method, times, stress, path):
@@ -54,7 +60,7 @@ def measure_crystal(model, seconds, method, times, stress, path):
     from aimnet.calculators import AIMNet2Calculator
     calc = AIMNet2Calculator(model, device="cpu")
     calc.set_lrcoulomb_method(method, cutoff=15.0)
-    numbers, coord, cell = repeated_box(path, times)
+    numbers, coord, cell = repeated_box(path, (times,) * 3)
     data = {"coord": torch.tensor(coord), "numbers": torch.tensor(numbers), "charge": 0.0, "cell": torch.tensor(cell)}
     spent, start = [], time.perf_counter()
     calc.eval(dict(data), forces=True, stress=stress)
@@ -171,6 +177,64 @@ def derivatives(name, path, seconds, workloads):
         report(name, "hessian", work, sizes, seconds, lambda: calc.eval(dict(data), hessian=True)["hessian"].norm())
 
 
+def padded(frames):
+    """A batch as (structures, atoms of the largest) with zeros after each, which the peer's graphs take; one structure as it is."""
+    import numpy as np
+    import torch
+    width = max(len(f[0]) for f in frames)
+    numbers, coord = np.zeros((len(frames), width), "int32"), np.zeros((len(frames), width, 3), "float32")
+    for k, (z, x) in enumerate(frames):
+        numbers[k, :len(z)], coord[k, :len(z)] = z, x
+        coord[k, len(z):] = 1000.0 + 10.0 * np.arange(width - len(z))[:, None]
+    charge = torch.zeros(len(frames)) if len(frames) > 1 else 0.0
+    return {"coord": torch.tensor(coord).squeeze(0), "numbers": torch.tensor(numbers).squeeze(0), "charge": charge}
+
+
+def on_card(model, seconds, workloads):
+    """Synchronised calls, inputs on the card already."""
+    import torch
+    import warnings
+    warnings.simplefilter("ignore")
+    from aimnet.calculators import AIMNet2Calculator
+
+    def measure_one(calc, name, mode, atoms, data, **what):
+        data = {k: v.cuda() if hasattr(v, "cuda") else v for k, v in data.items()}
+
+        def call():
+            out = calc.eval(dict(data), **(what or {"forces": True}))
+            torch.cuda.synchronize()
+            return out
+        times = []
+        for _ in range(2 if what else 4):
+            call()
+        start = time.perf_counter()
+        while len(times) < 5 or time.perf_counter() - start < seconds:
+            t = time.perf_counter()
+            out = call()
+            times.append(time.perf_counter() - t)
+        print("peer", name, mode, atoms, len(times), f"{min(times):.6g} {statistics.median(times):.6g}",
+              f"{float(out['energy'].double().sum()):.15g}", flush=True)
+
+    default = AIMNet2Calculator(model, device="cuda")
+    fast = AIMNet2Calculator(model, device="cuda", cuda_graph=True, inference_kernels=True)
+    for item in workloads:
+        name, work = item.split("=", 1)
+        if ":" in work:
+            path, method, times = work.split(":")
+            default.set_lrcoulomb_method(method, cutoff=15.0)
+            numbers, coord, cell = repeated_box(path, tuple(int(k) for k in times.split("x")))
+            measure_one(default, name, "default", len(numbers), {"coord": torch.tensor(coord), "numbers": torch.tensor(numbers),
+                                                                 "charge": 0.0, "cell": torch.tensor(cell)})
+            continue
+        frames = read_frames(work)
+        data, sizes = batch(frames)
+        if name.startswith("hessian_"):
+            measure_one(default, name, "default", int(sizes.sum()), data, hessian=True)
+            continue
+        measure_one(default, name, "default", int(sizes.sum()), data)
+        measure_one(fast, name, "fast", int(sizes.sum()), padded(frames))
+
+
 def gemm():
     import torch
     torch.set_num_threads(THREADS)
@@ -192,6 +256,8 @@ if __name__ == "__main__":
         measure_crystal(sys.argv[2], float(sys.argv[3]), sys.argv[4], int(sys.argv[5]), sys.argv[6] == "1", sys.argv[7])
     elif command == "derivatives" and len(sys.argv) > 5:
         derivatives(sys.argv[2], sys.argv[3], float(sys.argv[4]), sys.argv[5:])
+    elif command == "card" and len(sys.argv) > 4:
+        on_card(sys.argv[2], float(sys.argv[3]), sys.argv[4:])
     elif command == "gemm":
         gemm()
     else:
