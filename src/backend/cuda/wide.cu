@@ -216,7 +216,7 @@ wide_multiply(const cu_gemm<float> &g, const wide_tiles &tiles, unsigned stages,
                         continue;
                     asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
                     hold<W::FIRST / 2>(sum[1 - b]);
-                    if (ks == 1 && j == 0 && lane == 0)
+                    if (ks == 1 && j == 0)
                         barrier_arrive(done);
                     const int first = before == 0 ? 0 : (W::FIRST + 64 * (before - 1)) / 2;
 #pragma unroll
@@ -228,8 +228,7 @@ wide_multiply(const cu_gemm<float> &g, const wide_tiles &tiles, unsigned stages,
             }
             asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
             hold<W::FIRST / 2>(sum[1]);
-            if (lane == 0)
-                barrier_arrive(done);
+            barrier_arrive(done);
             constexpr int LAST = W::PARTS == 1 ? 0 : (N - 64) / 2;
 #pragma unroll
             for (int k = 0; k < (W::PARTS == 1 ? N / 2 : 32); k++)
@@ -256,7 +255,7 @@ __global__ void __launch_bounds__(384, 1)
     if (threadIdx.x == 0) {
         for (int s = 0; s < W::STAGES; s++) {
             barrier_create(b.full + 8 * s, 1 + 128);
-            barrier_create(b.empty + 8 * s, WIDE_WARPS);
+            barrier_create(b.empty + 8 * s, WIDE_WARPS * 32); /* every lane has read its rows */
         }
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
