@@ -20,6 +20,12 @@
  * Variables with a relaxing cell: positions and cell are x = x0 F, cell = cell0 F with a symmetric
  * matrix F (no rotations), and the enthalpy H = E + p V is minimised over x0 and F.
  *
+ * With a calculator on a GPU the loop stays there: evaluation, model Hessian, step and judgement,
+ * in double; the host learns a few numbers per structure and step, and cells. Arrays come to the host
+ * when a structure has ended, and when aimnet_opt_get asks for them. Paths there equal those of the
+ * host up to rounding. The host moves slabs, wires, and everything of models whose outputs a card does
+ * not compute.
+ *
  * Threads: a pool is used by one thread at a time and uses its calculator, which must outlive it.
  */
 #ifndef AIMNET_OPT_H
@@ -66,6 +72,9 @@ typedef struct aimnet_opt_options {
     int fixed_axes[3]; /* 1: no strain along or across this Cartesian axis */
     double pressure;   /* eV/A^3; positive compresses */
     int memory;        /* pairs that L-BFGS remembers; default 32 */
+    /* 1: structures are moved by the host although the calculator has a GPU. 0 (default): there the
+     * whole loop stays on it, as far as it can: see above */
+    int on_host;
 } aimnet_opt_options;
 /* L-BFGS to the NORMAL level with the cell fixed. */
 AIMNET_API aimnet_opt_options aimnet_opt_options_default(void);
@@ -128,6 +137,9 @@ typedef struct aimnet_opt_state {
     const char *warnings;  /* of the first evaluation, lines separated by '\n', or "" */
 } aimnet_opt_state;
 AIMNET_API aimnet_status aimnet_opt_get(const aimnet_opt *opt, int slot, aimnet_opt_state *state);
+/* The same without arrays: coord, forces, charges and stress are NULL, and nothing is brought from a
+ * GPU. */
+AIMNET_API aimnet_status aimnet_opt_peek(const aimnet_opt *opt, int slot, aimnet_opt_state *state);
 /* Takes a structure out, finished or not; its slot may be given to the next one. */
 AIMNET_API aimnet_status aimnet_opt_remove(aimnet_opt *opt, int slot);
 /* Short name of a verdict, for example "converged"; never NULL. */

@@ -60,6 +60,8 @@ static aim_status check_options(const aimnet_opt_options *o)
         return AIM_FAIL(AIMNET_ERR_ARG, "pressure %g: expected a finite number", o->pressure);
     if (o->max_steps < 0)
         return AIM_FAIL(AIMNET_ERR_ARG, "max_steps %d: expected 0 or more", o->max_steps);
+    if (o->on_host != 0 && o->on_host != 1)
+        return AIM_FAIL(AIMNET_ERR_ARG, "on_host %d: expected 0 or 1", o->on_host);
     if (o->memory < 1 || o->memory > MAX_MEMORY)
         return AIM_FAIL(AIMNET_ERR_ARG, "memory %d: expected 1 to %d", o->memory, MAX_MEMORY);
     return AIMNET_OK;
@@ -81,8 +83,13 @@ aimnet_status aimnet_opt_create(aimnet_calc *calc, const aimnet_opt_options *opt
     p->alloc = calc->alloc;
     p->options = *o;
     p->calc = calc;
-    *opt = p;
-    return AIMNET_OK;
+    const aim_status status =
+        o->on_host || !aim_card_serves(calc) ? AIMNET_OK : aim_card_open(calc, &p->card);
+    if (status == AIMNET_OK)
+        *opt = p;
+    else
+        aim_pool_free(p);
+    return status;
 }
 
 void aimnet_opt_free(aimnet_opt *opt)
@@ -140,32 +147,44 @@ static aim_status find(const aimnet_opt *opt, int slot, aim_job **job)
 
 aimnet_status aimnet_opt_get(const aimnet_opt *opt, int slot, aimnet_opt_state *state)
 {
+    AIM_TRY(aimnet_opt_peek(opt, slot, state));
+    aim_job *j = opt->job[slot];
+    if (j->card_block)
+        AIM_TRY(aim_card_show(opt->card, j));
+    const aim_point *here = &j->path.point[j->path.now.here];
+    state->coord = here->coord;
+    state->forces = here->forces;
+    state->charges = here->charges;
+    state->stress = j->path.v.n_strains > 0 ? here->stress : NULL;
+    return AIMNET_OK;
+}
+
+aimnet_status aimnet_opt_peek(const aimnet_opt *opt, int slot, aimnet_opt_state *state)
+{
     aim_job *j = NULL;
     if (!state)
         return AIM_FAIL(AIMNET_ERR_ARG, "state is NULL");
     memset(state, 0, sizeof *state);
     AIM_TRY(find(opt, slot, &j));
-    *state = (aimnet_opt_state){.verdict = j->verdict,
-                                .n_atoms = j->v.n_atoms,
-                                .numbers = j->v.numbers,
-                                .coord = j->here.coord,
-                                .cell = j->v.has_cell ? j->here.cell : NULL,
+    const aim_path_state *now = &j->path.now;
+    const aim_variables *v = &j->path.v;
+    *state = (aimnet_opt_state){.verdict = (aimnet_opt_verdict)now->verdict,
+                                .n_atoms = v->n_atoms,
+                                .numbers = v->numbers,
+                                .cell = v->has_cell ? j->path.point[now->here].cell : NULL,
                                 .charge = j->charge,
                                 .mult = j->mult,
-                                .energy = j->here.energy,
-                                .forces = j->here.forces,
-                                .charges = j->here.charges,
-                                .stress = j->v.n_strains > 0 ? j->here.stress : NULL,
-                                .energy_change = j->change,
-                                .enthalpy = j->here.enthalpy,
-                                .fmax = j->fmax,
-                                .smax = j->smax,
-                                .move = j->n_steps > 0 ? j->move : 0.0,
-                                .n_steps = j->n_steps,
-                                .n_evaluations = j->n_evaluations,
+                                .energy = now->energy[now->here],
+                                .energy_change = now->change,
+                                .enthalpy = now->enthalpy[now->here],
+                                .fmax = now->fmax,
+                                .smax = now->smax,
+                                .move = now->n_steps > 0 ? now->move : 0.0,
+                                .n_steps = now->n_steps,
+                                .n_evaluations = now->n_evaluations,
                                 .message = j->message,
                                 .warnings = j->warnings};
-    memcpy(state->pbc, j->v.periodic, sizeof state->pbc);
+    memcpy(state->pbc, v->periodic, sizeof state->pbc);
     return AIMNET_OK;
 }
 
@@ -173,8 +192,7 @@ aimnet_status aimnet_opt_remove(aimnet_opt *opt, int slot)
 {
     aim_job *j = NULL;
     AIM_TRY(find(opt, slot, &j));
-    aim_job_free(j);
-    opt->job[slot] = NULL;
+    aim_pool_remove(opt, slot);
     return AIMNET_OK;
 }
 

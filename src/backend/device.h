@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "backend/device_caller.h"
+#include "backend/device_path.h"
 
 enum {
     AIM_DEV_ABI = 7, /* of everything in this file */
@@ -252,6 +253,15 @@ typedef struct aim_device_ops {
     int (*list_create)(void *list, int card, aim_dev_error *error);
     void (*list_free)(void *list);
     int (*list_build)(void *list, aim_dev_list *what, aim_dev_error *error);
+    /* `paths`: AIM_DEV_PATHS_SIZE bytes, cleared; *stream: in which they move. */
+    int (*paths_create)(void *paths, int card, void **stream, aim_dev_error *error);
+    void (*paths_free)(void *paths);
+    /* Room for n moves of n_atoms atoms; sets move, moved and ended. Contents are lost. */
+    int (*paths_room)(void *paths, aim_dev_moves *moves, aim_dev_error *error);
+    /* Puts the positions that paths want to be evaluated at into moves->coord; does not wait. */
+    int (*paths_place)(void *paths, const aim_dev_moves *moves, aim_dev_error *error);
+    /* Moves all and waits for it. */
+    int (*paths_move)(void *paths, const aim_dev_moves *moves, aim_dev_error *error);
 } aim_device_ops;
 
 /* A card in use; device.c. */

@@ -164,6 +164,14 @@ static int knows_model(const aim_member *member)
     return 1;
 }
 
+int aim_device_knows_models(const aim_calc *c)
+{
+    for (int k = 0; k < c->n_members; k++)
+        if (!knows_model(&c->member[k]))
+            return 0;
+    return 1;
+}
+
 static aim_dev_waves waves_of(const aim_calc *c, aimnet_coulomb method, double accuracy, int32_t s)
 {
     const aim_batch *b = &c->flat.batch;
@@ -238,10 +246,7 @@ int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)
     const int axes = s->cell ? !!s->pbc[0] + !!s->pbc[1] + !!s->pbc[2] : 0;
     if (c->host_terms || s->n_atoms <= 512 || s->lists || (axes != 0 && axes != 3))
         return 0;
-    for (int k = 0; k < c->n_members; k++)
-        if (!knows_model(&c->member[k]))
-            return 0;
-    return 1;
+    return aim_device_knows_models(c);
 }
 
 void aim_device_set_terms(const aim_calc *c, const aim_member *member, const aim_range_plan *range,

@@ -6,6 +6,8 @@
 #include "calc/tangent.h"
 
 AIM_NODISCARD aim_status aim_device_error(const aim_dev_error *e);
+/* Whether outputs and terms of all models are known to the device. */
+int aim_device_knows_models(const aim_calc *c);
 /* The current batch with its values and adjoints, without list and terms. */
 aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes want);
 void aim_device_give_list(const aim_calc *c, aim_dev_job *job);

@@ -79,26 +79,26 @@ static int all_finite(const double *x, size_t n)
 }
 
 /* Forces that occur nowhere in the data of any model: two atoms stand much too close. */
-static void warn_of_absurd_forces(const aimnet_system *system, aimnet_result *r)
+void aim_warn_of_absurd_forces(int32_t n_atoms, const double *forces, aimnet_result *r)
 {
-    static const double ABSURD = 100.0; /* eV/A */
     double largest = 0.0;
     int32_t atom = 0;
-    for (int32_t i = 0; i < system->n_atoms; i++) {
-        const double norm = aim_norm3(r->forces + 3 * (size_t)i);
+    for (int32_t i = 0; i < n_atoms; i++) {
+        const double norm = aim_norm3(forces + 3 * (size_t)i);
         if (norm > largest) {
             largest = norm;
             atom = i;
         }
     }
-    if (largest < ABSURD)
+    if (largest < AIM_ABSURD_FORCE)
         return;
     char text[160];
     snprintf(text, sizeof text,
              "the force on atom %d is %.3g eV/A: the geometry is far outside of what the model "
              "knows, energy and forces mean little",
              (int)atom, largest);
-    warn(r, text);
+    if (!strstr(r->warnings, text))
+        warn(r, text);
 }
 
 /* A number that overflowed is an error of the structure, not a result. */
@@ -157,7 +157,7 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
     scatter_deviation(c, s, system, 1, a->q_m2, r->charges_std);
     aim_result_method(c, range, s, r);
     if (r->forces)
-        warn_of_absurd_forces(system, r);
+        aim_warn_of_absurd_forces(system->n_atoms, r->forces, r);
 }
 
 void aim_plain_multipoles(const aim_batch *b, const double *q, double *dipole, double *quadrupole)

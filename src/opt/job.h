@@ -1,66 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 /* job.h - the optimisation of one structure as a state machine: it says where it wants to be
- * evaluated, gets the results, and decides. */
+ * evaluated, gets the results, and decides (backend/opt/moves.h). On the host it moves itself
+ * (pool.c); of a path on a card (card.c) it holds the numbers, and the arrays of the current point
+ * where somebody has asked for them. */
 #ifndef AIM_OPT_JOB_H
 #define AIM_OPT_JOB_H
 
+#include "backend/opt/path.h"
+#include "base/arena.h"
 #include "opt/variables.h"
-
-/* The variables and everything known at one point. */
-typedef struct aim_point {
-    double *value;    /* [n_var] */
-    double *gradient; /* [n_var] of the enthalpy */
-    double *coord;    /* [n_atoms][3] */
-    double *forces;   /* [n_atoms][3] */
-    double *charges;  /* [n_atoms] */
-    double cell[9], stress[9];
-    double energy, enthalpy;
-} aim_point;
 
 typedef struct aim_job {
     aim_alloc alloc;
     aim_arena arena;
-    aimnet_opt_options options;
-    int single;   /* precision */
-    double noise; /* rise of the energy that is not worth a word, eV */
+    aim_path path;
+    int single; /* precision */
     double charge, mult;
-    aim_variables v; /* at the point that is to be evaluated */
-    aim_point here, trial;
-    /* L-BFGS */
-    int n_pairs, newest; /* pairs in use; slot of the latest */
-    double *s, *y, *rho; /* [memory][n_var], [memory][n_var], [memory] */
-    double *alpha;       /* [memory] scratch */
-    double *factor;      /* [n_var][n_var] Cholesky factor of the model Hessian, or NULL */
-    double *built_at;    /* [n_var] variables for which it was built */
-    double radius;       /* Angstrom: no atom moves further in one step */
-    /* FIRE */
-    double *velocity; /* [n_var] */
-    double dt, mixing;
-    int n_downhill;
-    double *step; /* [n_var] */
-    double move, change;
-    double fmax, smax;
-    double first_enthalpy, first_fmax;
-    int n_steps, n_evaluations, n_refused;
-    aimnet_opt_verdict verdict;
+    int has_frozen;
+    /* of a path on a card: its block there, and where in it the path is; NULL: it is the one above */
+    void *card_block;
+    size_t card_bytes;
+    aim_path *on_card;
+    double *results;   /* [7 n_atoms] coord, forces, charges of its current point, */
+    int results_known; /* if they have been brought to the host */
     char message[AIMNET_MESSAGE_SIZE], warnings[AIMNET_MESSAGE_SIZE];
 } aim_job;
 
-/* *job is NULL on failure. */
+/* on_card: the job only holds what its path on a card needs (see aim_job_image). *job is NULL on
+ * failure. */
 AIM_NODISCARD aim_status aim_job_create(const aim_alloc *alloc, const aimnet_system *system,
                                         const uint8_t *frozen, const aimnet_opt_options *options,
-                                        aimnet_precision precision, aim_job **job);
+                                        aimnet_precision precision, int on_card, aim_job **job);
 void aim_job_free(aim_job *job);
 /* What to evaluate, and the buffers to put it into; both point into the job. */
 void aim_job_ask(aim_job *job, aimnet_system *system, aimnet_result *result);
 /* Takes the results and moves. */
 void aim_job_tell(aim_job *job, const aimnet_result *result);
 
-/* lbfgs.c: remembers the step from `here` to `trial`; step = -H g. */
-void aim_lbfgs_learn(aim_job *job);
-void aim_lbfgs_step(aim_job *job);
-/* fire.c */
-void aim_fire_start(aim_job *job);
-void aim_fire_step(aim_job *job);
+/* Bytes of the block of a path on a card. */
+size_t aim_job_card_bytes(const aim_job *job);
+/* The first part of that block at its address, on the host; the rest needs no contents. */
+const void *aim_job_image(aim_job *job, void *block, size_t *bytes);
+/* Where coordinates, forces and charges of the current point are on the card. */
+const double *aim_job_results(const aim_job *job);
+/* After a move on a card: the numbers are there. `result` as in aim_job_tell. */
+void aim_job_moved(aim_job *job, const aimnet_result *result);
 
 #endif

@@ -271,9 +271,9 @@ static void gradients_are_slopes_of_the_enthalpy(void **state)
         options.cell = mode == 1 ? AIMNET_OPT_CELL_ISOTROPIC : AIMNET_OPT_CELL_FULL;
         options.fixed_axes[1] = mode == 2;
         options.pressure = 0.02;
-        assert_int_equal(aim_job_create(&alloc, &system, NULL, &options, AIMNET_DOUBLE, &job),
+        assert_int_equal(aim_job_create(&alloc, &system, NULL, &options, AIMNET_DOUBLE, 0, &job),
                          AIMNET_OK);
-        aim_variables *v = &job->v;
+        aim_variables *v = &job->path.v;
         const int n_strains[3] = {6, 1, 3}, first = 3 * v->n_atoms;
         assert_int_equal(v->n_strains, n_strains[mode]);
         for (int k = 0; k < v->n_strains; k++) /* away from F = 1 */
@@ -327,16 +327,16 @@ static void model_hessian_does_not_see_rigid_motion(void **state)
         const aim_alloc alloc = aim_alloc_default();
         aim_job *job;
         double unit = 0.0;
-        assert_int_equal(aim_job_create(&alloc, &system, NULL, &options, AIMNET_DOUBLE, &job),
+        assert_int_equal(aim_job_create(&alloc, &system, NULL, &options, AIMNET_DOUBLE, 0, &job),
                          AIMNET_OK);
-        const int n_var = job->v.n_var;
-        aim_model_hessian(&job->v, h);
+        const int n_var = job->path.v.n_var;
+        aim_model_hessian(&job->path.v, h);
         /* bends of nearly linear chains are approximate: they see a turn about the chain */
         const int linear = strchr(frames[i].title, '#') != NULL;
         for (int mode = 0; mode < (linear ? 3 : 6); mode++) {
             double x[400], y[400];
             for (int a = 0; a < n_var; a++) {
-                const double *r = job->v.x + a - a % 3;
+                const double *r = job->path.v.x + a - a % 3;
                 const int d = a % 3, e = mode % 3;
                 x[a] = mode < 3 ? d == e
                        : d == e ? 0.0

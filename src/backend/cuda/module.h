@@ -95,6 +95,13 @@ int cu_list_create(void *list, int card, aim_dev_error *error);
 void cu_list_free(void *list);
 int cu_list_search(void *list, aim_dev_list *what, aim_dev_error *error);
 
+/* paths.cu */
+int cu_paths_create(void *paths, int card, void **stream, aim_dev_error *error);
+void cu_paths_free(void *paths);
+int cu_paths_room(void *paths, aim_dev_moves *moves, aim_dev_error *error);
+int cu_paths_place(void *paths, const aim_dev_moves *moves, aim_dev_error *error);
+int cu_paths_move(void *paths, const aim_dev_moves *moves, aim_dev_error *error);
+
 /* caller.cu */
 /* The caller's part of the in block. */
 template <typename real>
