@@ -64,6 +64,12 @@ static const cli_arg method_args[] = {
      .max = INFINITY,
      .above_min = 1,
      .help = "largest displacement of an atom in one step, Angstrom (default 0.2)"},
+    {.name = "host-steps",
+     .kind = CLI_FLAG,
+     AT(host_steps),
+     .help = "with a GPU: move the structures on the host, with positions and forces between the "
+             "two at "
+             "every step, instead of keeping the whole loop on the GPU"},
     {.name = "freeze",
      .kind = CLI_TEXT,
      .meta = "LIST",
@@ -144,6 +150,7 @@ static int fill_criteria(const opt_options *o, aimnet_opt_options *c)
     if (o->max_move.given)
         c->max_move = o->max_move.value;
     c->pressure = o->pressure.value * GPA;
+    c->on_host = o->host_steps;
     return fixed_axes(o->fix_axes, c->fixed_axes);
 }
 

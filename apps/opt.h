@@ -13,7 +13,7 @@ typedef struct opt_options {
     cli_int method, level, cell, steps;
     cli_real fmax, ediff, smax, max_move, pressure;
     const char *fix_axes, *freeze;
-    int json, quiet, restart;
+    int json, quiet, restart, host_steps;
     const char *output, *trajectory;
     cli_int format;
     cli_engine_options engine;

@@ -192,10 +192,15 @@ static int look_at_all(opt_context *c)
     for (int k = 0; k < c->n_queued; k++) {
         opt_entry *e = entry_at(c, k);
         aimnet_opt_state s;
-        if (e->slot < 0 || aimnet_opt_get(c->pool, e->slot, &s) != AIMNET_OK)
+        if (e->slot < 0 || aimnet_opt_peek(c->pool, e->slot, &s) != AIMNET_OK)
             continue;
         const int is_new =
             s.n_evaluations > 0 && s.n_steps + 1 > e->n_written && s.verdict != AIMNET_OPT_FAILED;
+        const int wants_arrays = s.verdict != AIMNET_OPT_RUNNING || (is_new && c->trajectory);
+        if (wants_arrays && aimnet_opt_get(c->pool, e->slot, &s) != AIMNET_OK) {
+            cli_error("%s", aimnet_last_error());
+            return CLI_FAILED;
+        }
         if (is_new && c->trajectory && opt_write_step(c, e, &s) != CLI_OK)
             return CLI_FAILED;
         if (is_new && c->single)

@@ -151,7 +151,7 @@ class NlistOptions(C.Structure):
 class OptOptions(C.Structure):
     _fields_ = [("struct_size", C.c_size_t), ("method", C.c_int), ("fmax", C.c_double), ("ediff", C.c_double), ("smax", C.c_double),
                 ("max_steps", C.c_int), ("max_move", C.c_double), ("cell", C.c_int), ("fixed_axes", C.c_int * 3),
-                ("pressure", C.c_double), ("memory", C.c_int)]
+                ("pressure", C.c_double), ("memory", C.c_int), ("on_host", C.c_int)]
 
 
 class OptState(C.Structure):
@@ -210,6 +210,7 @@ _FUNCTIONS = {
     "aimnet_opt_add": (_I, [_P, C.POINTER(System), _P, C.POINTER(_I)]),
     "aimnet_opt_advance": (_I, [_P, C.POINTER(_I)]),
     "aimnet_opt_get": (_I, [_P, _I, C.POINTER(OptState)]),
+    "aimnet_opt_peek": (_I, [_P, _I, C.POINTER(OptState)]),
     "aimnet_opt_remove": (_I, [_P, _I]),
     "aimnet_opt_verdict_name": (C.c_char_p, [_I]),
 }

@@ -3,8 +3,9 @@
  * is blocks of host memory that it has handed out itself, and its network a formula. What calls it -
  * checks, batches, recipes, averages, the way by the host - is the library's own.
  *
- * charge of atom i: q_i = 0.01 Z_i + 0.001 x_i; output of a head: h_i = y_i - 0.1 z_i; gradient: g_i
- * = 0.3 r_i (1, 2, 3 by component); strain: 0.7 S; Coulomb of a system: 0.5 n; short range: 0.25 n. */
+ * Every atom has a well at (Z / 2, 0, 0); d is its distance from there. Charge: q = 0.01 Z + 0.001 x;
+ * output of a head: h = 0.15 d (1, 2, 3 by component) d, gradient: g = 0.3 d (1, 2, 3), which belong
+ * together; strain: 0.7; Coulomb of a system: 0.5 n; short range: 0.25 n. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "aimnet.h"
 #include "backend/device.h"
+#include "backend/opt/moves.h"
 
 enum { BLOCKS = 64 };
 static struct block {
@@ -59,9 +61,16 @@ static double charge_of(int32_t z, const double *r)
 {
     return 0.01 * z + 0.001 * r[0];
 }
-static double head_of(const double *r)
+static double pull_of(int32_t z, const double *r, int d)
 {
-    return r[1] - 0.1 * r[2];
+    return 0.3 * (d + 1) * (r[d] - (d == 0 ? 0.5 * z : 0.0));
+}
+static double head_of(int32_t z, const double *r)
+{
+    double sum = 0;
+    for (int d = 0; d < 3; d++)
+        sum += 0.5 * pull_of(z, r, d) * (r[d] - (d == 0 ? 0.5 * z : 0.0));
+    return sum;
 }
 
 static void position_of(const aim_dev_job *job, int32_t i, double r[3])
@@ -90,7 +99,7 @@ static void hand_atoms(const aim_dev_job *job)
                 ((aim_dev_caller *)c)->found = 1;
         for (int d = 0; c->forces && job->want_grad && d < 3; d++)
             c->forces[3 * to + d] =
-                -mean_of(-c->forces[3 * to + d], 0.3 * (d + 1) * r[d], c->member);
+                -mean_of(-c->forces[3 * to + d], pull_of(job->numbers[i], r, d), c->member);
         if (c->charges)
             c->charges[to] = mean_of(c->charges[to], charge_of(job->numbers[i], r), c->member);
     }
@@ -104,7 +113,7 @@ static double energy_of(const aim_dev_job *job, int32_t s)
     for (int32_t i = job->offset[s]; i < job->offset[s + 1]; i++) {
         double r[3];
         position_of(job, i, r);
-        double h = head_of(r);
+        double h = head_of(job->numbers[i], r);
         for (int t = 0; t < c->n_atom_tables; t++)
             h += c->atom_table[t][job->numbers[i]];
         network += h;
@@ -122,7 +131,6 @@ static double energy_of(const aim_dev_job *job, int32_t s)
 static int run(void *net, aim_dev_job *job, aim_dev_error *e)
 {
     const int n_heads = *(int *)net;
-    (void)e;
     job->overlap = 0;
     if (job->caller) {
         const aim_dev_caller *c = job->caller;
@@ -141,10 +149,12 @@ static int run(void *net, aim_dev_job *job, aim_dev_error *e)
         position_of(job, i, r);
         job->q[i] = charge_of(job->numbers[i], r);
         for (int h = 0; h < n_heads; h++)
-            job->head[h][i] = head_of(r);
+            job->head[h][i] = head_of(job->numbers[i], r);
         for (int d = 0; job->want_grad && d < 3; d++)
-            job->grad[3 * i + d] += 0.3 * (d + 1) * r[d];
+            job->grad[3 * i + d] += pull_of(job->numbers[i], r, d);
     }
+    if (job->middle && (e->status = job->middle(job->ctx)) != 0)
+        return e->status;
     for (int32_t s = 0; s < job->n_systems; s++) {
         const int32_t n = job->offset[s + 1] - job->offset[s];
         if (job->e_coulomb)
@@ -255,6 +265,74 @@ static int list_build(void *list, aim_dev_list *what, aim_dev_error *e)
     return 0;
 }
 
+/* ---------------------------------------------------------------- paths, moved by the host's lines */
+
+typedef struct paths {
+    char *room;
+} paths;
+
+static int paths_create(void *object, int card, void **stream, aim_dev_error *e)
+{
+    (void)object;
+    *stream = NULL;
+    return card == 0 ? 0 : refuse(e, AIMNET_ERR_DEVICE, "the fake has one card");
+}
+static void paths_free(void *object)
+{
+    free(((paths *)object)->room);
+}
+static int paths_room(void *object, aim_dev_moves *m, aim_dev_error *e)
+{
+    paths *p = object;
+    const size_t n = (size_t)m->n, moves = (n * sizeof *m->move + 63) / 64 * 64,
+                 moved = n * sizeof *m->moved;
+    free(p->room);
+    p->room = malloc(moves + moved + 7 * (size_t)m->n_atoms * sizeof(double) + 1);
+    if (!p->room)
+        return refuse(e, AIMNET_ERR_MEMORY, "the fake has no memory left");
+    m->move = (aim_dev_move *)(void *)p->room;
+    m->moved = (aim_dev_moved *)(void *)(p->room + moves);
+    m->ended = (double *)(void *)(p->room + moves + moved);
+    return 0;
+}
+static int paths_place(void *object, const aim_dev_moves *m, aim_dev_error *e)
+{
+    (void)object;
+    for (int k = 0; k < m->n; k++) {
+        const aim_variables *v = &m->move[k].path->v;
+        if (!find(v->x) || !find(m->coord))
+            return refuse(e, AIMNET_ERR_DEVICE, "this is not memory of the card");
+        memcpy(m->coord + 3 * (size_t)m->move[k].first, v->x,
+               3 * (size_t)v->n_atoms * sizeof(double));
+    }
+    return 0;
+}
+static int paths_move(void *object, const aim_dev_moves *m, aim_dev_error *e)
+{
+    (void)object;
+    (void)e;
+    for (int k = 0; k < m->n; k++) {
+        aim_path *p = m->move[k].path;
+        const size_t first = (size_t)m->move[k].first;
+        aim_dev_moved *to = (aim_dev_moved *)m->moved + k;
+        const aim_outcome o = {.good = m->move[k].good,
+                               .energy = m->energy[k],
+                               .forces = m->forces + 3 * first,
+                               .charges = m->charges + first,
+                               .stress = m->stress ? m->stress + 9 * (size_t)k : NULL};
+        aim_path_move(p, &p->now, &o);
+        const aim_point *here = &p->point[p->now.here];
+        to->now = p->now;
+        memcpy(to->next_cell, p->v.cell, sizeof to->next_cell);
+        memcpy(to->cell, here->cell, sizeof to->cell);
+        memcpy(to->stress, here->stress, sizeof to->stress);
+        if (p->now.verdict != AIMNET_OPT_RUNNING && p->now.verdict != AIMNET_OPT_FAILED)
+            memcpy((double *)m->ended + 7 * first, here->coord,
+                   7 * (size_t)p->v.n_atoms * sizeof(double));
+    }
+    return 0;
+}
+
 static const aim_device_ops OPS = {.abi = AIM_DEV_ABI,
                                    .device_size = 16,
                                    .net_size = 16,
@@ -274,7 +352,12 @@ static const aim_device_ops OPS = {.abi = AIM_DEV_ABI,
                                    .locate = locate,
                                    .list_create = list_create,
                                    .list_free = list_free,
-                                   .list_build = list_build};
+                                   .list_build = list_build,
+                                   .paths_create = paths_create,
+                                   .paths_free = paths_free,
+                                   .paths_room = paths_room,
+                                   .paths_place = paths_place,
+                                   .paths_move = paths_move};
 
 __attribute__((visibility("default"))) const aim_device_ops *aimnet_device_module(int abi);
 const aim_device_ops *aimnet_device_module(int abi)

@@ -7,7 +7,7 @@
 
 #include "backend/opt/moves.h"
 
-enum { CREW_PANEL = 32, CREW_WARPS = 32 };
+enum { CREW_PANEL = 32, CREW_HALF = CREW_PANEL / 2, CREW_WARPS = 32 };
 
 static __device__ __forceinline__ size_t crew_rank(void)
 {
@@ -111,13 +111,19 @@ static __device__ void crew_update(double *h, int n, int from, int first)
             __syncthreads();
             crew_load(h, n, column, from, b);
             __syncthreads();
-            for (int k = threadIdx.x; k < CREW_PANEL * CREW_PANEL; k += blockDim.x) {
-                const int r = k / CREW_PANEL, m = k % CREW_PANEL;
-                double sum = 0;
+            for (int k = threadIdx.x; k < CREW_HALF * CREW_HALF; k += blockDim.x) {
+                const int r = k / CREW_HALF, m = k % CREW_HALF;
+                double sum[2][2] = {};
                 for (int c = 0; c < CREW_PANEL; c++)
-                    sum += a[r][c] * b[m][c];
-                if (row + r < n && column + m <= row + r)
-                    h[(size_t)(row + r) * n + column + m] -= sum;
+                    for (int i = 0; i < 4; i++)
+                        sum[i / 2][i % 2] +=
+                            a[r + i / 2 * CREW_HALF][c] * b[m + i % 2 * CREW_HALF][c];
+                for (int i = 0; i < 4; i++) {
+                    const int to = row + r + i / 2 * CREW_HALF,
+                              at = column + m + i % 2 * CREW_HALF;
+                    if (to < n && at <= to)
+                        h[(size_t)to * n + at] -= sum[i / 2][i % 2];
+                }
             }
         }
     }
