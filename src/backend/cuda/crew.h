@@ -23,16 +23,10 @@ static __device__ __forceinline__ void crew_sync(void)
 }
 
 struct crew_add {
-    __device__ double operator()(double a, double b) const
-    {
-        return a + b;
-    }
+    __device__ double operator()(double a, double b) const { return a + b; }
 };
 struct crew_larger {
-    __device__ double operator()(double a, double b) const
-    {
-        return b > a ? b : a;
-    }
+    __device__ double operator()(double a, double b) const { return b > a ? b : a; }
 };
 
 /* Over all threads, in one order, the same in all of them. */
@@ -119,8 +113,7 @@ static __device__ void crew_update(double *h, int n, int from, int first)
                         sum[i / 2][i % 2] +=
                             a[r + i / 2 * CREW_HALF][c] * b[m + i % 2 * CREW_HALF][c];
                 for (int i = 0; i < 4; i++) {
-                    const int to = row + r + i / 2 * CREW_HALF,
-                              at = column + m + i % 2 * CREW_HALF;
+                    const int to = row + r + i / 2 * CREW_HALF, at = column + m + i % 2 * CREW_HALF;
                     if (to < n && at <= to)
                         h[(size_t)to * n + at] -= sum[i / 2][i % 2];
                 }
@@ -240,7 +233,8 @@ static __device__ int crew_before(int mine, int *all)
 }
 
 /* This thread's rows get their shares of the terms, in the order of these. */
-static __device__ void crew_add_terms(const aim_variables *v, double *h, const aim_term *term, int n)
+static __device__ void crew_add_terms(const aim_variables *v, double *h, const aim_term *term,
+                                      int n)
 {
     const int first = 3 * v->n_atoms;
     for (int r = threadIdx.x; r < v->n_var; r += blockDim.x) {

@@ -56,7 +56,8 @@ int cu_paths_room(void *object, aim_dev_moves *m, aim_dev_error *e)
         p->size = 0;
         if (cudaMallocHost((void **)&p->pinned, size + size / 8) != cudaSuccess) {
             (void)cudaGetLastError();
-            return cu_fail(e, ERR_MEMORY, "no page-locked memory for the optimisations%s%s", "", "");
+            return cu_fail(e, ERR_MEMORY, "no page-locked memory for the optimisations%s%s", "",
+                           "");
         }
         p->size = size + size / 8;
     }
@@ -95,8 +96,7 @@ static __device__ void report(const aim_dev_moves &m, const aim_path *p, int fir
         ended[k] = here->coord[k];
 }
 
-template <int SIZE>
-__global__ void __launch_bounds__(SIZE) move_paths(const aim_dev_moves m)
+template <int SIZE> __global__ void __launch_bounds__(SIZE) move_paths(const aim_dev_moves m)
 {
     const aim_dev_move move = m.move[blockIdx.x];
     aim_path *p = move.path;
