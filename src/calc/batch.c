@@ -20,14 +20,35 @@ static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_system
     f->index = aim_take(arena, "index", n_systems, sizeof *f->index);
 }
 
+enum { TOGETHER = 8 }; /* structures that a worker takes */
+
+typedef struct each {
+    int32_t n;
+    void (*fn)(void *arg, int32_t k);
+    void *arg;
+} each;
+
+static void each_task(void *ctx, int64_t task, int worker)
+{
+    const each *e = ctx;
+    (void)worker;
+    for (int32_t k = (int32_t)task * TOGETHER; k < e->n && k < ((int32_t)task + 1) * TOGETHER; k++)
+        e->fn(e->arg, k);
+}
+
+void aim_each_system(aim_team *team, int32_t n, void (*fn)(void *arg, int32_t k), void *arg)
+{
+    each e = {n, fn, arg};
+    aim_parallel_for(team, (n + TOGETHER - 1) / TOGETHER, each_task, &e);
+}
+
 /* The batch's arrays are const for everybody else; here they are filled. */
-static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int padded, int32_t *atom)
+static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int padded)
 {
     aim_batch *b = &f->batch;
     int32_t *system = (int32_t *)b->system, *numbers = (int32_t *)b->numbers,
             *origin = (int32_t *)b->origin, *pbc = (int32_t *)b->pbc;
     double *coord = (double *)b->coord, *cell = (double *)b->cell;
-    ((int32_t *)b->offset)[k] = *atom;
     ((double *)b->charge)[k] = s->charge;
     ((double *)b->mult)[k] = s->mult == 0 ? 1.0 : s->mult;
     const int periodic = s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
@@ -35,27 +56,40 @@ static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int padd
         cell[9 * k + d] = periodic ? s->cell[d] : 0.0;
     for (int d = 0; d < 3; d++)
         pbc[3 * k + d] = periodic && s->pbc[d];
+    const int32_t first = b->offset[k];
     if (!padded && s->coord) {
-        const int32_t n = s->n_atoms, first = *atom;
+        const int32_t n = s->n_atoms;
         memcpy(numbers + first, s->numbers, (size_t)n * sizeof *numbers);
         memcpy(coord + 3 * (size_t)first, s->coord, 3 * (size_t)n * sizeof *coord);
         for (int32_t i = 0; i < n; i++) {
             system[first + i] = k;
             origin[first + i] = i;
         }
-        *atom = first + n;
         return;
     }
-    for (int32_t i = 0; i < s->n_atoms; i++) {
+    for (int32_t i = 0, a = first; i < s->n_atoms; i++) {
         if (s->numbers[i] == 0)
             continue;
-        const int32_t a = (*atom)++;
         system[a] = k;
         numbers[a] = s->numbers[i];
         origin[a] = i;
         for (int d = 0; d < 3 && s->coord; d++) /* else they are on the device */
             coord[3 * a + d] = s->coord[3 * i + d];
+        a++;
     }
+}
+
+typedef struct filling {
+    aim_flat *flat;
+    const aimnet_system *systems;
+    const int32_t *index;
+    int padded;
+} filling;
+
+static void fill_one(void *arg, int32_t k)
+{
+    const filling *f = arg;
+    fill_system(f->flat, &f->systems[f->index[k]], k, f->padded);
 }
 
 aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n)
@@ -74,13 +108,20 @@ aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t 
     place(f, &measure, n_atoms, (size_t)n);
     AIM_TRY(aim_arena_reserve(&f->arena, &c->alloc, measure.used, "batch"));
     place(f, &f->arena, n_atoms, (size_t)n);
-    int32_t atom = 0;
     f->lists = n == 1 ? systems[index[0]].lists : NULL;
+    const int padded = n_places > n_atoms;
+    int32_t atom = 0;
     for (int32_t k = 0; k < n; k++) {
+        const aimnet_system *own = &systems[index[k]];
         f->index[k] = index[k];
-        fill_system(f, &systems[index[k]], k, n_places > n_atoms, &atom);
+        ((int32_t *)f->batch.offset)[k] = atom;
+        atom += own->n_atoms;
+        for (int32_t i = 0; padded && i < own->n_atoms; i++)
+            atom -= own->numbers[i] == 0;
     }
     ((int32_t *)f->batch.offset)[n] = atom;
+    filling fill = {f, systems, index, padded};
+    aim_each_system(c->team, n, fill_one, &fill);
     f->batch.n_atoms = atom;
     f->batch.n_systems = n;
     return AIMNET_OK;

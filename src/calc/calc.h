@@ -139,9 +139,12 @@ AIM_NODISCARD aim_status aim_plan_settings(aim_calc *c, const aimnet_options *op
  * */
 AIM_NODISCARD aim_status aim_check_system(const aim_calc *c, const aimnet_system *s,
                                           const aimnet_result *r, char *warnings, size_t capacity);
+int aim_check_allocates(const aimnet_system *s); /* else several may be checked at the same time */
 AIM_NODISCARD aim_status aim_check_images(const aim_batch *b, const aim_pairs *pairs,
                                           int32_t system);
-/* batch.c: flattens systems[index[0..n)] into c->flat */
+/* batch.c: fn(arg, k) for k in [0, n), structures, which workers share where there are many */
+void aim_each_system(aim_team *team, int32_t n, void (*fn)(void *arg, int32_t k), void *arg);
+/* Flattens systems[index[0..n)] into c->flat */
 AIM_NODISCARD aim_status aim_flatten(aim_calc *c, const aimnet_system *systems,
                                      const int32_t *index, int32_t n);
 /* The same for runs of neighbouring structures of one kind (periodic or not; those with lists of
@@ -192,6 +195,7 @@ double aim_calc_reach(const aim_calc *c, const aimnet_system *s);
 /* device.c */
 typedef struct aim_wishes {
     int grad, strain, hessian; /* grad: 0, 1, AIM_NET_KEEP or AIM_NET_TRAIN */
+    int multipoles;
 } aim_wishes;
 /* Opens the device of the options and copies the members' networks to it. */
 AIM_NODISCARD aim_status aim_device_start(aim_calc *c, const char *device);

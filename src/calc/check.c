@@ -71,7 +71,7 @@ static aim_status check_atoms(const aim_calc *c, const aimnet_system *s)
     return real_atoms ? AIMNET_OK : AIM_FAIL(AIMNET_ERR_SYSTEM, "the structure has no atoms");
 }
 
-enum { ALL_PAIRS = 64 };
+enum { ALL_PAIRS = 128, SHORT_SWEEP = 512 };
 
 static aim_status overlap_error(const aimnet_system *s, int32_t i, int32_t j, double d)
 {
@@ -164,7 +164,9 @@ static aim_status check_overlap(const aim_calc *c, const aimnet_system *s)
 {
     if (s->n_atoms <= ALL_PAIRS)
         return compare_all(s);
-    sweep_key *key;
+    sweep_key few[SHORT_SWEEP], *key;
+    if (s->n_atoms <= SHORT_SWEEP)
+        return sweep(s, few);
     AIM_TRY(aim_new(&c->alloc, (size_t)s->n_atoms, sizeof *key, "overlap check", &key));
     const aim_status status = sweep(s, key);
     aim_free(&c->alloc, key);
@@ -291,6 +293,11 @@ aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aim
     AIM_TRY(check_charge(c, s, warnings, capacity));
     AIM_TRY(check_cell(c, s, r));
     return c->resident || aim_device_finds_overlap(c, s) ? AIMNET_OK : check_overlap(c, s);
+}
+
+int aim_check_allocates(const aimnet_system *s)
+{
+    return s->n_atoms > SHORT_SWEEP;
 }
 
 aim_status aim_check_images(const aim_batch *b, const aim_pairs *pairs, int32_t system)

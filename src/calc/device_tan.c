@@ -53,7 +53,7 @@ static void use_terms(aim_calc *c, const aim_member *member, const aim_range_pla
 aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_range_plan *range,
                             aim_tangents *t)
 {
-    const aim_wishes want = {1, t->tstrain != NULL, 0};
+    const aim_wishes want = {.grad = 1, .strain = t->tstrain != NULL};
     aim_dev_job job = aim_device_job(c, member, want);
     middle m = {c, member, range, t};
     aim_dev_error e = {0};

@@ -179,13 +179,15 @@ static aim_status reserve(aim_calc *c, const aim_member *member, int want_grad)
     return AIMNET_OK;
 }
 
-/* Multipoles of the model's own outputs, or sum q r and its quadrupole about the origin. */
-static void add_member(aim_calc *c, const aim_member *member, int k, double *dipole,
-                       double *quadrupole)
+/* Multipoles of the model's own outputs, or sum q r and its quadrupole about the origin, where somebody
+ * wants them. */
+static void add_member(aim_calc *c, const aim_member *member, int k, int want_multipoles,
+                       double *dipole, double *quadrupole)
 {
     const aim_batch *b = &c->flat.batch;
     const aim_values *v = &c->values;
-    aim_plain_multipoles(b, v->q, dipole, quadrupole);
+    if (want_multipoles)
+        aim_plain_multipoles(b, v->q, dipole, quadrupole);
     aim_average_add(&c->average, b, v, v->slot[member->model->energy_slot],
                     member->dipole_slot >= 0 ? v->slot[member->dipole_slot] : dipole,
                     member->quadrupole_slot >= 0 ? v->slot[member->quadrupole_slot] : quadrupole,
@@ -216,7 +218,7 @@ static aim_status take_multipoles(aim_calc *c, double **multipoles)
     aim_arena measure = {0};
     aim_take(&measure, "multipoles", count, sizeof **multipoles);
     AIM_TRY(aim_arena_reserve(&c->scratch, &c->alloc, measure.used, "multipoles"));
-    *multipoles = aim_take(&c->scratch, "multipoles", count, sizeof **multipoles);
+    *multipoles = aim_take0(&c->scratch, "multipoles", count, sizeof **multipoles);
     return AIMNET_OK;
 }
 
@@ -247,7 +249,7 @@ static aim_status run_members(aim_calc *c, const aimnet_system *systems, aim_wis
         AIM_TRY(aim_calc_ranges(c, member, range));
         AIM_TRY(aim_calc_member(c, member, range, want, &call));
         AIM_TRY(take_multipoles(c, &multipoles));
-        add_member(c, member, k + 1, multipoles, multipoles + 3 * b->n_systems);
+        add_member(c, member, k + 1, want.multipoles, multipoles, multipoles + 3 * b->n_systems);
         AIM_TRY(aim_extras_keep(c, systems, member, k + 1));
     }
     return AIMNET_OK;
@@ -287,6 +289,21 @@ static aim_status run_resident(aim_calc *c, const int32_t *index, int32_t n, aim
     return AIMNET_OK;
 }
 
+typedef struct writing {
+    const aim_calc *c;
+    const aimnet_system *systems;
+    const int32_t *index;
+    const aim_range_plan *range;
+    aimnet_result *results;
+} writing;
+
+static void write_one(void *arg, int32_t s)
+{
+    const writing *w = arg;
+    const int32_t k = w->index[s];
+    aim_result_write(w->c, w->range, s, &w->systems[k], &w->results[k]);
+}
+
 static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n,
                             aim_wishes want, aimnet_result *results)
 {
@@ -305,8 +322,8 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
     }
     aim_range_plan range;
     AIM_TRY(run_members(c, systems, want, &range));
-    for (int32_t s = 0; s < n; s++)
-        aim_result_write(c, &range, s, &systems[index[s]], &results[index[s]]);
+    writing w = {c, systems, index, &range, results};
+    aim_each_system(c->team, n, write_one, &w);
     return want.hessian ? aim_hessian_batch(c, systems, index, results) : AIMNET_OK;
 }
 
@@ -365,6 +382,7 @@ static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int
         index[count++] = *next;
         want->strain |= r->stress != NULL;
         want->hessian |= r->hessian != NULL;
+        want->multipoles |= r->dipole || r->quadrupole;
         want->grad |= r->forces || r->forces_std || r->stress || r->hessian;
         if (s->lists) {
             (*next)++;
@@ -372,6 +390,26 @@ static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int
         }
     }
     return count;
+}
+
+typedef struct checking {
+    const aim_calc *c;
+    const aimnet_system *systems;
+    aimnet_result *results;
+    int large; /* those that need memory, or the others */
+} checking;
+
+static void check_one(void *arg, int32_t k)
+{
+    const checking *all = arg;
+    aimnet_result *r = &all->results[k];
+    if (aim_check_allocates(&all->systems[k]) != all->large)
+        return;
+    aim_result_clear(r);
+    const aim_status status =
+        aim_check_system(all->c, &all->systems[k], r, r->warnings, sizeof r->warnings);
+    if (status != AIMNET_OK)
+        aim_result_fail(r, status);
 }
 
 aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet_result *results)
@@ -382,13 +420,11 @@ aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet
         c->index_capacity = (size_t)n;
     }
     int32_t *const index = c->index;
-    for (int k = 0; k < n; k++) {
-        aim_result_clear(&results[k]);
-        const aim_status status = aim_check_system(c, &systems[k], &results[k], results[k].warnings,
-                                                   sizeof results[k].warnings);
-        if (status != AIMNET_OK)
-            aim_result_fail(&results[k], status);
-    }
+    checking all = {c, systems, results, 0};
+    aim_each_system(c->team, n, check_one, &all);
+    all.large = 1; /* one after the other: the caller's allocator is for one thread */
+    for (int32_t k = 0; k < n; k++)
+        check_one(&all, k);
     for (int periodic = 0; periodic < 2; periodic++) {
         aim_wishes want;
         int32_t next = 0, count;
@@ -427,7 +463,7 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
     AIM_TRY(aim_flatten(c, systems, index, n));
     const aim_batch *b = &c->flat.batch;
     if (c->device.ops)
-        return aim_device_estimate(c, (aim_wishes){want_grad, 0, 0}, peak);
+        return aim_device_estimate(c, (aim_wishes){.grad = want_grad}, peak);
     AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, cutoff, want_grad, &c->pairs));
     aim_range_plan range;
     size_t bytes = c->flat.arena.used +

@@ -232,7 +232,7 @@ static aim_status run_batch(loss_job *j, int32_t first, int32_t n)
     AIM_TRY(aim_run_open(c, j->systems, first, n));
     c->host_terms = !aim_device_sweeps_batch(c);
     AIM_TRY(aim_calc_ranges(c, &c->member[0], &range));
-    const aim_wishes want = {j->gradient ? AIM_NET_TRAIN : 1, j->strain, 0};
+    const aim_wishes want = {.grad = j->gradient ? AIM_NET_TRAIN : 1, .strain = j->strain};
     AIM_TRY(aim_calc_member(c, &c->member[0], &range, want, &call));
     batch_layout(c, j->strain, &measure, &t, &s);
     AIM_TRY(aim_arena_reserve(&c->tangents, &c->alloc, measure.used, "tangents"));
