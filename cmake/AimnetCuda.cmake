@@ -2,13 +2,13 @@
 # libaimnet_cuda.so: the CUDA module (src/backend/cuda), built where nvcc is found and loaded when a GPU is asked for. Nothing else
 # depends on it. nvcc is called directly: CMake's own support of the language would make it a requirement of the project.
 #
-#     AIMNET_CUDA=AUTO|ON|OFF              AUTO: if nvcc is there and no sanitizers are on
+#     AIMNET_CUDA=AUTO|ON|OFF              AUTO: if nvcc is there, no sanitizers are on and nothing is cross built
 #     AIMNET_CUDA_ARCHITECTURES=80;90a;120 machine code for these as far as nvcc knows them, and PTX of the last for later cards; 90a has
 #                                          matrix instructions that 90 has not; beside it PTX of 90 for cards between it and the last
 set(AIMNET_CUDA AUTO CACHE STRING "Build the CUDA module: AUTO, ON or OFF")
 set(AIMNET_CUDA_ARCHITECTURES "80;90a;120" CACHE STRING "GPU architectures of the CUDA module")
 set(AIM_CUDA_MODULE "")
-if(AIMNET_CUDA STREQUAL "OFF" OR WIN32 OR APPLE OR (AIMNET_CUDA STREQUAL "AUTO" AND (AIMNET_SANITIZE OR AIMNET_FUZZ)))
+if(AIMNET_CUDA STREQUAL "OFF" OR WIN32 OR APPLE OR (AIMNET_CUDA STREQUAL "AUTO" AND (AIMNET_SANITIZE OR AIMNET_FUZZ OR CMAKE_CROSSCOMPILING)))
     return()
 endif()
 find_program(AIM_NVCC nvcc HINTS /usr/local/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)

@@ -50,6 +50,12 @@ int aim_os_make_folder(const char *path)
     return _mkdir(path);
 }
 
+int aim_os_is_folder(const char *path)
+{
+    const DWORD attributes = GetFileAttributesA(path); /* stat() finds no "folder/" here */
+    return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+}
+
 int aim_os_try_lock(int fd)
 {
     OVERLAPPED at = {0};
@@ -126,6 +132,12 @@ char *aim_os_resolve(const char *path, char *resolved, size_t size)
 int aim_os_make_folder(const char *path)
 {
     return mkdir(path, 0777);
+}
+
+int aim_os_is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 int aim_os_try_lock(int fd)

@@ -16,6 +16,7 @@ int aim_os_set_mode(int fd, unsigned mode);
 char *aim_os_resolve(const char *path, char *resolved, size_t size);
 /* 0: made. */
 int aim_os_make_folder(const char *path);
+int aim_os_is_folder(const char *path); /* also with a '/' at the end */
 /* An exclusive lock that ends with the process. 1: taken, or the file system has none; 0: somebody
  * else has it. */
 int aim_os_try_lock(int fd);

@@ -67,8 +67,7 @@ int aim_path_exists(const char *path)
 
 int aim_path_is_directory(const char *path)
 {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    return aim_os_is_folder(path);
 }
 
 aim_status aim_path_make_directory(const char *path)

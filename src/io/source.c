@@ -18,6 +18,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/platform.h"
+
 #ifndef O_BINARY
 #define O_BINARY 0
 #endif
@@ -197,11 +199,11 @@ static aim_status open_fd(aim_source *s, const char *path)
     struct stat info;
     s->owns_fd = strcmp(path, "-") != 0;
     s->fd = s->owns_fd ? open(path, O_RDONLY | O_BINARY | O_CLOEXEC) : STDIN_FILENO;
-    if (s->fd < 0)
+    if (s->fd < 0 && !aim_os_is_folder(path)) /* Windows does not open folders */
         return AIM_FAIL(AIMNET_ERR_FILE, "%s: cannot be opened: %s", s->name, strerror(errno));
-    if (fstat(s->fd, &info) != 0)
+    if (s->fd >= 0 && fstat(s->fd, &info) != 0)
         return AIM_FAIL(AIMNET_ERR_FILE, "%s: cannot be read: %s", s->name, strerror(errno));
-    if (S_ISDIR(info.st_mode))
+    if (s->fd < 0 || S_ISDIR(info.st_mode))
         return AIM_FAIL(AIMNET_ERR_FILE, "%s: is a directory, expected a structure file", s->name);
     if (S_ISREG(info.st_mode)) { /* "-" may be a file that somebody has read a part of */
         const off_t at = lseek(s->fd, 0, SEEK_CUR);

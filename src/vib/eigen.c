@@ -13,8 +13,19 @@
 
 #include "base/platform.h"
 
-static const char *const LIBRARIES[] = {"liblapack.so.3", "libopenblas.so.0", "liblapack.so",
-                                        "libopenblas.dll", "liblapack.dll"};
+#ifdef _WIN32
+static const char *const LIBRARIES[] = {"libopenblas.dll", "liblapack.dll"};
+static const char MISSING[] =
+    "neither libopenblas.dll nor liblapack.dll can be loaded: put one beside the program";
+#elif defined(__APPLE__)
+static const char *const LIBRARIES[] = {
+    "/System/Library/Frameworks/Accelerate.framework/Accelerate", "libopenblas.dylib"};
+static const char MISSING[] = "neither Accelerate nor libopenblas.dylib can be loaded";
+#else
+static const char *const LIBRARIES[] = {"liblapack.so.3", "libopenblas.so.0", "liblapack.so"};
+static const char MISSING[] = "neither liblapack.so.3 nor libopenblas.so.0 can be loaded: install "
+                              "the package liblapack3 or libopenblas0";
+#endif
 enum { N_LIBRARIES = sizeof LIBRARIES / sizeof *LIBRARIES, SWEEPS = 60 };
 
 /* Fortran adds the lengths of character arguments at the end. */
@@ -37,9 +48,7 @@ static aim_status open_lapack(void **library, dsyevd_fn *solve)
         aim_os_library_close(*library);
     }
     *library = NULL;
-    return AIM_FAIL(AIMNET_ERR_UNSUPPORTED,
-                    "vibrations need LAPACK, and neither liblapack.so.3 nor libopenblas.so.0 can "
-                    "be loaded: install the package liblapack3 or libopenblas0");
+    return AIM_FAIL(AIMNET_ERR_UNSUPPORTED, "vibrations need LAPACK, and %s", MISSING);
 }
 
 static aim_status solve_with(const aim_alloc *alloc, dsyevd_fn solve, int n, double *a,

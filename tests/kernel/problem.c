@@ -8,6 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef _WIN32
+#include <malloc.h>
+
+static void *aligned_block(size_t bytes)
+{
+    return _aligned_malloc(bytes, 64);
+}
+
+static void free_block(void *block)
+{
+    _aligned_free(block);
+}
+#else
+static void *aligned_block(size_t bytes)
+{
+    void *block;
+    return posix_memalign(&block, 64, bytes) == 0 ? block : NULL;
+}
+
+static void free_block(void *block)
+{
+    free(block);
+}
+#endif
+
 void AIM_NAMED(kt_open)(kt_problem *p, const aim_kernels *k, uint64_t seed)
 {
     memset(p, 0, sizeof *p);
@@ -19,7 +44,7 @@ void AIM_NAMED(kt_open)(kt_problem *p, const aim_kernels *k, uint64_t seed)
 void AIM_NAMED(kt_close)(kt_problem *p)
 {
     for (int i = 0; i < p->n_blocks; i++)
-        free(p->block[i]);
+        free_block(p->block[i]);
     p->n_blocks = 0;
 }
 
@@ -58,9 +83,9 @@ int AIM_NAMED(kt_below)(kt_problem *p, int n)
 
 void *AIM_NAMED(kt_block)(kt_problem *p, size_t count, size_t size)
 {
-    void *block;
     const size_t bytes = count * size;
-    if (p->n_blocks == KT_BLOCKS || posix_memalign(&block, 64, bytes ? bytes : 1) != 0) {
+    void *block = p->n_blocks < KT_BLOCKS ? aligned_block(bytes ? bytes : 1) : NULL;
+    if (!block) {
         fprintf(stderr, "test_kernels: no memory for %zu bytes\n", bytes);
         exit(2);
     }

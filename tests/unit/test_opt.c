@@ -159,7 +159,11 @@ static void crystals_reach_the_minima_of_ase(void **state)
         options.pressure = value_of(frames[i].title, "pressure=");
         optimise(f->calc, &options, &system, NULL, &out);
         assert_int_equal(out.state.verdict, AIMNET_OPT_CONVERGED);
-        assert_true(fabs(out.state.enthalpy - value_of(frames[i].title, "ase_enthalpy=")) < 1e-4);
+        /* under pressure with one factor for the cell there is a lower minimum beside ASE's */
+        const double above = out.state.enthalpy - value_of(frames[i].title, "ase_enthalpy=");
+        assert_true(above < 1e-4);
+        assert_true(above > -1e-4 || options.cell == AIMNET_OPT_CELL_ISOTROPIC);
+        assert_true(out.state.n_evaluations <= (int)value_of(frames[i].title, "ase_gradients="));
         if (options.fixed_axes[2])
             assert_true(out.cell[8] == frames[i].cell[8]);
     }

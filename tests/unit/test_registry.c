@@ -239,6 +239,7 @@ static void the_cache_follows_the_environment(void **state)
     assert_string_equal(path, "/home/.cache/aimnet");
     assert_int_equal(aimnet_cache_dir(path, 5), AIMNET_ERR_OVERFLOW);
     unsetenv("HOME");
+    unsetenv("USERPROFILE"); /* of Windows */
     assert_int_equal(aimnet_cache_dir(path, sizeof path), AIMNET_ERR_FILE);
 }
 

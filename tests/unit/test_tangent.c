@@ -156,7 +156,7 @@ static const coulomb_params plain = {-0.7, 0.0, 0.0, AIM_ENVELOPE_NONE},
                             near = {1.0, 4.0, 0.35, AIM_ENVELOPE_NONE},
                             bump = {-1.0, 4.6, 0.0, AIM_ENVELOPE_EXP},
                             cosine = {1.0, 3.5, 0.0, AIM_ENVELOPE_COSINE},
-                            open = {1.0, 3.5, 0.0, AIM_ENVELOPE_NONE};
+                            abrupt = {1.0, 3.5, 0.0, AIM_ENVELOPE_NONE};
 static const d3_params window = {{1.0, 0.3908, 0.566, 3.128, 15.0, 0.2}, -12.0},
                        narrow = {{1.0, 0.7875, 0.4289, 4.4407, 5.0, 0.5}, -12.0},
                        all = {{1.0, 0.7875, 0.4289, 4.4407, INFINITY, 0.0}, -INFINITY};
@@ -166,7 +166,7 @@ static const tangent_case cases[] = {
     {"dsf, short", dsf, dsf_tan, &near, 1, 0},
     {"sr exp", sr, sr_tan, &bump, 1, 0},
     {"sr cosine", sr, sr_tan, &cosine, 1, 0},
-    {"sr without envelope", sr, sr_tan, &open, 1, 0},
+    {"sr without envelope", sr, sr_tan, &abrupt, 1, 0},
     {"srrep exp", srrep, srrep_tan, &bump, 0, 0},
     {"srrep cosine", srrep, srrep_tan, &cosine, 0, 0},
     {"d3", d3, d3_tan, &window, 0, 0},

@@ -253,6 +253,7 @@ static void a_line_too_long_is_refused_and_reading_goes_on(void **state)
     free(text);
 }
 
+#ifndef _WIN32
 /* Feeds a pipe from a child of the test: a few bytes at a time. */
 static int open_pipe(const char *text, size_t size, size_t step)
 {
@@ -290,6 +291,7 @@ static void a_pipe_is_read_as_it_comes_and_its_counts_are_not_trusted(void **sta
     expect_end(r, &f);
     close(fd);
 }
+#endif
 
 static void a_stream_far_larger_than_its_memory_is_read(void **state)
 {
@@ -481,7 +483,9 @@ int main(void)
         cmocka_unit_test(a_file_cut_anywhere_gives_whole_frames_and_at_most_one_error),
         cmocka_unit_test(every_structure_that_is_skipped_over_was_reported),
         cmocka_unit_test(a_line_too_long_is_refused_and_reading_goes_on),
+#ifndef _WIN32
         cmocka_unit_test(a_pipe_is_read_as_it_comes_and_its_counts_are_not_trusted),
+#endif
         cmocka_unit_test(a_stream_far_larger_than_its_memory_is_read),
         cmocka_unit_test(damaged_gzip_data_are_an_error_and_never_a_wrong_structure),
         cmocka_unit_test(a_decompression_bomb_is_refused),

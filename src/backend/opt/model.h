@@ -34,7 +34,7 @@
 #define AIM_K_ANGLE   0.13  /* hartree */
 #define AIM_K_TORSION 0.010 /* hartree */
 #define AIM_K_UNIT    0.004 /* hartree / bohr^2 */
-#define AIM_K_STRAIN  0.02  /* eV/A^3 per unit volume: a soft crystal */
+#define AIM_K_STRAIN  0.06  /* eV/A^3: 10 GPa, of molecular crystals */
 #define AIM_LINEAR    0.97  /* |cos| of angles treated as linear */
 
 AIM_CREW void aim_set_bond(aim_coordinate *q, int32_t i, const aim_link *l)
