@@ -128,7 +128,7 @@ typedef struct aim_dev_job {
     double *q, *spin;
     double *head[AIM_DEV_HEADS];
     double *e_coulomb, *e_sr, *e_d3; /* [n_systems] eV */
-    double *grad, *strain;           /* added to */
+    double *grad, *strain;           /* added to; grad without `middle` assigned */
     int overlap;                     /* out: some atoms of some system are nearly at one place */
     aim_dev_caller *caller;          /* NULL; else positions and results are there, not above */
 } aim_dev_job;

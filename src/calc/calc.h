@@ -169,7 +169,8 @@ int aim_calc_same_source(const aim_calc *c, aim_purpose a, aim_purpose b);
 /* Sums over all pairs need no list; those given for them must still hold all pairs. */
 AIM_NODISCARD aim_status aim_calc_check_all_pairs(aim_calc *c);
 /* program.c */
-void aim_values_layout(const aim_calc *c, const aim_model *m, const aim_batch *b, aim_arena *arena,
+/* clear: what belongs to atoms, adjoints apart, which always are, is cleared. */
+void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_arena *arena,
                        aim_values *v);
 AIM_NODISCARD aim_status aim_program_forward(aim_calc *c, const aim_member *member,
                                              const aim_range_plan *range, int want_grad);

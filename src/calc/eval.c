@@ -173,9 +173,12 @@ static aim_status reserve(aim_calc *c, const aim_member *member, int want_grad)
         AIM_TRY(aim_arena_reserve(&c->net_arena, &c->alloc, bytes, "network workspace"));
     }
     aim_arena measure = {0};
-    aim_values_layout(c, member->model, b, &measure, &c->values);
+    /* a device that computes energies and forces assigns everything */
+    const int clear =
+        want_grad != 1 || !aim_device_computes(c, member) || !aim_device_takes_all(c, member);
+    aim_values_layout(member->model, b, clear, &measure, &c->values);
     AIM_TRY(aim_arena_reserve(&c->values.arena, &c->alloc, measure.used, "output values"));
-    aim_values_layout(c, member->model, b, &c->values.arena, &c->values);
+    aim_values_layout(member->model, b, clear, &c->values.arena, &c->values);
     return AIMNET_OK;
 }
 
@@ -482,7 +485,7 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
     for (int k = 0; k < c->n_members; k++) {
         aim_arena measure = {0};
         aim_values v;
-        aim_values_layout(c, c->member[k].model, b, &measure, &v);
+        aim_values_layout(c->member[k].model, b, 1, &measure, &v);
         const size_t own =
             measure.used + c->ops->workspace(c->member[k].net, b->n_atoms, c->pairs.n_pairs,
                                              aim_pairs_max_row(&c->pairs), aim_team_size(c->team),

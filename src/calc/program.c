@@ -17,22 +17,22 @@ static size_t slot_size(const aim_model *m, const aim_batch *b, int s)
            (size_t)m->slot[s].width;
 }
 
-void aim_values_layout(const aim_calc *c, const aim_model *m, const aim_batch *b, aim_arena *arena,
+void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_arena *arena,
                        aim_values *v)
 {
-    (void)c;
     const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
+    void *(*const take)(aim_arena *, const char *, size_t, size_t) = clear ? aim_take0 : aim_take;
     for (int s = AIM_SLOT_FIRST_FREE; s < m->n_slots; s++) {
-        v->slot[s] = aim_take0(arena, m->slot[s].key, slot_size(m, b, s), sizeof(double));
+        v->slot[s] = take(arena, m->slot[s].key, slot_size(m, b, s), sizeof(double));
         v->adjoint[s] = m->slot[s].kind == AIM_VALUE_ATOM
                             ? aim_take0(arena, "adjoint", slot_size(m, b, s), sizeof(double))
                             : NULL;
     }
-    v->q = aim_take0(arena, "q", n, sizeof(double));
-    v->spin = aim_take0(arena, "spin", n, sizeof(double));
-    v->gq = aim_take0(arena, "gq", n, sizeof(double));
-    v->gspin = aim_take0(arena, "gspin", n, sizeof(double));
-    v->grad = aim_take0(arena, "grad", 3 * n, sizeof(double));
+    v->q = take(arena, "q", n, sizeof(double));
+    v->spin = take(arena, "spin", n, sizeof(double));
+    v->gq = take(arena, "gq", n, sizeof(double));
+    v->gspin = take(arena, "gspin", n, sizeof(double));
+    v->grad = take(arena, "grad", 3 * n, sizeof(double));
     v->strain = aim_take0(arena, "strain", 9 * systems, sizeof(double));
     v->coulomb = aim_take0(arena, "coulomb", systems, sizeof(double));
     v->dispersion = aim_take0(arena, "dispersion", systems, sizeof(double));

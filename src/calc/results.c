@@ -72,10 +72,14 @@ static void scatter_deviation(const aim_calc *c, int32_t s, const aimnet_system 
 
 static int all_finite(const double *x, size_t n)
 {
-    for (size_t k = 0; k < n; k++)
-        if (!isfinite(x[k]))
-            return 0;
-    return 1;
+    double part[4] = {0.0}, rest = 0.0; /* sums of zeros, unless one is not: four chains */
+    size_t k = 0;
+    for (; k + 4 <= n; k += 4)
+        for (size_t m = 0; m < 4; m++)
+            part[m] += 0.0 * x[k + m];
+    for (; k < n; k++)
+        rest += 0.0 * x[k];
+    return rest + part[0] + part[1] + part[2] + part[3] == 0.0;
 }
 
 /* Forces that occur nowhere in the data of any model: two atoms stand much too close. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_card.c - what a calculator promises of the card itself: cards are described, memory is
- * estimated, a card that is full is an error and no end, graphs change nothing. Needs a GPU. */
+ * estimated, a card that is full is an error and no end, neither graphs nor other crystals of a batch
+ * change anything. Needs a GPU. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -187,6 +188,31 @@ static void graphs_change_nothing(void **state)
     }
 }
 
+/* Beside the large crystal its convolutions go another way. */
+static void a_crystal_does_not_depend_on_its_batch(void **state)
+{
+    enum { SMALL = 6, LARGE = 10, VALUES = 3 * 3 * SMALL * SMALL * SMALL };
+    (void)state;
+    for (int method = AIMNET_COULOMB_DSF; method <= AIMNET_COULOMB_PME; method++) {
+        box small = make_box(SMALL), large = make_box(LARGE);
+        const aimnet_system systems[2] = {system_of(&large, LARGE), system_of(&small, SMALL)};
+        aimnet_model *model = open_model();
+        aimnet_calc *calc = open_calc(model, (aimnet_coulomb)method, 0);
+        double forces[2][VALUES], charges[2][VALUES / 3];
+        aimnet_result alone = {.forces = forces[0], .charges = charges[0]},
+                      batch[2] = {{.energy = 0}, {.forces = forces[1], .charges = charges[1]}};
+        assert_int_equal(aimnet_calc_eval(calc, &systems[1], 1, &alone), AIMNET_OK);
+        assert_int_equal(aimnet_calc_eval(calc, systems, 2, batch), AIMNET_OK);
+        assert_true(alone.energy == batch[1].energy);
+        assert_memory_equal(forces[0], forces[1], sizeof forces[0]);
+        assert_memory_equal(charges[0], charges[1], sizeof charges[0]);
+        aimnet_calc_free(calc);
+        aimnet_model_free(model);
+        box_free(&small);
+        box_free(&large);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +220,7 @@ int main(void)
         cmocka_unit_test(memory_is_estimated),
         cmocka_unit_test(a_full_card_is_an_error_and_the_calculator_goes_on),
         cmocka_unit_test(graphs_change_nothing),
+        cmocka_unit_test(a_crystal_does_not_depend_on_its_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

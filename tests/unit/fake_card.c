@@ -151,7 +151,8 @@ static int run(void *net, aim_dev_job *job, aim_dev_error *e)
         for (int h = 0; h < n_heads; h++)
             job->head[h][i] = head_of(job->numbers[i], r);
         for (int d = 0; job->want_grad && d < 3; d++)
-            job->grad[3 * i + d] += pull_of(job->numbers[i], r, d);
+            job->grad[3 * i + d] =
+                (job->middle ? job->grad[3 * i + d] : 0.0) + pull_of(job->numbers[i], r, d);
     }
     if (job->middle && (e->status = job->middle(job->ctx)) != 0)
         return e->status;

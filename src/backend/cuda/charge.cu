@@ -154,21 +154,41 @@ void cu_charge_backward(cu_state *s, cudaStream_t stream, const cu_charges<real>
 }
 
 template <typename real>
-__global__ void report(int n, int nc, const real *q, double *out, double *spin)
+__global__ void report(int n, int nc, const real *q, const int *order, double *own, double *out,
+                       double *spin)
 {
     cu_wait();
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n)
         return;
-    out[i] = nc == 2 ? (double)q[2 * i] + (double)q[2 * i + 1] : (double)q[i];
-    spin[i] = nc == 2 ? (double)q[2 * i] - (double)q[2 * i + 1] : 0.0;
+    const int to = order ? order[i] : i;
+    const double sum = nc == 2 ? (double)q[2 * i] + (double)q[2 * i + 1] : (double)q[i];
+    out[to] = sum;
+    spin[to] = nc == 2 ? (double)q[2 * i] - (double)q[2 * i + 1] : 0.0;
+    if (order)
+        own[i] = sum;
 }
 template <typename real>
-void cu_report(cu_state *s, cudaStream_t stream, int n, int nc, const real *q, double *out,
-               double *spin)
+void cu_report(cu_state *s, cudaStream_t stream, int n, int nc, const real *q, const int *order,
+               double *own, double *out, double *spin)
 {
-    cu_launch(s, stream, (n + 255) / 256, 256, 0, report<real>, n, nc, q, out, spin);
+    cu_launch(s, stream, (n + 255) / 256, 256, 0, report<real>, n, nc, q, order, own, out, spin);
     cu_check(s, "the charges");
+}
+
+__global__ void deliver(int n, const double *in, const int *order, double *out)
+{
+    cu_wait();
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n)
+        for (int d = 0; d < 3; d++)
+            out[3 * (size_t)order[i] + d] = in[3 * (size_t)i + d];
+}
+void cu_deliver(cu_state *s, cudaStream_t stream, int n, const double *in, const int *order,
+                double *out)
+{
+    cu_launch(s, stream, (n + 255) / 256, 256, 0, deliver, n, in, order, out);
+    cu_check(s, "the gradients of atoms");
 }
 
 template <typename real>
@@ -281,7 +301,8 @@ void cu_reduce_systems(cu_state *s, cudaStream_t stream, const cu_columns_sum *c
 #define INSTANCE(real)                                                                             \
     template void cu_charge_forward(cu_state *, cudaStream_t, const cu_charges<real> *);           \
     template void cu_charge_backward(cu_state *, cudaStream_t, const cu_charges<real> *);          \
-    template void cu_report(cu_state *, cudaStream_t, int, int, const real *, double *, double *); \
+    template void cu_report(cu_state *, cudaStream_t, int, int, const real *, const int *,         \
+                            double *, double *, double *);                                         \
     template void cu_seed(cu_state *, cudaStream_t, int, int, const double *, const double *,      \
                           real *);                                                                 \
     template void cu_output_adjoint(cu_state *, cudaStream_t, int, int, int, const real *,         \

@@ -10,8 +10,11 @@
  * Backward, an atom gathers everything from its neighbours' adjoints gS_j: dE/da_i, and both halves
  * of the force that the pair (i, j) and its opposite put on i, which have the same radial functions
  * and the opposite direction. The force is linear in the columns, so threads add their shares over
- * all neighbours first and among themselves once, at the end. */
-#include "backend/cuda/columns.h"
+ * all neighbours first and among themselves once, at the end.
+ *
+ * Crystals, whose atoms are sorted in space, have kernels in which neighbouring atoms share rows of the
+ * first-level cache (conv16.cu). */
+#include "backend/cuda/conv16.h"
 
 template <typename real> static __device__ __forceinline__ real half_cos(real x, real *slope);
 template <> __device__ __forceinline__ float half_cos(float x, float *slope)
@@ -28,15 +31,6 @@ template <> __device__ __forceinline__ double half_cos(double x, double *slope)
     *slope = -1.57079632679489661923 * s;
     return 0.5 * (c + 1.0);
 }
-static __device__ __forceinline__ float exponential(float x)
-{
-    return expf(x);
-}
-static __device__ __forceinline__ double exponential(double x)
-{
-    return exp(x);
-}
-
 /* Sizes of nearly all models as constants of the kernels: 16 channels, 16 shifts, rows of 16. */
 template <typename real, int FIXED>
 static __device__ __forceinline__ void fix_sizes(cu_conv<real> *c)
@@ -72,7 +66,7 @@ static __device__ __forceinline__ void load_batch(const cu_conv<real> &c, batch<
     for (int t = threadIdx.x; t < n * c.gp; t += blockDim.x) {
         const int k = t / c.gp, g = t % c.gp;
         const real x = b->u[k].w - c.shifts[g],
-                   e = g < c.nshifts ? exponential(-c.eta * x * x) : (real)0;
+                   e = g < c.nshifts ? exp(-c.eta * x * x) : (real)0;
         b->gs[t] = e * b->fc[k];
         if (slopes)
             b->dgs[t] = e * (b->dfc[k] - (real)2 * c.eta * x * b->fc[k]);
@@ -259,12 +253,24 @@ template <typename real> static int is_fixed(const cu_conv<real> *c)
            c->fa == 256;
 }
 
+/* Crystals of the usual sizes in float have kernels of their own. */
+static int has_own(const cu_conv<float> *c)
+{
+    return c->sorted && cu_conv16_fits(c);
+}
+static int has_own(const cu_conv<double> *)
+{
+    return 0;
+}
+
 template <typename real>
 void cu_conv_forward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 {
     const size_t bytes =
         ((size_t)BATCH * c->gp + 4 * (size_t)c->gp * (c->nf + c->nc)) * sizeof(real);
-    if (is_fixed(c))
+    if (has_own(c))
+        cu_conv16_forward(s, stream, (const cu_conv<float> *)c);
+    else if (is_fixed(c))
         cu_launch(s, stream, c->n, BLOCK, bytes, conv_forward<real, 1>, *c);
     else
         cu_launch(s, stream, c->n, BLOCK, bytes, conv_forward<real, 0>, *c);
@@ -296,11 +302,13 @@ project_back(real *w, int nf, int gp, int ncomb, int hp, const real *agh, const 
                 sum[d] += p.x * y.x + p.y * y.y + p.z * y.z + p.w * y.w;
             }
         }
-        out[k] = gxs[k];
+        if (out)
+            out[k] = gxs[k];
         if (copy)
             copy[k] = gxs[k];
         for (int d = 0; d < 3; d++) {
-            out[(d + 1) * columns + k] = sum[d];
+            if (out)
+                out[(d + 1) * columns + k] = sum[d];
             if (copy)
                 copy[(d + 1) * columns + k] = sum[d];
         }
@@ -318,7 +326,8 @@ __global__ void __launch_bounds__(128) project_backward(cu_conv<real> c)
     real *w = (real *)shared, *s = w + (c.nf + c.nc) * 3 * max(c.hp, c.q_hp);
     const real *gx = c.gx + (size_t)i * c.ldx;
     project_back(w, c.nf, c.gp, c.ncomb, c.hp, c.agh, gx + c.col.xs, gx + c.col.xv,
-                 c.v + (size_t)i * c.nf * 3 * c.hp, c.s_adj + (size_t)i * 4 * columns,
+                 c.v + (size_t)i * c.nf * 3 * c.hp,
+                 c.s_adj ? c.s_adj + (size_t)i * 4 * columns : (real *)NULL,
                  c.features == CU_EMBED ? s : (real *)NULL);
     if (c.features == CU_EMBED)
         /* what an atom of each element would receive: sum over the channels of its embedding */
@@ -348,7 +357,9 @@ void cu_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *
     const size_t hp = (size_t)(c->hp > c->q_hp ? c->hp : c->q_hp),
                  bytes =
                      ((size_t)(c->nf + c->nc) * 3 * hp + 4 * (size_t)c->nf * c->gp) * sizeof(real);
-    if (is_fixed(c))
+    if (has_own(c))
+        cu_conv16_project_backward(s, stream, (const cu_conv<float> *)c);
+    else if (is_fixed(c))
         cu_launch(s, stream, c->n, 128, bytes, project_backward<real, 1>, *c);
     else
         cu_launch(s, stream, c->n, 128, bytes, project_backward<real, 0>, *c);
@@ -507,7 +518,9 @@ void cu_conv_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 {
     const size_t bytes =
         ((size_t)2 * BATCH * c->gp + (size_t)c->gp * (c->nf + c->nc)) * sizeof(real);
-    if (c->features == CU_FULL && is_fixed(c))
+    if (has_own(c))
+        cu_conv16_backward(s, stream, (const cu_conv<float> *)c);
+    else if (c->features == CU_FULL && is_fixed(c))
         cu_launch(s, stream, c->n, BLOCK, bytes, conv_backward<real, CU_FULL, 1>, *c);
     else if (c->features == CU_FULL)
         cu_launch(s, stream, c->n, BLOCK, bytes, conv_backward<real, CU_FULL, 0>, *c);
@@ -538,7 +551,7 @@ __global__ void __launch_bounds__(128) embed_backward(cu_conv<real> c)
         real slope, gd = 0, gu[3] = {0, 0, 0};
         const real fc = half_cos(u.w / c.rc, &slope), dfc = slope / c.rc;
         for (int g = lane % 16; g < c.nshifts; g += 16) {
-            const real x = u.w - c.shifts[g], e = exponential(-c.eta * x * x), gs = e * fc,
+            const real x = u.w - c.shifts[g], e = exp(-c.eta * x * x), gs = e * fc,
                        dgs = e * (dfc - (real)2 * c.eta * x * fc);
             const real t0 = ei[g] + ej[g], t1 = ej[c.gp + g] - ei[c.gp + g],
                        t2 = ej[2 * c.gp + g] - ei[2 * c.gp + g],

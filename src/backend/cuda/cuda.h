@@ -86,7 +86,7 @@ typedef struct cu_net {
         cudaGraphExec_t exec;
         unsigned age, used;
         struct {
-            int n, systems, kinds, bins, capacity, flags, coulomb, envelope, wide, caller_head;
+            int n, systems, kinds, bins, groups, capacity, flags, coulomb, envelope, wide, caller_head;
             double numbers[11];
             uint64_t heads;
         } key;
@@ -127,6 +127,8 @@ template <typename real> struct cu_work {
     size_t in_first, in_bytes;
     /* out: likewise */
     double *q, *spin, *head[AIM_DEV_HEADS], *e_coulomb, *e_sr, *e_d3, *grad, *strain;
+    /* q and grad while they are worked on: those of the results, or of crystals by places */
+    double *own_q, *own_grad;
     int *longest; /* neighbours of the atom that has most */
     int *overlap; /* whether two atoms are nearly at one place */
     char *out_base;
@@ -151,7 +153,7 @@ template <typename real> struct cu_work {
     real *gy[AIM_DEV_PASSES], *ga[2], *s_adj, *sq_adj, *e_adj, *gaim[AIM_DEV_HEADS];
     char *waves; /* cu_waves_bytes */
     /* D3 */
-    real *d3_w, *d3_dw, *d3_s, *d3_low, *cn_grad; /* by sorted place */
+    real *d3_w, *d3_dw, *d3_s, *d3_low, *cn_grad;
     double *grad_side, *virial_side;
     size_t bytes;
 };
@@ -159,6 +161,8 @@ template <typename real> struct cu_work {
 /* layout.cu, flow.cu */
 /* Blocks that share the sums over one system: depends on the largest. */
 int cu_wide(const aim_dev_job *job);
+/* There are not more groups of atoms of crystals (cells.h). */
+int cu_most_groups(const aim_dev_job *job, int bins);
 template <typename real>
 void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, char *base,
                cu_work<real> *w);
@@ -211,6 +215,7 @@ template <typename real> void cu_multiply(cu_state *s, cudaStream_t stream, cons
 /* last layer of a head: out[r][c] in double */
 template <typename real> struct cu_head_out {
     int rows, n_in, n_out, gelu;
+    const int *order; /* [rows] where a row stands in `out` and `g`; NULL: as here */
     const real *w, *bias, *x;
     int ldx;
     double *out;
@@ -239,6 +244,7 @@ enum cu_features { CU_EMBED, CU_FULL, CU_PLAIN };
 
 template <typename real> struct cu_conv {
     int n, capacity, gp, nshifts, fa, nc, features, charges, want_strain;
+    int sorted; /* atoms next to each other are neighbours in space */
     const int *count, *j, *species;
     const vec4<real> *u;
     real rc, eta;
@@ -289,9 +295,14 @@ template <typename real>
 void cu_charge_forward(cu_state *s, cudaStream_t stream, const cu_charges<real> *c);
 template <typename real>
 void cu_charge_backward(cu_state *s, cudaStream_t stream, const cu_charges<real> *c);
+/* Charges of atoms to `out`, spin charges to `spin`; order: where those of a row go, NULL: as here, else
+ * charges by row to `own` as well. */
 template <typename real>
-void cu_report(cu_state *s, cudaStream_t stream, int n, int nc, const real *q, double *out,
-               double *spin);
+void cu_report(cu_state *s, cudaStream_t stream, int n, int nc, const real *q, const int *order,
+               double *own, double *out, double *spin);
+/* out[order[i]] = in[i], rows of three */
+void cu_deliver(cu_state *s, cudaStream_t stream, int n, const double *in, const int *order,
+                double *out);
 template <typename real>
 void cu_seed(cu_state *s, cudaStream_t stream, int n, int nc, const double *gq, const double *gspin,
              real *out);
@@ -324,21 +335,25 @@ struct cu_list {
     const int *in_count, *in_j, *in_shift; /* NULL: all pairs of each (non-periodic) system */
     int *count, *j, *shift, *species, *longest, *overlap;
     cu_cells cells;
+    const int *order; /* crystals: rows and neighbours are atoms in this order; NULL: are places */
 };
 void cu_sort_atoms(cu_state *s, cudaStream_t stream, const cu_cells *c, const double *coord,
                    const int *system);
 template <typename real>
 void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real> *u);
 
-/* ---------------------------------------------------------------- terms (term.cu) */
+/* ---------------------------------------------------------------- terms (term.cu, dispersion.cu) */
 
+/* Of crystals, arrays of atoms go by places, or with `order` by atoms; those of D3 always by places. */
 struct cu_terms {
     int n, kinds;
+    const int *order; /* atom of each place */
     const int *offset, *system, *kind, *kind_number;
     const double *coord, *q;
-    /* list of the network, for the short-range part */
+    /* list of the network, for the short-range part and close pairs of crystals */
     const int *count, *j;
     int capacity;
+    double list_cutoff;
     int is_double; /* of the functions of pairs, and of the arrays of D3 */
     int coulomb, sr, envelope, want_grad, want_strain;
     int d3_ran, through_cn; /* shares of D3 are there; forces through the coordination numbers */
@@ -351,7 +366,7 @@ struct cu_terms {
     /* D3 */
     aim_dev_d3_table d3;
     double s6, s8, a1, a2, cutoff, smoothing, reach;
-    void *w, *dw, *s, *low, *cn_grad; /* by sorted place */
+    void *w, *dw, *s, *low, *cn_grad;
     double *grad_side;
 };
 void cu_terms_prepare(cu_state *s);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* dispersion.cu - DFT-D3 over the neighbours of an atom (term.h).
+/* dispersion.cu - DFT-D3. Molecules: one warp per atom, its lanes share all atoms; crystals: one block per
+ * group of atoms (groups.h).
  *
- * Two sweeps as on the CPU (term/d3.c): coordination numbers and weights; energy with the derivative to
- * the coordination numbers. The third, forces through the coordination numbers, is one with the
+ * Two sweeps as on the CPU (term/d3.c): coordination numbers and weights; energy with the derivative
+ * to the coordination numbers. The third, forces through the coordination numbers, is one with the
  * Coulomb sum (term.cu). C6 is bilinear in the two atoms' normalised weights as long as no pair of
  * references falls below the floor; whether one can is known from each atom's smallest exponent, and
  * only such pairs take the long way. */
 #include "backend/cuda/term.h"
-
-enum { D3_ROW = CU_D3_ROW };
 
 /* Normalised weights of the references of the atom at `place`, their slopes and exponents, from its
  * coordination number; a lane per reference. */
@@ -40,26 +39,63 @@ static __device__ void set_weights(const struct cu_terms &t, int place, int z, d
         ((T *)t.low)[place] = (T)low;
 }
 
-template <typename T, int CRYSTAL>
-__global__ void __launch_bounds__(WARPS * 32) d3_weights(const __grid_constant__ struct cu_terms t)
+template <typename T>
+__global__ void __launch_bounds__(WARPS * 32)
+    molecule_weights(const __grid_constant__ struct cu_terms t)
 {
     cu_wait();
     __shared__ T radius[AIM_DEV_SPECIES];
-    int place;
-    const int i = warp_atom(t, &place);
+    const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
     load_radii(t, radius);
-    if (i < 0)
+    if (i >= t.n)
         return;
-    const int kind = kind_at(t, place);
-    const T own = radius[kind];
+    const T own = radius[t.kind[i]];
     T cn = 0;
-    auto add = [&](int p, const T r[3]) {
+    for_molecule(t, i, t.reach, [&](int j, const double d[3]) {
+        const T r[3] = {(T)d[0], (T)d[1], (T)d[2]};
         T slope;
         const T inv = inverse_root(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
-        cn += count((T)AIM_BOHR * inv, own + radius[kind_at(t, p)], &slope);
-    };
-    for_neighbours<T, CRYSTAL>(t, i, place, t.reach, 0.0, add, [](int, const double *) {});
-    set_weights<T>(t, place, t.kind_number[kind], cu_warp_sum((double)cn));
+        cn += count((T)AIM_BOHR * inv, own + radius[t.kind[j]], &slope);
+    });
+    set_weights<T>(t, i, t.kind_number[t.kind[i]], cu_warp_sum((double)cn));
+}
+
+/* Radii go with the candidates as w. */
+template <typename T>
+__global__ void __launch_bounds__(CU_WALK_THREADS)
+    crystal_weights(const __grid_constant__ struct cu_terms t)
+{
+    cu_wait();
+    __shared__ cu_surroundings<T> s;
+    __shared__ T radius[AIM_DEV_SPECIES];
+    __shared__ double cn[CU_GROUP];
+    cu_group group;
+    if (!own_group(t.cells, &group))
+        return;
+    const int warp = threadIdx.x / 32;
+    const T limit = (T)(t.reach * t.reach);
+    load_radii(t, radius);
+    if ((int)threadIdx.x < group.n) {
+        cn[threadIdx.x] = 0;
+        s.own[threadIdx.x].w = radius[t.cells.kind[group.first + (int)threadIdx.x]];
+    }
+    cu_walk_group(
+        &s, t.cells, group, t.reach,
+        [&](int k, int place, int) { s.at[k].w = radius[t.cells.kind[place]]; },
+        [&](int n) {
+            for (int a = warp; a < group.n; a += WARPS) {
+                const vec4<T> own = s.own[a];
+                T sum = 0;
+                cu_each_hit(&s, n, own, limit, apart<T>, [&](int k, const T *, T d2, int) {
+                    T slope;
+                    sum += count((T)AIM_BOHR * inverse_root(d2), own.w + s.at[k].w, &slope);
+                });
+                add_sums<1>(&cn[a], &sum, 1);
+            }
+        });
+    __syncthreads();
+    for (int a = warp; a < group.n; a += WARPS)
+        set_weights<T>(t, group.first + a, t.kind_number[t.cells.kind[group.first + a]], cn[a]);
 }
 
 /* C6 and dC6/dCN_i where pairs of references are dropped */
@@ -143,79 +179,234 @@ static __device__ __forceinline__ T damped(T d2, T inv_d, T s6, const kind_row<T
     return v;
 }
 
-template <typename T, int CRYSTAL>
-__global__ void __launch_bounds__(WARPS * 32) d3_energy(const __grid_constant__ struct cu_terms t)
+/* What is the same for all pairs of a launch. */
+template <typename T> struct d3_constants {
+    T s6, floor, on, inv_width, limit;
+};
+
+template <typename T>
+static __device__ __forceinline__ d3_constants<T> make_constants(const struct cu_terms &t)
 {
-    cu_wait();
-    extern __shared__ __align__(16) unsigned char table[]; /* [warps][kinds] */
-    int place;
-    const int i = warp_atom(t, &place);
-    if (i < 0)
-        return;
-    const int z = t.kind_number[kind_at(t, place)];
-    kind_row<T> *mine = (kind_row<T> *)table + threadIdx.x / 32 * t.kinds;
-    fill_rows(t, place, z, mine);
     const double off = fmin(t.cutoff * AIM_BOHR_INV, 1e20),
-                 start = t.cutoff * (1.0 - t.smoothing) * AIM_BOHR_INV;
-    const T on = (T)start, s6 = (T)t.s6, low = ((const T *)t.low)[place],
-            floor_e = (T)t.d3.weight_floor,
-            inv_width = (T)(start < off && isfinite(t.cutoff) ? 1.0 / (off - start) : 0.0);
-    pull<T> p = {};
-    double e = 0;
-    T ecn = 0;
-    auto add = [&](int at, const T r[3]) {
-        const int kind = kind_at(t, at);
-        const kind_row<T> &row = mine[kind];
-        const T d2 = r[0] * r[0] + r[1] * r[1] + r[2] * r[2], inv = inverse_root(d2);
-        T c6 = 0, dc6 = 0, f;
-        if (low + ((const T *)t.low)[at] < floor_e) {
-            long_way<T>(&t, place, at, z, t.kind_number[kind], &c6, &dc6);
-        } else {
-            const vec4<T> *w = (const vec4<T> *)((const T *)t.w + (size_t)at * D3_ROW);
-            const vec4<T> w0 = w[0];
-            c6 = w0.x * row.g[0] + w0.y * row.g[1] + w0.z * row.g[2] + w0.w * row.g[3];
-            dc6 = w0.x * row.dg[0] + w0.y * row.dg[1] + w0.z * row.dg[2] + w0.w * row.dg[3];
-            if (row.n > 4) {
-                const vec4<T> w1 = w[1];
-                c6 += w1.x * row.g[4] + w1.y * row.g[5] + w1.z * row.g[6] + w1.w * row.g[7];
-                dc6 += w1.x * row.dg[4] + w1.y * row.dg[5] + w1.z * row.dg[6] + w1.w * row.dg[7];
-            }
-        }
-        const T v = damped(d2 * (T)(AIM_BOHR_INV * AIM_BOHR_INV), inv * (T)AIM_BOHR, s6, row, on,
-                           inv_width, &f);
-        e += (double)(c6 * v);
-        ecn += dc6 * v;
-        add_pull(&p, r, c6 * f, t.want_strain);
-    };
-    for_neighbours<T, CRYSTAL>(t, i, place, fmin(t.reach, t.cutoff), 0.0, add,
-                               [](int, const double *) {});
-    e = cu_warp_sum(e);
-    const double cn_pull = cu_warp_sum((double)ecn);
-    if (t.want_grad) { /* f is per bohr^2, r in Angstrom */
-        const pull<double> none = {};
-        finish_pull(both_pulls(p, -AIM_HARTREE * AIM_BOHR_INV * AIM_BOHR_INV, none), i,
-                    t.want_strain, NULL, NULL, t.grad_side, t.virial_side);
-    }
+                 start = t.cutoff * (1.0 - t.smoothing) * AIM_BOHR_INV,
+                 reach = fmin(t.reach, t.cutoff);
+    d3_constants<T> c;
+    c.s6 = (T)t.s6;
+    c.floor = (T)t.d3.weight_floor;
+    c.on = (T)start;
+    c.inv_width = (T)(start < off && isfinite(t.cutoff) ? 1.0 / (off - start) : 0.0);
+    c.limit = (T)(reach * reach);
+    return c;
+}
+
+/* C6 and dC6/dCN_i from the weights of the other atom: the first four, and where the others are. */
+template <typename T>
+static __device__ __forceinline__ void short_way(const kind_row<T> &row, const vec4<T> &w0,
+                                                 const T *more, T *c6, T *dc6)
+{
+    *c6 = w0.x * row.g[0] + w0.y * row.g[1] + w0.z * row.g[2] + w0.w * row.g[3];
+    *dc6 = w0.x * row.dg[0] + w0.y * row.dg[1] + w0.z * row.dg[2] + w0.w * row.dg[3];
+    if (row.n <= 4)
+        return;
+    const vec4<T> w1 = *(const vec4<T> *)more;
+    *c6 += w1.x * row.g[4] + w1.y * row.g[5] + w1.z * row.g[6] + w1.w * row.g[7];
+    *dc6 += w1.x * row.dg[4] + w1.y * row.dg[5] + w1.z * row.dg[6] + w1.w * row.dg[7];
+}
+
+/* Sums of one atom: energy and its derivative, forces. */
+template <typename T> struct d3_sums {
+    T e, cn;
+    pull<T> p;
+};
+
+template <typename T>
+static __device__ __forceinline__ void add_d3(d3_sums<T> *sum, const d3_constants<T> &c,
+                                              const kind_row<T> &row, const T r[3], T d2, T c6,
+                                              T dc6, int strain)
+{
+    T f;
+    const T v = damped(d2 * (T)(AIM_BOHR_INV * AIM_BOHR_INV), inverse_root(d2) * (T)AIM_BOHR, c.s6,
+                       row, c.on, c.inv_width, &f);
+    sum->e += c6 * v;
+    sum->cn += dc6 * v;
+    add_pull(&sum->p, r, c6 * f, strain);
+}
+
+/* What an atom leaves behind; f of `damped` is per bohr^2, r in Angstrom. */
+template <typename T>
+static __device__ __forceinline__ void leave_d3(const struct cu_terms &t, int place, double e,
+                                                double cn_pull, const pull<double> &p)
+{
+    const int i = atom_of(t, place);
+    if (t.want_grad)
+        finish_pull(p, i, t.want_strain, NULL, NULL, t.grad_side, t.virial_side);
     if (threadIdx.x % 32)
         return;
     t.e[2 * (size_t)t.n + i] = -0.5 * AIM_HARTREE * e;
     ((T *)t.cn_grad)[place] = (T)-cn_pull;
 }
 
-template <typename T, int CRYSTAL>
-static void launch_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t)
+static const double FORCE_UNIT = -AIM_HARTREE * AIM_BOHR_INV * AIM_BOHR_INV;
+
+template <typename T>
+__global__ void __launch_bounds__(WARPS * 32)
+    molecule_energy(const __grid_constant__ struct cu_terms t)
 {
-    const int blocks = (t->n + WARPS - 1) / WARPS;
-    d3_weights<T, CRYSTAL><<<blocks, WARPS * 32, 0, stream>>>(*t);
-    cu_launch(s, stream, blocks, WARPS * 32, WARPS * t->kinds * sizeof(kind_row<T>),
-              d3_energy<T, CRYSTAL>, *t);
+    cu_wait();
+    extern __shared__ __align__(16) unsigned char table[]; /* [warps][kinds] */
+    const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
+    if (i >= t.n)
+        return;
+    const int z = t.kind_number[t.kind[i]];
+    kind_row<T> *mine = (kind_row<T> *)table + threadIdx.x / 32 * t.kinds;
+    fill_rows(t, i, z, mine);
+    const d3_constants<T> c = make_constants<T>(t);
+    const T low = ((const T *)t.low)[i];
+    d3_sums<T> sum = {};
+    for_molecule(t, i, fmin(t.reach, t.cutoff), [&](int j, const double d[3]) {
+        const T r[3] = {(T)d[0], (T)d[1], (T)d[2]};
+        const kind_row<T> &row = mine[t.kind[j]];
+        const T *w = (const T *)t.w + (size_t)j * D3_ROW;
+        T c6, dc6;
+        if (low + ((const T *)t.low)[j] < c.floor)
+            long_way<T>(&t, i, j, z, t.kind_number[t.kind[j]], &c6, &dc6);
+        else
+            short_way(row, *(const vec4<T> *)w, w + 4, &c6, &dc6);
+        add_d3(&sum, c, row, r, r[0] * r[0] + r[1] * r[1] + r[2] * r[2], c6, dc6, t.want_strain);
+    });
+    leave_d3<T>(t, i, cu_warp_sum((double)sum.e), cu_warp_sum((double)sum.cn),
+                widened(sum.p, FORCE_UNIT));
+}
+
+/* An atom's kind and smallest exponent in one number: the kind in the last seven bits, the exponent,
+ * which is not positive, made smaller by that much at most: such a pair takes the long way. */
+static __device__ __forceinline__ float tag_of(float low, int kind)
+{
+    const unsigned bits = __float_as_uint(low) | 0x80000000u;
+    return __uint_as_float((bits & ~127u) + 128u + (unsigned)kind);
+}
+static __device__ __forceinline__ int tag_kind(float tag)
+{
+    return (int)(__float_as_uint(tag) & 127u);
+}
+static __device__ __forceinline__ double tag_of(double low, int kind)
+{
+    const unsigned long long bits = (unsigned long long)__double_as_longlong(low) | 1ull << 63;
+    return __longlong_as_double((long long)((bits & ~127ull) + 128ull + (unsigned)kind));
+}
+static __device__ __forceinline__ int tag_kind(double tag)
+{
+    return (int)(__double_as_longlong(tag) & 127);
+}
+
+enum { D3_SUMS = 11 }; /* energy, derivative to the coordination number, force, virial */
+
+template <typename T> struct d3_candidates {
+    vec4<T> w[cu_surroundings<T>::ROOM]; /* the first four weights */
+    int place[cu_surroundings<T>::ROOM];
+};
+
+/* Sums over the candidates that have come, for one atom of the group; w of candidates: tags. */
+template <typename T>
+static __device__ __forceinline__ void group_energy(const struct cu_terms &t,
+                                                    const d3_constants<T> &c,
+                                                    cu_surroundings<T> *s,
+                                                    const d3_candidates<T> *o, int n, int a, int i,
+                                                    int z, const kind_row<T> *rows, double *sums)
+{
+    const T low = ((const T *)t.low)[i];
+    d3_sums<T> sum = {};
+    cu_each_hit(s, n, s->own[a], c.limit, apart<T>, [&](int k, const T r[3], T d2, int) {
+        const T tag = s->at[k].w;
+        const int kind = tag_kind(tag);
+        const kind_row<T> &row = rows[kind];
+        T c6, dc6;
+        if (low + tag < c.floor)
+            long_way<T>(&t, i, o->place[k], z, t.kind_number[kind], &c6, &dc6);
+        else
+            short_way(row, o->w[k], (const T *)t.w + (size_t)o->place[k] * D3_ROW + 4, &c6, &dc6);
+        add_d3(&sum, c, row, r, d2, c6, dc6, t.want_strain);
+    });
+    const T all[D3_SUMS] = {sum.e,      sum.cn,     sum.p.g[0], sum.p.g[1], sum.p.g[2], sum.p.w[0],
+                            sum.p.w[1], sum.p.w[2], sum.p.w[3], sum.p.w[4], sum.p.w[5]};
+    add_sums<D3_SUMS>(sums, all, t.want_strain ? 11 : 5);
+}
+
+/* slots: of each warp, for the rows of its atoms; 1: rows are made when they are needed. */
+template <typename T>
+__global__ void __launch_bounds__(CU_WALK_THREADS)
+    crystal_energy(const __grid_constant__ struct cu_terms t, int slots)
+{
+    cu_wait();
+    extern __shared__ __align__(16) unsigned char table[]; /* [warps][slots][kinds] */
+    __shared__ cu_surroundings<T> s;
+    __shared__ d3_candidates<T> others;
+    __shared__ double sums[CU_GROUP][D3_SUMS];
+    cu_group group;
+    if (!own_group(t.cells, &group))
+        return;
+    const int warp = threadIdx.x / 32;
+    kind_row<T> *rows = (kind_row<T> *)table + (size_t)warp * slots * t.kinds;
+    const d3_constants<T> c = make_constants<T>(t);
+    auto number = [&](int a) { return t.kind_number[t.cells.kind[group.first + a]]; };
+    for (int k = threadIdx.x; k < CU_GROUP * D3_SUMS; k += CU_WALK_THREADS)
+        sums[0][k] = 0;
+    for (int a = warp; a < group.n && slots > 1; a += WARPS)
+        fill_rows(t, group.first + a, number(a), rows + a / WARPS * t.kinds);
+    cu_walk_group(
+        &s, t.cells, group, fmin(t.reach, t.cutoff),
+        [&](int k, int place, int) {
+            s.at[k].w = tag_of(((const T *)t.low)[place], t.cells.kind[place]);
+            others.w[k] = *(const vec4<T> *)((const T *)t.w + (size_t)place * D3_ROW);
+            others.place[k] = place;
+        },
+        [&](int n) {
+            for (int a = warp; a < group.n; a += WARPS) {
+                const int i = group.first + a, z = number(a);
+                if (slots == 1)
+                    fill_rows(t, i, z, rows);
+                group_energy<T>(t, c, &s, &others, n, a, i, z,
+                                rows + (slots == 1 ? 0 : a / WARPS * t.kinds), sums[a]);
+            }
+        });
+    __syncthreads();
+    for (int a = warp; a < group.n; a += WARPS) {
+        pull<double> p = {};
+        if (threadIdx.x % 32 == 0) {
+            for (int k = 0; k < 3; k++)
+                p.g[k] = FORCE_UNIT * sums[a][2 + k];
+            for (int k = 0; k < 6; k++)
+                p.w[k] = FORCE_UNIT * sums[a][5 + k];
+        }
+        leave_d3<T>(t, group.first + a, sums[a][0], sums[a][1], p);
+    }
+}
+
+/* ---------------------------------------------------------------- launches */
+
+enum { ROW_BYTES = 96 * 1024 }; /* of shared memory for rows */
+
+template <typename T> static void launch_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t)
+{
+    const size_t row = WARPS * t->kinds * sizeof(kind_row<T>);
+    if (!t->cells.grid) {
+        const int blocks = (t->n + WARPS - 1) / WARPS;
+        molecule_weights<T><<<blocks, WARPS * 32, 0, stream>>>(*t);
+        cu_launch(s, stream, blocks, WARPS * 32, row, molecule_energy<T>, *t);
+        return;
+    }
+    const int blocks = t->cells.groups,
+              all = (CU_GROUP + WARPS - 1) / WARPS, slots = all * row <= ROW_BYTES ? all : 1;
+    crystal_weights<T><<<blocks, CU_WALK_THREADS, 0, stream>>>(*t);
+    cu_launch(s, stream, blocks, CU_WALK_THREADS, slots * row, crystal_energy<T>, *t, slots);
 }
 
 template <typename T> static void prepare(void)
 {
-    const int bytes = WARPS * AIM_DEV_SPECIES * (int)sizeof(kind_row<T>);
-    cudaFuncSetAttribute(d3_energy<T, 0>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-    cudaFuncSetAttribute(d3_energy<T, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    const int one = WARPS * AIM_DEV_SPECIES * (int)sizeof(kind_row<T>),
+              most = one > ROW_BYTES ? one : ROW_BYTES;
+    cudaFuncSetAttribute(molecule_energy<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, one);
+    cudaFuncSetAttribute(crystal_energy<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
 }
 
 void cu_terms_prepare(cu_state *s)
@@ -227,13 +418,9 @@ void cu_terms_prepare(cu_state *s)
 
 void cu_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t)
 {
-    if (t->cells.grid && t->is_double)
-        launch_d3<double, 1>(s, stream, t);
-    else if (t->cells.grid)
-        launch_d3<float, 1>(s, stream, t);
-    else if (t->is_double)
-        launch_d3<double, 0>(s, stream, t);
+    if (t->is_double)
+        launch_d3<double>(s, stream, t);
     else
-        launch_d3<float, 0>(s, stream, t);
+        launch_d3<float>(s, stream, t);
     cu_check(s, "the dispersion energy");
 }

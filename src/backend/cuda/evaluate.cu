@@ -53,6 +53,17 @@ static void make_grid(const aim_dev_job *job, int32_t s, int base, cu_grid *g)
         g->n[wide] = (g->n[wide] + 1) / 2;
     }
     g->base = base;
+    g->group = cu_group_size(job->offset[s + 1] - job->offset[s]);
+}
+
+int cu_most_groups(const aim_dev_job *job, int bins)
+{
+    int groups = job->n_atoms < bins ? job->n_atoms : bins;
+    for (int32_t s = 0; bins && s < job->n_systems; s++) {
+        const int n = job->offset[s + 1] - job->offset[s];
+        groups += n / cu_group_size(n);
+    }
+    return groups;
 }
 
 int cu_count_bins(const aim_dev_job *job)
@@ -183,7 +194,8 @@ static void fetch_rest(const cu_net *net, const aim_dev_job *job, const cu_work<
     copy_out(job->e_sr, CU_PINNED(d->out, w->out_base, w->e_sr), systems);
     copy_out(job->e_d3, CU_PINNED(d->out, w->out_base, w->e_d3), systems);
     if (job->want_grad)
-        add_out(job->grad, CU_PINNED(d->out, w->out_base, w->grad), 3 * n);
+        (job->middle ? add_out : copy_out)(job->grad, CU_PINNED(d->out, w->out_base, w->grad),
+                                           3 * n);
     if (job->want_strain)
         add_out(job->strain, CU_PINNED(d->out, w->out_base, w->strain), 9 * systems);
 }
@@ -212,6 +224,7 @@ static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins
     key.systems = job->n_systems;
     key.kinds = n_kinds;
     key.bins = bins;
+    key.groups = cu_most_groups(job, bins);
     key.wide = cu_wide(job);
     key.capacity = net->capacity;
     key.flags = job->want_grad | job->want_strain << 1 | job->sr << 2 | job->d3 << 3 |

@@ -33,6 +33,12 @@ template <typename real> struct rows {
     unsigned *max;
 };
 
+/* Kinds by places. */
+template <typename real> static const int *kind_of(const cu_work<real> *w)
+{
+    return w->grid ? w->cells.kind : w->kind;
+}
+
 template <typename real> static cu_conv<real> conv_args(const flow<real> *f, int p)
 {
     const cu_work<real> *w = f->w;
@@ -47,6 +53,7 @@ template <typename real> static cu_conv<real> conv_args(const flow<real> *f, int
     c.features = !d->d2 ? CU_PLAIN : p == 0 ? CU_EMBED : CU_FULL;
     c.charges = p > 0;
     c.want_strain = f->job->want_strain;
+    c.sorted = w->grid != NULL;
     c.count = w->count;
     c.j = w->j;
     c.species = w->species;
@@ -69,16 +76,16 @@ template <typename real> static cu_conv<real> conv_args(const flow<real> *f, int
     c.ldx = f->net->mlp[p].layer[0].ld_in;
     c.v = w->v[p];
     c.vq = w->vq[p];
-    c.s_adj = w->s_adj;
+    c.s_adj = c.features == CU_EMBED ? NULL : w->s_adj; /* e_adj says it all */
     c.sq_adj = w->sq_adj;
     c.e_adj = w->e_adj;
     c.ga = p > 0 ? w->ga[p % 2] : NULL;
     c.ga_later = p < d->n_pass - 1 ? w->ga[(p + 1) % 2] : NULL;
     c.gq = p > 0 ? w->gqs[p - 1] : NULL;
-    c.grad = w->grad;
+    c.grad = w->own_grad;
     c.virial = w->virial;
     c.kinds = w->kinds;
-    c.kind = w->kind;
+    c.kind = kind_of(w);
     c.kind_species = w->kind_species;
     return c;
 }
@@ -179,6 +186,7 @@ static cu_head_out<real> head_args(const flow<real> *f, int h, const rows<real> 
     const cu_layer *end = &m->layer[m->n_layers - 1];
     cu_head_out<real> o = {};
     o.rows = f->w->n;
+    o.order = f->w->grid ? f->w->cells.order : NULL;
     o.n_in = end->n_in;
     o.n_out = end->n_out;
     o.gelu = end->gelu;
@@ -236,7 +244,8 @@ template <typename real> static void forward_network(flow<real> *f)
             cu_charge_forward(f->s, f->stream, &q);
         }
     }
-    cu_report(f->s, f->stream, w->n, d->n_charge, w->qs[d->n_pass - 2], w->q, w->spin);
+    cu_report(f->s, f->stream, w->n, d->n_charge, w->qs[d->n_pass - 2],
+              w->grid ? w->cells.order : NULL, w->own_q, w->q, w->spin);
 }
 
 /* ---------------------------------------------------------------- backward */
@@ -386,13 +395,14 @@ template <typename real> static cu_terms term_args(const flow<real> *f)
     t.kinds = w->kinds;
     t.offset = w->offset;
     t.system = w->system;
-    t.kind = w->kind;
+    t.kind = kind_of(w);
     t.kind_number = w->kind_number;
-    t.coord = w->coord;
-    t.q = w->q;
+    t.coord = w->grid ? w->cells.pos : w->coord;
+    t.q = w->own_q;
     t.count = w->count;
     t.j = w->j;
     t.capacity = w->capacity;
+    t.list_cutoff = j->cutoff;
     t.is_double = f->net->d.is_double;
     t.coulomb = j->coulomb;
     t.sr = j->sr;
@@ -410,7 +420,7 @@ template <typename real> static cu_terms term_args(const flow<real> *f)
     t.sr_rc = j->sr_rc;
     t.screening = w->screening;
     t.e = w->term_e;
-    t.grad = w->grad;
+    t.grad = w->own_grad;
     t.gq = w->gq;
     t.d3 = f->net->d3;
     t.s6 = j->d3_s6;
@@ -459,7 +469,7 @@ template <typename real> static void first_half(flow<real> *f)
     list.cell = w->cell;
     list.offset = w->offset;
     list.system = w->system;
-    list.kind = w->kind;
+    list.kind = kind_of(w);
     list.kind_species = w->kind_species;
     list.in_count = w->in_count;
     list.in_j = w->in_j;
@@ -502,6 +512,8 @@ template <typename real> static void second_half(flow<real> *f)
         cu_seed(f->s, f->stream, w->n, d->n_charge, job->middle ? w->in_gq : w->gq,
                 job->middle ? w->in_gspin : NULL, w->gqs[d->n_pass - 2]);
         backward_network(f);
+        if (w->grid)
+            cu_deliver(f->s, f->stream, w->n, w->own_grad, w->cells.order, w->grad);
     }
     cu_columns_sum sum = {w->systems,
                           3,

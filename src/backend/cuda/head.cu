@@ -22,7 +22,7 @@ template <typename real> __global__ void head_forward(const cu_head_out<real> h)
         if (h.slope)
             h.slope[(size_t)row * h.ldslope + c] = (real)slope;
     }
-    h.out[item] = sum;
+    h.out[h.order ? (size_t)h.order[row] * h.n_out + c : (size_t)item] = sum;
 }
 
 /* One warp per row. */
@@ -33,10 +33,11 @@ template <typename real> __global__ void head_backward(const cu_head_out<real> h
     if (row >= h.rows)
         return;
     unsigned bits = 0;
+    const double *own = h.g + (size_t)(h.order ? h.order[row] : row) * h.n_out;
     for (int k = lane; k < h.ldgx; k += 32) {
         real sum = 0;
         for (int c = 0; c < h.n_out && k < h.n_in; c++) {
-            real g = (real)h.g[(size_t)row * h.n_out + c];
+            real g = (real)own[c];
             if (h.gelu)
                 g *= h.slope[(size_t)row * h.ldslope + c];
             sum += g * h.w[(size_t)c * h.n_in + k];

@@ -77,6 +77,8 @@ static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_
         TAKE(c, w->caller_sum, (1 + AIM_DEV_STEPS) * w->systems);
         w->caller_head = w->head[job->caller->head];
     }
+    w->own_q = w->q;
+    w->own_grad = w->grad;
 }
 
 template <typename real>
@@ -98,8 +100,11 @@ static void layout_cleared(const cu_net *net, const aim_dev_job *job, carver *c,
     if (job->want_strain)
         TAKE(c, w->virial, 9 * n);
     if (w->cells.bins) {
+        if (job->want_grad)
+            TAKE(c, w->own_grad, 3 * n);
         TAKE(c, w->cells.start, w->cells.bins + 1);
         TAKE(c, w->cells.fill, w->cells.bins);
+        TAKE(c, w->cells.most, w->cells.bins);
     }
     w->clear_bytes = c->used - start;
 }
@@ -174,6 +179,7 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, c
     w->wide = cu_wide(job);
     w->cells.n = w->n;
     w->cells.bins = bins;
+    w->cells.groups = cu_most_groups(job, bins);
     const size_t n = (size_t)w->n;
     layout_in(net, job, &c, w);
     layout_out(net, job, &c, w);
@@ -184,8 +190,11 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, c
     TAKE(&c, w->u, n * (size_t)w->capacity);
     if (bins) {
         TAKE(&c, w->shift, n * (size_t)w->capacity);
+        TAKE(&c, w->own_q, n);
         TAKE(&c, w->cells.bin, n);
         TAKE(&c, w->cells.raw, n);
+        TAKE(&c, w->cells.group_start, bins + 1);
+        TAKE(&c, w->cells.group, w->cells.groups);
         TAKE(&c, w->cells.order, n);
         TAKE(&c, w->cells.pos, 3 * n);
         TAKE(&c, w->cells.axis, 3 * n);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* nlist.cu - the network's neighbours of every atom, in rows of fixed length, in the order of their
- * indices; direction and distance of each pair, formed in double from the positions as given.
+ * indices, or of the walk through the bins of a crystal; direction and distance of each pair, formed in
+ * double from the positions as given.
  *
  * Rows have room for `capacity` neighbours. The longest row is reported: if it did not fit, the
  * caller makes room and evaluates again. */
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/groups.h"
 
 #define CU_OVERLAP 0.1 /* Angstrom, as in calc/check.c */
 
@@ -100,36 +101,50 @@ __global__ void wrap_atoms(const cu_cells c, const double *coord, const int *sys
     for (int d = 0; d < 3; d++)
         c.wrapped[3 * i + d] = s[0] * g.cell[d] + s[1] * g.cell[3 + d] + s[2] * g.cell[6 + d];
     c.bin[i] = g.base + (b[2] * g.n[1] + b[1]) * g.n[0] + b[0];
+    c.most[c.bin[i]] = g.group;
     atomicAdd(c.start + c.bin[i] + 1, 1); /* a count: no order */
 }
 
-/* Counts to starts, in one block. */
+/* Counts to starts, of atoms and of groups, in one block. */
 __global__ void __launch_bounds__(1024) scan_bins(const cu_cells c)
 {
     cu_wait();
-    __shared__ int part[32], carry;
+    enum { EACH = 8 };
+    __shared__ unsigned long long part[32];
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    unsigned long long before = 0; /* groups in the upper half */
     if (threadIdx.x == 0)
-        carry = 0;
-    for (int base = 0; base < c.bins; base += 1024) {
-        const int k = base + (int)threadIdx.x, lane = threadIdx.x % 32;
-        int x = k < c.bins ? c.start[k + 1] : 0;
+        c.group_start[0] = 0;
+    for (int base = 0; base < c.bins; base += 1024 * EACH) {
+        const int first = base + (int)threadIdx.x * EACH;
+        unsigned long long own[EACH], x = 0;
+#pragma unroll
+        for (int k = 0; k < EACH; k++) {
+            const int n = first + k < c.bins ? c.start[first + k + 1] : 0,
+                      groups = n ? (n - 1) / c.most[first + k] + 1 : 0;
+            x += (unsigned)n | (unsigned long long)groups << 32;
+            own[k] = x;
+        }
+        unsigned long long sum = x;
         for (int d = 1; d < 32; d <<= 1) {
-            const int y = __shfl_up_sync(0xffffffffu, x, d);
-            x += lane >= d ? y : 0;
+            const unsigned long long y = __shfl_up_sync(0xffffffffu, sum, d);
+            sum += lane >= d ? y : 0;
+        }
+        if (lane == 31)
+            part[warp] = sum;
+        __syncthreads();
+        unsigned long long at = before + sum - x;
+        for (int w = 0; w < 32; w++) {
+            at += w < warp ? part[w] : 0;
+            before += part[w];
         }
         __syncthreads();
-        if (lane == 31)
-            part[threadIdx.x / 32] = x;
-        __syncthreads();
-        int before = carry;
-        for (int w = 0; w < (int)threadIdx.x / 32; w++)
-            before += part[w];
-        if (k < c.bins)
-            c.start[k + 1] = before + x;
-        __syncthreads();
-        if (threadIdx.x == 1023)
-            carry = before + x;
-        __syncthreads();
+#pragma unroll
+        for (int k = 0; k < EACH; k++)
+            if (first + k < c.bins) {
+                c.start[first + k + 1] = (int)(unsigned)(at + own[k]);
+                c.group_start[first + k + 1] = (int)((at + own[k]) >> 32);
+            }
     }
 }
 
@@ -141,8 +156,8 @@ __global__ void fill_bins(const cu_cells c)
         c.raw[c.start[c.bin[i]] + atomicAdd(c.fill + c.bin[i], 1)] = i;
 }
 
-/* One warp per bin: atoms by their index, whatever order they came in. */
-__global__ void __launch_bounds__(128) sort_bins(const cu_cells c)
+/* One warp per bin: atoms by their index, whatever order they came in; groups of equal parts. */
+__global__ void __launch_bounds__(128) sort_bins(const cu_cells c, const int *system)
 {
     cu_wait();
     const int b = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
@@ -162,6 +177,13 @@ __global__ void __launch_bounds__(128) sort_bins(const cu_cells c)
             c.axis[(size_t)d * c.n + place] = x;
         }
     }
+    const int groups = c.group_start[b + 1] - c.group_start[b], n = to - from;
+    for (int k = lane; k < groups; k += 32) {
+        const int first = (int)((long long)n * k / groups),
+                  last = (int)((long long)n * (k + 1) / groups);
+        c.group[c.group_start[b] + k] =
+            cu_group{b, system[c.raw[from]], from + first, last - first};
+    }
 }
 
 void cu_sort_atoms(cu_state *s, cudaStream_t stream, const cu_cells *c, const double *coord,
@@ -171,40 +193,80 @@ void cu_sort_atoms(cu_state *s, cudaStream_t stream, const cu_cells *c, const do
     wrap_atoms<<<blocks, 256, 0, stream>>>(*c, coord, system);
     cu_launch(s, stream, 1, 1024, 0, scan_bins, *c);
     cu_launch(s, stream, blocks, 256, 0, fill_bins, *c);
-    cu_launch(s, stream, (c->bins + 3) / 4, 128, 0, sort_bins, *c);
+    cu_launch(s, stream, (c->bins + 3) / 4, 128, 0, sort_bins, *c, system);
     cu_check(s, "sorting atoms into bins");
 }
 
+/* 1/d and d of a pair */
+static __device__ __forceinline__ double inverse_distance(double d2, float)
+{
+    const double y = (double)rsqrtf((float)d2);
+    return y * (1.5 - 0.5 * d2 * y * y); /* one step of Newton's: 10^-13 */
+}
+static __device__ __forceinline__ double inverse_distance(double d2, double)
+{
+    return 1.0 / sqrt(d2);
+}
+
+static __device__ __forceinline__ int row_of(const cu_list &l, int place)
+{
+    return l.order ? l.order[place] : place;
+}
+
+/* One block per group. */
 template <typename real>
-__global__ void __launch_bounds__(128) near_pairs(const struct cu_list l, vec4<real> *u)
+__global__ void __launch_bounds__(CU_WALK_THREADS)
+    near_pairs(const __grid_constant__ struct cu_list l, vec4<real> *u)
 {
     cu_wait();
-    const int self = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
-    if (self >= l.n)
+    __shared__ cu_surroundings<double> s;
+    __shared__ int place[cu_surroundings<double>::ROOM], image[cu_surroundings<double>::ROOM],
+        count[CU_GROUP];
+    if ((int)blockIdx.x >= l.cells.group_start[l.cells.bins])
         return;
-    const int i = l.cells.order[self];
-    int n = 0, overlap = 0;
-    cu_walk(l.cells, l.cells.grid[l.system[i]], self, l.cutoff,
-            [&](int place, const double r[3], double d2, int image) {
-                const unsigned hits = __ballot_sync(0xffffffffu, place >= 0);
-                const int k = n + __popc(hits & ((1u << lane) - 1));
-                if (place >= 0 && k < l.capacity) {
-                    const double d = sqrt(d2), inv = 1.0 / d;
-                    const size_t p = (size_t)i * l.capacity + k;
-                    l.j[p] = l.cells.order[place];
-                    l.shift[p] = image;
-                    u[p] = vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv), (real)(r[2] * inv),
-                                      (real)d};
-                    overlap |= d < CU_OVERLAP;
-                }
-                n += __popc(hits);
-            });
+    const cu_group group = l.cells.group[blockIdx.x];
+    const int warp = threadIdx.x / 32;
+    int overlap = 0;
+    if (threadIdx.x < CU_GROUP)
+        count[threadIdx.x] = 0;
+    cu_walk_group(
+        &s, l.cells, group, l.cutoff,
+        [&](int k, int p, int shift) {
+            place[k] = row_of(l, p);
+            image[k] = shift;
+        },
+        [&](int n) {
+            for (int a = warp; a < group.n; a += CU_WALKERS) {
+                const int done = count[a];
+                const int i = row_of(l, group.first + a);
+                const size_t row = (size_t)i * l.capacity;
+                const int found = cu_each_hit(
+                    &s, n, s.own[a], l.cutoff * l.cutoff,
+                    [&](int k, double) { return place[k] != i || image[k]; },
+                    [&](int k, const double r[3], double d2, int m) {
+                        if (done + m >= l.capacity)
+                            return;
+                        const double inv = inverse_distance(d2, (real)0);
+                        const size_t p = row + done + m;
+                        l.j[p] = place[k];
+                        l.shift[p] = image[k];
+                        u[p] = vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv),
+                                          (real)(r[2] * inv), (real)(d2 * inv)};
+                        overlap |= d2 < CU_OVERLAP * CU_OVERLAP;
+                    });
+                __syncwarp();
+                if (threadIdx.x % 32 == 0)
+                    count[a] = done + found;
+                __syncwarp();
+            }
+        });
     if (overlap)
         atomicOr(l.overlap, 1);
-    if (lane == 0) {
-        l.count[i] = min(n, l.capacity);
+    if ((int)threadIdx.x < group.n) {
+        const int i = row_of(l, group.first + (int)threadIdx.x);
+        l.count[i] = min(count[threadIdx.x], l.capacity);
         l.species[i] = l.kind_species[l.kind[i]];
-        atomicMax(l.longest, n);
+        atomicMax(l.longest, count[threadIdx.x]);
     }
 }
 
@@ -212,7 +274,7 @@ template <typename real>
 void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real> *u)
 {
     if (l->cells.grid) {
-        near_pairs<<<(l->n + 3) / 4, 128, 0, stream>>>(*l, u);
+        near_pairs<<<l->cells.groups, CU_WALK_THREADS, 0, stream>>>(*l, u);
     } else if (l->in_j)
         given_pairs<<<(l->n + 3) / 4, 128, 0, stream>>>(*l, u);
     else

@@ -271,6 +271,7 @@ template <typename real> static cu_term_tan term_args(const flow<real> *f)
     o->count = k->count;
     o->j = k->j;
     o->capacity = k->capacity;
+    o->list_cutoff = j->cutoff;
     o->shift = k->shift;
     o->coulomb = j->coulomb;
     o->sr = j->sr;
@@ -280,6 +281,7 @@ template <typename real> static cu_term_tan term_args(const flow<real> *f)
     o->alpha = j->dsf_alpha;
     o->sr_rc = j->sr_rc;
     o->cells = k->cells;
+    o->order = k->cells.order;
     o->e = k->term_e;
     o->grad = k->grad;
     o->gq = k->gq;
@@ -392,6 +394,7 @@ template <typename real> static void build_list(const flow<real> *f)
     l.overlap = k->overlap;
     l.shift = k->shift;
     l.cells = k->cells;
+    l.order = k->cells.order;
     cu_list_build(f->s, f->stream, &l, k->u);
 }
 
@@ -434,7 +437,7 @@ template <typename real> static void keep_forward(const flow<real> *f)
     for (int h = 0; h < d->n_heads; h++)
         if (k->ghead[h] || k->value[h])
             keep_head(f, h);
-    cu_report(f->s, f->stream, k->n, d->n_charge, k->qs[d->n_pass - 2], k->q, k->spin);
+    cu_report(f->s, f->stream, k->n, d->n_charge, k->qs[d->n_pass - 2], NULL, NULL, k->q, k->spin);
 }
 
 /* Adjoint of the last pass's output: the sum over heads that carry one. */
@@ -611,7 +614,7 @@ void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, cons
                                                     t->thead[h], NULL, NULL);
         cu_head_forward(s, f.stream, &o);
     }
-    cu_report(s, f.stream, t->rows, d->n_charge, t->tqs[d->n_pass - 2], t->tq, t->tspin);
+    cu_report(s, f.stream, t->rows, d->n_charge, t->tqs[d->n_pass - 2], NULL, NULL, t->tq, t->tspin);
 }
 
 template <typename real>

@@ -123,6 +123,8 @@ static void kept_terms(const aim_dev_sweep *sweep, carver *c, cu_kept<real> *k)
         TAKE(c, k->cells.bin, n);
         TAKE(c, k->cells.raw, n);
         TAKE(c, k->cells.order, n);
+        TAKE(c, k->cells.group_start, k->cells.bins + 1);
+        TAKE(c, k->cells.group, k->cells.groups);
         TAKE(c, k->cells.pos, 3 * n);
         TAKE(c, k->cells.axis, 3 * n);
         TAKE(c, k->cells.kind, n);
@@ -158,6 +160,7 @@ void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, in
     memset(k, 0, sizeof *k);
     k->cells.n = sweep->job->n_atoms;
     k->cells.bins = bins;
+    k->cells.groups = cu_most_groups(sweep->job, bins);
     k->n = sweep->job->n_atoms;
     k->systems = sweep->job->n_systems;
     k->capacity = net->capacity;
@@ -189,6 +192,7 @@ void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, in
     if (bins) {
         TAKE(&c, k->cells.start, bins + 1);
         TAKE(&c, k->cells.fill, bins);
+        TAKE(&c, k->cells.most, bins);
     }
     k->clear_bytes = c.used - start;
     k->bytes = c.used;

@@ -13,6 +13,7 @@
  * D3 takes three sweeps: coordination numbers; the energy with them as parameter; then, together with
  * Coulomb, the forces through them. Everything is double. */
 #include "backend/cuda/tangent.h"
+#include "backend/cuda/walk.h"
 #include "point/coulomb.h"
 #include "point/cutoff.h"
 #include "point/d3_damping.h"

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* term.cu - Coulomb energies, with the forces through D3's coordination numbers in the same sum over
- * the neighbours (term.h).
+/* term.cu - Coulomb energies, and forces of D3 through the coordination numbers. Molecules: one warp per
+ * atom, its lanes share all atoms. Crystals: one block per group of atoms (groups.h), on the fly: no
+ * list of the long range is stored. Lanes are added as a balanced tree, so a sum depends on the system
+ * alone.
  *
- * Coulomb functions of pairs closer than CLOSE, and of all pairs of molecules, are always double: there
- * one rounding of the energy of a bond would be as large as an atom's tolerance. */
+ * Coulomb functions of close pairs of crystals, and of all pairs of molecules, are in double: there one
+ * rounding of the energy of a bond would be as large as an atom's tolerance. Those of crystals go over
+ * the network's list, with the weight near_share(d); what is left of a pair is summed in T by groups:
+ * a share that fades out, for no pair may be in both or in none because a distance was rounded. */
 #include "backend/cuda/term.h"
-#include "point/coulomb.h"
-#include "point/cutoff.h"
-#include "point/gelu.h"
 
-static const double CLOSE = 5.0; /* Angstrom */
+static const double CLOSE = 5.0; /* Angstrom, unless the list is shorter */
 
 /* Damped shifted force: value, and the derivative divided by d, of one pair within the cutoff. */
 static __device__ __forceinline__ float dsf_pair(float d, float inv, const aim_dsf &p, float *slope)
@@ -28,115 +29,258 @@ static __device__ __forceinline__ double dsf_pair(double d, double inv, const ai
     return f.v;
 }
 
-/* ---------------------------------------------------------------- Coulomb, forces through CN */
+/* ---------------------------------------------------------------- close pairs, over the list */
 
-/* The short-range part, over the network's list. */
-static __device__ __forceinline__ double short_range(const struct cu_terms &t, int i,
-                                                     pull<double> *p)
+static __device__ __forceinline__ double close_reach(const struct cu_terms &t)
 {
-    const double *x = t.shift ? t.cells.wrapped : t.coord;
-    const double kq = AIM_COULOMB_K * t.q[i];
-    double phi = 0;
-    for (int m = threadIdx.x % 32; m < t.count[i]; m += 32) {
-        const size_t at = (size_t)i * t.capacity + m;
-        const int j = t.j[at];
-        double r[3] = {x[3 * j] - x[3 * i], x[3 * j + 1] - x[3 * i + 1],
-                       x[3 * j + 2] - x[3 * i + 2]};
-        if (t.shift) {
-            const int s = t.shift[at];
-            const double *h = t.cells.grid[t.system[i]].cell;
-            for (int d = 0; d < 3; d++)
-                r[d] += (double)(signed char)(s & 255) * h[d] +
-                        (double)(signed char)(s >> 8 & 255) * h[3 + d] +
-                        (double)(signed char)(s >> 16 & 255) * h[6 + d];
-        }
-        const double d = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
-        const aim_deriv f = aim_deriv_mul(
-            aim_coulomb_simple(d), aim_cutoff_envelope(d, t.sr_rc, (aim_envelope)t.envelope));
-        phi -= t.q[j] * f.v;
-        add_pull(p, r, kq * t.q[j] * f.d1 / d, t.want_strain);
-    }
-    return cu_warp_sum(phi);
+    return fmin(CLOSE, t.list_cutoff);
 }
 
-template <typename T, int CRYSTAL>
+/* Of a pair that is close: 1 up to an Angstrom within the reach, then falling to 0. */
+static __device__ __forceinline__ double near_share(double d, double reach)
+{
+    return fmin(fmax(reach - d, 0.0), 1.0);
+}
+static __device__ __forceinline__ double far_share(double d, double reach)
+{
+    return fmin(fmax(d - (reach - 1.0), 0.0), 1.0);
+}
+static __device__ __forceinline__ float far_share(float d, float reach)
+{
+    return __saturatef(d - (reach - 1.0f));
+}
+
+static __device__ __forceinline__ void list_pair(const struct cu_terms &t, int i, size_t at,
+                                                 double r[3])
+{
+    const double *x = t.order ? t.cells.wrapped : t.coord;
+    const int j = t.j[at];
+    for (int d = 0; d < 3; d++)
+        r[d] = x[3 * (size_t)j + d] - x[3 * (size_t)i + d];
+    if (!t.shift)
+        return;
+    const int s = t.shift[at];
+    const double *h = t.cells.grid[t.system[i]].cell;
+    for (int d = 0; d < 3; d++)
+        r[d] += (double)(signed char)(s & 255) * h[d] + (double)(signed char)(s >> 8 & 255) * h[3 + d] +
+                (double)(signed char)(s >> 16 & 255) * h[6 + d];
+}
+
+/* The short-range part, and of crystals the close share of damped shifted forces; potentials to phi
+ * and phi_sr, of this lane. */
+static __device__ __forceinline__ void near_pairs(const struct cu_terms &t, int i,
+                                                  const aim_dsf *dsf, double *phi, double *phi_sr,
+                                                  pull<double> *p)
+{
+    const double kq = AIM_COULOMB_K * t.q[i], reach = close_reach(t);
+    for (int m = threadIdx.x % 32; m < t.count[i]; m += 32) {
+        const size_t at = (size_t)i * t.capacity + m;
+        double r[3], force = 0;
+        list_pair(t, i, at, r);
+        const double d = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]), qj = t.q[t.j[at]];
+        if (dsf && d < reach && d < dsf->rc) {
+            double slope;
+            const double share = near_share(d, reach), v = dsf_pair(d, 1.0 / d, *dsf, &slope);
+            *phi += qj * v * share;
+            force -= kq * qj * slope * share;
+        }
+        if (t.sr) {
+            const aim_deriv f = aim_deriv_mul(
+                aim_coulomb_simple(d), aim_cutoff_envelope(d, t.sr_rc, (aim_envelope)t.envelope));
+            *phi_sr -= qj * f.v;
+            force += kq * qj * f.d1 / d;
+        }
+        add_pull(p, r, force, t.want_strain);
+    }
+}
+
+/* ---------------------------------------------------------------- all pairs of molecules */
+
+/* dE/dd / d of a pair, eV/A^2, through the coordination numbers of both */
+template <typename T>
+static __device__ __forceinline__ T cn_force(T radii, T cn_grads, T inv)
+{
+    const T unit = (T)(AIM_HARTREE * AIM_BOHR_INV);
+    T slope;
+    count((T)AIM_BOHR * inv, radii, &slope);
+    return -unit * cn_grads * slope * inv;
+}
+
+/* What an atom leaves behind, in lane 0. */
+static __device__ __forceinline__ void leave(const struct cu_terms &t, int i, double q, double phi,
+                                             double phi_sr)
+{
+    t.e[i] = 0.5 * AIM_COULOMB_K * q * phi;
+    t.e[t.n + i] = 0.5 * AIM_COULOMB_K * q * phi_sr;
+    if (t.want_grad)
+        t.gq[i] = AIM_COULOMB_K * (phi + phi_sr);
+}
+
+template <typename T>
 __global__ void __launch_bounds__(WARPS * 32)
-    pair_terms(const __grid_constant__ struct cu_terms t, const aim_dsf all)
+    molecule_terms(const __grid_constant__ struct cu_terms t, const aim_dsf dsf)
 {
     cu_wait();
     __shared__ T radius[AIM_DEV_SPECIES];
-    int place;
-    const int i = warp_atom(t, &place), through_cn = t.through_cn;
+    const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
     const T *cn_grad = (const T *)t.cn_grad;
-    if (through_cn)
+    if (t.through_cn)
         load_radii(t, radius);
-    if (i < 0)
+    if (i >= t.n)
         return;
     const double q = t.coulomb || t.sr ? t.q[i] : 0.0, kq = AIM_COULOMB_K * q;
-    const aim_dsf dsf = t.screening ? t.screening[t.system[i]] : all;
-    const int is_dsf = t.coulomb == AIM_DEV_COULOMB_DSF || t.screening,
-              is_simple = t.coulomb == AIM_DEV_COULOMB_SIMPLE && !CRYSTAL;
-    const double reach_q = is_dsf      ? dsf.rc
-                           : is_simple ? INFINITY
-                                       : 0.0,
-                 reach_cn = through_cn ? t.reach : 0.0;
-    const T unit = (T)(AIM_HARTREE * AIM_BOHR_INV), short_kq = (T)kq, short_rc = (T)reach_q,
-            short_cn = (T)reach_cn, own_cn = through_cn ? cn_grad[place] : (T)0,
-            own_radius = through_cn ? radius[kind_at(t, place)] : (T)0;
-    pull<T> far = {};
-    pull<double> close = {};
-    double phi = 0;
-    /* dE/dd / d of a pair, eV/A^2, through the coordination numbers of both */
-    auto cn_force = [&](int p, T inv) {
-        T slope;
-        count((T)AIM_BOHR * inv, own_radius + radius[kind_at(t, p)], &slope);
-        return -unit * (own_cn + cn_grad[p]) * slope * inv;
-    };
+    const int is_dsf = t.coulomb == AIM_DEV_COULOMB_DSF;
+    const double reach_q = is_dsf                                    ? dsf.rc
+                           : t.coulomb == AIM_DEV_COULOMB_SIMPLE ? INFINITY
+                                                                     : 0.0,
+                 reach_cn = t.through_cn ? t.reach : 0.0;
+    const T own_cn = t.through_cn ? cn_grad[i] : (T)0,
+            own_radius = t.through_cn ? radius[t.kind[i]] : (T)0;
+    pull<double> p = {};
+    double phi = 0, phi_sr = 0;
     if (reach_q > 0.0 || reach_cn > 0.0)
-        for_neighbours<T, CRYSTAL>(
-            t, i, place, fmax(reach_q, reach_cn), reach_q > 0.0 ? CLOSE : 0.0,
-            [&](int p, const T r[3]) {
-                const T d2 = r[0] * r[0] + r[1] * r[1] + r[2] * r[2], inv = inverse_root(d2),
-                        d = d2 * inv;
-                T force = 0;
-                if (d < short_rc) { /* crystals: damped shifted force */
-                    T slope;
-                    const T qj = (T)t.q[CRYSTAL ? t.cells.order[p] : p];
-                    phi += (double)(qj * dsf_pair(d, inv, dsf, &slope));
-                    force = -short_kq * qj * slope;
-                }
-                if (d < short_cn)
-                    force += cn_force(p, inv);
-                add_pull(&far, r, force, t.want_strain);
-            },
-            [&](int p, const double r[3]) {
-                const double d = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]), inv = 1.0 / d;
-                double force = 0.0;
-                if (d < reach_q) {
-                    const double qj = t.q[CRYSTAL ? t.cells.order[p] : p];
-                    double v = inv, slope = -inv * inv * inv;
-                    if (is_dsf)
-                        v = dsf_pair(d, inv, dsf, &slope);
-                    phi += qj * v;
-                    force = -kq * qj * slope;
-                }
-                if (d < reach_cn)
-                    force += (double)cn_force(p, (T)inv);
-                add_pull(&close, r, force, t.want_strain);
-            });
+        for_molecule(t, i, fmax(reach_q, reach_cn), [&](int j, const double r[3]) {
+            const double d = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]), inv = 1.0 / d;
+            double force = 0.0;
+            if (d < reach_q) {
+                const double qj = t.q[j];
+                double v = inv, slope = -inv * inv * inv;
+                if (is_dsf)
+                    v = dsf_pair(d, inv, dsf, &slope);
+                phi += qj * v;
+                force = -kq * qj * slope;
+            }
+            if (d < reach_cn)
+                force += (double)cn_force<T>(own_radius + radius[t.kind[j]], own_cn + cn_grad[j],
+                                             (T)inv);
+            add_pull(&p, r, force, t.want_strain);
+        });
+    if (t.sr)
+        near_pairs(t, i, NULL, &phi, &phi_sr, &p);
     phi = cu_warp_sum(phi);
-    const double phi_sr = t.sr ? short_range(t, i, &close) : 0.0;
+    phi_sr = cu_warp_sum(phi_sr);
     if (is_dsf)
         phi += 2.0 * dsf.self * q;
     if (t.want_grad)
-        finish_pull(both_pulls(far, 1.0, close), i, t.want_strain, t.d3_ran ? t.grad_side : NULL,
+        finish_pull(p, i, t.want_strain, t.d3_ran ? t.grad_side : NULL,
                     t.d3_ran ? t.virial_side : NULL, t.grad, t.virial);
-    if (threadIdx.x % 32)
+    if (threadIdx.x % 32 == 0)
+        leave(t, i, q, phi, phi_sr);
+}
+
+/* ---------------------------------------------------------------- crystals */
+
+enum { TERM_SUMS = 10 }; /* potential, force, virial */
+
+/* Charges go with the candidates as w, what D3 needs beside them. */
+template <typename T> struct cn_part {
+    T radius, grad;
+};
+
+/* Sums over the candidates that have come, for one atom of the group. */
+template <typename T>
+static __device__ __forceinline__ void group_pairs(const struct cu_terms &t, const aim_dsf &dsf,
+                                                   cu_surroundings<T> *s, const cn_part<T> *cn,
+                                                   int n, int a, const cn_part<T> &own, T reach_q,
+                                                   T reach_cn, double *sums)
+{
+    const T reach = (T)close_reach(t), kq = (T)AIM_COULOMB_K * s->own[a].w,
+            limit = max(reach_q, reach_cn) * max(reach_q, reach_cn);
+    T phi = 0;
+    pull<T> p = {};
+    cu_each_hit(s, n, s->own[a], limit, apart<T>, [&](int k, const T r[3], T d2, int) {
+        const T inv = inverse_root(d2), d = d2 * inv;
+        T force = 0;
+        if (d < reach_q) {
+            T slope;
+            const T q = s->at[k].w * far_share(d, reach), v = dsf_pair(d, inv, dsf, &slope);
+            phi += q * v;
+            force = -kq * q * slope;
+        }
+        if (d < reach_cn)
+            force += cn_force(own.radius + cn[k].radius, own.grad + cn[k].grad, inv);
+        add_pull(&p, r, force, t.want_strain);
+    });
+    const T all[TERM_SUMS] = {phi,    p.g[0], p.g[1], p.g[2], p.w[0],
+                              p.w[1], p.w[2], p.w[3], p.w[4], p.w[5]};
+    add_sums<TERM_SUMS>(sums, all, t.want_strain ? 10 : 4);
+}
+
+template <typename T>
+__global__ void __launch_bounds__(CU_WALK_THREADS, sizeof(T) == 4 ? 6 : 1)
+    crystal_terms(const __grid_constant__ struct cu_terms t, const aim_dsf all)
+{
+    cu_wait();
+    __shared__ cu_surroundings<T> s;
+    __shared__ cn_part<T> cn[cu_surroundings<T>::ROOM], own_cn[CU_GROUP];
+    __shared__ T radius[AIM_DEV_SPECIES];
+    __shared__ double sums[CU_GROUP][TERM_SUMS];
+    cu_group group;
+    if (!own_group(t.cells, &group))
         return;
-    t.e[i] = 0.5 * kq * phi;
-    t.e[t.n + i] = 0.5 * kq * phi_sr;
-    if (t.want_grad)
-        t.gq[i] = AIM_COULOMB_K * (phi + phi_sr);
+    const int charges = t.coulomb || t.sr, warp = threadIdx.x / 32;
+    const T *cn_grad = (const T *)t.cn_grad;
+    const aim_dsf dsf = t.screening ? t.screening[group.system] : all;
+    const int is_dsf = t.coulomb == AIM_DEV_COULOMB_DSF || t.screening;
+    const double reach_q = is_dsf ? dsf.rc : 0.0, reach_cn = t.through_cn ? t.reach : 0.0;
+    if (t.through_cn)
+        load_radii(t, radius);
+    auto part = [&](int place) {
+        return t.through_cn ? cn_part<T>{radius[t.cells.kind[place]], cn_grad[place]} : cn_part<T>{};
+    };
+    auto charge_at = [&](int place) { return charges ? (T)t.q[atom_of(t, place)] : (T)0; };
+    for (int k = threadIdx.x; k < CU_GROUP * TERM_SUMS; k += CU_WALK_THREADS)
+        sums[0][k] = 0;
+    if ((int)threadIdx.x < group.n) {
+        own_cn[threadIdx.x] = part(group.first + (int)threadIdx.x);
+        s.own[threadIdx.x].w = charge_at(group.first + (int)threadIdx.x);
+    }
+    if (reach_q > 0.0 || reach_cn > 0.0)
+        cu_walk_group(
+            &s, t.cells, group, fmax(reach_q, reach_cn),
+            [&](int k, int place, int) {
+                s.at[k].w = charge_at(place);
+                cn[k] = part(place);
+            },
+            [&](int n) {
+                for (int a = warp; a < group.n; a += WARPS)
+                    group_pairs<T>(t, dsf, &s, cn, n, a, own_cn[a], (T)reach_q, (T)reach_cn,
+                                   sums[a]);
+            });
+    __syncthreads();
+    for (int a = warp; a < group.n; a += WARPS) {
+        const int i = atom_of(t, group.first + a);
+        const double q = charges ? t.q[i] : 0.0;
+        double phi = 0, phi_sr = 0;
+        pull<double> p = {};
+        if (is_dsf || t.sr)
+            near_pairs(t, i, is_dsf ? &dsf : NULL, &phi, &phi_sr, &p);
+        if (threadIdx.x % 32 == 0) { /* what the groups' sums have found: one lane's */
+            phi += sums[a][0];
+            for (int k = 0; k < 3; k++)
+                p.g[k] += sums[a][1 + k];
+            for (int k = 0; k < 6; k++)
+                p.w[k] += sums[a][4 + k];
+        }
+        phi = cu_warp_sum(phi);
+        phi_sr = cu_warp_sum(phi_sr);
+        if (is_dsf)
+            phi += 2.0 * dsf.self * q;
+        if (t.want_grad)
+            finish_pull(p, i, t.want_strain, t.d3_ran ? t.grad_side : NULL,
+                        t.d3_ran ? t.virial_side : NULL, t.grad, t.virial);
+        if (threadIdx.x % 32 == 0)
+            leave(t, i, q, phi, phi_sr);
+    }
+}
+
+template <typename T>
+static void launch_terms(cudaStream_t stream, const struct cu_terms *t, const aim_dsf &dsf)
+{
+    if (t->cells.grid)
+        crystal_terms<T><<<t->cells.groups, CU_WALK_THREADS, 0, stream>>>(*t, dsf);
+    else
+        molecule_terms<T><<<(t->n + WARPS - 1) / WARPS, WARPS * 32, 0, stream>>>(*t, dsf);
 }
 
 void cu_pair_terms(cu_state *s, cudaStream_t stream, const struct cu_terms *t)
@@ -144,14 +288,9 @@ void cu_pair_terms(cu_state *s, cudaStream_t stream, const struct cu_terms *t)
     aim_dsf dsf = {};
     if (t->coulomb == AIM_DEV_COULOMB_DSF)
         dsf = aim_dsf_make(t->rc, t->alpha);
-    const int blocks = (t->n + WARPS - 1) / WARPS;
-    if (t->cells.grid && t->is_double)
-        pair_terms<double, 1><<<blocks, WARPS * 32, 0, stream>>>(*t, dsf);
-    else if (t->cells.grid)
-        pair_terms<float, 1><<<blocks, WARPS * 32, 0, stream>>>(*t, dsf);
-    else if (t->is_double)
-        pair_terms<double, 0><<<blocks, WARPS * 32, 0, stream>>>(*t, dsf);
+    if (t->is_double)
+        launch_terms<double>(stream, t, dsf);
     else
-        pair_terms<float, 0><<<blocks, WARPS * 32, 0, stream>>>(*t, dsf);
+        launch_terms<float>(stream, t, dsf);
     cu_check(s, "the pair terms");
 }

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* term.h - what the pair terms of the card share: one warp per atom, its lanes share the neighbours: all
- * atoms of a molecule (lane k takes the atoms k, k + 32, ...), or a walk over the bins of a crystal
- * (cells.h), on the fly: no list of the long range is stored. The lanes are added as a balanced tree,
- * so a sum depends on the system alone.
- *
- * Differences of positions, sums of energies and potentials, and what is done once per atom are in
- * double. T is the type of a pair's functions: double with a network in double, else float. Included
- * by term.cu and dispersion.cu. */
+/* term.h - what the kernels of Coulomb energies (term.cu) and of DFT-D3 (dispersion.cu) have in common.
+ * T is the type of a pair's functions: double with a network in double, else float. Sums of energies
+ * and potentials, and what is done once per atom, are in double. */
 #ifndef AIM_BACKEND_CUDA_TERM_H
 #define AIM_BACKEND_CUDA_TERM_H
 
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/groups.h"
+#include "point/coulomb.h"
+#include "point/cutoff.h"
 #include "point/d3_damping.h"
+#include "point/gelu.h"
 #include "point/units.h"
 
-enum { WARPS = 4 };
+enum { WARPS = CU_WALKERS, D3_ROW = CU_D3_ROW };
 
 /* ---------------------------------------------------------------- functions in float */
 
@@ -52,104 +50,24 @@ template <typename T> static __device__ __forceinline__ T count(T inv_d, T rcov,
     return v;
 }
 
-/* ---------------------------------------------------------------- the neighbours of an atom */
+/* ---------------------------------------------------------------- the atoms of a molecule */
 
-/* Which atom a warp works on; -1: none left. */
-static __device__ __forceinline__ int warp_atom(const struct cu_terms &t, int *place)
-{
-    const int k = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
-    *place = k;
-    if (k >= t.n)
-        return -1;
-    return t.cells.grid ? t.cells.order[k] : k;
-}
-
-/* Neighbours of a crystal's atom wait until there is one for every lane: the bins hold as many again
- * that are too far. */
-template <typename T> struct alignas(4 * sizeof(T)) waiting {
-    T r[3];
-    int place;
-};
-
-template <typename T> struct line {
-    waiting<T> *ring; /* [64] of the warp */
-    int head, n;
-};
-
-template <typename T, typename F>
-static __device__ __forceinline__ void queue_up(line<T> *l, int mine, const double r[3], int place,
-                                                F f)
-{
-    const int lane = threadIdx.x % 32;
-    const unsigned hits = __ballot_sync(0xffffffffu, mine);
-    if (!hits)
-        return;
-    if (mine) {
-        const int to = (l->head + l->n + __popc(hits & ((1u << lane) - 1))) & 63;
-        l->ring[to] = waiting<T>{{(T)r[0], (T)r[1], (T)r[2]}, place};
-    }
-    l->n += __popc(hits);
-    __syncwarp();
-    if (l->n < 32)
-        return;
-    const waiting<T> next = l->ring[(l->head + lane) & 63];
-    __syncwarp();
-    l->head = (l->head + 32) & 63;
-    l->n -= 32;
-    f(next.place, next.r);
-}
-
-template <typename T, typename F>
-static __device__ __forceinline__ void serve_rest(const line<T> &l, F f)
-{
-    const int lane = threadIdx.x % 32;
-    if (lane < l.n) {
-        const waiting<T> next = l.ring[(l.head + lane) & 63];
-        f(next.place, next.r);
-    }
-}
-
-/* Calls far(place, r) or, for pairs closer than `near`, close(place, r) with r in double, every
- * neighbour of atom i within `reach` in one of the lanes. */
-template <typename T, int CRYSTAL, typename FAR, typename NEAR>
-static __device__ __forceinline__ void for_neighbours(const struct cu_terms &t, int i, int place,
-                                                      double reach, double near, FAR far,
-                                                      NEAR close)
+/* Calls f(j, r) for every other atom of the system of atom i within `reach`: lane k takes the atoms
+ * k, k + 32, ... */
+template <typename F>
+static __device__ __forceinline__ void for_molecule(const struct cu_terms &t, int i, double reach,
+                                                    F f)
 {
     const int s = t.system[i];
-    if (CRYSTAL) {
-        __shared__ waiting<T> far_ring[WARPS][64];
-        __shared__ waiting<double> near_ring[WARPS][64];
-        const int warp = threadIdx.x / 32;
-        const T near2 = (T)(near * near);
-        line<T> far_line = {far_ring[warp], 0, 0};
-        line<double> near_line = {near_ring[warp], 0, 0};
-        cu_walk_as<T>(t.cells, t.cells.grid[s], place, reach,
-                      [&](int k, const double r[3], T d2, int) {
-                          const int is_near = k >= 0 && d2 < near2;
-                          queue_up(&far_line, k >= 0 && !is_near, r, k, far);
-                          if (near2 > (T)0)
-                              queue_up(&near_line, is_near, r, k, close);
-                      });
-        serve_rest(far_line, far);
-        if (near2 > (T)0)
-            serve_rest(near_line, close);
-        return;
-    }
     const double x = t.coord[3 * i], y = t.coord[3 * i + 1], z = t.coord[3 * i + 2];
     for (int j = t.offset[s] + threadIdx.x % 32; j < t.offset[s + 1]; j += 32) {
         const double r[3] = {t.coord[3 * j] - x, t.coord[3 * j + 1] - y, t.coord[3 * j + 2] - z};
-        const double d2 = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
-        if (j == i || d2 >= reach * reach)
-            continue;
-        if (near > 0.0) {
-            close(j, r);
-        } else {
-            const T short_r[3] = {(T)r[0], (T)r[1], (T)r[2]};
-            far(j, short_r);
-        }
+        if (j != i && r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < reach * reach)
+            f(j, r);
     }
 }
+
+/* ---------------------------------------------------------------- forces */
 
 /* sum of force r and of force r r (xx yy zz xy xz yz) */
 template <typename T> struct pull {
@@ -201,32 +119,62 @@ static __device__ __forceinline__ void finish_pull(const pull<double> &p, int i,
         }
 }
 
-/* scaled sum of the pairs in T and those in double */
+/* The same in double, times a factor. */
 template <typename T>
-static __device__ __forceinline__ pull<double> both_pulls(const pull<T> &far, double factor,
-                                                          const pull<double> &close)
+static __device__ __forceinline__ pull<double> widened(const pull<T> &from, double factor)
 {
     pull<double> p;
 #pragma unroll
     for (int k = 0; k < 3; k++)
-        p.g[k] = factor * (double)far.g[k] + close.g[k];
+        p.g[k] = factor * (double)from.g[k];
 #pragma unroll
     for (int k = 0; k < 6; k++)
-        p.w[k] = factor * (double)far.w[k] + close.w[k];
+        p.w[k] = factor * (double)from.w[k];
     return p;
 }
 
-/* Number of an atom's kind by its place, and the covalent radii (bohr) of all kinds in shared memory. */
-static __device__ __forceinline__ int kind_at(const struct cu_terms &t, int place)
-{
-    return t.cells.grid ? t.cells.kind[place] : t.kind[place];
-}
-
+/* The covalent radii (bohr) of all kinds, in shared memory. */
 template <typename T> static __device__ void load_radii(const struct cu_terms &t, T *radius)
 {
     for (int k = threadIdx.x; k < t.kinds; k += blockDim.x)
         radius[k] = (T)t.d3.rcov[t.kind_number[k]];
     __syncthreads();
+}
+
+/* ---------------------------------------------------------------- groups of crystals */
+
+/* Sums of a group's atoms, [CU_GROUP][K] in shared memory: adds those of all lanes to atom a's. */
+template <int K, typename T>
+static __device__ __forceinline__ void add_sums(double *to, const T sum[K], int n)
+{
+#pragma unroll
+    for (int k = 0; k < K; k++)
+        if (k < n) {
+            const T x = cu_warp_sum(sum[k]);
+            if (threadIdx.x % 32 == 0)
+                to[k] += (double)x;
+        }
+    __syncwarp();
+}
+
+/* Where numbers of the atom at a place stand. */
+static __device__ __forceinline__ int atom_of(const struct cu_terms &t, int place)
+{
+    return t.order ? t.order[place] : place;
+}
+
+/* The group of this block; 0: none. */
+static __device__ __forceinline__ int own_group(const cu_cells &c, cu_group *group)
+{
+    if ((int)blockIdx.x >= c.group_start[c.bins])
+        return 0;
+    *group = c.group[blockIdx.x];
+    return 1;
+}
+
+template <typename T> static __device__ __forceinline__ int apart(int, T d2)
+{
+    return d2 > (T)0;
 }
 
 #endif

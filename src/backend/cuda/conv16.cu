@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* conv16.cu - the convolution (conv.cu) in float for the sizes of nearly all models: 16
+ * channels, 16 shifts, rows of 16.
+ *
+ * A warp is an atom; its lanes own the columns 4 l .. 4 l + 3 and 128 + 4 l .. 128 + 4 l + 3 of 256,
+ * which have the same four shifts, and walk the neighbours one by one. The warps of a block are
+ * neighbouring atoms (crystals are sorted in space, cells.h), whose lists have the same order: a row of
+ * a neighbour comes from the second-level cache for the first of them and from the processor's own
+ * for the others. Of few atoms, each has a block of three warps, one for either half of the columns and
+ * one for the charges. All sums are formed in the same order in both cases. */
+#include "backend/cuda/conv16.h"
+
+enum { STRIDE = 20 /* of channels in shared memory */ };
+
+enum { FORWARD_BATCH = 32 };
+
+struct forward_space {
+    union {
+        neighbours<FORWARD_BATCH, 0> b;
+        float s[4][NF * STRIDE]; /* sums, channel by channel */
+    };
+};
+
+/* Group k of the 4 nf groups of four combinations, projected: vectors to v, their squares to xv. */
+static __device__ __forceinline__ unsigned project(const float (*s)[NF * STRIDE], int k, int nf,
+                                                   int ncomb, const float *agh, float *xv, float *v)
+{
+    unsigned bits = 0;
+    if (k < 4 * nf) {
+        const int f = k / 4, h = k % 4 * 4;
+        float4 p[3] = {};
+#pragma unroll
+        for (int g = 0; g < GP; g += 4) {
+            float4 w[4];
+#pragma unroll
+            for (int m = 0; m < 4; m++)
+                w[m] = load4(agh + (f * GP + g + m) * HP + h);
+#pragma unroll
+            for (int d = 0; d < 3; d++) {
+                const float4 t = load4(&s[d + 1][f * STRIDE + g]);
+                add4(&p[d], w[0], t.x);
+                add4(&p[d], w[1], t.y);
+                add4(&p[d], w[2], t.z);
+                add4(&p[d], w[3], t.w);
+            }
+        }
+        float4 square = {};
+#pragma unroll
+        for (int d = 0; d < 3; d++) {
+            *(float4 *)(v + (f * 3 + d) * HP + h) = p[d];
+            square.x = fmaf(p[d].x, p[d].x, square.x);
+            square.y = fmaf(p[d].y, p[d].y, square.y);
+            square.z = fmaf(p[d].z, p[d].z, square.z);
+            square.w = fmaf(p[d].w, p[d].w, square.w);
+        }
+        const float own[4] = {square.x, square.y, square.z, square.w};
+#pragma unroll
+        for (int m = 0; m < 4; m++)
+            if (h + m < ncomb) {
+                xv[f * ncomb + h + m] = own[m];
+                bits = max(bits, cu_bits(own[m]));
+            }
+    }
+    return bits;
+}
+
+/* Four columns, wherever the row of x has them. */
+static __device__ __forceinline__ void store(float *x, const float4 &z, int aligned)
+{
+    if (aligned) {
+        *(float4 *)x = z;
+    } else {
+        x[0] = z.x;
+        x[1] = z.y;
+        x[2] = z.z;
+        x[3] = z.w;
+    }
+}
+
+template <int EMBED, int SPLIT>
+static __device__ __forceinline__ void convolve(const neighbours<FORWARD_BATCH, 0> &b,
+                                                const cu_conv<float> &c, int n, float4 s[2][4])
+{
+    const int column = threadIdx.x % 32 * 4, g0 = column % GP;
+#pragma unroll 4
+    for (int k = 0; k < n; k++) {
+        const int row = EMBED ? c.species[b.j[k]] : b.j[k];
+        const float *a = c.a + (size_t)row * COLUMNS + column;
+        const float4 u = b.u[k], gs = load4(&b.gs[k][g0]);
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            if (!owns<SPLIT>(h))
+                continue;
+            const float4 x = load4(a + h * HALF),
+                         t = make_float4(x.x * gs.x, x.y * gs.y, x.z * gs.z, x.w * gs.w);
+            s[h][0].x += t.x, s[h][0].y += t.y, s[h][0].z += t.z, s[h][0].w += t.w;
+            add4(&s[h][1], t, u.x);
+            add4(&s[h][2], t, u.y);
+            add4(&s[h][3], t, u.z);
+        }
+    }
+}
+
+static __device__ __forceinline__ void convolve_charges(const neighbours<FORWARD_BATCH, 0> &b,
+                                                        const cu_conv<float> &c,
+                                                        const charge_lane &l, int n, float4 s[4])
+{
+    for (int k = l.group; k < n; k += l.groups) {
+        const float q = c.q[(size_t)b.j[k] * c.nc + l.column / GP];
+        const float4 u = b.u[k], gs = load4(&b.gs[k][l.column % GP]),
+                     t = make_float4(q * gs.x, q * gs.y, q * gs.z, q * gs.w);
+        s[0].x += t.x, s[0].y += t.y, s[0].z += t.z, s[0].w += t.w;
+        add4(&s[1], t, u.x);
+        add4(&s[2], t, u.y);
+        add4(&s[3], t, u.z);
+    }
+}
+
+/* Charges of the row: sums, projections; own charges. */
+static __device__ __forceinline__ unsigned finish_charges(const cu_conv<float> &c,
+                                                          forward_space *space,
+                                                          const charge_lane &l, int i,
+                                                          const float4 sq[4], float *x)
+{
+    const int lane = threadIdx.x % 32;
+    unsigned bits = 0;
+    __syncwarp();
+#pragma unroll
+    for (int d = 0; d < 4; d++) {
+        const float4 t = sum_above4(sq[d], l.width);
+        if (l.group == 0)
+            *(float4 *)&space->s[d][l.column / GP * STRIDE + l.column % GP] = t;
+        if (l.group == 0 && d == 0) {
+            store(x + c.col.qs + l.column, t, c.col.qs % 4 == 0);
+            bits = bits4(t);
+        }
+    }
+    __syncwarp();
+    bits = max(bits, project(space->s, lane, c.nc, c.q_ncomb, c.q_agh, x + c.col.qv,
+                             c.vq + (size_t)i * c.nc * 3 * HP));
+    if (lane < c.nc) {
+        const float q = c.q[(size_t)i * c.nc + lane];
+        x[c.col.q + lane] = q;
+        bits = max(bits, cu_bits(q));
+    }
+    return bits;
+}
+
+/* The largest of the warps of an atom. */
+template <int WARPS> static __device__ __forceinline__ unsigned largest_of(unsigned bits)
+{
+    __shared__ unsigned all[WARPS];
+    if (threadIdx.x % 32 == 0)
+        all[threadIdx.x / 32] = bits;
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < WARPS; k++)
+        bits = max(bits, all[k]);
+    return bits;
+}
+
+/* SPLIT: all warps, one atom. */
+template <int EMBED, int WARPS, int SPLIT>
+__global__ void __launch_bounds__(WARPS * 32)
+    forward16(const __grid_constant__ cu_conv<float> c)
+{
+    cu_wait();
+    __shared__ forward_space spaces[WARPS];
+    const int warp = threadIdx.x / 32, i = SPLIT ? blockIdx.x : blockIdx.x * WARPS + warp,
+              lane = threadIdx.x % 32;
+    if (i >= c.n)
+        return;
+    forward_space *space = &spaces[warp], *sums = &spaces[SPLIT ? 0 : warp];
+    const int n = c.count[i], column = lane * 4, charged = !EMBED && owns<SPLIT>(CHARGES);
+    const charge_lane l = charge_share(c.nc);
+    float4 s[2][4] = {}, sq[4] = {};
+    coming next = fetch<FORWARD_BATCH>(c, i, 0, n);
+    for (int first = 0; first < n; first += FORWARD_BATCH) {
+        const int m = min(FORWARD_BATCH, n - first);
+        fill(c, &space->b, next, m);
+        next = fetch<FORWARD_BATCH>(c, i, first + FORWARD_BATCH, n);
+        if (owns<SPLIT>(FIRST_HALF) || owns<SPLIT>(SECOND_HALF))
+            convolve<EMBED, SPLIT>(space->b, c, m, s);
+        if (charged)
+            convolve_charges(space->b, c, l, m, sq);
+    }
+    SPLIT ? __syncthreads() : __syncwarp();
+    float *x = c.x + (size_t)i * c.ldx;
+    unsigned bits = 0;
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        if (!owns<SPLIT>(h))
+            continue;
+#pragma unroll
+        for (int d = 0; d < 4; d++)
+            *(float4 *)&sums->s[d][(h * 8 + lane / 4) * STRIDE + column % GP] = s[h][d];
+        store(x + c.col.xs + h * HALF + column, s[h][0], c.col.xs % 4 == 0);
+        bits = max(bits, bits4(s[h][0]));
+        if (EMBED)
+            continue;
+        const float4 own = load4(c.a + (size_t)i * COLUMNS + h * HALF + column);
+        store(x + c.col.a + h * HALF + column, own, c.col.a % 4 == 0);
+        bits = max(bits, bits4(own));
+    }
+    SPLIT ? __syncthreads() : __syncwarp();
+    for (int k = SPLIT ? threadIdx.x : lane; k < 4 * NF; k += SPLIT ? 64 : 32)
+        bits = max(bits, project(sums->s, k, NF, c.ncomb, c.agh, x + c.col.xv,
+                                 c.v + (size_t)i * NF * 3 * HP));
+    if (charged)
+        bits = max(bits, finish_charges(c, space, l, i, sq, x));
+    if (owns<SPLIT>(FIRST_HALF))
+        for (int k = c.col.total + lane; k < c.ldx; k += 32)
+            x[k] = 0;
+    bits = __reduce_max_sync(0xffffffffu, bits);
+    if (SPLIT)
+        bits = largest_of<WARPS>(bits);
+    if (lane == 0 && owns<SPLIT>(FIRST_HALF) && c.xmax)
+        c.xmax[i] = bits;
+}
+
+int cu_conv16_fits(const cu_conv<float> *c)
+{
+    return c->nf == NF && c->gp == GP && c->nshifts == GP && c->hp == HP && c->q_hp == HP &&
+           c->fa == COLUMNS && (c->nc == 1 || c->nc == 2) && c->features != CU_PLAIN &&
+           c->charges == (c->features == CU_FULL) && c->ldx % 4 == 0;
+}
+
+template <int EMBED>
+static void launch_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
+{
+    if (c->n < FEW)
+        cu_launch(s, stream, c->n, 32 * ATOM_WARPS<EMBED>, 0,
+                  forward16<EMBED, ATOM_WARPS<EMBED>, 1>, *c);
+    else
+        cu_launch(s, stream, (c->n + 7) / 8, 256, 0, forward16<EMBED, 8, 0>, *c);
+}
+
+void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
+{
+    if (c->features == CU_EMBED)
+        launch_forward<1>(s, stream, c);
+    else
+        launch_forward<0>(s, stream, c);
+}
+

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* conv16.h - the convolution of crystals of the usual sizes in float, called by conv.cu: what forward
+ * (conv16.cu) and backward (conv16_back.cu) have in common. */
+#ifndef AIM_CUDA_CONV16_H
+#define AIM_CUDA_CONV16_H
+
+#include "backend/cuda/columns.h"
+
+int cu_conv16_fits(const cu_conv<float> *c);
+void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
+void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
+void cu_conv16_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
+
+enum {
+    NF = 16,
+    GP = 16,
+    HP = 16,
+    COLUMNS = 256,
+    HALF = 128,
+    FEW = 2048 /* with fewer atoms, warps are wanted more than shared rows */
+};
+
+static __device__ __forceinline__ float4 load4(const float *p)
+{
+    return *(const float4 *)p;
+}
+
+static __device__ __forceinline__ void add4(float4 *s, const float4 &t, float w)
+{
+    s->x = fmaf(t.x, w, s->x);
+    s->y = fmaf(t.y, w, s->y);
+    s->z = fmaf(t.z, w, s->z);
+    s->w = fmaf(t.w, w, s->w);
+}
+
+static __device__ __forceinline__ unsigned bits4(const float4 &z)
+{
+    return max(max(cu_bits(z.x), cu_bits(z.y)), max(cu_bits(z.z), cu_bits(z.w)));
+}
+
+/* Sum over the lanes that differ in the bits from `first` up. */
+static __device__ __forceinline__ float sum_above(float x, int first)
+{
+    for (int d = first; d < 32; d <<= 1)
+        x += __shfl_xor_sync(0xffffffffu, x, d);
+    return x;
+}
+
+static __device__ __forceinline__ float4 sum_above4(const float4 &x, int first)
+{
+    return make_float4(sum_above(x.x, first), sum_above(x.y, first), sum_above(x.z, first),
+                       sum_above(x.w, first));
+}
+
+/* The cutoff function of a pair and its slope: (cos(pi d / rc) + 1)/2. */
+static __device__ __forceinline__ float cutoff(float d, float inv_rc, float *slope)
+{
+    float s, c;
+    sincospif(d * inv_rc, &s, &c);
+    *slope = -1.57079632679489661923f * s * inv_rc;
+    return 0.5f * (c + 1.0f);
+}
+
+/* A batch of N neighbours of one atom, in shared memory of its warp. */
+template <int N, int SLOPES> struct neighbours {
+    float4 u[N]; /* direction; backward 1/d, else d */
+    float gs[N][GP], dgs[SLOPES ? N : 1][GP];
+    int j[N];
+};
+
+/* Neighbour `lane` of the batch, read before it is needed. */
+struct coming {
+    vec4<float> u;
+    int j;
+};
+
+template <int N>
+static __device__ __forceinline__ coming fetch(const cu_conv<float> &c, int i, int first, int n)
+{
+    const int lane = threadIdx.x % 32;
+    coming next = {{0, 0, 0, 1}, 0};
+    if (lane < N && first + lane < n) {
+        const size_t p = (size_t)i * c.capacity + first + lane;
+        next.u = c.u[p];
+        next.j = c.j[p];
+    }
+    return next;
+}
+
+/* Radial functions of the batch: lane l makes shift l % 16 of every second neighbour. */
+template <int N, int SLOPES>
+static __device__ __forceinline__ void fill(const cu_conv<float> &c, neighbours<N, SLOPES> *b,
+                                            const coming &own, int n)
+{
+    const int lane = threadIdx.x % 32, g = lane % GP;
+    float dfc;
+    const float fc = cutoff(own.u.w, 1.0f / c.rc, &dfc), shift = c.shifts[g];
+    __syncwarp();
+    if (lane < n) {
+        b->u[lane] = make_float4(own.u.x, own.u.y, own.u.z, SLOPES ? 1.0f / own.u.w : own.u.w);
+        b->j[lane] = own.j;
+    }
+    for (int base = 0; base < n; base += 2) {
+        const int k = base + lane / GP;
+        const float d = __shfl_sync(0xffffffffu, own.u.w, k & 31),
+                    f = __shfl_sync(0xffffffffu, fc, k & 31),
+                    df = __shfl_sync(0xffffffffu, dfc, k & 31), x = d - shift,
+                    e = __expf(-c.eta * x * x);
+        if (k < n) {
+            b->gs[k][g] = e * f;
+            if (SLOPES)
+                b->dgs[k][g] = e * (df - 2.0f * c.eta * x * f);
+        }
+    }
+    __syncwarp();
+}
+
+/* Who does what of the charges: 4 nc lanes take four columns each, of every (32 / 4 nc)th neighbour. */
+struct charge_lane {
+    int column, group, groups, width;
+};
+
+static __device__ __forceinline__ charge_lane charge_share(int nc)
+{
+    const int lane = threadIdx.x % 32, lanes = 4 * nc;
+    return charge_lane{lane % lanes * 4, lane / lanes, 32 / lanes, lanes};
+}
+
+/* Parts of an atom's columns that a warp has: both halves and the charges, or with SPLIT one of these. */
+enum { FIRST_HALF, SECOND_HALF, CHARGES };
+
+template <int SPLIT> static __device__ __forceinline__ int owns(int part)
+{
+    return !SPLIT || (int)threadIdx.x / 32 == part;
+}
+
+/* Warps of an atom with SPLIT. */
+template <int EMBED> constexpr int ATOM_WARPS = EMBED ? 2 : 3;
+
+#endif
