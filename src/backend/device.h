@@ -256,6 +256,8 @@ typedef struct aim_device_ops {
     /* `paths`: AIM_DEV_PATHS_SIZE bytes, cleared; *stream: in which they move. */
     int (*paths_create)(void *paths, int card, void **stream, aim_dev_error *error);
     void (*paths_free)(void *paths);
+    /* Copies to the card, in that stream; does not wait. `from` may change afterwards. */
+    int (*paths_send)(void *paths, void *to, const void *from, size_t bytes, aim_dev_error *error);
     /* Room for n moves of n_atoms atoms; sets move, moved and ended. Contents are lost. */
     int (*paths_room)(void *paths, aim_dev_moves *moves, aim_dev_error *error);
     /* Puts the positions that paths want to be evaluated at into moves->coord; does not wait. */

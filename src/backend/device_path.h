@@ -8,10 +8,10 @@
 
 enum { AIM_DEV_PATHS_SIZE = 128 };
 
-/* One path, and its first atom in the arrays of the evaluation. */
+/* One path, its variables, and its first atom in the arrays of the evaluation. */
 typedef struct aim_dev_move {
     aim_path *path; /* memory of the card */
-    int32_t first;
+    int32_t n_var, first;
     int32_t good; /* its evaluation succeeded */
 } aim_dev_move;
 

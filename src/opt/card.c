@@ -82,10 +82,12 @@ aim_status aim_card_add(aim_card *c, aim_job *j)
                                      (int)j->path.v.n_atoms)
                    : status;
     const void *image = aim_job_image(j, block, &bytes);
-    const aim_status sent = copy(c, j->on_card, image, bytes);
-    if (sent != AIMNET_OK)
+    aim_dev_error e = {0};
+    if (c->calc->device.ops->paths_send(c->paths, j->on_card, image, bytes, &e)) {
         aim_card_remove(c, j);
-    return sent;
+        return failed(&e);
+    }
+    return AIMNET_OK;
 }
 
 void aim_card_remove(aim_card *c, aim_job *j)
@@ -133,10 +135,9 @@ static aim_status reserve(aim_card *c, size_t atoms, size_t systems)
     return AIMNET_OK;
 }
 
-static aim_status evaluate(aim_card *c, int n, int32_t n_atoms, aimnet_system *systems,
+static aim_status evaluate(aim_card *c, int n, int32_t n_atoms, int strains, aimnet_system *systems,
                            aimnet_result *results)
 {
-    const int strains = n > 0 && results[0].stress != NULL;
     aim_resident call = {.n_atoms = n_atoms,
                          .n_systems = n,
                          .systems = systems,
@@ -199,19 +200,21 @@ aim_status aim_card_advance(aim_card *c, aim_job **jobs, int n, aimnet_system *s
         return failed(&e);
     int32_t first = 0;
     for (int k = 0; k < n; k++) {
-        m.move[k] = (aim_dev_move){.path = jobs[k]->on_card, .first = first};
+        m.move[k] = (aim_dev_move){
+            .path = jobs[k]->on_card, .n_var = jobs[k]->path.v.n_var, .first = first};
         c->first[k] = first;
         first += jobs[k]->path.v.n_atoms;
-        aim_job_ask(jobs[k], &systems[k], &results[k]);
+        aim_job_ask(jobs[k], &systems[k], NULL);
     }
     m.coord = c->coord;
     m.energy = c->energy;
     m.forces = c->forces;
     m.charges = c->charges;
-    m.stress = n > 0 && results[0].stress ? c->stress : NULL;
+    const int strains = jobs[0]->path.options.cell != AIMNET_OPT_CELL_FIXED;
+    m.stress = strains ? c->stress : NULL;
     if (ops->paths_place(c->paths, &m, &e))
         return failed(&e);
-    AIM_TRY(evaluate(c, n, m.n_atoms, systems, results));
+    AIM_TRY(evaluate(c, n, m.n_atoms, strains, systems, results));
     for (int k = 0; k < n; k++)
         m.move[k].good = results[k].status == AIMNET_OK;
     if (ops->paths_move(c->paths, &m, &e))

@@ -169,6 +169,8 @@ void aim_job_ask(aim_job *j, aimnet_system *system, aimnet_result *result)
                               .charge = j->charge,
                               .mult = j->mult};
     memcpy(system->pbc, v->periodic, sizeof system->pbc);
+    if (!result)
+        return;
     memset(result, 0, sizeof *result);
     result->forces = trial->forces;
     result->charges = trial->charges;

@@ -32,7 +32,7 @@ AIM_NODISCARD aim_status aim_job_create(const aim_alloc *alloc, const aimnet_sys
                                         const uint8_t *frozen, const aimnet_opt_options *options,
                                         aimnet_precision precision, int on_card, aim_job **job);
 void aim_job_free(aim_job *job);
-/* What to evaluate, and the buffers to put it into; both point into the job. */
+/* What to evaluate, and the buffers to put it into (NULL: not wanted); both point into the job. */
 void aim_job_ask(aim_job *job, aimnet_system *system, aimnet_result *result);
 /* Takes the results and moves. */
 void aim_job_tell(aim_job *job, const aimnet_result *result);

@@ -282,6 +282,14 @@ static void paths_free(void *object)
 {
     free(((paths *)object)->room);
 }
+static int paths_send(void *object, void *to, const void *from, size_t bytes, aim_dev_error *e)
+{
+    (void)object;
+    if (!find(to))
+        return refuse(e, AIMNET_ERR_DEVICE, "this is not memory of the card");
+    memcpy(to, from, bytes);
+    return 0;
+}
 static int paths_room(void *object, aim_dev_moves *m, aim_dev_error *e)
 {
     paths *p = object;
@@ -356,6 +364,7 @@ static const aim_device_ops OPS = {.abi = AIM_DEV_ABI,
                                    .list_build = list_build,
                                    .paths_create = paths_create,
                                    .paths_free = paths_free,
+                                   .paths_send = paths_send,
                                    .paths_room = paths_room,
                                    .paths_place = paths_place,
                                    .paths_move = paths_move};

@@ -155,10 +155,11 @@ static __device__ void crew_solve_tile(const crew_tile t, int width, int transpo
     const int lane = threadIdx.x;
     if (lane >= 32)
         return;
+    const double inverse = lane < width ? 1.0 / t[lane][lane] : 0.0;
     double mine = lane < width ? x[lane] : 0.0;
     for (int k = 0; k < width; k++) {
         const int c = transposed ? width - 1 - k : k;
-        const double solved = __shfl_sync(0xffffffffu, mine, c) / t[c][c];
+        const double solved = __shfl_sync(0xffffffffu, mine * inverse, c);
         if (lane == c)
             mine = solved;
         else if (transposed ? lane < c : lane > c && lane < width)
@@ -181,13 +182,16 @@ static __device__ __noinline__ void crew_solve(const double *l, int n, double *x
         crew_load(l, n, from, from, t);
         __syncthreads();
         crew_solve_tile(t, width, 0, x + from);
+        if (threadIdx.x < (unsigned)width)
+            part[0][lane] = x[from + lane];
         __syncthreads();
-        for (int r = from + width + warp; r < n; r += warps) {
-            double sum = l[(size_t)r * n + from + lane] * x[from + lane];
-            for (int d = 16; d > 0; d >>= 1)
-                sum += __shfl_xor_sync(0xffffffffu, sum, d);
-            if (lane == 0)
-                x[r] -= sum;
+        for (int r = from + width + threadIdx.x; r < n; r += blockDim.x) {
+            const double *row = l + (size_t)r * n + from;
+            double sum[4] = {};
+#pragma unroll
+            for (int c = 0; c < CREW_PANEL; c++)
+                sum[c % 4] += row[c] * part[0][c];
+            x[r] -= (sum[0] + sum[1]) + (sum[2] + sum[3]);
         }
     }
     for (int from = (n - 1) / CREW_PANEL * CREW_PANEL; from >= 0; from -= CREW_PANEL) {

@@ -9,6 +9,7 @@ static const aim_device_ops OPS = {AIM_DEV_ABI, sizeof(cu_device), sizeof(cu_net
                                    cu_take,     cu_give,           cu_copy,        cu_clear,
                                    cu_can_wait, cu_locate,         cu_list_create, cu_list_free,
                                    cu_list_search, cu_paths_create, cu_paths_free,
+                                   cu_paths_send,
                                    cu_paths_room, cu_paths_place, cu_paths_move};
 
 extern "C" __attribute__((visibility("default"))) const aim_device_ops *

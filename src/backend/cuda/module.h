@@ -98,6 +98,7 @@ int cu_list_search(void *list, aim_dev_list *what, aim_dev_error *error);
 /* paths.cu */
 int cu_paths_create(void *paths, int card, void **stream, aim_dev_error *error);
 void cu_paths_free(void *paths);
+int cu_paths_send(void *paths, void *to, const void *from, size_t bytes, aim_dev_error *error);
 int cu_paths_room(void *paths, aim_dev_moves *moves, aim_dev_error *error);
 int cu_paths_place(void *paths, const aim_dev_moves *moves, aim_dev_error *error);
 int cu_paths_move(void *paths, const aim_dev_moves *moves, aim_dev_error *error);

@@ -5,8 +5,13 @@
 #include "backend/cuda/crew.h"
 #include "backend/cuda/module.h"
 
-/* Variables from which a structure has a block of more threads. */
-enum { THREADS = 256, MANY = 1024, LARGE = 6000 };
+/* Threads that move a structure, by the number of its variables alone. */
+enum { FEW = 128, SOME = 256, MANY = 1024, MEDIUM = 256, LARGE = 6000 };
+
+static __host__ __device__ int threads_for(int n_var)
+{
+    return n_var < MEDIUM ? FEW : n_var < LARGE ? SOME : MANY;
+}
 
 typedef struct cu_paths {
     int card;
@@ -35,6 +40,17 @@ void cu_paths_free(void *object)
     cudaStreamDestroy(p->stream);
     cudaFreeHost(p->pinned);
     (void)cudaGetLastError();
+}
+
+/* From memory that is not page-locked: the driver has copied it when the call returns. */
+int cu_paths_send(void *object, void *to, const void *from, size_t bytes, aim_dev_error *e)
+{
+    cu_paths *p = (cu_paths *)object;
+    const on_card here(p->card);
+    e->status = 0;
+    CU_TRY(e, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, p->stream),
+           "an optimisation");
+    return 0;
 }
 
 static size_t align(size_t bytes)
@@ -67,12 +83,12 @@ int cu_paths_room(void *object, aim_dev_moves *m, aim_dev_error *e)
     return 0;
 }
 
-__global__ void __launch_bounds__(THREADS) put_down(const aim_dev_moves m)
+__global__ void __launch_bounds__(SOME) put_down(const aim_dev_moves m)
 {
     const aim_dev_move move = m.move[blockIdx.x];
     const aim_variables *v = &move.path->v;
     double *to = m.coord + 3 * (size_t)move.first;
-    for (int i = threadIdx.x; i < 3 * v->n_atoms; i += THREADS)
+    for (int i = threadIdx.x; i < 3 * v->n_atoms; i += SOME)
         to[i] = v->x[i];
 }
 
@@ -96,12 +112,12 @@ static __device__ void report(const aim_dev_moves &m, const aim_path *p, int fir
         ended[k] = here->coord[k];
 }
 
-template <int SIZE> __global__ void __launch_bounds__(SIZE) move_paths(const aim_dev_moves m)
+template <int SIZE> __global__ void __launch_bounds__(SIZE, SIZE < MANY ? 512 / SIZE : 1) move_paths(const aim_dev_moves m)
 {
     const aim_dev_move move = m.move[blockIdx.x];
-    aim_path *p = move.path;
-    if ((p->v.n_var >= LARGE) != (SIZE == MANY))
+    if (threads_for(move.n_var) != SIZE)
         return;
+    aim_path *p = move.path;
     aim_path_state now = p->now;
     aim_outcome o;
     o.good = move.good;
@@ -122,7 +138,7 @@ int cu_paths_place(void *object, const aim_dev_moves *m, aim_dev_error *e)
     cu_paths *p = (cu_paths *)object;
     const on_card here(p->card);
     e->status = 0;
-    put_down<<<m->n, THREADS, 0, p->stream>>>(*m);
+    put_down<<<m->n, SOME, 0, p->stream>>>(*m);
     CU_TRY(e, cudaGetLastError(), "an optimisation");
     return 0;
 }
@@ -132,8 +148,18 @@ int cu_paths_move(void *object, const aim_dev_moves *m, aim_dev_error *e)
     cu_paths *p = (cu_paths *)object;
     const on_card here(p->card);
     e->status = 0;
-    move_paths<THREADS><<<m->n, THREADS, 0, p->stream>>>(*m);
-    if (3 * (size_t)m->n_atoms >= LARGE)
+    int few = 0, some = 0, many = 0;
+    for (int k = 0; k < m->n; k++) {
+        const int threads = threads_for(m->move[k].n_var);
+        few |= threads == FEW;
+        some |= threads == SOME;
+        many |= threads == MANY;
+    }
+    if (few)
+        move_paths<FEW><<<m->n, FEW, 0, p->stream>>>(*m);
+    if (some)
+        move_paths<SOME><<<m->n, SOME, 0, p->stream>>>(*m);
+    if (many)
         move_paths<MANY><<<m->n, MANY, 0, p->stream>>>(*m);
     CU_TRY(e, cudaGetLastError(), "an optimisation");
     CU_TRY(e, cudaStreamSynchronize(p->stream), "an optimisation");
