@@ -60,7 +60,7 @@ def _result(pool: C.c_void_p, slot: int) -> Optimised:
 def optimize(calc: AIMNet2Calculator, structures: Mapping[str, Any] | Iterable[Mapping[str, Any]], *, level: str = "normal",
              method: str = "lbfgs", fmax: float | None = None, ediff: float | None = None, smax: float | None = None,
              max_steps: int = 1000, max_move: float | None = None, cell: str = "fixed", fixed_axes: str = "", pressure: float = 0.0,
-             callback: Callable[[int], bool | None] | None = None) -> list[Optimised]:
+             on_host: bool = False, callback: Callable[[int], bool | None] | None = None) -> list[Optimised]:
     """Optimises all structures together; each one's path does not depend on the others.
 
     Parameters
@@ -72,6 +72,8 @@ def optimize(calc: AIMNet2Calculator, structures: Mapping[str, Any] | Iterable[M
         check of the energy off.
     cell : {"fixed", "full", "isotropic"}
         Relaxation of the cell at `pressure` (eV/A^3), without strain along the Cartesian axes named in `fixed_axes` ("z", "xy").
+    on_host : bool
+        With a calculator on a GPU: structures are moved by the host, step by step, instead of keeping the whole loop on the GPU.
     callback : callable
         Called after every step with the number of structures that still run; a true value ends the run.
 
@@ -87,7 +89,7 @@ def optimize(calc: AIMNet2Calculator, structures: Mapping[str, Any] | Iterable[M
     for key, value in (("ediff", ediff), ("smax", smax), ("max_move", max_move)):
         if value is not None:
             setattr(o, key, value)
-    o.max_steps, o.pressure = max_steps, pressure
+    o.max_steps, o.pressure, o.on_host = max_steps, pressure, int(on_host)
     if set(fixed_axes) - set("xyz"):
         raise ValueError(f"fixed_axes {fixed_axes!r}: expected letters of 'xyz'")
     o.fixed_axes[:] = [int(axis in fixed_axes) for axis in "xyz"]

@@ -112,7 +112,9 @@ static __device__ void report(const aim_dev_moves &m, const aim_path *p, int fir
         ended[k] = here->coord[k];
 }
 
-template <int SIZE> __global__ void __launch_bounds__(SIZE, SIZE < MANY ? 512 / SIZE : 1) move_paths(const aim_dev_moves m)
+template <int SIZE>
+__global__ void __launch_bounds__(SIZE, SIZE < MANY ? 512 / SIZE : 1)
+    move_paths(const aim_dev_moves m)
 {
     const aim_dev_move move = m.move[blockIdx.x];
     if (threads_for(move.n_var) != SIZE)
