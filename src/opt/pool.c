@@ -75,14 +75,24 @@ static aim_status advance_on_host(aim_pool *p, int n)
     return AIMNET_OK;
 }
 
+/* A GPU's graphs are for batches that come again; one that structures leave and join does not. */
+static aim_status advance(aim_pool *p, int n, int on_card)
+{
+    const int no_graph = p->calc->options.no_graph;
+    if (n == 0)
+        return AIMNET_OK;
+    p->calc->options.no_graph |= n > 1;
+    const aim_status status =
+        on_card ? aim_card_advance(p->card, p->running, n, p->systems, p->results)
+                : advance_on_host(p, n);
+    p->calc->options.no_graph = no_graph;
+    return status;
+}
+
 aim_status aim_pool_advance(aim_pool *p, int *n_running)
 {
-    const int on_card = gather(p, 1);
-    if (on_card > 0)
-        AIM_TRY(aim_card_advance(p->card, p->running, on_card, p->systems, p->results));
-    const int on_host = gather(p, 0);
-    if (on_host > 0)
-        AIM_TRY(advance_on_host(p, on_host));
+    AIM_TRY(advance(p, gather(p, 1), 1));
+    AIM_TRY(advance(p, gather(p, 0), 0));
     *n_running = 0;
     for (size_t i = 0; i < p->capacity; i++)
         *n_running += is_running(p->job[i]);
