@@ -68,8 +68,7 @@ static const cli_arg method_args[] = {
      .kind = CLI_FLAG,
      AT(host_steps),
      .help = "with a GPU: move the structures on the host, with positions and forces between the "
-             "two at "
-             "every step, instead of keeping the whole loop on the GPU"},
+             "two at every step, instead of keeping the whole loop on the GPU"},
     {.name = "freeze",
      .kind = CLI_TEXT,
      .meta = "LIST",
@@ -102,7 +101,8 @@ static const cli_arg io_args[] = {
      .meta = "FILE",
      AT(output),
      .help = "write the final structures as extended XYZ, with energy, forces and charges, in the "
-             "order and with the comments of the input"},
+             "order and with the comments of the input; crystals as CIF or POSCAR if the name ends "
+             "so (.cif, .vasp)"},
     {.name = "trajectory",
      .kind = CLI_TEXT,
      .meta = "FILE",

@@ -9,7 +9,7 @@
 #include "aimnet.h"
 #include "console.h"
 
-enum { WIDTH = 79, OPTION_COLUMN = 28 };
+enum { WIDTH = 79, OPTION_COLUMN = 28, SUMMARY_COLUMN = 20 };
 
 static const cli_command *const commands[] = {
 #define COMMAND(name) &cli_command_##name,
@@ -144,8 +144,10 @@ void cli_help_overview(void)
     cli_printf("aimnet %s - AIMNet2 neural-network potentials: energies, forces and charges\n\n",
                aimnet_version());
     cli_puts("Usage: aimnet COMMAND [options] ...\n\nCommands\n");
-    for (int i = 0; i < cli_command_count(); i++)
-        cli_printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
+    for (int i = 0; i < cli_command_count(); i++) {
+        cli_printf("  %-*s", SUMMARY_COLUMN - 2, commands[i]->name);
+        wrap(commands[i]->summary, SUMMARY_COLUMN, SUMMARY_COLUMN);
+    }
     cli_puts("\nOptions\n"
              "  -h, --help   this help; after a command: the help of that command\n"
              "      --version\n"

@@ -60,6 +60,12 @@ def of_each(value: Any, n: int, key: str) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(values, (n,)))
 
 
+def check_pbc(pbc: np.ndarray, n: int) -> None:
+    """One answer for all axes, one for each, or one for each axis of each structure."""
+    if pbc.shape not in ((), (3,), (1, 3), (n, 3)):
+        raise ValueError(f"pbc has shape {pbc.shape}: expected (3,) or ({n}, 3)")
+
+
 def check_pbc_has_cell(pbc: Any) -> None:
     """Without a cell nothing is periodic."""
     if pbc is not None and np.any(to_numpy(pbc, BOOL, "pbc")):

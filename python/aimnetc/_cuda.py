@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arrays import check_cell, check_pbc_has_cell, is_on_a_device, of_each, to_numpy
+from ._arrays import check_cell, check_pbc, check_pbc_has_cell, is_on_a_device, of_each, to_numpy
 from ._lists import NAMES
 from ._lib import SOME_FAILED, Atoms, CudaResults, CudaSystems, Result, check, error, lib
 
@@ -244,9 +244,8 @@ class _Batch:
             self.pbc = None
             return
         check_cell(self.cell, self.n)
-        if self.pbc is not None and self.pbc.shape not in ((), (1,), (3,), (1, 3), (self.n, 3)):
-            raise ValueError(f"pbc has shape {self.pbc.shape}: expected (3,) or ({self.n}, 3)")
         if self.pbc is not None:
+            check_pbc(self.pbc, self.n)
             self.pbc = np.ascontiguousarray(np.broadcast_to(self.pbc, (self.n if self.pbc.ndim == 2 and self.n == len(self.pbc) else 1, 3)))
 
     def _fill(self) -> None:

@@ -11,7 +11,7 @@ import os
 import pathlib
 import sys
 
-NAME = {"darwin": "libaimnet.dylib", "win32": "aimnet.dll"}.get(sys.platform, "libaimnet.so")
+NAME = {"darwin": "libaimnet.dylib", "win32": "libaimnet.dll"}.get(sys.platform, "libaimnet.so")
 MESSAGE_SIZE = 512
 
 

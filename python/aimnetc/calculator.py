@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import BOOL, FLOAT, INT, LONG, check_cell, check_pbc_has_cell, is_on_a_device, of_each, to_numpy
+from ._arrays import BOOL, FLOAT, INT, LONG, check_cell, check_pbc, check_pbc_has_cell, is_on_a_device, of_each, to_numpy
 from ._lib import SOME_FAILED, Hvp, Options, Result, System, check, error, lib
 from ._lists import NAMES, CallerLists
 from .model import Model, members
@@ -88,8 +88,7 @@ class Batch:
         self.cell_of_each = self.n > 1 or cell.ndim == 3
         check_cell(cell, self.n)
         pbc = np.ones(3, bool) if pbc is None else to_numpy(pbc, BOOL, "pbc")
-        if pbc.shape not in ((), (3,), (1, 3), (self.n, 3)):
-            raise ValueError(f"pbc has shape {pbc.shape}: expected (3,) or ({self.n}, 3)")
+        check_pbc(pbc, self.n)
         self.cell = np.ascontiguousarray(np.broadcast_to(cell.reshape(-1, 3, 3), (self.n, 3, 3)))
         periodic = np.broadcast_to(pbc, (self.n, 3)).tolist()
         address = _address(self.cell)
@@ -159,9 +158,11 @@ class AIMNet2Calculator:
         if precision not in ("single", "double"):
             raise ValueError(f"precision {precision!r}: expected 'single' or 'double'")
         several = isinstance(model, Sequence) and not isinstance(model, str)
+        if several and not model:
+            raise ValueError("model is empty: expected a model, or several as an ensemble")
         self._settings = {"model": list(model) if several else model, "ensemble_member": ensemble_member, "revision": revision,
-                          "nb_threshold": nb_threshold, "needs_coulomb": needs_coulomb, "needs_dispersion": needs_dispersion, "device": device, "precision": precision, "threads": threads,
-                          "mixed_families": mixed_families, "fast": fast}
+                          "nb_threshold": nb_threshold, "needs_coulomb": needs_coulomb, "needs_dispersion": needs_dispersion,
+                          "device": device, "precision": precision, "threads": threads, "mixed_families": mixed_families, "fast": fast}
         self._long_range: dict[str, Any] = {}
         self.models = [one for m in (model if several else [model]) for one in members(m, ensemble_member, revision)]
         self.model = self.models[0]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._arrays import FLOAT, INT, check_pbc_has_cell, to_numpy
+from ._arrays import FLOAT, INT, check_cell, check_pbc, check_pbc_has_cell, to_numpy
 from ._lib import Atoms, check, lib
 
 
@@ -39,10 +39,14 @@ class _Input:
         if cell is None:
             check_pbc_has_cell(pbc)
         else:
-            self.cell = to_numpy(cell, FLOAT, "cell").reshape(-1, 3, 3)
+            self.cell = to_numpy(cell, FLOAT, "cell")
+            check_cell(self.cell, a.n_systems)
+            self.cell = self.cell.reshape(-1, 3, 3)
             a.cell, a.n_cells = self.cell.ctypes.data, len(self.cell)
             if pbc is not None:
-                self.pbc = to_numpy(pbc, INT, "pbc").reshape(-1, 3)
+                pbc = to_numpy(pbc, INT, "pbc")
+                check_pbc(pbc, a.n_systems)
+                self.pbc = np.ascontiguousarray(np.broadcast_to(pbc, pbc.shape or (3,))).reshape(-1, 3)
                 a.pbc, a.n_pbc = self.pbc.ctypes.data, len(self.pbc)
 
 

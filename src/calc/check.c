@@ -256,7 +256,9 @@ static aim_status check_cell(const aim_calc *c, const aimnet_system *s, const ai
     const int needs_volume = r->stress || aim_calc_has_waves(waves.method);
     AIM_TRY(check_waves(&waves, s));
     if (r->stress && !periodic)
-        return AIM_FAIL(AIMNET_ERR_SYSTEM, "stress needs a periodic cell: give Lattice and pbc");
+        return AIM_FAIL(
+            AIMNET_ERR_SYSTEM,
+            "stress needs a periodic cell: give the cell (Lattice in extended XYZ) and pbc");
     if (!periodic)
         return AIMNET_OK;
     double scale = 1.0;

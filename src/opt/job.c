@@ -223,9 +223,10 @@ static void say_what_is_missing(aim_job *j)
     if (j->path.v.n_strains > 0)
         snprintf(stress, sizeof stress, ", stress %.3g eV/A^3 (limit %g)", now->smax, o->smax);
     snprintf(j->message, sizeof j->message,
-             "not converged after %d steps: largest force %.3g eV/A (limit %g)%s, last change of "
+             "not converged after %d step%s: largest force %.3g eV/A (limit %g)%s, last change of "
              "the energy %.2g eV",
-             now->n_evaluations - 1, now->fmax, o->fmax, stress, now->change);
+             now->n_evaluations - 1, now->n_evaluations == 2 ? "" : "s", now->fmax, o->fmax, stress,
+             now->change);
 }
 
 static void say_that_it_collapses(aim_job *j)

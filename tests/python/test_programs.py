@@ -15,6 +15,8 @@ PROGRAMS = [name for name in ("sella", "geometric", "pysisyphus") if importlib.u
 if not PROGRAMS:
     print("none of Sella, geomeTRIC and pysisyphus is installed: skipped")
     sys.exit(77)
+FOLDER = tempfile.TemporaryDirectory()
+os.chdir(FOLDER.name)  # geomeTRIC and pysisyphus leave logs where they run
 import numpy as np  # noqa: E402
 
 sys.path.insert(0, str(pathlib.Path(os.environ["SOURCE"]) / "python"))
@@ -69,28 +71,21 @@ class TransitionState(unittest.TestCase):
             def calc_new(self, coords, dirname):
                 out = calc({"coord": coords.reshape(-1, 3) * BOHR, "numbers": NUMBERS, "charge": 0}, forces=True)
                 return {"energy": out["energy"][0] / HARTREE, "gradient": -out["forces"].ravel() * BOHR / HARTREE}
-        with tempfile.TemporaryDirectory() as folder:
-            here = os.getcwd()
-            os.chdir(folder)
-            try:
-                # Hessians at each step: the update of transition states in geomeTRIC 1.1.1 does not run with numpy 2.
-                result = geometric.optimize.run_optimizer(customengine=Engine(molecule), transition=True, hessian="each", input="hcn.txt",
-                                                          verbose=-1, convergence_set="GAU_TIGHT")
-            finally:
-                os.chdir(here)
+        # Hessians at each step: the update of transition states in geomeTRIC 1.1.1 does not run with numpy 2.
+        result = geometric.optimize.run_optimizer(customengine=Engine(molecule), transition=True, hessian="each", input="hcn.txt", verbose=-1,
+                                                  convergence_set="GAU_TIGHT")
         self.check(result.xyzs[-1])
 
     @missing("pysisyphus")
     def test_pysisyphus(self):
         from pysisyphus.Geometry import Geometry
         from pysisyphus.tsoptimizers.RSPRFOptimizer import RSPRFOptimizer
-        with tempfile.TemporaryDirectory() as folder:
-            geometry = Geometry(SYMBOLS, GUESS.ravel() / BOHR, coord_type="redund")
-            geometry.set_calculator(aimnetc.AIMNet2Pysis(self.calc, out_dir=folder))
-            optimiser = RSPRFOptimizer(geometry, thresh="gau_tight", hessian_recalc=5, max_cycles=60, out_dir=folder)
-            optimiser.run()
-            self.assertTrue(optimiser.is_converged)
-            self.check(geometry.coords3d * BOHR)
+        geometry = Geometry(SYMBOLS, GUESS.ravel() / BOHR, coord_type="redund")
+        geometry.set_calculator(aimnetc.AIMNet2Pysis(self.calc))
+        optimiser = RSPRFOptimizer(geometry, thresh="gau_tight", hessian_recalc=5, max_cycles=60)
+        optimiser.run()
+        self.assertTrue(optimiser.is_converged)
+        self.check(geometry.coords3d * BOHR)
 
 
 if __name__ == "__main__":
