@@ -12,8 +12,8 @@
  * and the opposite direction. The force is linear in the columns, so threads add their shares over
  * all neighbours first and among themselves once, at the end.
  *
- * Crystals, whose atoms are sorted in space, have kernels in which neighbouring atoms share rows of the
- * first-level cache (conv16.cu). */
+ * The usual sizes in float have kernels in which neighbouring atoms share rows of the first-level cache
+ * (conv16.cu). */
 #include "backend/cuda/conv16.h"
 
 template <typename real> static __device__ __forceinline__ real half_cos(real x, real *slope);
@@ -253,10 +253,10 @@ template <typename real> static int is_fixed(const cu_conv<real> *c)
            c->fa == 256;
 }
 
-/* Crystals of the usual sizes in float have kernels of their own. */
+/* The usual sizes in float have kernels of their own. */
 static int has_own(const cu_conv<float> *c)
 {
-    return c->sorted && cu_conv16_fits(c);
+    return cu_conv16_fits(c);
 }
 static int has_own(const cu_conv<double> *)
 {

@@ -4,7 +4,7 @@
  *
  * A warp is an atom; its lanes own the columns 4 l .. 4 l + 3 and 128 + 4 l .. 128 + 4 l + 3 of 256,
  * which have the same four shifts, and walk the neighbours one by one. The warps of a block are
- * neighbouring atoms (crystals are sorted in space, cells.h), whose lists have the same order: a row of
+ * neighbouring atoms (of a molecule, or sorted in space, cells.h), whose lists have the same order: a row of
  * a neighbour comes from the second-level cache for the first of them and from the processor's own
  * for the others. Of few atoms, each has a block of three warps, one for either half of the columns and
  * one for the charges. All sums are formed in the same order in both cases. */

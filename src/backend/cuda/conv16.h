@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* conv16.h - the convolution of crystals of the usual sizes in float, called by conv.cu: what forward
+/* conv16.h - the convolution of the usual sizes in float, called by conv.cu: what forward
  * (conv16.cu) and backward (conv16_back.cu) have in common. */
 #ifndef AIM_CUDA_CONV16_H
 #define AIM_CUDA_CONV16_H

@@ -34,6 +34,7 @@ template <typename real> struct alignas(4 * sizeof(real)) vec4 {
 typedef struct cu_state {
     cudaError_t code;
     const char *what;
+    int joined; /* the next kernel waits for another stream as well, and cannot come early */
 } cu_state;
 
 typedef struct cu_device {
@@ -159,6 +160,11 @@ template <typename real> struct cu_work {
 };
 
 /* layout.cu, flow.cu */
+/* Kinds by places. */
+template <typename real> static inline const int *cu_kind_of(const cu_work<real> *w)
+{
+    return w->grid ? w->cells.kind : w->kind;
+}
 /* Blocks that share the sums over one system: depends on the largest. */
 int cu_wide(const aim_dev_job *job);
 /* There are not more groups of atoms of crystals (cells.h). */
@@ -244,7 +250,6 @@ enum cu_features { CU_EMBED, CU_FULL, CU_PLAIN };
 
 template <typename real> struct cu_conv {
     int n, capacity, gp, nshifts, fa, nc, features, charges, want_strain;
-    int sorted; /* atoms next to each other are neighbours in space */
     const int *count, *j, *species;
     const vec4<real> *u;
     real rc, eta;
@@ -369,6 +374,8 @@ struct cu_terms {
     void *w, *dw, *s, *low, *cn_grad;
     double *grad_side;
 };
+template <typename real>
+cu_terms cu_term_args(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w);
 void cu_terms_prepare(cu_state *s);
 /* D3: energies, and the share of forces and virial at fixed coordination numbers */
 void cu_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
@@ -432,8 +439,8 @@ static inline void cu_launch(cu_state *s, cudaStream_t stream, dim3 grid, int th
     config.dynamicSmemBytes = shared;
     config.stream = stream;
     config.attrs = &early;
-    config.numAttrs = cu_overlap ? 1 : 0;
-    (void)s;
+    config.numAttrs = cu_overlap && !s->joined ? 1 : 0;
+    s->joined = 0;
     (void)cudaLaunchKernelEx(&config, kernel, (P)args...);
 }
 

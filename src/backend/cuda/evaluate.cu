@@ -287,7 +287,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
 {
     cu_device *d = net->device;
     cu_work<real> w;
-    cu_state s = {cudaSuccess, NULL};
+    cu_state s = {cudaSuccess, NULL, 0};
     *again = 0;
     const int bins = cu_count_bins(job);
     cu_layout<real>(net, job, k->n, bins, NULL, &w);

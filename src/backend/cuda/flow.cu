@@ -19,7 +19,30 @@ template <typename real> struct flow {
     const cu_work<real> *w;
     cudaStream_t stream;
     int slot;
+    int beside; /* terms and their sums go into the second stream, beside the last pass */
 };
+
+/* What is put into the second stream from here on comes after what is in the first by now. */
+template <typename real> static void fork(flow<real> *f)
+{
+    cu_device *dev = f->net->device;
+    cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
+    cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
+    f->s->joined = 1;
+}
+
+/* Where join() waits. */
+template <typename real> static void end_of_side(flow<real> *f)
+{
+    cu_device *dev = f->net->device;
+    cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
+}
+
+template <typename real> static void join(flow<real> *f)
+{
+    cu_check_call(f->s, cudaStreamWaitEvent(f->stream, f->net->device->join, 0), "an event");
+    f->s->joined = 1;
+}
 
 template <typename real> static unsigned *next_slot(flow<real> *f)
 {
@@ -32,12 +55,6 @@ template <typename real> struct rows {
     int ld;
     unsigned *max;
 };
-
-/* Kinds by places. */
-template <typename real> static const int *kind_of(const cu_work<real> *w)
-{
-    return w->grid ? w->cells.kind : w->kind;
-}
 
 template <typename real> static cu_conv<real> conv_args(const flow<real> *f, int p)
 {
@@ -53,7 +70,6 @@ template <typename real> static cu_conv<real> conv_args(const flow<real> *f, int
     c.features = !d->d2 ? CU_PLAIN : p == 0 ? CU_EMBED : CU_FULL;
     c.charges = p > 0;
     c.want_strain = f->job->want_strain;
-    c.sorted = w->grid != NULL;
     c.count = w->count;
     c.j = w->j;
     c.species = w->species;
@@ -85,7 +101,7 @@ template <typename real> static cu_conv<real> conv_args(const flow<real> *f, int
     c.grad = w->own_grad;
     c.virial = w->virial;
     c.kinds = w->kinds;
-    c.kind = kind_of(w);
+    c.kind = cu_kind_of(w);
     c.kind_species = w->kind_species;
     return c;
 }
@@ -138,6 +154,42 @@ static cu_gemm<real> layer_args(const flow<real> *f, const cu_layer *l, const ro
     g.ldy = l->ld_out;
     g.ymax = out->max;
     return g;
+}
+
+/* Charges to the results; energies of the terms, and with them the adjoints of the charges. */
+template <typename real> static void run_terms(flow<real> *f, cudaStream_t stream)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_job *job = f->job;
+    const aim_dev_net *d = &f->net->d;
+    const cu_terms t = cu_term_args(f->net, f->job, f->w);
+    cu_report(f->s, stream, w->n, d->n_charge, w->qs[d->n_pass - 2],
+              w->grid ? w->cells.order : NULL, w->own_q, w->q, w->spin);
+    if (!f->beside && job->d3)
+        join(f);
+    if (job->coulomb || job->sr || t.through_cn)
+        cu_pair_terms(f->s, stream, &t);
+    if (job->waves)
+        cu_waves(f->s, stream, job, &t, w->waves);
+}
+
+template <typename real> static void seed_charges(flow<real> *f, cudaStream_t stream)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_net *d = &f->net->d;
+    cu_seed(f->s, stream, w->n, d->n_charge, f->job->middle ? w->in_gq : w->gq,
+            f->job->middle ? w->in_gspin : NULL, w->gqs[d->n_pass - 2]);
+}
+
+/* The same in the second stream: the last pass leaves the charges as they are. */
+template <typename real> static void run_terms_beside(flow<real> *f)
+{
+    cu_device *dev = f->net->device;
+    fork(f);
+    run_terms(f, dev->side);
+    if (f->job->want_grad)
+        seed_charges(f, dev->side);
+    end_of_side(f);
 }
 
 /* Layers 0 .. n - 1; the last one writes to `end` (features and charges where it updates). */
@@ -242,10 +294,10 @@ template <typename real> static void forward_network(flow<real> *f)
         } else {
             const cu_charges<real> q = charge_args(f, p);
             cu_charge_forward(f->s, f->stream, &q);
+            if (f->beside && p == d->n_pass - 2)
+                run_terms_beside(f);
         }
     }
-    cu_report(f->s, f->stream, w->n, d->n_charge, w->qs[d->n_pass - 2],
-              w->grid ? w->cells.order : NULL, w->own_q, w->q, w->spin);
 }
 
 /* ---------------------------------------------------------------- backward */
@@ -372,6 +424,8 @@ template <typename real> static void backward_network(flow<real> *f)
         const rows<real> gx = {w->x, m->layer[0].ld_in, NULL};
         backward_layers<real>(f, m, m->n_layers, gy, w->slope[p], gx, NULL, 0);
         const cu_conv<real> c = conv_args(f, p);
+        if (f->beside && p == d->n_pass - 1)
+            join(f);
         cu_project_backward(f->s, f->stream, &c);
         if (c.features == CU_EMBED)
             cu_embed_backward(f->s, f->stream, &c);
@@ -384,61 +438,6 @@ template <typename real> static void backward_network(flow<real> *f)
     }
 }
 
-/* ---------------------------------------------------------------- terms and copies */
-
-template <typename real> static cu_terms term_args(const flow<real> *f)
-{
-    const cu_work<real> *w = f->w;
-    const aim_dev_job *j = f->job;
-    cu_terms t = {};
-    t.n = w->n;
-    t.kinds = w->kinds;
-    t.offset = w->offset;
-    t.system = w->system;
-    t.kind = kind_of(w);
-    t.kind_number = w->kind_number;
-    t.coord = w->grid ? w->cells.pos : w->coord;
-    t.q = w->own_q;
-    t.count = w->count;
-    t.j = w->j;
-    t.capacity = w->capacity;
-    t.list_cutoff = j->cutoff;
-    t.is_double = f->net->d.is_double;
-    t.coulomb = j->coulomb;
-    t.sr = j->sr;
-    t.d3_ran = j->d3;
-    t.through_cn = j->d3 && j->want_grad;
-    t.envelope = j->sr_envelope;
-    t.want_grad = j->want_grad;
-    t.want_strain = j->want_strain;
-    t.virial = w->virial;
-    t.virial_side = w->virial_side;
-    t.cells = w->cells;
-    t.shift = w->shift;
-    t.rc = j->coulomb_cutoff;
-    t.alpha = j->dsf_alpha;
-    t.sr_rc = j->sr_rc;
-    t.screening = w->screening;
-    t.e = w->term_e;
-    t.grad = w->own_grad;
-    t.gq = w->gq;
-    t.d3 = f->net->d3;
-    t.s6 = j->d3_s6;
-    t.s8 = j->d3_s8;
-    t.a1 = j->d3_a1;
-    t.a2 = j->d3_a2;
-    t.cutoff = j->d3_cutoff;
-    t.smoothing = j->d3_smoothing;
-    t.reach = j->d3_reach;
-    t.w = w->d3_w;
-    t.dw = w->d3_dw;
-    t.s = w->d3_s;
-    t.low = w->d3_low;
-    t.cn_grad = w->cn_grad;
-    t.grad_side = w->grad_side;
-    return t;
-}
-
 template <typename real> static void first_half(flow<real> *f)
 {
     const cu_work<real> *w = f->w;
@@ -448,18 +447,19 @@ template <typename real> static void first_half(flow<real> *f)
           cudaMemcpyAsync(w->in_base, dev->in, job->middle ? w->in_first : w->in_bytes,
                           cudaMemcpyHostToDevice, f->stream),
           "copying the batch");
-    cu_check_call(f->s, cudaMemsetAsync(w->clear_base, 0, w->clear_bytes, f->stream), "clearing");
-    cu_check_call(f->s, cudaMemsetAsync(w->out_base, 0, w->out_bytes, f->stream), "clearing");
+    cu_check_call(f->s,
+          cudaMemsetAsync(w->out_base, 0, (size_t)(w->clear_base - w->out_base) + w->clear_bytes,
+                          f->stream),
+          "clearing");
     if (w->caller)
         cu_bring_in(f->s, f->stream, w);
-    const cu_terms t = term_args(f);
     if (w->grid)
         cu_sort_atoms(f->s, f->stream, &w->cells, w->coord, w->system);
     if (job->d3) {
-        cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
-        cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
+        const cu_terms t = cu_term_args(f->net, f->job, f->w);
+        fork(f);
         cu_d3(f->s, dev->side, &t);
-        cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
+        end_of_side(f);
     }
     cu_list list = {};
     list.n = w->n;
@@ -469,7 +469,7 @@ template <typename real> static void first_half(flow<real> *f)
     list.cell = w->cell;
     list.offset = w->offset;
     list.system = w->system;
-    list.kind = kind_of(w);
+    list.kind = cu_kind_of(w);
     list.kind_species = w->kind_species;
     list.in_count = w->in_count;
     list.in_j = w->in_j;
@@ -483,18 +483,12 @@ template <typename real> static void first_half(flow<real> *f)
     list.cells = w->cells;
     cu_list_build(f->s, f->stream, &list, w->u);
     forward_network(f);
-    if (job->d3)
-        cu_check_call(f->s, cudaStreamWaitEvent(f->stream, dev->join, 0), "an event");
+    if (!f->beside)
+        run_terms(f, f->stream);
     if (cu_sums_beside(w)) { /* atom after atom, beside what follows */
-        cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
-        cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
+        fork(f);
         cu_sum_network(f->s, dev->side, w);
-        cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
     }
-    if (job->coulomb || job->sr || t.through_cn)
-        cu_pair_terms(f->s, f->stream, &t);
-    if (job->waves)
-        cu_waves(f->s, f->stream, job, &t, w->waves);
 }
 
 template <typename real> static void second_half(flow<real> *f)
@@ -503,14 +497,13 @@ template <typename real> static void second_half(flow<real> *f)
     cu_device *dev = f->net->device;
     const aim_dev_job *job = f->job;
     if (job->want_grad) {
-        const aim_dev_net *d = &f->net->d;
         if (job->middle)
             cu_check_call(f->s,
                   cudaMemcpyAsync(w->in_base + w->in_first, (char *)dev->in + w->in_first,
                                   w->in_bytes - w->in_first, cudaMemcpyHostToDevice, f->stream),
                   "copying adjoints");
-        cu_seed(f->s, f->stream, w->n, d->n_charge, job->middle ? w->in_gq : w->gq,
-                job->middle ? w->in_gspin : NULL, w->gqs[d->n_pass - 2]);
+        if (!f->beside)
+            seed_charges(f, f->stream);
         backward_network(f);
         if (w->grid)
             cu_deliver(f->s, f->stream, w->n, w->own_grad, w->cells.order, w->grad);
@@ -527,7 +520,7 @@ template <typename real> static void second_half(flow<real> *f)
                           1,
                           (size_t)(w->e_sr - w->e_coulomb)};
     if (job->coulomb || job->sr || job->d3)
-        cu_reduce_systems(f->s, f->stream, &sum);
+        cu_reduce_systems(f->s, f->beside ? dev->side : f->stream, &sum);
     if (!job->want_strain)
         return;
     sum.columns = 9;
@@ -544,15 +537,18 @@ template <typename real>
 void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<real> *w, int first,
                 int second)
 {
-    flow<real> f = {s, net, job, w, net->device->stream, 0};
+    flow<real> f = {s, net, job, w, net->device->stream, 0, 0};
+    f.beside = !job->middle && !job->waves && !w->grid && w->wide == 1;
     if (first)
         first_half(&f);
     else /* slots are counted on from the first half */
         f.slot = w->n_slots / 2;
     if (second)
         second_half(&f);
-    if (cu_sums_beside(w))
-        cu_check_call(s, cudaStreamWaitEvent(f.stream, net->device->join, 0), "an event");
+    if (f.beside || cu_sums_beside(w)) {
+        end_of_side(&f);
+        join(&f);
+    }
     if (w->caller)
         cu_hand_out(s, f.stream, w);
     cu_check_call(s,

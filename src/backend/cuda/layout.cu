@@ -223,5 +223,59 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, c
     w->bytes = c.used;
 }
 
+template <typename real>
+cu_terms cu_term_args(const cu_net *net, const aim_dev_job *j, const cu_work<real> *w)
+{
+    cu_terms t = {};
+    t.n = w->n;
+    t.kinds = w->kinds;
+    t.offset = w->offset;
+    t.system = w->system;
+    t.kind = cu_kind_of(w);
+    t.kind_number = w->kind_number;
+    t.coord = w->grid ? w->cells.pos : w->coord;
+    t.q = w->own_q;
+    t.count = w->count;
+    t.j = w->j;
+    t.capacity = w->capacity;
+    t.list_cutoff = j->cutoff;
+    t.is_double = net->d.is_double;
+    t.coulomb = j->coulomb;
+    t.sr = j->sr;
+    t.d3_ran = j->d3;
+    t.through_cn = j->d3 && j->want_grad;
+    t.envelope = j->sr_envelope;
+    t.want_grad = j->want_grad;
+    t.want_strain = j->want_strain;
+    t.virial = w->virial;
+    t.virial_side = w->virial_side;
+    t.cells = w->cells;
+    t.shift = w->shift;
+    t.rc = j->coulomb_cutoff;
+    t.alpha = j->dsf_alpha;
+    t.sr_rc = j->sr_rc;
+    t.screening = w->screening;
+    t.e = w->term_e;
+    t.grad = w->own_grad;
+    t.gq = w->gq;
+    t.d3 = net->d3;
+    t.s6 = j->d3_s6;
+    t.s8 = j->d3_s8;
+    t.a1 = j->d3_a1;
+    t.a2 = j->d3_a2;
+    t.cutoff = j->d3_cutoff;
+    t.smoothing = j->d3_smoothing;
+    t.reach = j->d3_reach;
+    t.w = w->d3_w;
+    t.dw = w->d3_dw;
+    t.s = w->d3_s;
+    t.low = w->d3_low;
+    t.cn_grad = w->cn_grad;
+    t.grad_side = w->grad_side;
+    return t;
+}
+
 template void cu_layout(const cu_net *, const aim_dev_job *, int, int, char *, cu_work<float> *);
 template void cu_layout(const cu_net *, const aim_dev_job *, int, int, char *, cu_work<double> *);
+template cu_terms cu_term_args(const cu_net *, const aim_dev_job *, const cu_work<float> *);
+template cu_terms cu_term_args(const cu_net *, const aim_dev_job *, const cu_work<double> *);

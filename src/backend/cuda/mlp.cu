@@ -106,6 +106,58 @@ static __device__ __forceinline__ void few_chunk(const cu_gemm<float> &g, int c,
         }
 }
 
+/* What the end of an element needs besides its sum, read while the products are formed. */
+struct ahead {
+    float bias, slope, old;
+    unsigned max; /* of the row */
+};
+
+static __device__ __forceinline__ ahead read_ahead(const cu_gemm<float> &g, int row, int col,
+                                                   float bias)
+{
+    ahead a = {bias, 1.0f, 0.0f, 0};
+    if (row >= g.rows || col >= g.ldy)
+        return a;
+    a.max = g.xmax[row];
+    if (g.mode == CU_BACKWARD) {
+        if (g.slope)
+            a.slope = g.slope[(size_t)row * g.ldslope + col];
+        return a;
+    }
+    if (g.bias_row)
+        a.bias = bias_of(g, row)[col];
+    if (g.mode == CU_UPDATE && col < g.fa)
+        a.old = g.old[(size_t)(g.old_row ? g.old_row[row] : row) * g.ldold + col];
+    return a;
+}
+
+/* finish with what was read. */
+static __device__ __forceinline__ float finish_few(const cu_gemm<float> &g, int row, int col, float z,
+                                                   const ahead &a)
+{
+    if (col >= g.ldy)
+        return 0;
+    if (g.mode == CU_BACKWARD) {
+        if (g.slope)
+            z *= a.slope;
+        g.y[(size_t)row * g.ldy + col] = z;
+        return z;
+    }
+    float slope;
+    z = activate(z, a.bias, g.gelu, &slope);
+    if (g.gelu && g.slope)
+        g.slope[(size_t)row * g.ldslope + col] = slope;
+    if (g.mode == CU_FORWARD) {
+        g.y[(size_t)row * g.ldy + col] = z;
+        return z;
+    }
+    if (col < g.fa)
+        g.y[(size_t)row * g.fa + col] = a.old + z;
+    else
+        g.charges[(size_t)row * g.ldcharges + (col - g.fa)] = z;
+    return 0;
+}
+
 /* 32 x 8 of the product per block. Warps share the chunks, whose steps meet in shared memory and are
  * added in order: for a handful of atoms this reads the weights with the whole card, and it does so
  * before the rows are there. */
@@ -125,8 +177,14 @@ __global__ void __launch_bounds__(FEW_WARPS * 32) multiply_few(const cu_gemm<flo
     };
     if (warp < chunks)
         weigh(warp);
-    const float own_scale = g.m.scale[n0 + col];
+    const float own_scale = g.m.scale[n0 + col],
+                own_bias = g.mode != CU_BACKWARD && !g.bias_row && n0 + col < g.ldy
+                               ? g.bias[n0 + col]
+                               : 0.0f;
     cu_wait();
+    ahead own = {};
+    if (threadIdx.x < FEW_ROWS * FEW_COLUMNS)
+        own = read_ahead(g, row, n0 + col, own_bias);
     float scale[4], inverse;
 #pragma unroll
     for (int k = 0; k < 4; k++)
@@ -140,13 +198,13 @@ __global__ void __launch_bounds__(FEW_WARPS * 32) multiply_few(const cu_gemm<flo
     if (threadIdx.x >= FEW_ROWS * FEW_COLUMNS)
         return;
     float total = 0.0f;
-#pragma unroll 8
+#pragma unroll 16
     for (int k = 0; k < chunks * FEW_STEPS; k++)
         total += part[(k * FEW_ROWS + r) * FEW_COLUMNS + col];
     unsigned bits = 0;
     if (row < g.rows) {
-        row_scale(g.xmax[row], &inverse);
-        bits = cu_bits(finish(g, row, n0 + col, total * inverse * own_scale));
+        row_scale(own.max, &inverse);
+        bits = cu_bits(finish_few(g, row, n0 + col, total * inverse * own_scale, own));
     }
     for (int d = 1; d < FEW_COLUMNS; d <<= 1)
         bits = max(bits, __shfl_xor_sync(0xffffffffu, bits, d));
