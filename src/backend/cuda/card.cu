@@ -38,10 +38,31 @@ void cu_close(void *object)
     (void)cudaGetLastError();
 }
 
-static int start_device(cu_device *d, aim_dev_error *e)
+int cu_overlap;
+
+static __global__ void any_kernel(void)
+{
+}
+
+/* Whether kernels may begin before their predecessor has ended: all n cards can, and the code that the
+ * current one runs was compiled for such cards, or cu_wait() would not wait. */
+static int all_overlap(int n)
+{
+    cudaFuncAttributes code;
+    for (int k = 0; k < n; k++) {
+        int major = 0;
+        if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, k) != cudaSuccess ||
+            major < 9)
+            return 0;
+    }
+    return cudaFuncGetAttributes(&code, any_kernel) == cudaSuccess && code.ptxVersion >= 90;
+}
+
+static int start_device(cu_device *d, int cards, aim_dev_error *e)
 {
     cu_state s = {cudaSuccess, NULL};
     CU_TRY(e, cudaSetDevice(d->index), "starting");
+    cu_overlap = all_overlap(cards);
     CU_TRY(e, cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking), "starting");
     CU_TRY(e, cudaStreamCreateWithFlags(&d->side, cudaStreamNonBlocking), "starting");
     CU_TRY(e, cudaEventCreateWithFlags(&d->fork, cudaEventDisableTiming), "starting");
@@ -57,20 +78,6 @@ static int start_device(cu_device *d, aim_dev_error *e)
                     "");
     CU_TRY(e, s.code, "starting");
     return 0;
-}
-
-int cu_overlap;
-
-/* Whether kernels may begin before their predecessor has ended, on all of n cards. */
-static int all_overlap(int n)
-{
-    for (int k = 0; k < n; k++) {
-        int major = 0;
-        if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, k) != cudaSuccess ||
-            major < 9)
-            return 0;
-    }
-    return 1;
 }
 
 static int count_cards(int *n, aim_dev_error *e)
@@ -144,8 +151,7 @@ int cu_open(void *object, int index, aim_dev_error *e)
     d->major = prop.major;
     d->minor = prop.minor;
     d->warpgroups = prop.major == 9 && prop.minor == 0 && cu_have_warpgroups();
-    cu_overlap = all_overlap(n);
-    if (start_device(d, e)) {
+    if (start_device(d, n, e)) {
         cu_close(d);
         return e->status;
     }
