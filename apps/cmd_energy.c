@@ -305,7 +305,7 @@ static int evaluate(energy_context *c, workspace *w, int n_records, int n, aimne
 /* All batches; returns an exit status. */
 static int run_batches(energy_context *c, cli_stream *stream, aimnet_writer *writer)
 {
-    const int64_t limit = cli_engine_batch_atoms(&c->options->engine);
+    const int64_t limit = cli_engine_batch_atoms(&c->options->engine, c->engine);
     cli_batch batch = {0};
     workspace w = {0};
     cli_progress progress;

@@ -69,7 +69,7 @@ const cli_arg cli_engine_args[] = {
      .min = 1,
      .max = 1e9,
      .help = "most atoms evaluated together, at least one structure (default 512 per thread, from "
-             "1024 to 16384); results do not depend on it"},
+             "1024 to 16384; 16384 on a GPU); results do not depend on it"},
     {.name = "charge",
      .letter = 'c',
      .kind = CLI_REAL,
@@ -290,12 +290,14 @@ void cli_engine_close(cli_engine *e)
     memset(e, 0, sizeof *e);
 }
 
-int64_t cli_engine_batch_atoms(const cli_engine_options *o)
+int64_t cli_engine_batch_atoms(const cli_engine_options *o, const cli_engine *e)
 {
     const int64_t threads = o->threads.given ? o->threads.value : aimnet_build().processors;
     const int64_t atoms = ATOMS_PER_THREAD * threads;
     if (o->batch_atoms.given)
         return o->batch_atoms.value;
+    if (strcmp(aimnet_calc_device(e->calc), "cpu") != 0)
+        return BATCH_MAX;
     return atoms < BATCH_MIN ? BATCH_MIN : atoms > BATCH_MAX ? BATCH_MAX : atoms;
 }
 

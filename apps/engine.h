@@ -36,8 +36,8 @@ typedef struct cli_engine {
 int cli_engine_open(const cli_engine_options *options, cli_engine *engine);
 void cli_engine_close(cli_engine *engine);
 
-/* Atoms evaluated together: --batch-atoms, or enough work for every thread. */
-int64_t cli_engine_batch_atoms(const cli_engine_options *options);
+/* Atoms evaluated together: --batch-atoms, or enough work for every thread or the GPU. */
+int64_t cli_engine_batch_atoms(const cli_engine_options *options, const cli_engine *engine);
 
 /* --charge and --mult, where given, replace what the structure says. */
 void cli_engine_override(const cli_engine_options *options, aimnet_system *system);

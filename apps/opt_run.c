@@ -131,7 +131,7 @@ static int read_entry(opt_context *c, opt_entry *e)
 /* Fills the pool. Returns 0 when memory is short. */
 static int refill(opt_context *c)
 {
-    const int64_t limit = cli_engine_batch_atoms(&c->options->engine);
+    const int64_t limit = cli_engine_batch_atoms(&c->options->engine, c->engine);
     while (!c->input_ended && c->n_queued < c->capacity && c->n_atoms_running < limit) {
         opt_entry *e = entry_at(c, c->n_queued);
         const int got = read_entry(c, e);
