@@ -32,6 +32,7 @@ typedef struct loss_job {
 /* Seeds of one batch, in the tangents' arena. */
 typedef struct seeds {
     double *v, *w, *energy, *charge, *spin;
+    aimnet_loss_weights *parts; /* of the loss, of every system */
 } seeds;
 
 static void batch_layout(const aim_calc *c, int strain, aim_arena *arena, aim_tangents *t, seeds *s)
@@ -44,6 +45,7 @@ static void batch_layout(const aim_calc *c, int strain, aim_arena *arena, aim_ta
     s->energy = aim_take0(arena, "w_b", systems, sizeof(double));
     s->charge = aim_take0(arena, "s", n, sizeof(double));
     s->spin = aim_take0(arena, "s_spin", n, sizeof(double));
+    s->parts = aim_take0(arena, "parts", systems, sizeof *s->parts);
     t->tx = s->v;
     t->w = s->w;
     t->seed = s->energy;
@@ -65,13 +67,13 @@ static void seed_atoms(const loss_job *j, int32_t s, const aimnet_target *t, con
         const int64_t from = b->origin[i];
         for (int d = 0; j->weight.forces > 0 && d < 3; d++)
             to->v[3 * i + d] = -square(j->weight.forces, -v->grad[3 * i + d],
-                                       t->forces[3 * from + d], &j->parts->forces);
+                                       t->forces[3 * from + d], &to->parts[s].forces);
         if (j->weight.charges > 0)
             to->charge[i] +=
-                square(j->weight.charges, v->q[i], t->charges[from], &j->parts->charges);
+                square(j->weight.charges, v->q[i], t->charges[from], &to->parts[s].charges);
         if (j->weight.spin_charges > 0)
             to->spin[i] += square(j->weight.spin_charges, v->spin[i], t->spin_charges[from],
-                                  &j->parts->spin_charges);
+                                  &to->parts[s].spin_charges);
     }
 }
 
@@ -97,7 +99,7 @@ static void seed_dipole(const loss_job *j, int32_t s, const aimnet_target *t, co
         for (int d = 0; d < 3; d++)
             mu[d] += q[i] * (b->coord[3 * i + d] - origin[d]);
     for (int d = 0; d < 3; d++)
-        g[d] = square(j->weight.dipole, mu[d], t->dipole[d], &j->parts->dipole);
+        g[d] = square(j->weight.dipole, mu[d], t->dipole[d], &to->parts[s].dipole);
     double *charge = spin ? to->spin : to->charge;
     for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
         for (int d = 0; d < 3; d++)
@@ -113,28 +115,50 @@ static void seed_stress(const loss_job *j, int32_t s, const aimnet_target *t, co
     double g[9];
     for (int k = 0; k < 9; k++)
         g[k] = square(j->weight.stress, 0.5 * (e[k] + e[k % 3 * 3 + k / 3]) / volume, t->stress[k],
-                      &j->parts->stress);
+                      &to->parts[s].stress);
     for (int k = 0; k < 9; k++)
         to->w[9 * s + k] = 0.5 * (g[k] + g[k % 3 * 3 + k / 3]) / volume;
 }
 
-static void seed_batch(const loss_job *j, int32_t first, const seeds *to)
+typedef struct seeding {
+    const loss_job *j;
+    int32_t first;
+    const seeds *to;
+} seeding;
+
+static void seed_one(void *arg, int32_t s)
 {
+    const seeding *g = arg;
+    const loss_job *j = g->j;
+    const seeds *to = g->to;
     const aim_batch *b = &j->c->flat.batch;
     const aim_values *v = &j->c->values;
     const double *network = v->slot[j->c->member[0].model->energy_slot];
-    for (int32_t s = 0; s < b->n_systems; s++) {
-        const aimnet_target *t = &j->targets[first + s];
-        const int32_t n = b->offset[s + 1] - b->offset[s];
-        if (j->weight.energy > 0)
-            to->energy[s] =
-                square(j->weight.energy / sqrt(n), network[s] + v->coulomb[s] + v->dispersion[s],
-                       t->energy, &j->parts->energy);
-        seed_atoms(j, s, t, to);
-        if (j->weight.dipole > 0)
-            seed_dipole(j, s, t, to);
-        if (j->weight.stress > 0)
-            seed_stress(j, s, t, to);
+    const aimnet_target *t = &j->targets[g->first + s];
+    const int32_t n = b->offset[s + 1] - b->offset[s];
+    if (j->weight.energy > 0)
+        to->energy[s] =
+            square(j->weight.energy / sqrt(n), network[s] + v->coulomb[s] + v->dispersion[s],
+                   t->energy, &to->parts[s].energy);
+    seed_atoms(j, s, t, to);
+    if (j->weight.dipole > 0)
+        seed_dipole(j, s, t, to);
+    if (j->weight.stress > 0)
+        seed_stress(j, s, t, to);
+}
+
+static void seed_batch(const loss_job *j, int32_t first, const seeds *to)
+{
+    const int32_t n = j->c->flat.batch.n_systems;
+    seeding g = {j, first, to};
+    aim_each_system(j->c->team, n, seed_one, &g);
+    for (int32_t s = 0; s < n; s++) {
+        j->parts->energy += to->parts[s].energy;
+        j->parts->forces += to->parts[s].forces;
+        j->parts->charges += to->parts[s].charges;
+        j->parts->spin_charges += to->parts[s].spin_charges;
+        j->parts->dipole += to->parts[s].dipole;
+        j->parts->stress += to->parts[s].stress;
     }
 }
 
@@ -274,18 +298,37 @@ static aim_status check_targets(const aim_calc *c, const aimnet_loss_weights *w,
     return AIMNET_OK;
 }
 
-/* Checks all structures; counts their atoms. */
-static aim_status check_all(const loss_job *j, int n, const aimnet_loss_weights *w, int64_t *atoms)
+typedef struct checking {
+    const loss_job *j;
+    const aimnet_loss_weights *weights;
+    int32_t *open; /* [n] not found right yet */
+} checking;
+
+static aim_status check_one(const checking *g, int32_t k)
 {
+    const loss_job *j = g->j;
     char warnings[AIMNET_MESSAGE_SIZE];
     double stress[9];
+    const aimnet_result r = {.stress = g->weights->stress > 0 ? stress : NULL};
+    AIM_TRY(check_targets(j->c, g->weights, &j->systems[k], &j->targets[k], k));
+    const aim_status status = aim_check_system(j->c, &j->systems[k], &r, warnings, sizeof warnings);
+    return status == AIMNET_OK ? status : aim_fail_prefix(status, "structure %d", (int)k);
+}
+
+static void look_at_one(void *arg, int32_t k)
+{
+    const checking *g = arg;
+    g->open[k] = aim_check_allocates(&g->j->systems[k]) || check_one(g, k) != AIMNET_OK;
+}
+
+/* Checks all structures, those that are large or wrong by this thread; counts their atoms. */
+static aim_status check_all(const loss_job *j, int n, const aimnet_loss_weights *w, int64_t *atoms)
+{
+    checking g = {j, w, j->c->index};
+    aim_each_system(j->c->team, n, look_at_one, &g);
     for (int k = 0; k < n; k++) {
-        const aimnet_result r = {.stress = w->stress > 0 ? stress : NULL};
-        AIM_TRY(check_targets(j->c, w, &j->systems[k], &j->targets[k], k));
-        const aim_status status =
-            aim_check_system(j->c, &j->systems[k], &r, warnings, sizeof warnings);
-        if (status != AIMNET_OK)
-            return aim_fail_prefix(status, "structure %d", k);
+        if (g.open[k])
+            AIM_TRY(check_one(&g, k));
         for (int32_t i = 0; i < j->systems[k].n_atoms; i++)
             *atoms += j->systems[k].numbers[i] != 0;
     }
@@ -302,6 +345,7 @@ aim_status aim_loss(aim_calc *c, const aimnet_system *systems, const aimnet_targ
                   .strain = w->stress > 0,
                   .gradient = gradient};
     int64_t atoms = 0;
+    AIM_TRY(aim_run_reserve(c, n));
     c->host_terms = 1; /* overlap is looked for here */
     const aim_status status = check_all(&j, n, w, &atoms);
     c->host_terms = 0;
@@ -315,7 +359,6 @@ aim_status aim_loss(aim_calc *c, const aimnet_system *systems, const aimnet_targ
     j.started = !c->member[0].device_sweeps;
     if (gradient && j.started)
         memset(gradient, 0, (size_t)c->parameters.count * sizeof *gradient);
-    AIM_TRY(aim_run_reserve(c, n));
     for (int32_t first = 0, count; first < n; first += count) {
         count =
             aim_run_length(c, systems, first, n, c->device.ops ? aim_device_batch(c) : LOSS_ATOMS);
