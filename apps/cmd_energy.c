@@ -395,7 +395,7 @@ static const cli_group groups[] = {
 
 const cli_command cli_command_energy = {
     .name = "energy",
-    .summary = "energies, forces, charges and more of the structures in files",
+    .summary = "energies, forces, charges and more of structures",
     .operands = "FILE...",
     .min_operands = 1,
     .max_operands = 1 << 30,

@@ -236,7 +236,7 @@ static const cli_group groups[] = {
 
 const cli_command cli_command_opt = {
     .name = "opt",
-    .summary = "optimises the structures in files, with or without their cells",
+    .summary = "optimises structures, with or without their cells",
     .operands = "FILE...",
     .min_operands = 1,
     .max_operands = 1 << 30,

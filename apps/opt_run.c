@@ -90,6 +90,10 @@ static int start_entry(opt_context *c, opt_entry *e)
                       "input");
         return 1;
     }
+    if (c->output && aimnet_writer_check(c->output, f) != AIMNET_OK) { /* not after all the work */
+        fail_entry(e, aimnet_last_error());
+        return 1;
+    }
     if (from) {
         memcpy(f->coord, from->coord, 3 * (size_t)f->n_atoms * sizeof *f->coord);
         memcpy(f->cell, from->cell, sizeof f->cell);

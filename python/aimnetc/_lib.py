@@ -226,7 +226,10 @@ def _load() -> C.CDLL:
     except OSError as failure:
         raise ImportError(f"libaimnet cannot be loaded: {failure}. Install the wheel, or set AIMNETC_LIBRARY to the library's path") from None
     for name, (result, arguments) in _FUNCTIONS.items():
-        function = getattr(library, name)
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            raise ImportError(f"{path} has no {name}: the library is of another version than this package") from None
         function.restype, function.argtypes = result, arguments
     return library
 

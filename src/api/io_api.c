@@ -103,17 +103,28 @@ aimnet_status aimnet_writer_append(const char *path, aimnet_writer **writer)
     return aim_writer_append(&alloc, path, writer);
 }
 
+static aim_status check_frame(const aimnet_writer *writer, const aimnet_frame *frame,
+                              const char *function)
+{
+    if (!writer || !frame)
+        return AIM_FAIL(AIMNET_ERR_ARG, "%s: %s is NULL", function, writer ? "frame" : "writer");
+    if (frame->n_atoms < 0 || (frame->n_atoms > 0 && (!frame->numbers || !frame->coord)))
+        return AIM_FAIL(AIMNET_ERR_ARG, "%s: %d atoms without numbers or coordinates", function,
+                        (int)frame->n_atoms);
+    return AIMNET_OK;
+}
+
 aimnet_status aimnet_writer_frame(aimnet_writer *writer, const aimnet_frame *frame,
                                   const aimnet_result *result)
 {
-    if (!writer || !frame)
-        return AIM_FAIL(AIMNET_ERR_ARG, "aimnet_writer_frame: %s is NULL",
-                        writer ? "frame" : "writer");
-    if (frame->n_atoms < 0 || (frame->n_atoms > 0 && (!frame->numbers || !frame->coord)))
-        return AIM_FAIL(AIMNET_ERR_ARG,
-                        "aimnet_writer_frame: %d atoms without numbers or coordinates",
-                        (int)frame->n_atoms);
+    AIM_TRY(check_frame(writer, frame, "aimnet_writer_frame"));
     return aim_writer_frame(writer, frame, result);
+}
+
+aimnet_status aimnet_writer_check(aimnet_writer *writer, const aimnet_frame *frame)
+{
+    AIM_TRY(check_frame(writer, frame, "aimnet_writer_check"));
+    return aim_writer_check(writer, frame);
 }
 
 aimnet_status aimnet_writer_close(aimnet_writer *writer, int commit)

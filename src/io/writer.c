@@ -161,6 +161,14 @@ aim_status aim_writer_frame(aimnet_writer *w, const aimnet_frame *f, const aimne
     return AIMNET_OK;
 }
 
+aim_status aim_writer_check(aimnet_writer *w, const aimnet_frame *f)
+{
+    const size_t before = w->text.size;
+    const aim_status status = w->type->put(w, f, NULL);
+    w->text.size = before;
+    return status;
+}
+
 aim_status aim_writer_close(aimnet_writer *w, int commit)
 {
     if (!w)

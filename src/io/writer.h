@@ -31,6 +31,7 @@ AIM_NODISCARD aim_status aim_writer_open(const aim_alloc *alloc, const char *pat
                                          aimnet_writer **writer);
 AIM_NODISCARD aim_status aim_writer_frame(aimnet_writer *writer, const aimnet_frame *frame,
                                           const aimnet_result *result);
+AIM_NODISCARD aim_status aim_writer_check(aimnet_writer *writer, const aimnet_frame *frame);
 AIM_NODISCARD aim_status aim_writer_close(aimnet_writer *writer, int commit);
 
 AIM_NODISCARD aim_status aim_writer_put(aimnet_writer *writer, const char *text);

@@ -14,4 +14,5 @@ try -o same.xyz --trajectory same.xyz "$DATA/water.xyz"
 try --fmax 0 "$DATA/water.xyz"
 try --freeze 0,7 "$DATA/water.xyz" | grep -o 'aimnet.*freeze.*\|= .*' | sed 's/aimnet: .*: --/--/'
 try --freeze Xx "$DATA/water.xyz" | grep -o -- '--freeze.*\|= .*'
+try -o water.cif "$DATA/water.xyz" | grep -o 'water.cif: CIF.*only\|^= .*\|^ *0 .*'
 try --cell full "$DATA/water.xyz" | grep -o 'the cell cannot.*\|= .*'

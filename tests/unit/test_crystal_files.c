@@ -231,14 +231,18 @@ static void written_poscar_keeps_every_bit(void **state)
     assert_memory_equal(again.coord, f.coord, 15 * sizeof *f.coord);
     assert_memory_equal(again.cell, f.cell, sizeof f.cell);
     assert_int_equal(aimnet_writer_open(AIM_TEST_TMP "/two.vasp", &writer), AIMNET_OK);
+    assert_int_equal(aimnet_writer_check(writer, &f), AIMNET_OK); /* writes nothing */
     assert_int_equal(aimnet_writer_frame(writer, &f, NULL), AIMNET_OK);
     assert_int_equal(aimnet_writer_frame(writer, &f, NULL), AIMNET_ERR_ARG);
     assert_non_null(strstr(aimnet_last_error(), "POSCAR holds one structure"));
     assert_int_equal(aimnet_writer_close(writer, 0), AIMNET_OK);
     assert_int_equal(aimnet_writer_open(AIM_TEST_TMP "/slab.cif", &writer), AIMNET_OK);
     f.pbc[2] = 0;
+    assert_int_equal(aimnet_writer_check(writer, &f), AIMNET_ERR_ARG);
+    assert_non_null(strstr(aimnet_last_error(), "write this one as extended XYZ"));
     assert_int_equal(aimnet_writer_frame(writer, &f, NULL), AIMNET_ERR_ARG);
     assert_non_null(strstr(aimnet_last_error(), "write this one as extended XYZ"));
+    assert_int_equal(aimnet_writer_check(writer, NULL), AIMNET_ERR_ARG);
     assert_int_equal(aimnet_writer_close(writer, 0), AIMNET_OK);
     aimnet_frame_free(&f);
     aimnet_frame_free(&again);
