@@ -3,6 +3,7 @@
  * copied once. */
 #include <string.h>
 
+#include "calc/blocks.h"
 #include "calc/calc.h"
 
 static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_systems)
@@ -42,8 +43,35 @@ void aim_each_system(aim_team *team, int32_t n, void (*fn)(void *arg, int32_t k)
     aim_parallel_for(team, (n + TOGETHER - 1) / TOGETHER, each_task, &e);
 }
 
+aim_team *aim_team_within(aim_team *team, int32_t n)
+{
+    return n <= TOGETHER ? team : NULL;
+}
+
+/* Atoms of structure k, which has no padding, from `to` on. */
+typedef struct copy {
+    const aim_batch *b;
+    const aimnet_system *s;
+    int32_t k;
+    size_t to;
+} copy;
+
+static void copy_block(void *ctx, int block, size_t first, size_t last)
+{
+    const copy *c = ctx;
+    const size_t n = last - first, to = c->to + first;
+    int32_t *system = (int32_t *)c->b->system + to, *origin = (int32_t *)c->b->origin + to;
+    (void)block;
+    memcpy((int32_t *)c->b->numbers + to, c->s->numbers + first, n * sizeof *c->s->numbers);
+    memcpy((double *)c->b->coord + 3 * to, c->s->coord + 3 * first, 3 * n * sizeof *c->s->coord);
+    for (size_t i = 0; i < n; i++) {
+        system[i] = c->k;
+        origin[i] = (int32_t)(first + i);
+    }
+}
+
 /* The batch's arrays are const for everybody else; here they are filled. */
-static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int padded)
+static void fill_system(aim_team *team, aim_flat *f, const aimnet_system *s, int32_t k, int padded)
 {
     aim_batch *b = &f->batch;
     int32_t *system = (int32_t *)b->system, *numbers = (int32_t *)b->numbers,
@@ -58,13 +86,8 @@ static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int padd
         pbc[3 * k + d] = periodic && s->pbc[d];
     const int32_t first = b->offset[k];
     if (!padded && s->coord) {
-        const int32_t n = s->n_atoms;
-        memcpy(numbers + first, s->numbers, (size_t)n * sizeof *numbers);
-        memcpy(coord + 3 * (size_t)first, s->coord, 3 * (size_t)n * sizeof *coord);
-        for (int32_t i = 0; i < n; i++) {
-            system[first + i] = k;
-            origin[first + i] = i;
-        }
+        copy c = {b, s, k, (size_t)first};
+        aim_blocks_run(team, (size_t)s->n_atoms, copy_block, &c);
         return;
     }
     for (int32_t i = 0, a = first; i < s->n_atoms; i++) {
@@ -80,6 +103,7 @@ static void fill_system(aim_flat *f, const aimnet_system *s, int32_t k, int padd
 }
 
 typedef struct filling {
+    aim_team *team; /* for the atoms of one */
     aim_flat *flat;
     const aimnet_system *systems;
     const int32_t *index;
@@ -89,7 +113,7 @@ typedef struct filling {
 static void fill_one(void *arg, int32_t k)
 {
     const filling *f = arg;
-    fill_system(f->flat, &f->systems[f->index[k]], k, f->padded);
+    fill_system(f->team, f->flat, &f->systems[f->index[k]], k, f->padded);
 }
 
 aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n)
@@ -120,7 +144,7 @@ aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t 
             atom -= own->numbers[i] == 0;
     }
     ((int32_t *)f->batch.offset)[n] = atom;
-    filling fill = {f, systems, index, padded};
+    filling fill = {aim_team_within(c->team, n), f, systems, index, padded};
     aim_each_system(c->team, n, fill_one, &fill);
     f->batch.n_atoms = atom;
     f->batch.n_systems = n;

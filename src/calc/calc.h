@@ -144,6 +144,8 @@ AIM_NODISCARD aim_status aim_check_images(const aim_batch *b, const aim_pairs *p
                                           int32_t system);
 /* batch.c: fn(arg, k) for k in [0, n), structures, which workers share where there are many */
 void aim_each_system(aim_team *team, int32_t n, void (*fn)(void *arg, int32_t k), void *arg);
+/* Who shares the atoms of one of n structures: nobody where workers share these. */
+aim_team *aim_team_within(aim_team *team, int32_t n);
 /* Flattens systems[index[0..n)] into c->flat */
 AIM_NODISCARD aim_status aim_flatten(aim_calc *c, const aimnet_system *systems,
                                      const int32_t *index, int32_t n);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/vec3.h"
+#include "calc/blocks.h"
 #include "calc/tangent.h"
 #include "data/element.h"
 
@@ -35,9 +36,60 @@ AIM_PRINTF(3, 4) static void warn(char *warnings, size_t capacity, const char *f
     va_end(list);
 }
 
-static aim_status check_atoms(const aim_calc *c, const aimnet_system *s)
+/* Whether a structure's atoms can be evaluated, how many are none of padding, and their nuclear
+ * charges: of blocks, which add up without rounding. */
+typedef struct census {
+    const aimnet_system *s;
+    unsigned char known[AIM_MAX_SPECIES]; /* to all models, or padding */
+    struct {
+        int wrong;
+        int64_t real_atoms, nuclear;
+    } block[AIM_BLOCKS];
+} census;
+
+static void count_block(void *ctx, int block, size_t first, size_t last)
 {
-    int32_t real_atoms = 0;
+    census *all = ctx;
+    const aimnet_system *s = all->s;
+    int wrong = 0;
+    int64_t real_atoms = 0, nuclear = 0;
+    for (size_t i = first; i < last; i++) {
+        const int32_t z = s->numbers[i];
+        wrong |= z < 0 || z >= AIM_MAX_SPECIES || !all->known[z];
+        for (int d = 0; d < 3 && s->coord; d++)
+            wrong |= z != 0 && !(fabs(s->coord[3 * i + (size_t)d]) <= AIM_CALC_FARTHEST);
+        real_atoms += z != 0;
+        nuclear += z;
+    }
+    all->block[block].wrong = wrong;
+    all->block[block].real_atoms = real_atoms;
+    all->block[block].nuclear = nuclear;
+}
+
+/* 0: some atom is wrong. */
+static int count_atoms(const aim_calc *c, const aimnet_system *s, int64_t *real_atoms,
+                       int64_t *nuclear)
+{
+    census all = {.s = s};
+    const size_t n = (size_t)s->n_atoms;
+    int wrong = 0;
+    memset(all.known, 1, sizeof all.known);
+    for (int z = 1; z < AIM_MAX_SPECIES; z++)
+        for (int m = 0; m < c->n_members; m++)
+            all.known[z] &= c->member[m].model->implemented[z] != 0;
+    aim_blocks_run(c->team, n, count_block, &all);
+    *real_atoms = *nuclear = 0;
+    for (int k = 0; k < aim_blocks_count(n); k++) {
+        wrong |= all.block[k].wrong;
+        *real_atoms += all.block[k].real_atoms;
+        *nuclear += all.block[k].nuclear;
+    }
+    return !wrong;
+}
+
+/* The error of the first atom that is wrong. */
+static aim_status name_wrong_atom(const aim_calc *c, const aimnet_system *s)
+{
     for (int32_t i = 0; i < s->n_atoms; i++) {
         const int32_t z = s->numbers[i];
         if (z == 0)
@@ -61,8 +113,15 @@ static aim_status check_atoms(const aim_calc *c, const aimnet_system *s)
                                 "coordinate %c of atom %d (%s) is %g A: expected at most %g",
                                 "xyz"[d], (int)i, symbol(z), x, AIM_CALC_FARTHEST);
         }
-        real_atoms++;
     }
+    return AIM_FAIL(AIMNET_ERR_SYSTEM, "the structure has no atoms");
+}
+
+static aim_status check_atoms(const aim_calc *c, const aimnet_system *s, int64_t *nuclear)
+{
+    int64_t real_atoms;
+    if (!count_atoms(c, s, &real_atoms, nuclear))
+        return name_wrong_atom(c, s);
     if (s->lists && real_atoms > 0 && real_atoms < s->n_atoms)
         return AIM_FAIL(AIMNET_ERR_SYSTEM,
                         "neighbour lists refer to all %d atoms, but %d of them are padding: leave "
@@ -173,12 +232,9 @@ static aim_status check_overlap(const aim_calc *c, const aimnet_system *s)
     return status;
 }
 
-static aim_status check_charge(const aim_calc *c, const aimnet_system *s, char *warnings,
-                               size_t capacity)
+static aim_status check_charge(const aim_calc *c, const aimnet_system *s, double nuclear,
+                               char *warnings, size_t capacity)
 {
-    double nuclear = 0;
-    for (int32_t i = 0; i < s->n_atoms; i++)
-        nuclear += s->numbers[i];
     if (!isfinite(s->charge) || fabs(s->charge) > nuclear)
         return AIM_FAIL(AIMNET_ERR_SYSTEM, "charge %.10g is impossible: the nuclei add up to %g",
                         s->charge, nuclear);
@@ -291,8 +347,9 @@ aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aim
     if (s->n_atoms < 0 || (s->n_atoms > 0 && (!s->numbers || (needs_coord && !s->coord))))
         return AIM_FAIL(AIMNET_ERR_ARG, "a structure of %d atoms needs numbers and coord",
                         (int)s->n_atoms);
-    AIM_TRY(check_atoms(c, s));
-    AIM_TRY(check_charge(c, s, warnings, capacity));
+    int64_t nuclear;
+    AIM_TRY(check_atoms(c, s, &nuclear));
+    AIM_TRY(check_charge(c, s, (double)nuclear, warnings, capacity));
     AIM_TRY(check_cell(c, s, r));
     return c->resident || aim_device_finds_overlap(c, s) ? AIMNET_OK : check_overlap(c, s);
 }

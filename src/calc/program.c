@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "calc/blocks.h"
 #include "calc/tangent.h"
 
 static size_t slot_size(const aim_model *m, const aim_batch *b, int s)
@@ -41,13 +42,29 @@ void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_ar
     v->slot[AIM_SLOT_SPIN_CHARGES] = v->spin;
 }
 
-static void atomic_shift(const aim_model *m, const aim_output *o, const aim_batch *b, aim_values *v)
+/* out = in + shift of the element */
+typedef struct shifting {
+    const double *in, *shift;
+    const int32_t *numbers;
+    double *out;
+} shifting;
+
+static void shift_block(void *ctx, int block, size_t first, size_t last)
+{
+    const shifting *x = ctx;
+    (void)block;
+    for (size_t i = first; i < last; i++)
+        x->out[i] = x->in[i] + x->shift[x->numbers[i]];
+}
+
+static void atomic_shift(aim_team *team, const aim_model *m, const aim_output *o,
+                         const aim_batch *b, aim_values *v)
 {
     const double *in = v->slot[o->in];
     double *out = v->slot[o->out];
     if (m->slot[o->out].kind == AIM_VALUE_ATOM) {
-        for (int32_t i = 0; i < b->n_atoms; i++)
-            out[i] = in[i] + o->shift[b->numbers[i]];
+        shifting x = {in, o->shift, b->numbers, out};
+        aim_blocks_run(team, (size_t)b->n_atoms, shift_block, &x);
         return;
     }
     for (int32_t s = 0; s < b->n_systems; s++) {
@@ -236,7 +253,7 @@ aim_status aim_program_forward(aim_calc *c, const aim_member *member, const aim_
         case AIM_OUT_MLP:
             break; /* the network has written it */
         case AIM_OUT_ATOMIC_SHIFT:
-            atomic_shift(m, o, b, v);
+            atomic_shift(c->team, m, o, b, v);
             break;
         case AIM_OUT_ATOMIC_SUM:
             atomic_sum(m, o, b, v);

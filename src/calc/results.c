@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/vec3.h"
+#include "calc/blocks.h"
 
 static void zero(double *x, size_t n)
 {
@@ -36,17 +37,37 @@ static void warn(aimnet_result *r, const char *text)
     snprintf(r->warnings + used, sizeof r->warnings - used, "%s%s", used ? "\n" : "", text);
 }
 
+static aim_team *team_of(const aim_calc *c)
+{
+    return aim_team_within(c->team, c->flat.batch.n_systems);
+}
+
+/* out = factor * in, rows of numbers by atom */
+typedef struct scaling {
+    const double *in;
+    double factor, *out;
+    size_t width;
+} scaling;
+
+static void scale_block(void *ctx, int block, size_t first, size_t last)
+{
+    const scaling *x = ctx;
+    (void)block;
+    for (size_t k = first * x->width; k < last * x->width; k++)
+        x->out[k] = x->factor * x->in[k];
+}
+
 /* out[origin][k] = factor * in[atom][k] */
-static void scatter(const aim_batch *b, int32_t s, const aimnet_system *system, int width,
+static void scatter(const aim_calc *c, int32_t s, const aimnet_system *system, int width,
                     const double *in, double factor, double *out)
 {
+    const aim_batch *b = &c->flat.batch;
     if (!out)
         return;
     const size_t n = (size_t)system->n_atoms * (size_t)width;
     if (b->offset[s + 1] - b->offset[s] == system->n_atoms) { /* no padding */
-        const double *own = in + (size_t)b->offset[s] * (size_t)width;
-        for (size_t k = 0; k < n; k++)
-            out[k] = factor * own[k];
+        scaling x = {in + (size_t)b->offset[s] * (size_t)width, factor, out, (size_t)width};
+        aim_blocks_run(team_of(c), (size_t)system->n_atoms, scale_block, &x);
         return;
     }
     zero(out, n);
@@ -65,7 +86,7 @@ static void scatter_deviation(const aim_calc *c, int32_t s, const aimnet_system 
         zero(out, (size_t)system->n_atoms * (size_t)width);
         return;
     }
-    scatter(&c->flat.batch, s, system, width, m2, 1.0 / c->n_members, out);
+    scatter(c, s, system, width, m2, 1.0 / c->n_members, out);
     for (size_t k = 0; k < (size_t)system->n_atoms * (size_t)width; k++)
         out[k] = sqrt(out[k]);
 }
@@ -82,27 +103,60 @@ static int all_finite(const double *x, size_t n)
     return rest + part[0] + part[1] + part[2] + part[3] == 0.0;
 }
 
-/* Forces that occur nowhere in the data of any model: two atoms stand much too close. */
-void aim_warn_of_absurd_forces(int32_t n_atoms, const double *forces, aimnet_result *r)
+/* The largest force of every block. */
+typedef struct survey {
+    const double *forces;
+    double largest[AIM_BLOCKS];
+    size_t atom[AIM_BLOCKS];
+} survey;
+
+static void survey_block(void *ctx, int block, size_t first, size_t last)
 {
+    survey *v = ctx;
     double largest = 0.0;
-    int32_t atom = 0;
-    for (int32_t i = 0; i < n_atoms; i++) {
-        const double norm = aim_norm3(forces + 3 * (size_t)i);
-        if (norm > largest) {
-            largest = norm;
+    size_t atom = 0;
+    for (size_t i = first; i < last; i++) {
+        const double square = aim_dot3(v->forces + 3 * i, v->forces + 3 * i);
+        if (square > largest) {
+            largest = square;
             atom = i;
         }
     }
-    if (largest < AIM_ABSURD_FORCE)
+    v->largest[block] = sqrt(largest);
+    v->atom[block] = atom;
+}
+
+/* Forces that occur nowhere in the data of any model: two atoms stand much too close. */
+void aim_warn_of_absurd_forces(aim_team *team, int32_t n_atoms, const double *forces,
+                               aimnet_result *r)
+{
+    survey v = {.forces = forces};
+    int most = 0;
+    aim_blocks_run(team, (size_t)n_atoms, survey_block, &v);
+    for (int k = 1; k < aim_blocks_count((size_t)n_atoms); k++)
+        most = v.largest[k] > v.largest[most] ? k : most;
+    if (v.largest[most] < AIM_ABSURD_FORCE)
         return;
     char text[160];
     snprintf(text, sizeof text,
              "the force on atom %d is %.3g eV/A: the geometry is far outside of what the model "
              "knows, energy and forces mean little",
-             (int)atom, largest);
+             (int)v.atom[most], v.largest[most]);
     if (!strstr(r->warnings, text))
         warn(r, text);
+}
+
+/* Gradients and charges of a structure: whether those of each block are finite. */
+typedef struct finiteness {
+    const double *grad, *q;
+    int finite[AIM_BLOCKS];
+} finiteness;
+
+static void finite_block(void *ctx, int block, size_t first, size_t last)
+{
+    finiteness *f = ctx;
+    f->finite[block] = all_finite(f->grad + 3 * first, 3 * (last - first)) &&
+                       all_finite(f->q + first, last - first);
 }
 
 /* A number that overflowed is an error of the structure, not a result. */
@@ -110,8 +164,12 @@ static int is_finite_result(const aim_calc *c, int32_t s)
 {
     const aim_batch *b = &c->flat.batch;
     const size_t first = (size_t)b->offset[s], n = (size_t)(b->offset[s + 1] - b->offset[s]);
-    return isfinite(c->average.energy[s]) && all_finite(c->average.grad + 3 * first, 3 * n) &&
-           all_finite(c->average.q + first, n);
+    int finite = isfinite(c->average.energy[s]) != 0;
+    finiteness f = {.grad = c->average.grad + 3 * first, .q = c->average.q + first};
+    aim_blocks_run(team_of(c), n, finite_block, &f);
+    for (int k = 0; k < aim_blocks_count(n); k++)
+        finite &= f.finite[k];
+    return finite;
 }
 
 void aim_result_method(const aim_calc *c, const aim_range_plan *range, int32_t s, aimnet_result *r)
@@ -131,7 +189,6 @@ void aim_result_method(const aim_calc *c, const aim_range_plan *range, int32_t s
 void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
                       const aimnet_system *system, aimnet_result *r)
 {
-    const aim_batch *b = &c->flat.batch;
     const aim_average *a = &c->average;
     if (!is_finite_result(c, s)) {
         const aim_status status = AIM_FAIL(
@@ -145,10 +202,10 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
     r->energy_coulomb = a->coulomb[s];
     r->energy_dispersion = a->dispersion[s];
     r->energy_std = sqrt(a->energy_m2[s] / c->n_members);
-    scatter(b, s, system, 3, a->grad, -1.0, r->forces);
-    scatter(b, s, system, 1, a->q, 1.0, r->charges);
+    scatter(c, s, system, 3, a->grad, -1.0, r->forces);
+    scatter(c, s, system, 1, a->q, 1.0, r->charges);
     if (c->member[0].model->n_charge == 2)
-        scatter(b, s, system, 1, a->spin, 1.0, r->spin_charges);
+        scatter(c, s, system, 1, a->spin, 1.0, r->spin_charges);
     if (r->dipole)
         memcpy(r->dipole, a->dipole + 3 * s, 3 * sizeof(double));
     if (r->quadrupole)
@@ -161,7 +218,7 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
     scatter_deviation(c, s, system, 1, a->q_m2, r->charges_std);
     aim_result_method(c, range, s, r);
     if (r->forces)
-        aim_warn_of_absurd_forces(system->n_atoms, r->forces, r);
+        aim_warn_of_absurd_forces(team_of(c), system->n_atoms, r->forces, r);
 }
 
 void aim_plain_multipoles(const aim_batch *b, const double *q, double *dipole, double *quadrupole)

@@ -16,7 +16,8 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
 void aim_result_method(const aim_calc *c, const aim_range_plan *range, int32_t s, aimnet_result *r);
 /* Adds a warning if a force is of a size that occurs in the data of no model. */
 #define AIM_ABSURD_FORCE 100.0 /* eV/A */
-void aim_warn_of_absurd_forces(int32_t n_atoms, const double *forces, aimnet_result *r);
+void aim_warn_of_absurd_forces(aim_team *team, int32_t n_atoms, const double *forces,
+                               aimnet_result *r);
 /* sum q r and the quadrupole (xx yy zz without their mean, xy, yz, zx) about the origin of
  * coordinates. */
 void aim_plain_multipoles(const aim_batch *b, const double *q, double *dipole, double *quadrupole);

@@ -175,7 +175,7 @@ static aim_status take_over(aim_card *c, aim_job *j, const aim_dev_moved *m, con
         }
         if (m->now.n_evaluations == 1 && (!(m->now.fmax < AIM_ABSURD_FORCE) || j->has_frozen)) {
             AIM_TRY(aim_card_show(c, j));
-            aim_warn_of_absurd_forces(j->path.v.n_atoms, here->forces, r);
+            aim_warn_of_absurd_forces(NULL, j->path.v.n_atoms, here->forces, r);
         }
     }
     aim_job_moved(j, r);
