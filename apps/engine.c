@@ -43,6 +43,14 @@ const cli_arg cli_engine_args[] = {
      AT(no_graph),
      .help = "on a GPU, do not record batches whose shape repeats as CUDA graphs; results are the "
              "same"},
+    {.name = "device-memory",
+     .kind = CLI_REAL,
+     .meta = "GB",
+     AT(device_memory),
+     .max = 1e6,
+     .above_min = 1,
+     .help = "most memory of a GPU for an evaluation (default: what is free); large crystals are "
+             "then computed in slabs, with the same results"},
     {.name = "fast",
      .kind = CLI_FLAG,
      AT(fast),
@@ -180,6 +188,7 @@ static void fill_options(const cli_engine_options *o, cli_engine *e)
     a->no_graph = o->no_graph;
     a->fast = o->fast;
     a->batch_atoms = o->batch_atoms.value;
+    a->device_memory = (size_t)(o->device_memory.value * 1e9);
 }
 
 static void note_if(cli_engine *e, int given, const char *option, const char *why)

@@ -17,9 +17,10 @@ typedef struct cli_engine_options {
     cli_real coulomb_cutoff, dsf_alpha, ewald_accuracy, d3_cutoff, d3_smoothing, lr_cutoff;
     int no_coulomb, no_dispersion, mixed_families, no_graph, fast;
     cli_int batch_atoms;
+    cli_real device_memory;
 } cli_engine_options;
 
-enum { CLI_N_ENGINE_ARGS = 20 };
+enum { CLI_N_ENGINE_ARGS = 21 };
 extern const cli_arg cli_engine_args[CLI_N_ENGINE_ARGS];
 
 typedef struct cli_engine {

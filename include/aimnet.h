@@ -179,6 +179,10 @@ typedef struct aimnet_options {
      * sums in float) instead of float32 accuracy: errors in docs/numerics.md;
      * 0 (default): float32 accuracy. ARG without a GPU or in double precision */
     int fast;
+    /* GPU: most bytes of its memory for the arrays of an evaluation; 0 (default): what is free. Crystals
+     * whose activations do not fit are computed in slabs, with the same results; what does not fit
+     * at all is a MEMORY error */
+    size_t device_memory;
 } aimnet_options;
 AIMNET_API aimnet_options aimnet_options_default(void);
 

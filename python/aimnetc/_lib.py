@@ -71,7 +71,7 @@ class Options(C.Structure):
                 ("nb_threshold", C.c_int), ("needs_coulomb", C.c_int), ("needs_dispersion", C.c_int), ("coulomb", C.c_int),
                 ("coulomb_cutoff", C.c_double), ("dsf_alpha", C.c_double), ("ewald_accuracy", C.c_double), ("d3_cutoff", C.c_double),
                 ("d3_smoothing", C.c_double), ("d3_params", C.POINTER(C.c_double)), ("mixed_families", C.c_int),
-                ("batch_atoms", C.c_int64), ("no_graph", C.c_int), ("fast", C.c_int)]
+                ("batch_atoms", C.c_int64), ("no_graph", C.c_int), ("fast", C.c_int), ("device_memory", C.c_size_t)]
 
 
 class System(C.Structure):

@@ -138,6 +138,8 @@ class AIMNet2Calculator:
         Workers, 0 for one per processor; results do not depend on it.
     fast : bool
         GPU, single precision: matrix products from operands of 11 bits instead of float32 accuracy (docs/numerics.md has the errors).
+    device_memory : int
+        GPU: most bytes of its memory for an evaluation, 0 for what is free; large crystals are then computed in slabs, with the same results.
 
     Notes
     -----
@@ -151,7 +153,7 @@ class AIMNet2Calculator:
                  ensemble_member: int = 0, revision: str | None = None, token: str | None = None, *,
                  model_import_paths: Sequence[str] | None = None, model_import_mode: str = "extend", precision: str = "single",
                  threads: int = 0, mixed_families: bool = False, cuda_graph: bool | None = False, inference_kernels: bool = False,
-                 fast: bool = False):
+                 fast: bool = False, device_memory: int = 0):
         self._refuse(compile_model=compile_model, compile_kwargs=compile_kwargs, train=train, token=token,
                      model_import_paths=model_import_paths,
                      model_import_mode=None if model_import_mode == "extend" else model_import_mode)
@@ -162,7 +164,8 @@ class AIMNet2Calculator:
             raise ValueError("model is empty: expected a model, or several as an ensemble")
         self._settings = {"model": list(model) if several else model, "ensemble_member": ensemble_member, "revision": revision,
                           "nb_threshold": nb_threshold, "needs_coulomb": needs_coulomb, "needs_dispersion": needs_dispersion,
-                          "device": device, "precision": precision, "threads": threads, "mixed_families": mixed_families, "fast": fast}
+                          "device": device, "precision": precision, "threads": threads, "mixed_families": mixed_families, "fast": fast,
+                          "device_memory": device_memory}
         self._long_range: dict[str, Any] = {}
         self.models = [one for m in (model if several else [model]) for one in members(m, ensemble_member, revision)]
         self.model = self.models[0]
@@ -193,7 +196,7 @@ class AIMNet2Calculator:
         o: Options = lib.aimnet_options_default()
         o.device = s["device"].encode() if s["device"] else b"cpu"
         o.precision, o.threads, o.nb_threshold = int(s["precision"] == "double"), s["threads"], s["nb_threshold"]
-        o.mixed_families, o.fast = int(s["mixed_families"]), int(s["fast"])
+        o.mixed_families, o.fast, o.device_memory = int(s["mixed_families"]), int(s["fast"]), s["device_memory"]
         for key in ("needs_coulomb", "needs_dispersion"):
             setattr(o, key, -1 if s[key] is None else int(bool(s[key])))
         for key, value in lr.items():

@@ -102,12 +102,14 @@ const aim_device_ops *aim_device_load(aim_dev_error *e)
 }
 #endif
 
-int aim_device_take(aim_device *device, int index, aim_dev_error *error)
+int aim_device_take(aim_device *device, int index, size_t memory, aim_dev_error *error)
 {
     device->index = index;
-    if (device->ops->open(device->card, index, error))
+    if (device->ops->open(device->card, index, memory, error))
         return error->status;
     device->ops->describe(device->card, device->name, sizeof device->name, &device->total,
                           &device->available);
+    if (memory && memory < device->available)
+        device->available = memory;
     return 0;
 }

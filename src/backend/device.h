@@ -217,8 +217,9 @@ typedef struct aim_dev_op {
 typedef struct aim_device_ops {
     int abi;
     size_t device_size, net_size; /* bytes of the objects below, which the caller allocates */
-    /* Takes card `index`; `device` is cleared memory. On failure nothing has to be closed. */
-    int (*open)(void *device, int index, aim_dev_error *error);
+    /* Takes card `index`; `device` is cleared memory. memory: most bytes of workspace, 0: what is free.
+     * On failure nothing has to be closed. */
+    int (*open)(void *device, int index, size_t memory, aim_dev_error *error);
     void (*close)(void *device);
     /* Name of the card and its memory in bytes. */
     void (*describe)(void *device, char *name, size_t capacity, size_t *total, size_t *available);
@@ -227,7 +228,7 @@ typedef struct aim_device_ops {
                       aim_dev_error *error);
     void (*net_free)(void *net);
     int (*run)(void *net, aim_dev_job *job, aim_dev_error *error);
-    /* Bytes on the device that run() would need for this job. */
+    /* Bytes on the device that run() would take for this job. */
     size_t (*workspace)(const void *net, const aim_dev_job *job);
     /* UNSUPPORTED: not for this network */
     int (*sweep)(void *net, aim_dev_sweep *sweep, aim_dev_error *error);
@@ -272,7 +273,7 @@ typedef struct aim_device {
     void *card; /* ops->device_size bytes, cleared, of the caller; taken by aim_device_take */
     int index;
     char name[128];
-    size_t total, available; /* bytes of its memory, and free when it was opened */
+    size_t total, available; /* bytes of its memory, and that were free, or allowed, at first */
 } aim_device;
 
 /* "cpu", "auto", "cuda" or "cuda:N"; -1: the word is none of them. *index: the card. */
@@ -280,8 +281,8 @@ typedef enum aim_device_kind { AIM_DEVICE_CPU, AIM_DEVICE_AUTO, AIM_DEVICE_CUDA 
 int aim_device_parse(const char *word, aim_device_kind *kind, int *index);
 /* The module's table; NULL: DEVICE and a sentence in `error`. */
 const aim_device_ops *aim_device_load(aim_dev_error *error);
-/* Takes card `index` with device->ops into device->card. */
-int aim_device_take(aim_device *device, int index, aim_dev_error *error);
+/* Takes card `index` with device->ops into device->card; memory: as in `open`. */
+int aim_device_take(aim_device *device, int index, size_t memory, aim_dev_error *error);
 
 /* The one symbol of a module. */
 typedef const aim_device_ops *aim_device_module_fn(int abi);

@@ -65,7 +65,7 @@ static aim_status open_device(aim_calc *c, int index)
     if (!d.ops)
         return aim_device_error(&e);
     AIM_TRY(aim_new0(&c->alloc, 1, d.ops->device_size, "device", &d.card));
-    if (aim_device_take(&d, index, &e)) {
+    if (aim_device_take(&d, index, c->options.device_memory, &e)) {
         aim_free(&c->alloc, d.card);
         return aim_device_error(&e);
     }
@@ -422,8 +422,7 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     return status;
 }
 
-/* Workspaces have an eighth to spare. Without a list the device is asked for the rows it would begin
- * with. */
+/* Without a list the device is asked for the rows it would begin with. */
 aim_status aim_device_estimate(aim_calc *c, aim_wishes want, size_t *peak)
 {
     for (int k = 0; k < c->n_members; k++) {
@@ -449,7 +448,7 @@ aim_status aim_device_estimate(aim_calc *c, aim_wishes want, size_t *peak)
                 h++;
             }
         const size_t bytes = c->device.ops->workspace(member->device_net, &job);
-        *peak = bytes + bytes / 8 > *peak ? bytes + bytes / 8 : *peak;
+        *peak = bytes > *peak ? bytes : *peak;
     }
     return AIMNET_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_card.c - what a calculator promises of the card itself: cards are described, memory is
- * estimated, a card that is full is an error and no end, neither graphs nor other structures of a batch
- * change anything. Needs a GPU. */
+ * estimated, a card that is full is an error and no end; graphs, slabs and other structures of a batch
+ * change nothing. Needs a GPU. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,13 +62,17 @@ static void box_free(box *b)
     free(b->coord);
 }
 
-static aimnet_calc *open_calc(aimnet_model *model, aimnet_coulomb method, int no_graph)
+static aimnet_options options_of(aimnet_coulomb method)
 {
     aimnet_options o = aimnet_options_default();
-    aimnet_calc *calc;
     o.device = "cuda";
     o.coulomb = method;
-    o.no_graph = no_graph;
+    return o;
+}
+
+static aimnet_calc *open_calc(aimnet_model *model, aimnet_options o)
+{
+    aimnet_calc *calc;
     assert_int_equal(aimnet_calc_create(&model, 1, &o, &calc), AIMNET_OK);
     return calc;
 }
@@ -103,31 +107,55 @@ static size_t available(void)
     return card.available;
 }
 
+static size_t estimate_of(aimnet_calc *calc, const aimnet_system *s, int n)
+{
+    size_t bytes;
+    assert_int_equal(aimnet_calc_memory_estimate(calc, s, n, 1, &bytes), AIMNET_OK);
+    return bytes;
+}
+
+/* share: of the memory for all atoms at once that is allowed; 0: as much as there is. */
+static void compare_estimate(aimnet_coulomb method, double share)
+{
+    const int n = 24;
+    box b = make_box(n);
+    const aimnet_system s = system_of(&b, n);
+    aimnet_model *model = open_model();
+    aimnet_options o = options_of(method);
+    aimnet_calc *calc = open_calc(model, o);
+    size_t estimate = estimate_of(calc, &s, 1);
+    if (share > 0) {
+        aimnet_calc_free(calc);
+        o.device_memory = (size_t)(share * (double)estimate);
+        calc = open_calc(model, o);
+        estimate = estimate_of(calc, &s, 1);
+        assert_true(estimate <= o.device_memory);
+    }
+    aimnet_result r = {.forces = malloc(3 * (size_t)s.n_atoms * sizeof(double))};
+    const size_t before = available();
+    assert_int_equal(aimnet_calc_eval(calc, &s, 1, &r), AIMNET_OK);
+    const double taken = (double)before - (double)available();
+    print_message("%d atoms: estimated %.3f GB, taken %.3f GB\n", (int)s.n_atoms,
+                  (double)estimate * 1e-9, taken * 1e-9);
+    assert_true(fabs((double)estimate - taken) <= ESTIMATE * taken);
+    free(r.forces);
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
+    box_free(&b);
+}
+
 static void memory_is_estimated(void **state)
 {
     (void)state;
-    for (int method = AIMNET_COULOMB_DSF; method <= AIMNET_COULOMB_PME; method++) {
-        if (method == AIMNET_COULOMB_EWALD)
-            continue;
-        const int n = 24;
-        box b = make_box(n);
-        const aimnet_system s = system_of(&b, n);
-        aimnet_model *model = open_model();
-        aimnet_calc *calc = open_calc(model, (aimnet_coulomb)method, 0);
-        size_t estimate;
-        aimnet_result r = {.forces = malloc(3 * (size_t)s.n_atoms * sizeof(double))};
-        assert_int_equal(aimnet_calc_memory_estimate(calc, &s, 1, 1, &estimate), AIMNET_OK);
-        const size_t before = available();
-        assert_int_equal(aimnet_calc_eval(calc, &s, 1, &r), AIMNET_OK);
-        const double taken = (double)before - (double)available();
-        print_message("%d atoms: estimated %.3f GB, taken %.3f GB\n", (int)s.n_atoms,
-                      (double)estimate * 1e-9, taken * 1e-9);
-        assert_true(fabs((double)estimate - taken) <= ESTIMATE * taken);
-        free(r.forces);
-        aimnet_calc_free(calc);
-        aimnet_model_free(model);
-        box_free(&b);
-    }
+    compare_estimate(AIMNET_COULOMB_DSF, 0);
+    compare_estimate(AIMNET_COULOMB_PME, 0);
+}
+
+static void memory_of_slabs_is_estimated(void **state)
+{
+    (void)state;
+    compare_estimate(AIMNET_COULOMB_DSF, 0.4);
+    compare_estimate(AIMNET_COULOMB_PME, 0.5);
 }
 
 static void a_full_card_is_an_error_and_the_calculator_goes_on(void **state)
@@ -136,7 +164,7 @@ static void a_full_card_is_an_error_and_the_calculator_goes_on(void **state)
     int large = 48;
     size_t estimate = 0, most = available();
     aimnet_model *model = open_model();
-    aimnet_calc *calc = open_calc(model, AIMNET_COULOMB_DSF, 0);
+    aimnet_calc *calc = open_calc(model, options_of(AIMNET_COULOMB_DSF));
     box one = make_box(small), many = {.numbers = NULL};
     const aimnet_system s = system_of(&one, small);
     aimnet_result before = {.energy = 0}, after = before, full = before;
@@ -148,7 +176,7 @@ static void a_full_card_is_an_error_and_the_calculator_goes_on(void **state)
         box_free(&many);
         many = make_box(large);
         big = system_of(&many, large);
-        assert_int_equal(aimnet_calc_memory_estimate(calc, &big, 1, 1, &estimate), AIMNET_OK);
+        estimate = estimate_of(calc, &big, 1);
     }
     full.forces = malloc(3 * (size_t)big.n_atoms * sizeof(double));
     assert_non_null(full.forces);
@@ -174,7 +202,9 @@ static void graphs_change_nothing(void **state)
         aimnet_model *model = open_model();
         double forces[2][3 * 3 * 64], energy[2];
         for (int no_graph = 0; no_graph < 2; no_graph++) {
-            aimnet_calc *calc = open_calc(model, (aimnet_coulomb)method, no_graph);
+            aimnet_options o = options_of((aimnet_coulomb)method);
+            o.no_graph = no_graph;
+            aimnet_calc *calc = open_calc(model, o);
             aimnet_result r = {.forces = forces[no_graph]};
             for (int run = 0; run < 4; run++) /* recorded by the second, replayed by the rest */
                 assert_int_equal(aimnet_calc_eval(calc, &s, 1, &r), AIMNET_OK);
@@ -199,7 +229,7 @@ static void a_structure_does_not_depend_on_its_batch(void **state)
         for (int k = 0; k < 2 && method == AIMNET_COULOMB_SIMPLE; k++)
             systems[k].cell = NULL;
         aimnet_model *model = open_model();
-        aimnet_calc *calc = open_calc(model, (aimnet_coulomb)method, 0);
+        aimnet_calc *calc = open_calc(model, options_of((aimnet_coulomb)method));
         double forces[2][VALUES], charges[2][VALUES / 3];
         aimnet_result alone = {.forces = forces[0], .charges = charges[0]},
                       batch[2] = {{.energy = 0}, {.forces = forces[1], .charges = charges[1]}};
@@ -215,14 +245,97 @@ static void a_structure_does_not_depend_on_its_batch(void **state)
     }
 }
 
+enum { SIDE = 8, ATOMS = 3 * SIDE * SIDE * SIDE, OTHER_SIDE = 5, CRYSTALS = 2 };
+
+typedef struct all_results {
+    double energy[CRYSTALS], energy_alone[CRYSTALS], forces[CRYSTALS][3 * ATOMS],
+        charges[CRYSTALS][ATOMS], stress[CRYSTALS][9];
+} all_results;
+
+/* All results of both crystals in one batch, with and without gradients; bytes estimated for them. */
+static size_t evaluate(aimnet_model *model, const aimnet_options *o, const aimnet_system *s,
+                       all_results *all)
+{
+    aimnet_calc *calc = open_calc(model, *o);
+    aimnet_result r[CRYSTALS] = {0}, alone[CRYSTALS] = {0};
+    memset(all, 0, sizeof *all);
+    for (int k = 0; k < CRYSTALS; k++) {
+        r[k].forces = all->forces[k];
+        r[k].charges = all->charges[k];
+        r[k].stress = all->stress[k];
+    }
+    const size_t bytes = estimate_of(calc, s, CRYSTALS);
+    assert_int_equal(aimnet_calc_eval(calc, s, CRYSTALS, r), AIMNET_OK);
+    assert_int_equal(aimnet_calc_eval(calc, s, CRYSTALS, alone), AIMNET_OK);
+    for (int k = 0; k < CRYSTALS; k++) {
+        all->energy[k] = r[k].energy;
+        all->energy_alone[k] = alone[k].energy;
+    }
+    aimnet_calc_free(calc);
+    return bytes;
+}
+
+/* Slabs of several lengths, from many of a tile each; they begin within bins, and one has the end of a
+ * crystal and the beginning of the next. */
+static void compare_slabs(aimnet_coulomb method, aimnet_precision precision)
+{
+    static const double SHARES[] = {0.8, 0.6, 0.45};
+    static all_results whole, slabs;
+    box b = make_box(SIDE), c = make_box(OTHER_SIDE);
+    const aimnet_system s[CRYSTALS] = {system_of(&b, SIDE), system_of(&c, OTHER_SIDE)};
+    aimnet_model *model = open_model();
+    aimnet_options o = options_of(method);
+    o.precision = precision;
+    o.batch_atoms = CRYSTALS * ATOMS;
+    const size_t all = evaluate(model, &o, s, &whole);
+    for (size_t k = 0; k < sizeof SHARES / sizeof *SHARES; k++) {
+        o.device_memory = (size_t)(SHARES[k] * (double)all);
+        assert_true(evaluate(model, &o, s, &slabs) <= o.device_memory);
+        assert_memory_equal(&whole, &slabs, sizeof whole);
+    }
+    aimnet_model_free(model);
+    box_free(&b);
+    box_free(&c);
+}
+
+static void slabs_change_nothing(void **state)
+{
+    (void)state;
+    for (int method = AIMNET_COULOMB_DSF; method <= AIMNET_COULOMB_PME; method++)
+        compare_slabs((aimnet_coulomb)method, AIMNET_SINGLE);
+    compare_slabs(AIMNET_COULOMB_DSF, AIMNET_DOUBLE);
+}
+
+static void less_memory_than_a_slab_needs_is_an_error(void **state)
+{
+    (void)state;
+    box b = make_box(SIDE);
+    const aimnet_system s = system_of(&b, SIDE);
+    aimnet_model *model = open_model();
+    aimnet_options o = options_of(AIMNET_COULOMB_DSF);
+    o.device_memory = 5000000;
+    aimnet_calc *calc = open_calc(model, o);
+    static double forces[3 * ATOMS];
+    aimnet_result r = {.forces = forces};
+    assert_int_equal(aimnet_calc_eval(calc, &s, 1, &r), AIMNET_ERR_SOME_FAILED);
+    assert_int_equal(r.status, AIMNET_ERR_MEMORY);
+    assert_non_null(strstr(r.message, "device_memory allows 0.01 GB"));
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
+    box_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cards_are_described),
         cmocka_unit_test(memory_is_estimated),
+        cmocka_unit_test(memory_of_slabs_is_estimated),
         cmocka_unit_test(a_full_card_is_an_error_and_the_calculator_goes_on),
         cmocka_unit_test(graphs_change_nothing),
         cmocka_unit_test(a_structure_does_not_depend_on_its_batch),
+        cmocka_unit_test(slabs_change_nothing),
+        cmocka_unit_test(less_memory_than_a_slab_needs_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,9 +28,10 @@ static int refuse(aim_dev_error *e, int status, const char *text)
     return status;
 }
 
-static int open_card(void *device, int index, aim_dev_error *e)
+static int open_card(void *device, int index, size_t memory, aim_dev_error *e)
 {
     (void)device;
+    (void)memory;
     return index == 0 ? 0 : refuse(e, AIMNET_ERR_DEVICE, "the fake has one card");
 }
 static void close_card(void *device)

@@ -132,7 +132,7 @@ int cu_look(int index, int *n, aim_dev_card *card, aim_dev_error *e)
     return 0;
 }
 
-int cu_open(void *object, int index, aim_dev_error *e)
+int cu_open(void *object, int index, size_t memory, aim_dev_error *e)
 {
     int n;
     char text[64];
@@ -147,6 +147,7 @@ int cu_open(void *object, int index, aim_dev_error *e)
     }
     cu_device *d = (cu_device *)object;
     d->index = index;
+    d->limit = memory;
     d->processors = prop.multiProcessorCount;
     d->major = prop.major;
     d->minor = prop.minor;
@@ -179,19 +180,41 @@ int cu_out_of_memory(cu_device *d, size_t bytes, const char *what, aim_dev_error
     (void)cudaGetLastError();
     cudaMemGetInfo(&available, &total);
     snprintf(text, sizeof text, "%.2f GB for %s", (double)bytes * 1e-9, what);
+    if (d->limit && bytes > d->limit) {
+        snprintf(more, sizeof more, "%.2f GB", (double)d->limit * 1e-9);
+        return cu_fail(e, ERR_MEMORY, "the GPU's memory is not enough: %s are needed, the option "
+                                      "device_memory allows %s", text, more);
+    }
     snprintf(more, sizeof more, "%.2f of %.2f GB are free", (double)available * 1e-9,
              (double)total * 1e-9);
     return cu_fail(e, ERR_MEMORY, "the GPU has no memory left: %s are needed, %s", text, more);
 }
 
+size_t cu_room(const cu_device *d)
+{
+    enum { LEFT = 32 << 20 }; /* for the driver */
+    size_t total = 0, room = 0;
+    (void)cudaMemGetInfo(&room, &total);
+    room += d->workspace_size;
+    room = room > LEFT ? room - LEFT : 0;
+    return d->limit && d->limit < room ? d->limit : room;
+}
+
+size_t cu_ample(const cu_device *d, size_t bytes)
+{
+    return bytes + bytes / 8 <= cu_room(d) ? bytes + bytes / 8 : bytes;
+}
+
 int cu_reserve(cu_device *d, size_t workspace, size_t in, size_t out, aim_dev_error *e)
 {
     if (workspace > d->workspace_size) {
+        if (d->limit && workspace > d->limit)
+            return cu_out_of_memory(d, workspace, "this batch", e);
+        const size_t size = cu_ample(d, workspace);
         cudaFree(d->workspace);
         d->workspace = NULL;
         d->workspace_size = 0;
         d->workspace_age++;
-        const size_t size = workspace + workspace / 8;
         if (cudaMalloc(&d->workspace, size) == cudaSuccess) {
             d->workspace_size = size;
         } else {

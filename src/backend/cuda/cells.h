@@ -42,6 +42,9 @@ typedef struct cu_cells {
     const int *atom_kind;    /* [n] kind of each atom, */
     int *kind;               /* [n] and sorted */
     double *wrapped;         /* [n][3] wrapped, by atom */
+    /* a part of them: places first .. end - 1, the group where they begin; NULL: the first of all */
+    int first, end;
+    const int *part;
 } cu_cells;
 
 #if defined(__CUDACC__)
@@ -56,6 +59,13 @@ static inline int cu_group_size(int n)
 {
     const int size = n / CU_GROUP_STEP / 4 * 4;
     return size < 4 ? 4 : size > CU_GROUP ? CU_GROUP : size;
+}
+
+/* Blocks that are enough for the groups of a part: each has an atom of it. */
+static inline int cu_part_groups(const cu_cells *c)
+{
+    const int n = c->end - c->first;
+    return n < c->groups ? n : c->groups;
 }
 
 #endif

@@ -192,25 +192,23 @@ void cu_deliver(cu_state *s, cudaStream_t stream, int n, const double *in, const
 }
 
 template <typename real>
-__global__ void seed(int n, int nc, const double *gq, const double *gspin, real *out)
+__global__ void seed(int n, int nc, const double *gq, const double *gspin, int add, real *out)
 {
     cu_wait();
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n)
         return;
     const double g = gq ? gq[i] : 0.0, sp = gspin ? gspin[i] : 0.0;
-    if (nc == 1) {
-        out[i] = (real)g;
-    } else {
-        out[2 * i] = (real)(g + sp);
-        out[2 * i + 1] = (real)(g - sp);
+    for (int k = 0; k < nc; k++) {
+        const real x = (real)(nc == 1 ? g : k ? g - sp : g + sp);
+        out[(size_t)i * nc + k] = add ? out[(size_t)i * nc + k] + x : x;
     }
 }
 template <typename real>
 void cu_seed(cu_state *s, cudaStream_t stream, int n, int nc, const double *gq, const double *gspin,
-             real *out)
+             int add, real *out)
 {
-    cu_launch(s, stream, (n + 255) / 256, 256, 0, seed<real>, n, nc, gq, gspin, out);
+    cu_launch(s, stream, (n + 255) / 256, 256, 0, seed<real>, n, nc, gq, gspin, add, out);
     cu_check(s, "the adjoint of the charges");
 }
 
@@ -303,7 +301,7 @@ void cu_reduce_systems(cu_state *s, cudaStream_t stream, const cu_columns_sum *c
     template void cu_charge_backward(cu_state *, cudaStream_t, const cu_charges<real> *);          \
     template void cu_report(cu_state *, cudaStream_t, int, int, const real *, const int *,         \
                             double *, double *, double *);                                         \
-    template void cu_seed(cu_state *, cudaStream_t, int, int, const double *, const double *,      \
+    template void cu_seed(cu_state *, cudaStream_t, int, int, const double *, const double *, int, \
                           real *);                                                                 \
     template void cu_output_adjoint(cu_state *, cudaStream_t, int, int, int, const real *,         \
                                     const real *, const real *, int, real *, int, unsigned *);     \

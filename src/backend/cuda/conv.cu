@@ -185,7 +185,7 @@ __global__ void __launch_bounds__(BLOCK) conv_forward(cu_conv<real> c)
     extern __shared__ __align__(32) unsigned char shared[];
     __shared__ batch<real> b;
     __shared__ unsigned warp_bits[BLOCK / 32];
-    const int i = blockIdx.x, columns = c.nf * c.gp, n = c.count[i];
+    const int i = c.first + blockIdx.x, columns = c.nf * c.gp, n = c.count[i];
     real *gs = (real *)shared, *s_all = gs + BATCH * c.gp, *sq_all = s_all + 4 * columns;
     if (threadIdx.x == 0)
         b.gs = gs;
@@ -322,7 +322,7 @@ __global__ void __launch_bounds__(128) project_backward(cu_conv<real> c)
     cu_wait();
     fix_sizes<real, FIXED>(&c);
     extern __shared__ __align__(32) unsigned char shared[];
-    const int i = blockIdx.x, columns = c.nf * c.gp;
+    const int i = c.first + blockIdx.x, columns = c.nf * c.gp;
     real *w = (real *)shared, *s = w + (c.nf + c.nc) * 3 * max(c.hp, c.q_hp);
     const real *gx = c.gx + (size_t)i * c.ldx;
     project_back(w, c.nf, c.gp, c.ncomb, c.hp, c.agh, gx + c.col.xs, gx + c.col.xv,
@@ -461,7 +461,7 @@ __global__ void __launch_bounds__(BLOCK) conv_backward(cu_conv<real> c)
     extern __shared__ __align__(32) unsigned char shared[];
     __shared__ batch<real> b;
     __shared__ double part[BLOCK / 32][12];
-    const int i = blockIdx.x, columns = c.nf * c.gp, n = c.count[i];
+    const int i = c.first + blockIdx.x, columns = c.nf * c.gp, n = c.count[i];
     real *gs = (real *)shared, *dgs = gs + BATCH * c.gp, *ga_all = dgs + BATCH * c.gp,
          *gq_all = ga_all + columns;
     if (threadIdx.x == 0) {
@@ -536,8 +536,8 @@ __global__ void __launch_bounds__(128) embed_backward(cu_conv<real> c)
 {
     cu_wait();
     fix_sizes<real, FIXED>(&c);
-    const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
-    if (i >= c.n)
+    const int i = c.first + (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    if (i >= c.first + c.n)
         return;
     const int n = c.count[i], mine = c.kind[i];
     const size_t row = (size_t)c.kinds * 4 * c.gp;

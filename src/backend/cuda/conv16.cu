@@ -166,9 +166,9 @@ __global__ void __launch_bounds__(WARPS * 32)
 {
     cu_wait();
     __shared__ forward_space spaces[WARPS];
-    const int warp = threadIdx.x / 32, i = SPLIT ? blockIdx.x : blockIdx.x * WARPS + warp,
+    const int warp = threadIdx.x / 32, i = c.first + (SPLIT ? blockIdx.x : blockIdx.x * WARPS + warp),
               lane = threadIdx.x % 32;
-    if (i >= c.n)
+    if (i >= c.first + c.n)
         return;
     forward_space *space = &spaces[warp], *sums = &spaces[SPLIT ? 0 : warp];
     const int n = c.count[i], column = lane * 4, charged = !EMBED && owns<SPLIT>(CHARGES);

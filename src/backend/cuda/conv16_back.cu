@@ -158,9 +158,9 @@ __global__ void __launch_bounds__(WARPS * 32)
     cu_wait();
     __shared__ neighbours<BACKWARD_BATCH, 1> batches[WARPS];
     neighbours<BACKWARD_BATCH, 1> &b = batches[threadIdx.x / 32];
-    const int i = SPLIT ? blockIdx.x : blockIdx.x * WARPS + threadIdx.x / 32,
+    const int i = c.first + (SPLIT ? blockIdx.x : blockIdx.x * WARPS + threadIdx.x / 32),
               lane = threadIdx.x % 32;
-    if (i >= c.n)
+    if (i >= c.first + c.n)
         return;
     const int n = c.count[i], column = lane * 4, g0 = column % GP;
     const charge_lane l = charge_share(c.nc);
@@ -310,9 +310,9 @@ __global__ void __launch_bounds__(WARPS * 32)
     cu_wait();
     __shared__ float weights[WARPS][NF * W_STRIDE];
     float *w = weights[threadIdx.x / 32];
-    const int i = SPLIT ? blockIdx.x : blockIdx.x * WARPS + threadIdx.x / 32,
+    const int i = c.first + (SPLIT ? blockIdx.x : blockIdx.x * WARPS + threadIdx.x / 32),
               lane = threadIdx.x % 32, column = lane * 4;
-    if (i >= c.n)
+    if (i >= c.first + c.n)
         return;
     const float *gx = c.gx + (size_t)i * c.ldx;
     float4 s[2][4] = {};

@@ -23,7 +23,8 @@ enum {
     CU_D3_REFS = 7,    /* references per element, */
     CU_D3_ROW = 8,     /* in rows of eight */
     CU_SEGMENT = 2048, /* atoms of a system that are summed by one block */
-    CU_GRAPHS = 16     /* shapes of batches that are kept as graphs */
+    CU_GRAPHS = 16,    /* shapes of batches that are kept as graphs */
+    CU_TILE_ROWS = 128 /* of the large matrix products */
 };
 
 template <typename real> struct alignas(4 * sizeof(real)) vec4 {
@@ -43,7 +44,7 @@ typedef struct cu_device {
     cudaStream_t stream, side; /* `side`: what does not depend on the network */
     cudaEvent_t fork, join;
     void *workspace;
-    size_t workspace_size;
+    size_t workspace_size, limit; /* limit: most of it, 0: none */
     void *in, *out; /* pinned */
     size_t in_size, out_size;
     unsigned workspace_age; /* changes when addresses do */
@@ -109,6 +110,10 @@ struct cu_caller {
  * measure, then with the workspace. */
 template <typename real> struct cu_work {
     int n, systems, capacity, kinds;
+    /* Atoms whose activations are kept at once: all, or a slab of a crystal. Arrays of rows have room
+     * for so many: list, x to slope, what heads have, and v of one pass at a time. */
+    int rows, part_count;
+    int *part; /* [part_count] where each slab begins in the groups; NULL: none, all at once */
     int wide; /* blocks that share the sums over one system */
     /* in: one block, filled in pinned memory and copied as it is */
     double *coord, *cell, *charge, *mult;
@@ -170,7 +175,7 @@ int cu_wide(const aim_dev_job *job);
 /* There are not more groups of atoms of crystals (cells.h). */
 int cu_most_groups(const aim_dev_job *job, int bins);
 template <typename real>
-void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, char *base,
+void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, int rows, char *base,
                cu_work<real> *w);
 /* Puts one evaluation into the queue: copies in, forward, terms; then (second half) backward and
  * copies out. */
@@ -250,6 +255,7 @@ enum cu_features { CU_EMBED, CU_FULL, CU_PLAIN };
 
 template <typename real> struct cu_conv {
     int n, capacity, gp, nshifts, fa, nc, features, charges, want_strain;
+    int first; /* atoms first .. first + n - 1; pointers to rows are such that theirs have these numbers */
     const int *count, *j, *species;
     const vec4<real> *u;
     real rc, eta;
@@ -308,9 +314,10 @@ void cu_report(cu_state *s, cudaStream_t stream, int n, int nc, const real *q, c
 /* out[order[i]] = in[i], rows of three */
 void cu_deliver(cu_state *s, cudaStream_t stream, int n, const double *in, const int *order,
                 double *out);
+/* Adjoints of charges from those of atoms; add: += */
 template <typename real>
 void cu_seed(cu_state *s, cudaStream_t stream, int n, int nc, const double *gq, const double *gspin,
-             real *out);
+             int add, real *out);
 /* row = [ga | gy | 0] * slope, with rowmax */
 template <typename real>
 void cu_output_adjoint(cu_state *s, cudaStream_t stream, int n, int fa, int nc, const real *ga,
@@ -344,6 +351,9 @@ struct cu_list {
 };
 void cu_sort_atoms(cu_state *s, cudaStream_t stream, const cu_cells *c, const double *coord,
                    const int *system);
+/* For parts of `rows` places each: where in the groups they begin; and the species of all atoms. */
+void cu_find_parts(cu_state *s, cudaStream_t stream, const cu_cells *c, const int *kind_species,
+                   int rows, int *part, int *species);
 template <typename real>
 void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real> *u);
 

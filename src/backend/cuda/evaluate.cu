@@ -281,6 +281,32 @@ static void record(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_wo
         cudaGraphDestroy(graph);
 }
 
+/* Atoms of a slab; 0: all at once, where there is room for their activations. Only crystals whose list
+ * the device makes go in slabs; of those that fit, the largest up to four tiles per processor, in whole
+ * turns of all processors where that goes. */
+template <typename real>
+static int choose_rows(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, int bins)
+{
+    const cu_device *d = net->device;
+    cu_work<real> w;
+    cu_layout<real>(net, job, k->n, bins, 0, NULL, &w);
+    if (!job->crystal || job->row || job->middle || w.bytes <= d->workspace_size)
+        return 0;
+    const size_t room = cu_room(d);
+    if (w.bytes <= room)
+        return 0;
+    int few = 1, many = 4 * d->processors;
+    while (few < many) {
+        const int half = (few + many + 1) / 2;
+        cu_layout<real>(net, job, k->n, bins, half * CU_TILE_ROWS, NULL, &w);
+        if (w.bytes <= room)
+            few = half;
+        else
+            many = half - 1;
+    }
+    return (few < d->processors ? few : few / d->processors * d->processors) * CU_TILE_ROWS;
+}
+
 /* One try; *again: a row of the list was too short. */
 template <typename real>
 static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_error *e, int *again)
@@ -289,11 +315,11 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
     cu_work<real> w;
     cu_state s = {cudaSuccess, NULL, 0};
     *again = 0;
-    const int bins = cu_count_bins(job);
-    cu_layout<real>(net, job, k->n, bins, NULL, &w);
+    const int bins = cu_count_bins(job), rows = choose_rows<real>(net, job, k, bins);
+    cu_layout<real>(net, job, k->n, bins, rows, NULL, &w);
     if (cu_reserve(d, w.bytes, w.in_bytes, w.out_bytes, e))
         return e->status;
-    cu_layout<real>(net, job, k->n, bins, (char *)d->workspace, &w);
+    cu_layout<real>(net, job, k->n, bins, rows, (char *)d->workspace, &w);
     fill<real>(net, job, k, &w);
     if (job->middle) {
         cu_enqueue<real>(&s, net, job, &w, 1, 0);
@@ -302,7 +328,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
     } else {
         int seen = 0;
         fill_adjoints<real>(net, job, &w);
-        const int g = job->no_graph || job->waves /* meshes change with cells */
+        const int g = job->no_graph || w.part_count || job->waves /* meshes change with cells */
                           ? -1 : find_graph(net, job, k->n, bins, &seen);
         if (g >= 0 && seen && !net->graph[g].exec)
             record<real>(&s, net, job, &w, g);
@@ -382,18 +408,20 @@ int cu_run(void *object, aim_dev_job *job, aim_dev_error *e)
     return 0;
 }
 
+template <typename real>
+static size_t bytes_of(const cu_net *net, const aim_dev_job *job, const cu_kinds *k)
+{
+    const int bins = cu_count_bins(job);
+    cu_work<real> w;
+    cu_layout<real>(net, job, k->n, bins, choose_rows<real>(net, job, k, bins), NULL, &w);
+    return cu_ample(net->device, w.bytes);
+}
+
 size_t cu_workspace(const void *object, const aim_dev_job *job)
 {
     const cu_net *net = (const cu_net *)object;
+    const on_card here(net->device->index);
     cu_kinds k;
     cu_find_kinds(job, &k);
-    if (net->d.is_double) {
-        cu_work<double> w;
-        cu_layout<double>(net, job, k.n, cu_count_bins(job), NULL, &w);
-        return w.bytes;
-    }
-    cu_work<float> w;
-    cu_layout<float>(net, job, k.n, cu_count_bins(job), NULL, &w);
-    return w.bytes;
+    return net->d.is_double ? bytes_of<double>(net, job, &k) : bytes_of<float>(net, job, &k);
 }
-

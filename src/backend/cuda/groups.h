@@ -255,6 +255,22 @@ static __device__ __forceinline__ void cu_walk_group(cu_surroundings<T> *s, cons
     }
 }
 
+/* The group of this block, with atoms of the part; 0: none. */
+static __device__ __forceinline__ int own_group(const cu_cells &c, cu_group *group)
+{
+    const int k = (c.part ? *c.part : 0) + (int)blockIdx.x;
+    if (k >= c.group_start[c.bins])
+        return 0;
+    *group = c.group[k];
+    return group->first < c.end;
+}
+
+/* Whether an atom of a group is of the part. */
+static __device__ __forceinline__ int in_part(const cu_cells &c, int place)
+{
+    return place >= c.first && place < c.end;
+}
+
 /* f(k, r, d2, m) in one of the lanes for every candidate k within the limit of an own atom of this
  * warp that is not the atom itself: other(k, d2); m counts them. */
 template <typename T, typename OTHER, typename F>

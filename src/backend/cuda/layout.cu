@@ -92,7 +92,7 @@ static void layout_cleared(const cu_net *net, const aim_dev_job *job, carver *c,
     for (int h = 0; h < net->d.n_heads; h++)
         w->n_slots += 2 * net->head[h].n_layers + 2;
     if (!net->d.is_double)
-        TAKE(c, w->rowmax, (size_t)w->n_slots * n);
+        TAKE(c, w->rowmax, (size_t)w->n_slots * (size_t)w->rows);
     TAKE(c, w->gq, n);
     TAKE(c, w->term_e, 3 * n);
     for (int p = 0; p < net->d.n_pass - 1 && job->want_grad; p++)
@@ -113,7 +113,7 @@ template <typename real>
 static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
 {
     const aim_dev_net *d = &net->d;
-    const size_t n = (size_t)w->n, nc = (size_t)d->n_charge;
+    const size_t n = (size_t)w->n, rows = (size_t)w->rows, nc = (size_t)d->n_charge;
     int x = 0, hidden = 0;
     for (int p = 0; p < d->n_pass; p++) {
         x = max_of(x, net->mlp[p].layer[0].ld_in);
@@ -121,39 +121,46 @@ static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c,
     }
     for (int h = 0; h < d->n_heads; h++)
         hidden = max_of(hidden, max_of(widest(&net->head[h]), net->head[h].layer[0].ld_in));
-    TAKE(c, w->x, n * (size_t)x);
+    TAKE(c, w->x, rows * (size_t)x);
     for (int k = 0; k < 2; k++)
-        TAKE(c, w->hidden[k], n * (size_t)hidden);
+        TAKE(c, w->hidden[k], rows * (size_t)hidden);
     const cu_mlp *last = &net->mlp[d->n_pass - 1];
-    TAKE(c, w->aim, n * (size_t)last->layer[last->n_layers - 1].ld_out);
+    TAKE(c, w->aim, rows * (size_t)last->layer[last->n_layers - 1].ld_out);
     for (int p = 0; p < d->n_pass; p++) {
         if (p > 0 || !d->d2)
             TAKE(c, w->a[p], n * (size_t)d->fa);
-        if (p < d->n_pass - 1) {
-            TAKE(c, w->qs[p], n * nc);
-            TAKE(c, w->y[p], n * 2 * nc);
-        }
-        TAKE(c, w->v[p], n * (size_t)(3 * d->conv_a.nf * d->conv_a.hp));
-        if (p > 0)
-            TAKE(c, w->vq[p], n * 3 * nc * (size_t)d->conv_q.hp);
+        if (p == d->n_pass - 1)
+            break;
+        TAKE(c, w->qs[p], n * nc);
+        TAKE(c, w->y[p], n * 2 * nc);
         if (job->want_grad)
-            TAKE(c, w->slope[p], n * (size_t)net->mlp[p].slope_width);
-        if (job->want_grad && p < d->n_pass - 1)
             TAKE(c, w->gy[p], n * 2 * nc);
     }
+    const size_t start = c->used;
+    size_t end = start;
+    for (int p = 0; p < d->n_pass; p++) {
+        TAKE(c, w->v[p], rows * (size_t)(3 * d->conv_a.nf * d->conv_a.hp));
+        if (p > 0)
+            TAKE(c, w->vq[p], rows * 3 * nc * (size_t)d->conv_q.hp);
+        if (job->want_grad)
+            TAKE(c, w->slope[p], rows * (size_t)net->mlp[p].slope_width);
+        end = c->used > end ? c->used : end;
+        if (w->part_count) /* a slab has those of one pass at a time */
+            c->used = start;
+    }
+    c->used = end;
     for (int h = 0; h < d->n_heads && job->want_grad; h++) {
-        TAKE(c, w->head_slope[h], n * (size_t)net->head[h].slope_width);
+        TAKE(c, w->head_slope[h], rows * (size_t)net->head[h].slope_width);
         if (d->n_heads > 1)
-            TAKE(c, w->gaim[h], n * (size_t)net->head[h].layer[0].ld_in);
+            TAKE(c, w->gaim[h], rows * (size_t)net->head[h].layer[0].ld_in);
     }
     if (!job->want_grad)
         return;
-    for (int k = 0; k < 2; k++)
-        TAKE(c, w->ga[k], n * (size_t)d->fa);
-    TAKE(c, w->s_adj, n * (size_t)(4 * d->conv_a.nf * d->gp));
+    TAKE(c, w->ga[0], n * (size_t)d->fa);
+    w->ga[1] = w->ga[0]; /* a row of a pass replaces the same row of the later one */
+    TAKE(c, w->s_adj, n * (size_t)(4 * max_of(d->conv_a.nf, d->d2 ? w->kinds : 0) * d->gp));
+    w->e_adj = w->s_adj; /* of the first pass alone, which has no use for the other */
     TAKE(c, w->sq_adj, n * 4 * nc * (size_t)d->gp);
-    if (d->d2)
-        TAKE(c, w->e_adj, n * (size_t)(w->kinds * 4 * d->gp));
 }
 
 int cu_wide(const aim_dev_job *job)
@@ -167,29 +174,34 @@ int cu_wide(const aim_dev_job *job)
 }
 
 template <typename real>
-void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, char *base,
+void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, int rows, char *base,
                cu_work<real> *w)
 {
     carver c = {base, 0};
     memset(w, 0, sizeof *w);
     w->n = job->n_atoms;
+    w->rows = rows > 0 && rows < w->n ? rows : w->n;
+    w->part_count = w->rows < w->n ? (w->n + w->rows - 1) / w->rows : 0;
     w->systems = job->n_systems;
     w->capacity = net->capacity;
     w->kinds = kinds;
     w->wide = cu_wide(job);
-    w->cells.n = w->n;
+    w->cells.n = w->cells.end = w->n;
     w->cells.bins = bins;
     w->cells.groups = cu_most_groups(job, bins);
     const size_t n = (size_t)w->n;
     layout_in(net, job, &c, w);
     layout_out(net, job, &c, w);
     layout_cleared(net, job, &c, w);
-    TAKE(&c, w->count, n);
+    TAKE(&c, w->count, w->rows);
     TAKE(&c, w->species, n);
-    TAKE(&c, w->j, n * (size_t)w->capacity);
-    TAKE(&c, w->u, n * (size_t)w->capacity);
+    const size_t slots = (size_t)w->rows * (size_t)w->capacity;
+    TAKE(&c, w->j, slots);
+    TAKE(&c, w->u, slots);
+    if (w->part_count)
+        TAKE(&c, w->part, w->part_count);
     if (bins) {
-        TAKE(&c, w->shift, n * (size_t)w->capacity);
+        TAKE(&c, w->shift, slots);
         TAKE(&c, w->own_q, n);
         TAKE(&c, w->cells.bin, n);
         TAKE(&c, w->cells.raw, n);
@@ -275,7 +287,7 @@ cu_terms cu_term_args(const cu_net *net, const aim_dev_job *j, const cu_work<rea
     return t;
 }
 
-template void cu_layout(const cu_net *, const aim_dev_job *, int, int, char *, cu_work<float> *);
-template void cu_layout(const cu_net *, const aim_dev_job *, int, int, char *, cu_work<double> *);
+template void cu_layout(const cu_net *, const aim_dev_job *, int, int, int, char *, cu_work<float> *);
+template void cu_layout(const cu_net *, const aim_dev_job *, int, int, int, char *, cu_work<double> *);
 template cu_terms cu_term_args(const cu_net *, const aim_dev_job *, const cu_work<float> *);
 template cu_terms cu_term_args(const cu_net *, const aim_dev_job *, const cu_work<double> *);

@@ -37,11 +37,15 @@ struct on_card {
 };
 
 /* card.cu */
-int cu_open(void *device, int index, aim_dev_error *error);
+int cu_open(void *device, int index, size_t memory, aim_dev_error *error);
 void cu_close(void *device);
 int cu_check_index(int index, int n, aim_dev_error *e);
 int cu_look(int index, int *n, aim_dev_card *card, aim_dev_error *error);
 void cu_describe(void *device, char *name, size_t capacity, size_t *total, size_t *available);
+/* Bytes that the workspace could have; and what is taken for one of so many: an eighth to spare, if it
+ * is there. */
+size_t cu_room(const cu_device *d);
+size_t cu_ample(const cu_device *d, size_t bytes);
 /* Grows the workspace and the pinned blocks; contents are lost. */
 int cu_reserve(cu_device *d, size_t workspace, size_t in, size_t out, aim_dev_error *e);
 

@@ -186,6 +186,42 @@ __global__ void __launch_bounds__(128) sort_bins(const cu_cells c, const int *sy
     }
 }
 
+/* part[k]: the group of place k * rows. */
+__global__ void find_parts(const cu_cells c, int rows, int *part)
+{
+    cu_wait();
+    const int k = blockIdx.x * blockDim.x + threadIdx.x;
+    if (k >= (c.n + rows - 1) / rows)
+        return;
+    int low = 0, high = c.group_start[c.bins]; /* begins there or before; begins behind */
+    while (high - low > 1) {
+        const int mid = low + (high - low) / 2;
+        if (c.group[mid].first <= k * rows)
+            low = mid;
+        else
+            high = mid;
+    }
+    part[k] = low;
+}
+
+__global__ void fill_species(int n, const int *kind, const int *kind_species, int *species)
+{
+    cu_wait();
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n)
+        species[i] = kind_species[kind[i]];
+}
+
+void cu_find_parts(cu_state *s, cudaStream_t stream, const cu_cells *c, const int *kind_species,
+                   int rows, int *part, int *species)
+{
+    const int n = (c->n + rows - 1) / rows;
+    cu_launch(s, stream, (n + 127) / 128, 128, 0, find_parts, *c, rows, part);
+    cu_launch(s, stream, (c->n + 255) / 256, 256, 0, fill_species, c->n, (const int *)c->kind,
+              kind_species, species);
+    cu_check(s, "dividing a crystal");
+}
+
 void cu_sort_atoms(cu_state *s, cudaStream_t stream, const cu_cells *c, const double *coord,
                    const int *system)
 {
@@ -222,9 +258,9 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
     __shared__ cu_surroundings<double> s;
     __shared__ int place[cu_surroundings<double>::ROOM], image[cu_surroundings<double>::ROOM],
         count[CU_GROUP];
-    if ((int)blockIdx.x >= l.cells.group_start[l.cells.bins])
+    cu_group group;
+    if (!own_group(l.cells, &group))
         return;
-    const cu_group group = l.cells.group[blockIdx.x];
     const int warp = threadIdx.x / 32;
     int overlap = 0;
     if (threadIdx.x < CU_GROUP)
@@ -237,6 +273,8 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
         },
         [&](int n) {
             for (int a = warp; a < group.n; a += CU_WALKERS) {
+                if (!in_part(l.cells, group.first + a))
+                    continue;
                 const int done = count[a];
                 const int i = row_of(l, group.first + a);
                 const size_t row = (size_t)i * l.capacity;
@@ -262,7 +300,7 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
         });
     if (overlap)
         atomicOr(l.overlap, 1);
-    if ((int)threadIdx.x < group.n) {
+    if ((int)threadIdx.x < group.n && in_part(l.cells, group.first + (int)threadIdx.x)) {
         const int i = row_of(l, group.first + (int)threadIdx.x);
         l.count[i] = min(count[threadIdx.x], l.capacity);
         l.species[i] = l.kind_species[l.kind[i]];
@@ -274,7 +312,7 @@ template <typename real>
 void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real> *u)
 {
     if (l->cells.grid) {
-        near_pairs<<<l->cells.groups, CU_WALK_THREADS, 0, stream>>>(*l, u);
+        near_pairs<<<cu_part_groups(&l->cells), CU_WALK_THREADS, 0, stream>>>(*l, u);
     } else if (l->in_j)
         given_pairs<<<(l->n + 3) / 4, 128, 0, stream>>>(*l, u);
     else

@@ -498,7 +498,7 @@ template <typename real> static void keep_backward(const flow<real> *f)
 {
     const cu_kept<real> *k = f->k;
     const aim_dev_net *d = &f->net->d;
-    cu_seed(f->s, f->stream, k->n, d->n_charge, k->gq, k->gspin, k->gqs[d->n_pass - 2]);
+    cu_seed(f->s, f->stream, k->n, d->n_charge, k->gq, k->gspin, 0, k->gqs[d->n_pass - 2]);
     for (int p = d->n_pass - 1; p >= 0; p--) {
         const cu_mlp *m = &f->net->mlp[p];
         if (p == d->n_pass - 1)
@@ -632,7 +632,8 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
         const cu_term_tan terms = term_args(&f);
         cu_term_tangents(s, f.stream, &terms);
     }
-    cu_seed(s, f.stream, t->rows, d->n_charge, t->tgq, t->tgspin, t->tgqs[d->n_pass - 2]);
+    cu_seed(s, f.stream, t->rows, d->n_charge, t->tgq, t->tgspin, 0,
+            t->tgqs[d->n_pass - 2]);
     for (int p = d->n_pass - 1; p >= 0; p--) {
         const cu_mlp *m = &net->mlp[p];
         if (p == d->n_pass - 1)

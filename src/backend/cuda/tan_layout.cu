@@ -158,7 +158,7 @@ void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, in
 {
     carver c = {base, 0};
     memset(k, 0, sizeof *k);
-    k->cells.n = sweep->job->n_atoms;
+    k->cells.n = k->cells.end = sweep->job->n_atoms;
     k->cells.bins = bins;
     k->cells.groups = cu_most_groups(sweep->job, bins);
     k->n = sweep->job->n_atoms;

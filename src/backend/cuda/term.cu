@@ -249,6 +249,8 @@ __global__ void __launch_bounds__(CU_WALK_THREADS, sizeof(T) == 4 ? 6 : 1)
             });
     __syncthreads();
     for (int a = warp; a < group.n; a += WARPS) {
+        if (!in_part(t.cells, group.first + a))
+            continue;
         const int i = atom_of(t, group.first + a);
         const double q = charges ? t.q[i] : 0.0;
         double phi = 0, phi_sr = 0;
@@ -278,7 +280,7 @@ template <typename T>
 static void launch_terms(cudaStream_t stream, const struct cu_terms *t, const aim_dsf &dsf)
 {
     if (t->cells.grid)
-        crystal_terms<T><<<t->cells.groups, CU_WALK_THREADS, 0, stream>>>(*t, dsf);
+        crystal_terms<T><<<cu_part_groups(&t->cells), CU_WALK_THREADS, 0, stream>>>(*t, dsf);
     else
         molecule_terms<T><<<(t->n + WARPS - 1) / WARPS, WARPS * 32, 0, stream>>>(*t, dsf);
 }

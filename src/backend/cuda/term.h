@@ -163,15 +163,6 @@ static __device__ __forceinline__ int atom_of(const struct cu_terms &t, int plac
     return t.order ? t.order[place] : place;
 }
 
-/* The group of this block; 0: none. */
-static __device__ __forceinline__ int own_group(const cu_cells &c, cu_group *group)
-{
-    if ((int)blockIdx.x >= c.group_start[c.bins])
-        return 0;
-    *group = c.group[blockIdx.x];
-    return 1;
-}
-
 template <typename T> static __device__ __forceinline__ int apart(int, T d2)
 {
     return d2 > (T)0;

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* pass.cu - one pass of the network over the atoms of a slab, or all (flow.h): convolution, layers,
+ * heads; and their adjoints, in the order of net/forward.c and net/backward.c. */
+#include <string.h>
+
+#include "backend/cuda/flow.h"
+
+/* ---------------------------------------------------------------- forward */
+
+template <typename real> static unsigned *next_slot(cu_flow<real> *f)
+{
+    return f->w->rowmax ? f->w->rowmax + (size_t)f->slot++ * f->w->rows : NULL;
+}
+
+/* An operand: rows with a leading dimension and the maxima of their magnitudes. */
+template <typename real> struct rows {
+    real *x;
+    int ld;
+    unsigned *max;
+};
+
+template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, int p)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_net *d = &f->net->d;
+    cu_conv<real> c = {};
+    c.n = f->n;
+    c.first = f->first;
+    c.capacity = w->capacity;
+    c.gp = d->gp;
+    c.nshifts = d->nshifts;
+    c.fa = d->fa;
+    c.nc = d->n_charge;
+    c.features = !d->d2 ? CU_PLAIN : p == 0 ? CU_EMBED : CU_FULL;
+    c.charges = p > 0;
+    c.want_strain = f->job->want_strain;
+    c.count = from_zero(f, w->count, 1);
+    c.j = from_zero(f, w->j, w->capacity);
+    c.species = w->species;
+    c.u = from_zero(f, w->u, w->capacity);
+    c.rc = (real)d->rc;
+    c.eta = (real)d->eta;
+    c.shifts = (const real *)d->shifts;
+    c.nf = d->conv_a.nf;
+    c.ncomb = d->conv_a.ncomb;
+    c.hp = d->conv_a.hp;
+    c.q_ncomb = d->conv_q.ncomb;
+    c.q_hp = d->conv_q.hp;
+    c.agh = (const real *)d->conv_a.agh;
+    c.q_agh = (const real *)d->conv_q.agh;
+    c.a = c.features == CU_EMBED ? (const real *)d->embedding : w->a[p];
+    c.q = p > 0 ? w->qs[p - 1] : NULL;
+    c.col = d->columns[p];
+    c.ldx = f->net->mlp[p].layer[0].ld_in;
+    c.x = from_zero(f, w->x, c.ldx);
+    c.gx = c.x;
+    c.v = from_zero(f, w->v[p], 3 * (size_t)c.nf * c.hp);
+    c.vq = from_zero(f, w->vq[p], 3 * (size_t)c.nc * c.q_hp);
+    c.s_adj = c.features == CU_EMBED ? NULL : w->s_adj; /* e_adj says it all */
+    c.sq_adj = w->sq_adj;
+    c.e_adj = w->e_adj;
+    c.ga = p > 0 ? w->ga[p % 2] : NULL;
+    c.ga_later = p < d->n_pass - 1 ? w->ga[(p + 1) % 2] : NULL;
+    c.gq = p > 0 ? w->gqs[p - 1] : NULL;
+    c.grad = w->own_grad;
+    c.virial = w->virial;
+    c.kinds = w->kinds;
+    c.kind = cu_kind_of(w);
+    c.kind_species = w->kind_species;
+    return c;
+}
+
+template <typename real> static void set_card(const cu_flow<real> *f, cu_gemm<real> *g)
+{
+    g->fast = f->net->d.fast;
+    g->warpgroups = f->net->device->warpgroups;
+    g->processors = f->net->device->processors;
+}
+
+template <typename real>
+static cu_gemm<real> layer_args(const cu_flow<real> *f, const cu_layer *l, const rows<real> *in,
+                                rows<real> *out)
+{
+    cu_gemm<real> g = {};
+    g.rows = f->n;
+    set_card(f, &g);
+    g.mode = CU_FORWARD;
+    g.gelu = l->gelu;
+    g.x = in->x;
+    g.ldx = in->ld;
+    g.xmax = in->max;
+    g.m = l->fwd;
+    g.bias = (const real *)l->bias;
+    g.ldbias = l->ld_out;
+    g.y = out->x;
+    g.ldy = l->ld_out;
+    g.ymax = out->max;
+    return g;
+}
+
+/* Layers 0 .. n - 1; the last one writes to `end` (features and charges where it updates). */
+template <typename real>
+static void forward_layers(cu_flow<real> *f, const cu_mlp *m, int n, rows<real> in, real *slope,
+                           int pass, rows<real> *end)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_net *d = &f->net->d;
+    int at = 0;
+    for (int l = 0; l < n; l++) {
+        const cu_layer *layer = &m->layer[l];
+        rows<real> out = {w->hidden[l % 2], layer->ld_out, NULL};
+        if (l == n - 1 && end)
+            out = *end;
+        else
+            out.max = next_slot(f);
+        cu_gemm<real> g = layer_args(f, layer, &in, &out);
+        g.slope = slope && layer->gelu ? slope + at : NULL;
+        g.ldslope = m->slope_width;
+        g.bias_row = pass == 0 && l == 0 ? slab_row(f, w->species, 1) : NULL;
+        if (pass >= 0 && pass < d->n_pass - 1 && l == m->n_layers - 1) {
+            g.mode = CU_UPDATE;
+            g.y = slab_row(f, w->a[pass + 1], d->fa);
+            g.fa = d->fa;
+            g.ldcharges = 2 * d->n_charge;
+            g.ldy = g.fa + g.ldcharges;
+            g.ymax = NULL;
+            g.charges = slab_row(f, w->y[pass], g.ldcharges);
+            g.old = pass > 0 ? slab_row(f, w->a[pass], d->fa) : (const real *)d->embedding;
+            g.old_row = pass > 0 ? NULL : slab_row(f, w->species, 1);
+            g.ldold = d->fa;
+        }
+        cu_multiply(f->s, f->stream, &g);
+        at += layer->gelu ? layer->ld_out : 0;
+        in = out;
+    }
+    if (end)
+        *end = in;
+}
+
+template <typename real>
+static cu_head_out<real> head_args(const cu_flow<real> *f, int h, const rows<real> *x)
+{
+    const cu_mlp *m = &f->net->head[h];
+    const cu_layer *end = &m->layer[m->n_layers - 1];
+    cu_head_out<real> o = {};
+    o.rows = f->n;
+    o.order = f->w->grid ? slab_row(f, f->w->cells.order, 1) : NULL;
+    o.n_in = end->n_in;
+    o.n_out = end->n_out;
+    o.gelu = end->gelu;
+    o.w = (const real *)end->plain;
+    o.bias = (const real *)end->bias;
+    o.x = x->x;
+    o.ldx = x->ld;
+    o.out = f->w->head[h];
+    o.slope = f->w->head_slope[h] ? f->w->head_slope[h] + m->slope_width - end->ld_out : NULL;
+    o.ldslope = m->slope_width;
+    return o;
+}
+
+template <typename real> static void forward_heads(cu_flow<real> *f, rows<real> aim)
+{
+    const cu_work<real> *w = f->w;
+    for (int h = 0; h < f->net->d.n_heads; h++) {
+        const cu_mlp *m = &f->net->head[h];
+        rows<real> x = aim;
+        if (m->n_layers > 1) {
+            x.x = w->hidden[m->n_layers % 2];
+            x.ld = m->layer[m->n_layers - 2].ld_out;
+            x.max = NULL;
+            forward_layers(f, m, m->n_layers - 1, aim, w->head_slope[h], -1, &x);
+        }
+        const cu_head_out<real> o = head_args(f, h, &x);
+        cu_head_forward(f->s, f->stream, &o);
+    }
+}
+
+/* Pass p of the atoms of the slab. again: for its backward half, features and charges are there. */
+template <typename real> void cu_pass_forward(cu_flow<real> *f, int p, int again)
+{
+    const cu_work<real> *w = f->w;
+    const cu_mlp *m = &f->net->mlp[p];
+    const int last = p == f->net->d.n_pass - 1;
+    cu_conv<real> c = conv_args(f, p);
+    const rows<real> in = {w->x, c.ldx, next_slot(f)};
+    c.xmax = from_zero(f, in.max, 1);
+    cu_conv_forward(f->s, f->stream, &c);
+    rows<real> end = {NULL, 0, NULL};
+    if (last) {
+        end.x = w->aim;
+        end.ld = m->layer[m->n_layers - 1].ld_out;
+        end.max = next_slot(f);
+    }
+    const int n = m->n_layers - (again && !last && !m->layer[m->n_layers - 1].gelu);
+    forward_layers(f, m, n, in, w->slope[p], p, n == m->n_layers ? &end : NULL);
+    if (last)
+        forward_heads(f, end);
+}
+
+/* ---------------------------------------------------------------- backward */
+
+/* Where the slope of layer l begins in its row; -1: the layer has no activation. */
+static int slope_at(const cu_mlp *m, int l)
+{
+    int at = 0;
+    if (l < 0 || !m->layer[l].gelu)
+        return -1;
+    for (int k = 0; k < l; k++)
+        at += m->layer[k].gelu ? m->layer[k].ld_out : 0;
+    return at;
+}
+
+/* Layers n - 1 .. 0: `in` is the adjoint of the last one's sum; the adjoint of the input goes to
+ * `out`, times out_slope where that is given. */
+template <typename real>
+static void backward_layers(cu_flow<real> *f, const cu_mlp *m, int n, rows<real> in, real *slope,
+                            rows<real> out, const real *out_slope, int ld_out_slope)
+{
+    for (int l = n - 1; l >= 0; l--) {
+        const cu_layer *layer = &m->layer[l];
+        const int below = slope_at(m, l - 1);
+        rows<real> to = out;
+        if (l > 0) {
+            to.x = in.x == f->w->hidden[0] ? f->w->hidden[1] : f->w->hidden[0];
+            to.ld = layer->ld_in;
+            to.max = next_slot(f);
+        }
+        cu_gemm<real> g = {};
+        g.rows = f->n;
+        set_card(f, &g);
+        g.mode = CU_BACKWARD;
+        g.x = in.x;
+        g.ldx = in.ld;
+        g.xmax = in.max;
+        g.m = layer->bwd;
+        g.y = to.x;
+        g.ldy = layer->ld_in;
+        g.ymax = to.max;
+        g.slope = l == 0 ? (real *)out_slope : below >= 0 ? slope + below : NULL;
+        g.ldslope = l == 0 ? ld_out_slope : m->slope_width;
+        cu_multiply(f->s, f->stream, &g);
+        in = to;
+    }
+}
+
+/* Adjoint of one head's input. */
+template <typename real>
+static void backward_head(cu_flow<real> *f, int h, rows<real> out, const real *out_slope,
+                          int ld_out_slope)
+{
+    const cu_work<real> *w = f->w;
+    const cu_mlp *m = &f->net->head[h];
+    const cu_layer *end = &m->layer[m->n_layers - 1];
+    const int below = m->n_layers > 1 ? slope_at(m, m->n_layers - 2) : -1;
+    rows<real> x = {w->hidden[0], end->ld_in, NULL};
+    if (m->n_layers > 1) {
+        x.max = next_slot(f);
+        if (out.x == x.x && m->n_layers % 2 == 0)
+            x.x = w->hidden[1];
+    } else {
+        x = out;
+    }
+    cu_head_out<real> o = head_args(f, h, &x);
+    o.g = w->ghead[h];
+    o.gx = x.x;
+    o.ldgx = x.ld;
+    o.gxmax = x.max;
+    o.slope_below = m->n_layers == 1 ? out_slope : below >= 0 ? w->head_slope[h] + below : NULL;
+    o.ldslope_below = m->n_layers == 1 ? ld_out_slope : m->slope_width;
+    cu_head_backward(f->s, f->stream, &o);
+    if (m->n_layers > 1)
+        backward_layers(f, m, m->n_layers - 1, x, w->head_slope[h], out, out_slope, ld_out_slope);
+}
+
+/* Adjoint of the last pass's sums, from all heads that carry one. */
+template <typename real> static rows<real> backward_heads(cu_flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    const cu_mlp *m = &f->net->mlp[f->net->d.n_pass - 1];
+    const int at = slope_at(m, m->n_layers - 1), ld = m->layer[m->n_layers - 1].ld_out;
+    const real *slope = at >= 0 ? w->slope[f->net->d.n_pass - 1] + at : NULL;
+    real *part[AIM_DEV_HEADS];
+    int n = 0, only = 0;
+    for (int h = 0; h < f->net->d.n_heads; h++)
+        if (w->ghead[h]) {
+            only = h;
+            part[n++] = w->gaim[h];
+        }
+    rows<real> out = {w->hidden[0], ld, next_slot(f)};
+    if (n == 1) {
+        backward_head(f, only, out, slope, m->slope_width);
+        return out;
+    }
+    for (int h = 0; h < f->net->d.n_heads; h++)
+        if (w->ghead[h]) {
+            const rows<real> own = {w->gaim[h], ld, next_slot(f)};
+            backward_head<real>(f, h, own, NULL, 0);
+        }
+    cu_combine(f->s, f->stream, f->n, ld, n, part, slope, m->slope_width, out.x, out.max);
+    return out;
+}
+
+/* From the adjoints of what pass p has put out to those of the environments of its atoms. */
+template <typename real> void cu_pass_backward(cu_flow<real> *f, int p)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_net *d = &f->net->d;
+    const cu_mlp *m = &f->net->mlp[p];
+    const int slope = slope_at(m, m->n_layers - 1);
+    rows<real> gy;
+    if (p == d->n_pass - 1) {
+        gy = backward_heads(f);
+    } else {
+        gy.x = w->hidden[0];
+        gy.ld = m->layer[m->n_layers - 1].ld_out;
+        gy.max = next_slot(f);
+        cu_output_adjoint<real>(f->s, f->stream, f->n, d->fa, d->n_charge,
+                                slab_row(f, w->ga[(p + 1) % 2], d->fa),
+                                slab_row(f, w->gy[p], 2 * d->n_charge),
+                                slope >= 0 ? w->slope[p] + slope : NULL, m->slope_width, gy.x,
+                                gy.ld, gy.max);
+    }
+    const rows<real> gx = {w->x, m->layer[0].ld_in, NULL};
+    backward_layers<real>(f, m, m->n_layers, gy, w->slope[p], gx, NULL, 0);
+    const cu_conv<real> c = conv_args(f, p);
+    if (f->beside && p == d->n_pass - 1) /* it adds to what the terms have left of the charges */
+        cu_join(f);
+    cu_project_backward(f->s, f->stream, &c);
+}
+
+/* Then, from those of all atoms, to forces and to the features of their neighbours. */
+template <typename real> void cu_pass_gather(cu_flow<real> *f, int p)
+{
+    const cu_conv<real> c = conv_args(f, p);
+    if (c.features == CU_EMBED)
+        cu_embed_backward(f->s, f->stream, &c);
+    else
+        cu_conv_backward(f->s, f->stream, &c);
+}
+
+#define INSTANCE(real)                                                                             \
+    template void cu_pass_forward(cu_flow<real> *, int, int);                                      \
+    template void cu_pass_backward(cu_flow<real> *, int);                                          \
+    template void cu_pass_gather(cu_flow<real> *, int)
+INSTANCE(float);
+INSTANCE(double);
