@@ -93,7 +93,7 @@ static box make_box(int side)
     b.kind_species = on_card(2, offset);
     cu_cells *c = &b.cells;
     c->grid = on_card(1, &g);
-    c->n = b.n;
+    c->n = c->end = b.n;
     c->bins = b.bins;
     c->bin = room<int>(n);
     c->groups = b.bins + b.n / g.group;

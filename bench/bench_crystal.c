@@ -4,11 +4,13 @@
  *
  *     bench_crystal [--threads N] [--seconds S] [--coulomb dsf|ewald|pme] [--accuracy X]
  *                   [--repeat N | --repeat NxNxN] [--dispersion 0|1] [--stress 0|1]
- *                   [--precision single|double] [--device DEVICE] [--fast 0|1] MODEL FILE
+ *                   [--precision single|double] [--device DEVICE] [--fast 0|1] [--memory GB]
+ *                   MODEL FILE
  *
  * The box is the file's first frame, repeated N times along every axis. At least three timed calls
  * after one that does not count. Line:
- *     ours METHOD atoms runs minimum median energy peak      (seconds, eV, MB of the process) */
+ *     ours METHOD atoms runs minimum median energy peak      (seconds, eV, MB of the process)
+ * --memory (0: what is free): most of the first GPU's; says what was estimated and what was taken. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include <time.h>
 
 #include "aimnet.h"
+#include "aimnet_cuda.h"
 #include "aimnet_io.h"
 
 enum { MAX_RUNS = 10000, LEAST_RUNS = 3 };
@@ -92,6 +95,28 @@ static double peak_megabytes(void)
     return (double)u.ru_maxrss / 1024.0;
 }
 
+static double free_on_card(void)
+{
+    aimnet_cuda_card card;
+    if (aimnet_cuda_get_card(0, &card))
+        fail("--memory");
+    return (double)card.available;
+}
+
+static void compare_memory(aimnet_calc *calc, const aimnet_system *s)
+{
+    size_t estimate = 0;
+    aimnet_result result = {.forces = must(malloc(3 * (size_t)s->n_atoms * sizeof(double)))};
+    const double before = free_on_card();
+    if (aimnet_calc_memory_estimate(calc, s, 1, 1, &estimate))
+        fail("estimate");
+    if (aimnet_calc_eval(calc, s, 1, &result))
+        fail(result.message);
+    printf("memory %d atoms: estimated %.3f GB, taken %.3f GB\n", (int)s->n_atoms,
+           (double)estimate * 1e-9, (before - free_on_card()) * 1e-9);
+    free(result.forces);
+}
+
 static void measure(aimnet_calc *calc, const aimnet_system *s, int stress, const char *method,
                     double seconds)
 {
@@ -119,7 +144,7 @@ int main(int argc, char **argv)
     static const char *const methods[] = {"simple", "dsf", "ewald", "pme"};
     aimnet_options o = aimnet_options_default();
     double seconds = 2.0;
-    int at = 1, times[3] = {1, 1, 1}, stress = 1;
+    int at = 1, times[3] = {1, 1, 1}, stress = 1, memory = 0;
     o.coulomb = AIMNET_COULOMB_DSF;
     for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
         const char *key = argv[at] + 2, *value = argv[at + 1];
@@ -141,6 +166,10 @@ int main(int argc, char **argv)
             o.fast = atoi(value);
         else if (strcmp(key, "device") == 0)
             o.device = value;
+        else if (strcmp(key, "memory") == 0) {
+            o.device_memory = (size_t)(1e9 * strtod(value, NULL));
+            memory = 1;
+        }
         for (int m = 0; strcmp(key, "coulomb") == 0 && m < 4; m++)
             if (strcmp(value, methods[m]) == 0)
                 o.coulomb = (aimnet_coulomb)m;
@@ -161,6 +190,8 @@ int main(int argc, char **argv)
     if (!one.cell)
         fail("the file has no cell");
     const aimnet_system box = repeated(&one, times);
+    if (memory)
+        compare_memory(calc, &box);
     measure(calc, &box, stress, methods[o.coulomb], seconds);
     free((void *)box.numbers);
     free((void *)box.coord);

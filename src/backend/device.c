@@ -88,7 +88,8 @@ const aim_device_ops *aim_device_load(aim_dev_error *e)
     }
     if (!module) {
         const char *why = dlerror();
-        (void)refuse(e, "the CUDA module cannot be loaded (auto and cpu need none): ", why ? why : "unknown reason");
+        (void)refuse(e, "the CUDA module cannot be loaded (auto and cpu need none): ",
+                     why ? why : "unknown reason");
         return NULL;
     }
     aim_device_module_fn *entry;
