@@ -124,6 +124,9 @@ typedef struct aim_dev_job {
     void *ctx;
     const double *gq, *gspin; /* with `middle` only */
     int no_graph;             /* 1: launches one by one */
+    /* memcpy by the host's workers, for numbers of atoms */
+    void (*copy)(void *team, void *to, const void *from, size_t bytes);
+    void *team;
     /* results, assigned */
     double *q, *spin;
     double *head[AIM_DEV_HEADS];

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/isa.h"
+#include "calc/blocks.h"
 #include "calc/device.h"
 #include "calc/resident.h"
 
@@ -324,6 +325,29 @@ static int host_terms(void *ctx)
     return (int)terms_between(ctx);
 }
 
+/* Bytes in units of the caches' lines. */
+typedef struct copying {
+    char *to;
+    const char *from;
+} copying;
+
+enum { LINE = 64 };
+
+static void copy_block(void *ctx, int block, size_t first, size_t last)
+{
+    const copying *x = ctx;
+    (void)block;
+    memcpy(x->to + LINE * first, x->from + LINE * first, LINE * (last - first));
+}
+
+static void copy_shared(void *team, void *to, const void *from, size_t bytes)
+{
+    copying x = {to, from};
+    const size_t lines = bytes / LINE, rest = LINE * lines;
+    aim_blocks_run(team, lines, copy_block, &x);
+    memcpy((char *)to + rest, (const char *)from + rest, bytes - rest);
+}
+
 aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes want)
 {
     const aim_batch *b = &c->flat.batch;
@@ -342,6 +366,8 @@ aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes wan
                        .want_strain = want.strain,
                        .cutoff = member->model->cutoff,
                        .no_graph = c->options.no_graph != 0,
+                       .copy = copy_shared,
+                       .team = c->team,
                        .q = v->q,
                        .spin = v->spin,
                        .gq = v->gq,

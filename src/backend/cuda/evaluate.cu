@@ -108,12 +108,13 @@ static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, c
     if (w->caller)
         cu_fill_caller<real>(net, job, k->n, k->number, w);
     else
-        memcpy(CU_PINNED(d->in, w->in_base, w->coord), job->coord, 3 * n * sizeof(double));
+        job->copy(job->team, CU_PINNED(d->in, w->in_base, w->coord), job->coord,
+                  3 * n * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->cell), job->cell, 9 * systems * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->charge), job->charge, systems * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->mult), job->mult, systems * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->offset), job->offset, (systems + 1) * sizeof(int32_t));
-    memcpy(CU_PINNED(d->in, w->in_base, w->system), job->system, n * sizeof(int32_t));
+    job->copy(job->team, CU_PINNED(d->in, w->in_base, w->system), job->system, n * sizeof(int32_t));
     int *kind = CU_PINNED(d->in, w->in_base, w->kind),
         *number = CU_PINNED(d->in, w->in_base, w->kind_number),
         *species = CU_PINNED(d->in, w->in_base, w->kind_species);
@@ -151,7 +152,7 @@ static void fill_adjoints(const cu_net *net, const aim_dev_job *job, const cu_wo
         const size_t bytes = n * (size_t)net->d.head_width[h] * sizeof(double);
         double *to = CU_PINNED(d->in, w->in_base, w->ghead[h]);
         if (job->ghead[h])
-            memcpy(to, job->ghead[h], bytes);
+            job->copy(job->team, to, job->ghead[h], bytes);
         else
             memset(to, 0, bytes);
     }
@@ -161,13 +162,13 @@ static void fill_adjoints(const cu_net *net, const aim_dev_job *job, const cu_wo
     memcpy(CU_PINNED(d->in, w->in_base, w->in_gspin), job->gspin, n * sizeof(double));
 }
 
-static void copy_out(double *to, const double *from, size_t n)
+static void copy_out(const aim_dev_job *job, double *to, const double *from, size_t n)
 {
     if (to)
-        memcpy(to, from, n * sizeof *to);
+        job->copy(job->team, to, from, n * sizeof *to);
 }
 
-static void add_out(double *to, const double *from, size_t n)
+static void add_out(const aim_dev_job *, double *to, const double *from, size_t n)
 {
     for (size_t k = 0; to && k < n; k++)
         to[k] += from[k];
@@ -178,10 +179,10 @@ static void fetch_network(const cu_net *net, const aim_dev_job *job, const cu_wo
 {
     const cu_device *d = net->device;
     const size_t n = (size_t)job->n_atoms;
-    copy_out(job->q, CU_PINNED(d->out, w->out_base, w->q), n);
-    copy_out(job->spin, CU_PINNED(d->out, w->out_base, w->spin), n);
+    copy_out(job, job->q, CU_PINNED(d->out, w->out_base, w->q), n);
+    copy_out(job, job->spin, CU_PINNED(d->out, w->out_base, w->spin), n);
     for (int h = 0; h < net->d.n_heads; h++)
-        copy_out(job->head[h], CU_PINNED(d->out, w->out_base, w->head[h]),
+        copy_out(job, job->head[h], CU_PINNED(d->out, w->out_base, w->head[h]),
                  n * (size_t)net->d.head_width[h]);
 }
 
@@ -190,14 +191,14 @@ static void fetch_rest(const cu_net *net, const aim_dev_job *job, const cu_work<
 {
     const cu_device *d = net->device;
     const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
-    copy_out(job->e_coulomb, CU_PINNED(d->out, w->out_base, w->e_coulomb), systems);
-    copy_out(job->e_sr, CU_PINNED(d->out, w->out_base, w->e_sr), systems);
-    copy_out(job->e_d3, CU_PINNED(d->out, w->out_base, w->e_d3), systems);
+    copy_out(job, job->e_coulomb, CU_PINNED(d->out, w->out_base, w->e_coulomb), systems);
+    copy_out(job, job->e_sr, CU_PINNED(d->out, w->out_base, w->e_sr), systems);
+    copy_out(job, job->e_d3, CU_PINNED(d->out, w->out_base, w->e_d3), systems);
     if (job->want_grad)
-        (job->middle ? add_out : copy_out)(job->grad, CU_PINNED(d->out, w->out_base, w->grad),
-                                           3 * n);
+        (job->middle ? add_out : copy_out)(job, job->grad,
+                                           CU_PINNED(d->out, w->out_base, w->grad), 3 * n);
     if (job->want_strain)
-        add_out(job->strain, CU_PINNED(d->out, w->out_base, w->strain), 9 * systems);
+        add_out(job, job->strain, CU_PINNED(d->out, w->out_base, w->strain), 9 * systems);
 }
 
 static int run_failed(cu_net *net, const cu_state *s, aim_dev_error *e)
