@@ -19,6 +19,7 @@ static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_system
     b->charge = aim_take(arena, "charge", n_systems, sizeof *b->charge);
     b->mult = aim_take(arena, "mult", n_systems, sizeof *b->mult);
     f->index = aim_take(arena, "index", n_systems, sizeof *f->index);
+    f->closed = aim_take(arena, "closed cells", 9 * n_systems, sizeof *f->closed);
 }
 
 enum { TOGETHER = 8 }; /* structures that a worker takes */
@@ -148,6 +149,9 @@ aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t 
     aim_each_system(c->team, n, fill_one, &fill);
     f->batch.n_atoms = atom;
     f->batch.n_systems = n;
+    f->closes = 0;
+    if (c->device.ops && !c->resident)
+        aim_close_cells(c, f);
     return AIMNET_OK;
 }
 

@@ -66,6 +66,9 @@ typedef struct aim_flat {
     aim_batch batch;
     int32_t *index;            /* [n_systems] the caller's number of each system */
     const aimnet_lists *lists; /* the caller's; a system that has them is a batch of its own */
+    /* of a device, with slabs or wires: [n_systems][9] cells that are periodic along all axes */
+    double *closed;
+    int closes;
     aim_arena arena;
 } aim_flat;
 
@@ -128,7 +131,8 @@ struct aimnet_calc {
 typedef struct aimnet_calc aim_calc;
 
 /* Angstrom: beyond, coordinates lose the digits that forces need */
-#define AIM_CALC_FARTHEST 1e8
+#define AIM_CALC_FARTHEST   1e8
+#define AIM_CALC_DSF_CUTOFF 15.0 /* Angstrom, of simple Coulomb that became DSF */
 
 /* plan.c */
 AIM_NODISCARD aim_status aim_plan_members(aim_calc *c, aimnet_model *const *models,
@@ -149,6 +153,8 @@ aim_team *aim_team_within(aim_team *team, int32_t n);
 /* Flattens systems[index[0..n)] into c->flat */
 AIM_NODISCARD aim_status aim_flatten(aim_calc *c, const aimnet_system *systems,
                                      const int32_t *index, int32_t n);
+/* close.c: fills `closed`, where that is possible. */
+void aim_close_cells(const aim_calc *c, aim_flat *f);
 /* The same for runs of neighbouring structures of one kind (periodic or not; those with lists of
  * the caller alone). Reserve for all n once; the message of a bad structure names it if there are
  * several. */

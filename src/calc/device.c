@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* device.c - members of the ensemble on a compute device: what it is given and what comes back.
  *
- * Molecules and crystals of a model whose outputs are heads, shifts, sums and multipoles, with or
+ * Molecules, crystals, slabs and wires (close.c) of a model whose outputs are heads, shifts, sums and multipoles, with or
  * without the short-range Coulomb term, are evaluated there as a whole: lists, network, Coulomb (all
  * pairs or damped shifted force), D3. For everything
  * else the device computes the network, from the host's list, and the host the terms between the
@@ -127,11 +127,14 @@ int64_t aim_device_batch(const aim_calc *c)
     return fits < 1024 ? 1024 : fits < 65536 ? fits : 65536;
 }
 
-/* 0: molecules, 1: crystals in three directions, -1: others */
-static int batch_kind(const aim_batch *b)
+/* 0: molecules, 1: crystals in three directions, also by closed cells, -1: others */
+static int batch_kind(const aim_calc *c)
 {
+    const aim_batch *b = &c->flat.batch;
     if (!aim_batch_periodic(b, 0))
         return 0;
+    if (c->flat.closes)
+        return 1;
     for (int32_t k = 0; k < 3 * b->n_systems; k++)
         if (!b->pbc[k])
             return -1;
@@ -199,7 +202,7 @@ static int fits_meshes(const aim_calc *c, const aim_member *member)
     const aimnet_coulomb method = c->options.coulomb;
     if (!member->coulomb || !aim_calc_has_waves((int)method))
         return 1;
-    if (batch_kind(&c->flat.batch) != 1)
+    if (batch_kind(c) != 1)
         return 0;
     for (int32_t s = 0; s < c->flat.batch.n_systems; s++) {
         const aim_dev_waves w = waves_of(c, method, aim_calc_accuracy(&c->options), s);
@@ -224,8 +227,7 @@ int aim_device_computes(const aim_calc *c, const aim_member *member)
 
 int aim_device_takes_all(const aim_calc *c, const aim_member *member)
 {
-    return !c->host_terms && knows_model(member) && batch_kind(&c->flat.batch) >= 0 &&
-           fits_meshes(c, member);
+    return !c->host_terms && knows_model(member) && batch_kind(c) >= 0 && fits_meshes(c, member);
 }
 
 int aim_device_sweeps_all(const aim_calc *c, const aim_member *member)
@@ -244,8 +246,7 @@ int aim_device_sweeps_batch(const aim_calc *c)
 
 int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)
 {
-    const int axes = s->cell ? !!s->pbc[0] + !!s->pbc[1] + !!s->pbc[2] : 0;
-    if (c->host_terms || s->n_atoms <= 512 || s->lists || (axes != 0 && axes != 3))
+    if (c->host_terms || s->n_atoms <= 512 || s->lists)
         return 0;
     return aim_device_knows_models(c);
 }
@@ -254,7 +255,9 @@ void aim_device_set_terms(const aim_calc *c, const aim_member *member, const aim
                           aim_dev_job *job)
 {
     const aim_model *m = member->model;
-    job->crystal = batch_kind(&c->flat.batch) == 1;
+    job->crystal = batch_kind(c) == 1;
+    if (c->flat.closes)
+        job->cell = c->flat.closed;
     if (member->coulomb) {
         job->coulomb = range->method == AIMNET_COULOMB_DSF      ? AIM_DEV_COULOMB_DSF
                        : range->method == AIMNET_COULOMB_SIMPLE ? AIM_DEV_COULOMB_SIMPLE

@@ -83,8 +83,10 @@ aim_status aim_calc_ranges(aim_calc *c, const aim_member *member, aim_range_plan
     if (waves)
         range->coulomb_cutoff = aim_calc_real_cutoff(b, o->coulomb, range->ewald_accuracy);
     if (periodic && simple) {
-        *range = (aim_range_plan){
-            .method = AIMNET_COULOMB_DSF, .coulomb_cutoff = 15.0, .dsf_alpha = 0.2, .converted = 1};
+        *range = (aim_range_plan){.method = AIMNET_COULOMB_DSF,
+                                  .coulomb_cutoff = AIM_CALC_DSF_CUTOFF,
+                                  .dsf_alpha = 0.2,
+                                  .converted = 1};
         simple = 0;
     }
     range->d3_reach = INFINITY;

@@ -4,6 +4,7 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/batch.c
     ${CMAKE_CURRENT_LIST_DIR}/blocks.c
     ${CMAKE_CURRENT_LIST_DIR}/check.c
+    ${CMAKE_CURRENT_LIST_DIR}/close.c
     ${CMAKE_CURRENT_LIST_DIR}/coulomb.c
     ${CMAKE_CURRENT_LIST_DIR}/derivatives.c
     ${CMAKE_CURRENT_LIST_DIR}/device.c
