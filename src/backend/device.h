@@ -17,7 +17,7 @@
 #include "backend/device_path.h"
 
 enum {
-    AIM_DEV_ABI = 7, /* of everything in this file */
+    AIM_DEV_ABI = 8, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
