@@ -12,9 +12,11 @@
  * and the opposite direction. The force is linear in the columns, so threads add their shares over
  * all neighbours first and among themselves once, at the end.
  *
- * The usual sizes in float have kernels in which neighbouring atoms share rows of the first-level cache
- * (conv16.cu). */
+ * The usual sizes in float have kernels in which neighbouring atoms share rows of the first-level cache,
+ * and others for few atoms (conv16.cu). */
 #include "backend/cuda/conv16.h"
+
+enum { EMBED_WARPS = 4 };
 
 template <typename real> static __device__ __forceinline__ real half_cos(real x, real *slope);
 template <> __device__ __forceinline__ float half_cos(float x, float *slope)
@@ -530,19 +532,17 @@ void cu_conv_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 }
 
 /* Pass 0: the neighbours' features are embeddings, and project_backward has summed over channels
- * for every element. One warp per atom, 16 lanes per neighbour. */
+ * for every element. An atom, a block; 16 lanes per neighbour. */
 template <typename real, int FIXED>
-__global__ void __launch_bounds__(128) embed_backward(cu_conv<real> c)
+__global__ void __launch_bounds__(32 * EMBED_WARPS) embed_backward(cu_conv<real> c)
 {
     cu_wait();
     fix_sizes<real, FIXED>(&c);
-    const int i = c.first + (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
-    if (i >= c.first + c.n)
-        return;
-    const int n = c.count[i], mine = c.kind[i];
+    __shared__ double part[EMBED_WARPS][12];
+    const int i = c.first + blockIdx.x, lane = threadIdx.x % 32, n = c.count[i], mine = c.kind[i];
     const size_t row = (size_t)c.kinds * 4 * c.gp;
     pull<real> force = {};
-    for (int k = lane / 16; k < n; k += 2) {
+    for (int k = threadIdx.x / 16; k < n; k += 2 * EMBED_WARPS) {
         const size_t p = (size_t)i * c.capacity + k;
         const vec4<real> u = c.u[p];
         const int j = c.j[p];
@@ -563,29 +563,14 @@ __global__ void __launch_bounds__(128) embed_backward(cu_conv<real> c)
         }
         add_pull(&force, u, gd, gu, c.want_strain);
     }
-#pragma unroll
-    for (int d = 0; d < 3; d++) {
-        const double sum = cu_warp_sum((double)force.f[d]);
-        if (lane == 0)
-            c.grad[3 * (size_t)i + d] += sum;
-    }
-#pragma unroll
-    for (int d = 0; d < 9; d++) {
-        if (!c.want_strain)
-            break;
-        const double sum = cu_warp_sum((double)force.w[d]);
-        if (lane == 0)
-            c.virial[9 * (size_t)i + d] -= 0.5 * sum;
-    }
+    finish_pull<real, EMBED_WARPS>(force, part, i, c.want_strain, c.grad, c.virial);
 }
 
 template <typename real>
 void cu_embed_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 {
-    if (is_fixed(c))
-        cu_launch(s, stream, (c->n + 3) / 4, 128, 0, embed_backward<real, 1>, *c);
-    else
-        cu_launch(s, stream, (c->n + 3) / 4, 128, 0, embed_backward<real, 0>, *c);
+    cu_launch(s, stream, c->n, 32 * EMBED_WARPS, 0,
+              is_fixed(c) ? embed_backward<real, 1> : embed_backward<real, 0>, *c);
     cu_check(s, "the adjoint of the first convolution");
 }
 

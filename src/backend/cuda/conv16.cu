@@ -4,10 +4,10 @@
  *
  * A warp is an atom; its lanes own the columns 4 l .. 4 l + 3 and 128 + 4 l .. 128 + 4 l + 3 of 256,
  * which have the same four shifts, and walk the neighbours one by one. The warps of a block are
- * neighbouring atoms (of a molecule, or sorted in space, cells.h), whose lists have the same order: a row of
- * a neighbour comes from the second-level cache for the first of them and from the processor's own
- * for the others. Of few atoms, each has a block of three warps, one for either half of the columns and
- * one for the charges. All sums are formed in the same order in both cases. */
+ * neighbouring atoms (of a molecule; crystals are sorted in space, cells.h), whose lists have the same
+ * order: a row of a neighbour comes from the second-level cache for the first of them and from the
+ * processor's own for the others. Of few atoms, each has a block, with a thread for every column. All sums
+ * are formed in the same order in both cases. */
 #include "backend/cuda/conv16.h"
 
 enum { STRIDE = 20 /* of channels in shared memory */ };
@@ -77,7 +77,7 @@ static __device__ __forceinline__ void store(float *x, const float4 &z, int alig
     }
 }
 
-template <int EMBED, int SPLIT>
+template <int EMBED>
 static __device__ __forceinline__ void convolve(const neighbours<FORWARD_BATCH, 0> &b,
                                                 const cu_conv<float> &c, int n, float4 s[2][4])
 {
@@ -89,11 +89,10 @@ static __device__ __forceinline__ void convolve(const neighbours<FORWARD_BATCH, 
         const float4 u = b.u[k], gs = load4(&b.gs[k][g0]);
 #pragma unroll
         for (int h = 0; h < 2; h++) {
-            if (!owns<SPLIT>(h))
-                continue;
             const float4 x = load4(a + h * HALF),
-                         t = make_float4(x.x * gs.x, x.y * gs.y, x.z * gs.z, x.w * gs.w);
-            s[h][0].x += t.x, s[h][0].y += t.y, s[h][0].z += t.z, s[h][0].w += t.w;
+                         t = make_float4(__fmul_rn(x.x, gs.x), __fmul_rn(x.y, gs.y),
+                                         __fmul_rn(x.z, gs.z), __fmul_rn(x.w, gs.w));
+            add4(&s[h][0], t, 1.0f);
             add4(&s[h][1], t, u.x);
             add4(&s[h][2], t, u.y);
             add4(&s[h][3], t, u.z);
@@ -146,32 +145,18 @@ static __device__ __forceinline__ unsigned finish_charges(const cu_conv<float> &
     return bits;
 }
 
-/* The largest of the warps of an atom. */
-template <int WARPS> static __device__ __forceinline__ unsigned largest_of(unsigned bits)
-{
-    __shared__ unsigned all[WARPS];
-    if (threadIdx.x % 32 == 0)
-        all[threadIdx.x / 32] = bits;
-    __syncthreads();
-#pragma unroll
-    for (int k = 0; k < WARPS; k++)
-        bits = max(bits, all[k]);
-    return bits;
-}
-
-/* SPLIT: all warps, one atom. */
-template <int EMBED, int WARPS, int SPLIT>
+/* A warp, an atom. */
+template <int EMBED, int WARPS>
 __global__ void __launch_bounds__(WARPS * 32)
     forward16(const __grid_constant__ cu_conv<float> c)
 {
     cu_wait();
     __shared__ forward_space spaces[WARPS];
-    const int warp = threadIdx.x / 32, i = c.first + (SPLIT ? blockIdx.x : blockIdx.x * WARPS + warp),
-              lane = threadIdx.x % 32;
+    const int i = c.first + blockIdx.x * WARPS + threadIdx.x / 32, lane = threadIdx.x % 32;
     if (i >= c.first + c.n)
         return;
-    forward_space *space = &spaces[warp], *sums = &spaces[SPLIT ? 0 : warp];
-    const int n = c.count[i], column = lane * 4, charged = !EMBED && owns<SPLIT>(CHARGES);
+    forward_space *space = &spaces[threadIdx.x / 32];
+    const int n = c.count[i], column = lane * 4;
     const charge_lane l = charge_share(c.nc);
     float4 s[2][4] = {}, sq[4] = {};
     coming next = fetch<FORWARD_BATCH>(c, i, 0, n);
@@ -179,21 +164,18 @@ __global__ void __launch_bounds__(WARPS * 32)
         const int m = min(FORWARD_BATCH, n - first);
         fill(c, &space->b, next, m);
         next = fetch<FORWARD_BATCH>(c, i, first + FORWARD_BATCH, n);
-        if (owns<SPLIT>(FIRST_HALF) || owns<SPLIT>(SECOND_HALF))
-            convolve<EMBED, SPLIT>(space->b, c, m, s);
-        if (charged)
+        convolve<EMBED>(space->b, c, m, s);
+        if (!EMBED)
             convolve_charges(space->b, c, l, m, sq);
     }
-    SPLIT ? __syncthreads() : __syncwarp();
+    __syncwarp();
     float *x = c.x + (size_t)i * c.ldx;
     unsigned bits = 0;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-        if (!owns<SPLIT>(h))
-            continue;
 #pragma unroll
         for (int d = 0; d < 4; d++)
-            *(float4 *)&sums->s[d][(h * 8 + lane / 4) * STRIDE + column % GP] = s[h][d];
+            *(float4 *)&space->s[d][(h * 8 + lane / 4) * STRIDE + column % GP] = s[h][d];
         store(x + c.col.xs + h * HALF + column, s[h][0], c.col.xs % 4 == 0);
         bits = max(bits, bits4(s[h][0]));
         if (EMBED)
@@ -202,19 +184,145 @@ __global__ void __launch_bounds__(WARPS * 32)
         store(x + c.col.a + h * HALF + column, own, c.col.a % 4 == 0);
         bits = max(bits, bits4(own));
     }
-    SPLIT ? __syncthreads() : __syncwarp();
-    for (int k = SPLIT ? threadIdx.x : lane; k < 4 * NF; k += SPLIT ? 64 : 32)
-        bits = max(bits, project(sums->s, k, NF, c.ncomb, c.agh, x + c.col.xv,
+    __syncwarp();
+    for (int k = lane; k < 4 * NF; k += 32)
+        bits = max(bits, project(space->s, k, NF, c.ncomb, c.agh, x + c.col.xv,
                                  c.v + (size_t)i * NF * 3 * HP));
-    if (charged)
+    if (!EMBED)
         bits = max(bits, finish_charges(c, space, l, i, sq, x));
-    if (owns<SPLIT>(FIRST_HALF))
-        for (int k = c.col.total + lane; k < c.ldx; k += 32)
-            x[k] = 0;
+    for (int k = c.col.total + lane; k < c.ldx; k += 32)
+        x[k] = 0;
     bits = __reduce_max_sync(0xffffffffu, bits);
-    if (SPLIT)
-        bits = largest_of<WARPS>(bits);
-    if (lane == 0 && owns<SPLIT>(FIRST_HALF) && c.xmax)
+    if (lane == 0 && c.xmax)
+        c.xmax[i] = bits;
+}
+
+/* ---------------------------------------------------------------- few atoms */
+
+enum { FEW_THREADS = COLUMNS + 32 };
+
+/* An atom, a block: a thread for every column, a warp for the charges. Sums, projections and roundings
+ * are those of a warp that has the atom to itself. */
+struct few_space {
+    neighbours<FORWARD_BATCH, 0> b;
+    forward_space charges;
+    float s[3][NF * STRIDE], p[3][4 * NF][4];
+    int row[FORWARD_BATCH];
+    unsigned bits[FEW_THREADS / 32];
+};
+
+/* A batch by all threads. */
+template <int EMBED>
+static __device__ __forceinline__ void fill_few(const cu_conv<float> &c, few_space *space, int i,
+                                                int first, int n)
+{
+    neighbours<FORWARD_BATCH, 0> &b = space->b;
+    __syncthreads();
+    if ((int)threadIdx.x < n) {
+        const size_t p = (size_t)i * c.capacity + first + threadIdx.x;
+        const vec4<float> u = c.u[p];
+        const int j = c.j[p];
+        b.u[threadIdx.x] = make_float4(u.x, u.y, u.z, u.w);
+        b.j[threadIdx.x] = j;
+        space->row[threadIdx.x] = EMBED ? c.species[j] : j;
+    }
+    __syncthreads();
+    for (int t = threadIdx.x; t < n * GP; t += blockDim.x) {
+        const float d = b.u[t / GP].w, x = d - c.shifts[t % GP];
+        float slope;
+        b.gs[t / GP][t % GP] = __expf(-c.eta * x * x) * cutoff(d, 1.0f / c.rc, &slope);
+    }
+    __syncthreads();
+}
+
+/* project() by three threads, one for each component, then one for each combination. */
+static __device__ __forceinline__ unsigned project_few(const cu_conv<float> &c, few_space *space,
+                                                       const float4 w[GP], int i, float *x)
+{
+    const int k = threadIdx.x % 64, d = threadIdx.x / 64, f = k / 4, h = k % 4 * 4;
+    if (d < 3) {
+        float4 p = {};
+#pragma unroll
+        for (int g = 0; g < GP; g++)
+            add4(&p, w[g], space->s[d][f * STRIDE + g]);
+        *(float4 *)(c.v + ((size_t)i * NF * 3 + f * 3 + d) * HP + h) = p;
+        *(float4 *)space->p[d][k] = p;
+    }
+    __syncthreads();
+    if (threadIdx.x >= COLUMNS)
+        return 0;
+    const int own = threadIdx.x / 4, m = threadIdx.x % 4, comb = own % 4 * 4 + m;
+    float square = 0;
+#pragma unroll
+    for (int e = 0; e < 3; e++)
+        square = fmaf(space->p[e][own][m], space->p[e][own][m], square);
+    if (comb >= c.ncomb)
+        return 0;
+    x[c.col.xv + own / 4 * c.ncomb + comb] = square;
+    return cu_bits(square);
+}
+
+template <int EMBED>
+__global__ void __launch_bounds__(FEW_THREADS)
+    forward_few(const __grid_constant__ cu_conv<float> c)
+{
+    __shared__ few_space space;
+    const int i = c.first + blockIdx.x, column = threadIdx.x, charged = !EMBED && threadIdx.x >= COLUMNS;
+    float4 w[GP];
+#pragma unroll
+    for (int g = 0; g < GP; g++)
+        if (threadIdx.x < 192)
+            w[g] = load4(c.agh + (column % 64 / 4 * GP + g) * HP + column % 4 * 4);
+    cu_wait();
+    const int n = c.count[i];
+    const charge_lane l = charge_share(c.nc);
+    float s[4] = {};
+    float4 sq[4] = {};
+    for (int first = 0; first < n; first += FORWARD_BATCH) {
+        const int m = min(FORWARD_BATCH, n - first);
+        fill_few<EMBED>(c, &space, i, first, m);
+        if (column < COLUMNS) {
+#pragma unroll 8
+            for (int k = 0; k < m; k++) {
+                const float t = __fmul_rn(c.a[(size_t)space.row[k] * COLUMNS + column],
+                                          space.b.gs[k][column % GP]);
+                const float4 u = space.b.u[k];
+                s[0] = fmaf(t, 1.0f, s[0]);
+                s[1] = fmaf(t, u.x, s[1]);
+                s[2] = fmaf(t, u.y, s[2]);
+                s[3] = fmaf(t, u.z, s[3]);
+            }
+        } else if (charged) {
+            convolve_charges(space.b, c, l, m, sq);
+        }
+    }
+    float *x = c.x + (size_t)i * c.ldx;
+    unsigned bits = 0;
+    if (column < COLUMNS) {
+#pragma unroll
+        for (int d = 0; d < 3; d++)
+            space.s[d][column / GP * STRIDE + column % GP] = s[d + 1];
+        x[c.col.xs + column] = s[0];
+        bits = cu_bits(s[0]);
+        if (!EMBED) {
+            const float own = c.a[(size_t)i * COLUMNS + column];
+            x[c.col.a + column] = own;
+            bits = max(bits, cu_bits(own));
+        }
+    } else if (charged) {
+        bits = finish_charges(c, &space.charges, l, i, sq, x);
+    }
+    if (c.col.total + column < c.ldx)
+        x[c.col.total + column] = 0;
+    __syncthreads();
+    bits = max(bits, project_few(c, &space, w, i, x));
+    bits = __reduce_max_sync(0xffffffffu, bits);
+    if (threadIdx.x % 32 == 0)
+        space.bits[threadIdx.x / 32] = bits;
+    __syncthreads();
+    for (int k = 1; k < FEW_THREADS / 32; k++)
+        bits = max(bits, space.bits[k]);
+    if (threadIdx.x == 0 && c.xmax)
         c.xmax[i] = bits;
 }
 
@@ -229,10 +337,9 @@ template <int EMBED>
 static void launch_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
     if (c->n < FEW)
-        cu_launch(s, stream, c->n, 32 * ATOM_WARPS<EMBED>, 0,
-                  forward16<EMBED, ATOM_WARPS<EMBED>, 1>, *c);
+        cu_launch(s, stream, c->n, FEW_THREADS, 0, forward_few<EMBED>, *c);
     else
-        cu_launch(s, stream, (c->n + 7) / 8, 256, 0, forward16<EMBED, 8, 0>, *c);
+        cu_launch(s, stream, (c->n + 7) / 8, 256, 0, forward16<EMBED, 8>, *c);
 }
 
 void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)

@@ -131,7 +131,7 @@ enum { FIRST_HALF, SECOND_HALF, CHARGES };
 
 template <int SPLIT> static __device__ __forceinline__ int owns(int part)
 {
-    return !SPLIT || (int)threadIdx.x / 32 == part;
+    return !SPLIT || (int)threadIdx.x / 32 % 3 == part;
 }
 
 /* Warps of an atom with SPLIT. */

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* conv16_back.cu - the adjoint of the convolution (conv.cu) in float for the usual sizes, the way of
- * conv16.cu: a warp gathers everything of an atom, or three warps its halves and its charges. */
+ * conv16.cu: a warp gathers everything of an atom, or three warps its halves and its charges. The
+ * neighbours of a molecule's atom are summed in four stretches, which one warp takes one after the other,
+ * or twelve together. */
 #include "backend/cuda/conv16.h"
 
-enum { BACKWARD_BATCH = 16 };
+enum {
+    BACKWARD_BATCH = 16,
+    STRETCHES = 4, /* of a molecule's atom */
+    LEAST = 6      /* neighbours in one */
+};
 
 /* Four columns of an atom: features and the adjoints of its sums. */
 struct columns4 {
@@ -149,34 +155,76 @@ static __device__ __forceinline__ void add_to(float *x, const float4 &z)
     *(float4 *)x = make_float4(old.x + z.x, old.y + z.y, old.z + z.z, old.w + z.w);
 }
 
-/* SPLIT: three warps, one atom. Forces of either half of the columns and of the charges are summed for
- * themselves. */
-template <int STRAIN, int WARPS, int SPLIT>
-__global__ void __launch_bounds__(WARPS * 32)
-    backward16(const __grid_constant__ cu_conv<float> c)
+/* What a lane collects over the neighbours. Forces of either half of the columns and of the charges are
+ * summed for themselves. */
+struct collected {
+    float4 ga[2], gq;
+    pull<float> force[3];
+};
+
+static __device__ __forceinline__ void add_to(collected *sum, const collected &x)
 {
-    cu_wait();
-    __shared__ neighbours<BACKWARD_BATCH, 1> batches[WARPS];
-    neighbours<BACKWARD_BATCH, 1> &b = batches[threadIdx.x / 32];
-    const int i = c.first + (SPLIT ? blockIdx.x : blockIdx.x * WARPS + threadIdx.x / 32),
-              lane = threadIdx.x % 32;
-    if (i >= c.first + c.n)
-        return;
-    const int n = c.count[i], column = lane * 4, g0 = column % GP;
-    const charge_lane l = charge_share(c.nc);
-    columns4 own[2] = {};
 #pragma unroll
     for (int h = 0; h < 2; h++)
-        if (owns<SPLIT>(h))
-            own[h] = load_columns(c.a + (size_t)i * COLUMNS + h * HALF + column,
-                                  c.s_adj + (size_t)i * 4 * COLUMNS + h * HALF + column, COLUMNS);
-    float4 ga[2] = {}, gq = {};
-    pull<float> force[3] = {};
-    coming next = fetch<BACKWARD_BATCH>(c, i, 0, n);
-    for (int first = 0; first < n; first += BACKWARD_BATCH) {
-        const int m = min(BACKWARD_BATCH, n - first);
+        add4(&sum->ga[h], x.ga[h], 1.0f);
+    add4(&sum->gq, x.gq, 1.0f);
+#pragma unroll
+    for (int p = 0; p < 3; p++)
+#pragma unroll
+        for (int d = 0; d < 3; d++)
+            sum->force[p].f[d] += x.force[p].f[d];
+}
+
+/* With SPLIT and GROUPS: the warps of the first group add up what the others have, group after group. */
+template <int GROUPS> static __device__ __forceinline__ void collect_groups(collected *sum)
+{
+    __shared__ float others[GROUPS > 1 ? GROUPS - 1 : 1][3][7][32];
+    const int group = threadIdx.x / 96, part = threadIdx.x / 32 % 3, lane = threadIdx.x % 32;
+#pragma unroll
+    for (int p = 0; p < 3; p++) {
+        const float4 g = p == CHARGES ? sum->gq : sum->ga[p == CHARGES ? 0 : p];
+        const float own[7] = {g.x, g.y, g.z, g.w, sum->force[p].f[0], sum->force[p].f[1],
+                              sum->force[p].f[2]};
+#pragma unroll
+        for (int k = 0; k < 7; k++)
+            if (part == p && group > 0)
+                others[group - 1][p][k][lane] = own[k];
+    }
+    __syncthreads();
+    if (group > 0)
+        return;
+    for (int from = 0; from < GROUPS - 1; from++) {
+        const float(*x)[32] = others[from][part];
+        const float4 g = make_float4(x[0][lane], x[1][lane], x[2][lane], x[3][lane]);
+        collected one = {};
+#pragma unroll
+        for (int p = 0; p < 3; p++) {
+            if (part != p)
+                continue;
+            if (p == CHARGES)
+                one.gq = g;
+            else
+                one.ga[p] = g;
+#pragma unroll
+            for (int d = 0; d < 3; d++)
+                one.force[p].f[d] = x[4 + d][lane];
+        }
+        add_to(sum, one);
+    }
+}
+
+/* Neighbours first .. last - 1 of atom i. */
+template <int STRAIN, int SPLIT>
+static __device__ __forceinline__ void
+gather_neighbours(const cu_conv<float> &c, neighbours<BACKWARD_BATCH, 1> &b, const charge_lane &l,
+                  const columns4 own[2], int i, int first, int last, collected *sum)
+{
+    const int column = threadIdx.x % 32 * 4, g0 = column % GP;
+    coming next = fetch<BACKWARD_BATCH>(c, i, first, last);
+    for (; first < last; first += BACKWARD_BATCH) {
+        const int m = min(BACKWARD_BATCH, last - first);
         fill(c, &b, next, m);
-        next = fetch<BACKWARD_BATCH>(c, i, first + BACKWARD_BATCH, n);
+        next = fetch<BACKWARD_BATCH>(c, i, first + BACKWARD_BATCH, last);
 #pragma unroll(SPLIT ? 2 : 1)
         for (int k = 0; k < m && (owns<SPLIT>(0) || owns<SPLIT>(1)); k++) {
             const size_t j = (size_t)b.j[k];
@@ -188,29 +236,68 @@ __global__ void __launch_bounds__(WARPS * 32)
                 slope g = {};
                 add_columns(load_columns(c.a + j * COLUMNS + h * HALF + column,
                                          c.s_adj + j * 4 * COLUMNS + h * HALF + column, COLUMNS),
-                            own[h], gs, dgs, u, &ga[h], &g);
-                add_force<STRAIN>(&force[h], u, g);
+                            own[h], gs, dgs, u, &sum->ga[h], &g);
+                add_force<STRAIN>(&sum->force[h], u, g);
             }
         }
         if (owns<SPLIT>(CHARGES))
-            back_charges<STRAIN>(b, c, l, i, m, &gq, &force[CHARGES]);
+            back_charges<STRAIN>(b, c, l, i, m, &sum->gq, &sum->force[CHARGES]);
     }
-    if (SPLIT)
-        collect_forces<STRAIN>(force);
-    if (owns<SPLIT>(FIRST_HALF))
-        leave_force<STRAIN>(c, i, force);
+}
+
+/* The neighbours in GROUPS stretches, each summed for itself: all of them by the warp of the atom or, with
+ * SPLIT, by three warps each of one atom. */
+template <int STRAIN, int WARPS, int SPLIT, int GROUPS>
+__global__ void __launch_bounds__(WARPS * 32, SPLIT && GROUPS == 1 && !STRAIN ? 5 : 1)
+    backward16(const __grid_constant__ cu_conv<float> c)
+{
+    cu_wait();
+    __shared__ neighbours<BACKWARD_BATCH, 1> batches[WARPS];
+    neighbours<BACKWARD_BATCH, 1> &b = batches[threadIdx.x / 32];
+    const int i = c.first + (SPLIT ? blockIdx.x : blockIdx.x * WARPS + threadIdx.x / 32),
+              lane = threadIdx.x % 32;
+    if (i >= c.first + c.n)
+        return;
+    const int n = c.count[i], column = lane * 4,
+              stretch = GROUPS == 1 ? n : max(LEAST, (n + GROUPS - 1) / GROUPS);
+    const charge_lane l = charge_share(c.nc);
+    columns4 own[2] = {};
 #pragma unroll
     for (int h = 0; h < 2; h++)
         if (owns<SPLIT>(h))
-            add_to(c.ga + (size_t)i * COLUMNS + h * HALF + column, ga[h]);
+            own[h] = load_columns(c.a + (size_t)i * COLUMNS + h * HALF + column,
+                                  c.s_adj + (size_t)i * 4 * COLUMNS + h * HALF + column, COLUMNS);
+    collected sum = {};
+    const int group = SPLIT ? threadIdx.x / 96 : 0;
+    if (GROUPS == 1)
+        gather_neighbours<STRAIN, SPLIT>(c, b, l, own, i, 0, n, &sum);
+#pragma unroll 1
+    for (int k = group; k < GROUPS && GROUPS > 1; k += SPLIT ? GROUPS : 1) {
+        collected more = {};
+        gather_neighbours<STRAIN, SPLIT>(c, b, l, own, i, k * stretch, min(n, (k + 1) * stretch),
+                                         &more);
+        add_to(&sum, more);
+    }
+    if (SPLIT && GROUPS > 1)
+        collect_groups<GROUPS>(&sum);
+    if (SPLIT)
+        collect_forces<STRAIN>(sum.force);
+    if (group > 0)
+        return;
+    if (owns<SPLIT>(FIRST_HALF))
+        leave_force<STRAIN>(c, i, sum.force);
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+        if (owns<SPLIT>(h))
+            add_to(c.ga + (size_t)i * COLUMNS + h * HALF + column, sum.ga[h]);
     if (!owns<SPLIT>(CHARGES))
         return;
-    gq = sum_above4(gq, l.width);
-    float sum = gq.x + gq.y + gq.z + gq.w;
-    sum += __shfl_xor_sync(0xffffffffu, sum, 1);
-    sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+    const float4 gq = sum_above4(sum.gq, l.width);
+    float charge = gq.x + gq.y + gq.z + gq.w;
+    charge += __shfl_xor_sync(0xffffffffu, charge, 1);
+    charge += __shfl_xor_sync(0xffffffffu, charge, 2);
     if (lane < l.width && lane % 4 == 0)
-        c.gq[(size_t)i * c.nc + lane / 4] += sum;
+        c.gq[(size_t)i * c.nc + lane / 4] += charge;
 }
 
 /* ---------------------------------------------------------------- adjoint of the projection */
@@ -361,21 +448,23 @@ __global__ void __launch_bounds__(WARPS * 32)
         c.gq[(size_t)i * c.nc + lane] += gx[c.col.q + lane];
 }
 
-template <int STRAIN>
+template <int STRAIN, int GROUPS>
 static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
     if (c->n < FEW)
-        cu_launch(s, stream, c->n, 32 * ATOM_WARPS<0>, 0, backward16<STRAIN, ATOM_WARPS<0>, 1>, *c);
+        cu_launch(s, stream, c->n, 32 * 3 * GROUPS, 0, backward16<STRAIN, 3 * GROUPS, 1, GROUPS>, *c);
     else
-        cu_launch(s, stream, (c->n + 15) / 16, 512, 0, backward16<STRAIN, 16, 0>, *c);
+        cu_launch(s, stream, (c->n + 15) / 16, 512, 0, backward16<STRAIN, 16, 0, GROUPS>, *c);
 }
 
 void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
-    if (c->want_strain)
-        launch_backward<1>(s, stream, c);
+    if (c->molecules)
+        launch_backward<0, STRETCHES>(s, stream, c);
+    else if (c->want_strain)
+        launch_backward<1, 1>(s, stream, c);
     else
-        launch_backward<0>(s, stream, c);
+        launch_backward<0, 1>(s, stream, c);
 }
 
 template <int EMBED>

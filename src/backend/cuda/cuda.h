@@ -256,6 +256,7 @@ enum cu_features { CU_EMBED, CU_FULL, CU_PLAIN };
 template <typename real> struct cu_conv {
     int n, capacity, gp, nshifts, fa, nc, features, charges, want_strain;
     int first; /* atoms first .. first + n - 1; pointers to rows are such that theirs have these numbers */
+    int molecules; /* not crystals, slabs or wires */
     const int *count, *j, *species;
     const vec4<real> *u;
     real rc, eta;

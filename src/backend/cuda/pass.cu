@@ -34,6 +34,7 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
     c.features = !d->d2 ? CU_PLAIN : p == 0 ? CU_EMBED : CU_FULL;
     c.charges = p > 0;
     c.want_strain = f->job->want_strain;
+    c.molecules = !w->grid && !f->job->row;
     c.count = from_zero(f, w->count, 1);
     c.j = from_zero(f, w->j, w->capacity);
     c.species = w->species;
