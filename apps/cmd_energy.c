@@ -132,9 +132,16 @@ static size_t hessian_size(int32_t n_atoms)
     return 9 * (size_t)n_atoms * (size_t)n_atoms;
 }
 
-/* Gives every readable item of the batch a system and a result with the buffers that were asked
- * for. Returns their number, or -1 when memory is short. */
-static int prepare(const energy_context *c, workspace *w, const cli_batch *batch)
+static void fail_record(energy_record *r, const char *message)
+{
+    cli_place_message(r->message, r->item, message);
+    r->error = r->message;
+}
+
+/* Gives every readable item of the batch, which the writer can write, a system and a result with the
+ * buffers that were asked for. Returns their number, or -1 when memory is short. */
+static int prepare(const energy_context *c, workspace *w, const cli_batch *batch,
+                   aimnet_writer *writer)
 {
     const energy_options *o = c->options;
     const size_t per_atom = (size_t)(3 * wants_forces(o) + o->charges * (1 + c->has_spin) +
@@ -154,6 +161,9 @@ static int prepare(const energy_context *c, workspace *w, const cli_batch *batch
         r->item = &batch->items[i];
         r->error = r->item->error;
         memset(result, 0, sizeof *result);
+        if (!r->error && writer &&
+            aimnet_writer_check(writer, &r->item->frame) != AIMNET_OK) /* not after all the work */
+            fail_record(r, aimnet_last_error());
         if (r->error)
             continue;
         r->system = aimnet_frame_system(&r->item->frame);
@@ -174,12 +184,6 @@ static int prepare(const energy_context *c, workspace *w, const cli_batch *batch
         n++;
     }
     return n;
-}
-
-static void fail_record(energy_record *r, const char *message)
-{
-    cli_place_message(r->message, r->item, message);
-    r->error = r->message;
 }
 
 static void finish_record(energy_record *r, const aimnet_result *result)
@@ -314,7 +318,7 @@ static int run_batches(energy_context *c, cli_stream *stream, aimnet_writer *wri
     while (status == CLI_OK) {
         int n = -1;
         if (cli_batch_read(&batch, stream, limit, BATCH_ITEMS))
-            n = prepare(c, &w, &batch);
+            n = prepare(c, &w, &batch, writer);
         if (cli_interrupted()) {
             status = CLI_INTERRUPTED;
         } else if (n < 0) {
@@ -351,7 +355,8 @@ static int compute(energy_context *c, const char *const *files, int n_files)
         energy_table_end(c);
     if (status == CLI_OK && !cli_out_flush())
         status = CLI_FAILED;
-    if (writer && aimnet_writer_close(writer, status == CLI_OK) != AIMNET_OK) {
+    const int keep = status == CLI_OK && (c->n_done > 0 || c->n_failed == 0);
+    if (writer && aimnet_writer_close(writer, keep) != AIMNET_OK) {
         cli_error("%s", aimnet_last_error());
         status = CLI_FAILED;
     }

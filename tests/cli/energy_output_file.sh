@@ -16,3 +16,7 @@ cut -d: -f1-2 message
 grep -c 'charge=2' charged.xyz
 "$AIMNET" energy -o first.xyz "$DATA/water.xyz" >/dev/null && cp first.xyz again.xyz
 "$AIMNET" energy -o again.xyz again.xyz >/dev/null && cmp first.xyz again.xyz
+# a structure that the format cannot hold costs only itself
+{ cat "$DATA/water.xyz"; printf '2\nLattice="9 0 0 0 9 0 0 0 9" pbc="T T T"\nH 0 0 0\nH 0.74 0 0\n'; } >mixed.xyz
+"$AIMNET" energy --quiet -o mixed.cif mixed.xyz 2>&1 >/dev/null | grep -o 'CIF holds structures that are periodic along three axes only'
+grep -c '^data_' mixed.cif
