@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* tan_layers.h - dense layers of the sequences in tan_flow.cu: products with activations that stand
+ * apart from them, forward and backward, of the primal and of its tangents. */
+#ifndef AIM_BACKEND_CUDA_TAN_LAYERS_H
+#define AIM_BACKEND_CUDA_TAN_LAYERS_H
+
+#include "backend/cuda/tangent.h"
+
+template <typename real> struct flow {
+    cu_state *s;
+    cu_net *net;
+    const aim_dev_sweep *sweep;
+    const cu_kept<real> *k;
+    const cu_tans<real> *t; /* NULL: the primal */
+    cudaStream_t stream;
+};
+
+static int slope_at(const cu_mlp *m, int l)
+{
+    int at = 0;
+    for (int k = 0; k < l; k++)
+        at += m->layer[k].gelu ? m->layer[k].ld_out : 0;
+    return at;
+}
+
+/* y = x W^T or x W */
+template <typename real>
+static void multiply(const flow<real> *f, int rows, const real *x, int ldx, const unsigned *max,
+                     const cu_matrix *w, real *y, int ldy)
+{
+    cu_gemm<real> g = {};
+    g.rows = rows;
+    g.warpgroups = f->net->device->warpgroups;
+    g.processors = f->net->device->processors;
+    g.mode = CU_BACKWARD;
+    g.x = x;
+    g.ldx = ldx;
+    g.xmax = max;
+    g.m = *w;
+    g.y = y;
+    g.ldy = ldy;
+    cu_multiply(f->s, f->stream, &g);
+}
+
+/* Rows of layer l of an MLP on their way through its activation. */
+template <typename real>
+static cu_act<real> act_args(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
+                             const cu_tan_acts<real> *t, int l)
+{
+    const int at = slope_at(m, l);
+    cu_act<real> r = {};
+    r.n = f->k->n;
+    r.rows = t ? f->t->rows : r.n;
+    r.ld = m->layer[l].ld_out;
+    r.max = t ? f->t->max : f->k->max;
+    r.bias = (const real *)m->layer[l].bias;
+    r.gelu = m->layer[l].gelu;
+    r.slope = a->slope + at;
+    r.curve = a->curve + at;
+    r.ldslope = m->slope_width;
+    r.tz = t ? t->z + at : NULL;
+    return r;
+}
+
+/* Layers 0 .. n_layers - 1; `first` has the maxima of the input's rows, `last` takes those of the
+ * output. */
+template <typename real>
+static void forward_layers(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
+                           const cu_tan_acts<real> *t, int n_layers, const int *bias_row,
+                           const unsigned *first, unsigned *last)
+{
+    real *const *x = t ? t->x : a->x;
+    for (int l = 0; l < n_layers; l++) {
+        const cu_layer *layer = &m->layer[l];
+        cu_act<real> r = act_args(f, m, a, t, l);
+        multiply(f, r.rows, x[l], layer->ld_in, l ? r.max : first, &layer->fwd, x[l + 1],
+                 layer->ld_out);
+        r.x = r.y = x[l + 1];
+        r.bias_row = l == 0 ? bias_row : NULL;
+        r.max = l == n_layers - 1 ? last : r.max;
+        if (t)
+            cu_act_tangent(f->s, f->stream, &r);
+        else
+            cu_act_forward(f->s, f->stream, &r);
+    }
+}
+
+template <typename real>
+static void through_activation(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
+                               const cu_tan_acts<real> *t, int l, const real *x)
+{
+    cu_act<real> r = act_args(f, m, a, t, l);
+    r.x = x;
+    r.y = t ? t->gz[l] : a->gz[l];
+    if (t)
+        cu_act_back_tangent(f->s, f->stream, &r);
+    else
+        cu_act_backward(f->s, f->stream, &r);
+}
+
+/* Layers n_layers - 1 .. 0; gz of the last of them is there, with its maxima. */
+template <typename real>
+static void backward_layers(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
+                            const cu_tan_acts<real> *t, int n_layers)
+{
+    real *const *gz = t ? t->gz : a->gz;
+    for (int l = n_layers - 1; l >= 0; l--) {
+        const cu_layer *layer = &m->layer[l];
+        real *to = l > 0 ? gz[l - 1] : t ? t->gx : a->gx;
+        multiply(f, t ? f->t->rows : f->k->n, gz[l], layer->ld_out, t ? f->t->max : f->k->max,
+                 &layer->bwd, to, layer->ld_in);
+        if (l > 0)
+            through_activation(f, m, a, t, l - 1, (const real *)to);
+    }
+}
+
+#endif
