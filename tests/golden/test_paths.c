@@ -11,11 +11,12 @@
 #include <string.h>
 
 #include "aimnet_opt.h"
+#include "opt_frames.h"
 
 /* Double precision; sums of a step have another order, and paths of 20 to 100 steps amplify that. */
 static const double SAME_ENERGY = 1e-6; /* eV */
 static const double SAME_FORCE = 1e-3;  /* eV/A, of forces that both have converged to less */
-enum { MAX_FRAMES = 16, CLUSTER = 2100 };
+enum { CLUSTER = 2100 };
 
 typedef struct fixture {
     aimnet_model *model;
@@ -43,21 +44,6 @@ static int teardown(void **state)
         aimnet_model_free(f->model);
     }
     return 0;
-}
-
-static int read_frames(const char *name, aimnet_frame frames[MAX_FRAMES])
-{
-    char path[512];
-    aimnet_reader *reader;
-    int n = 0;
-    snprintf(path, sizeof path, AIM_SOURCE_DIR "/tests/golden/opt/%s", name);
-    memset(frames, 0, MAX_FRAMES * sizeof *frames);
-    assert_int_equal(aimnet_reader_open(path, NULL, &reader), AIMNET_OK);
-    while (n < MAX_FRAMES && aimnet_reader_next(reader, &frames[n]) == AIMNET_OK)
-        n++;
-    aimnet_reader_close(reader);
-    assert_true(n > 0);
-    return n;
 }
 
 typedef struct pool {

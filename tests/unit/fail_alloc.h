@@ -119,4 +119,25 @@ static inline long fail_alloc_sweep(fail_alloc_run run, void *ctx)
     return fail_alloc_sweep_mode(run, ctx, 0);
 }
 
+/* For runs whose first allocations have their own test, a model's for example: each of the last
+ * `count` fails, with all later ones. A run may do without some; more than `least` of the failures
+ * have to be reported. */
+static inline void fail_alloc_sweep_last(fail_alloc_run run, void *ctx, long count, int least)
+{
+    fail_alloc all;
+    fail_alloc_init(&all, 0, 0);
+    assert_int_equal(run(&all.hooks, ctx), AIMNET_OK);
+    fail_alloc_assert_clean(&all);
+    int n_reported = 0;
+    for (long n = all.calls; n > all.calls - count && n > 0; n--) {
+        fail_alloc f;
+        fail_alloc_init(&f, n, 1);
+        const aimnet_status status = run(&f.hooks, ctx);
+        fail_alloc_assert_clean(&f);
+        assert_true(status == AIMNET_ERR_MEMORY || status == AIMNET_OK);
+        n_reported += status == AIMNET_ERR_MEMORY;
+    }
+    assert_true(n_reported > least);
+}
+
 #endif

@@ -7,13 +7,12 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "aimnet_io.h"
 #include "aimnet_opt.h"
+#include "opt_frames.h"
 #include "opt/hessian.h"
 #include "opt/job.h"
 
 static const double SAME_MINIMUM = 1e-5; /* eV, both to forces below 1e-3 eV/A or less */
-enum { MAX_FRAMES = 16 };
 
 typedef struct fixture {
     aimnet_model *model;
@@ -38,20 +37,6 @@ static int teardown(void **state)
     aimnet_calc_free(f->calc);
     aimnet_model_free(f->model);
     return 0;
-}
-
-static int read_frames(const char *name, aimnet_frame frames[MAX_FRAMES])
-{
-    char path[512];
-    aimnet_reader *reader;
-    int n = 0;
-    snprintf(path, sizeof path, AIM_SOURCE_DIR "/tests/golden/opt/%s", name);
-    memset(frames, 0, MAX_FRAMES * sizeof *frames);
-    assert_int_equal(aimnet_reader_open(path, NULL, &reader), AIMNET_OK);
-    while (n < MAX_FRAMES && aimnet_reader_next(reader, &frames[n]) == AIMNET_OK)
-        n++;
-    aimnet_reader_close(reader);
-    return n;
 }
 
 static void free_frames(aimnet_frame *frames, int n)
@@ -474,20 +459,7 @@ static aimnet_status optimise_with(const aimnet_allocator *hooks, void *ctx)
 static void failing_allocations_are_reported(void **state)
 {
     (void)state;
-    fail_alloc all;
-    fail_alloc_init(&all, 0, 0);
-    assert_int_equal(optimise_with(&all.hooks, NULL), AIMNET_OK);
-    fail_alloc_assert_clean(&all);
-    int n_reported = 0;
-    for (long n = all.calls; n > all.calls - 40 && n > 0; n--) {
-        fail_alloc f;
-        fail_alloc_init(&f, n, 1);
-        const aimnet_status status = optimise_with(&f.hooks, NULL);
-        fail_alloc_assert_clean(&f);
-        assert_true(status == AIMNET_ERR_MEMORY || status == AIMNET_OK);
-        n_reported += status == AIMNET_ERR_MEMORY;
-    }
-    assert_true(n_reported > 5);
+    fail_alloc_sweep_last(optimise_with, NULL, 40, 5);
 }
 
 static void advancing_allocates_nothing(void **state)

@@ -269,20 +269,7 @@ static void advancing_allocates_nothing(void **state)
 static void failing_allocations_are_reported(void **state)
 {
     (void)state;
-    fail_alloc all;
-    fail_alloc_init(&all, 0, 0);
-    assert_int_equal(optimise_with(&all.hooks, NULL), AIMNET_OK);
-    fail_alloc_assert_clean(&all);
-    int n_reported = 0;
-    for (long n = all.calls; n > all.calls - 60 && n > 0; n--) {
-        fail_alloc f;
-        fail_alloc_init(&f, n, 1);
-        const aimnet_status status = optimise_with(&f.hooks, NULL);
-        fail_alloc_assert_clean(&f);
-        assert_true(status == AIMNET_ERR_MEMORY || status == AIMNET_OK);
-        n_reported += status == AIMNET_ERR_MEMORY;
-    }
-    assert_true(n_reported > 20);
+    fail_alloc_sweep_last(optimise_with, NULL, 60, 20);
 }
 
 int main(void)
