@@ -14,6 +14,7 @@
 #include "io/cell.h"
 #include "io/cif.h"
 
+aim_status aim_cif_fits(const aimnet_writer *w, const aimnet_frame *f);
 aim_status aim_cif_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result);
 
 static aim_status put_cell(aimnet_writer *w, const double cell[9])
@@ -68,10 +69,15 @@ static aim_status put_atom(aimnet_writer *w, const aimnet_frame *f, size_t i,
     return aim_writer_put(w, "\n");
 }
 
+aim_status aim_cif_fits(const aimnet_writer *w, const aimnet_frame *f)
+{
+    return aim_writer_needs_crystal(w, f, "CIF");
+}
+
 aim_status aim_cif_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result)
 {
     double inverse[9];
-    AIM_TRY(aim_writer_needs_crystal(w, f, "CIF"));
+    AIM_TRY(aim_cif_fits(w, f));
     const double det = aim_det3(f->cell);
     (void)aim_inverse3(f->cell, inverse);
     AIM_TRY(aim_string_printf(&w->text, &w->alloc, "data_%lld\n", (long long)w->n_frames));

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+aim_status aim_poscar_fits(const aimnet_writer *w, const aimnet_frame *f);
 aim_status aim_poscar_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result);
 
 /* The elements of successive atoms of one kind, or how many there are of each. */
@@ -52,13 +53,19 @@ static aim_status put_title(aimnet_writer *w, const char *title, const aimnet_re
     return aim_writer_put(w, "\n1.0\n");
 }
 
-aim_status aim_poscar_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result)
+aim_status aim_poscar_fits(const aimnet_writer *w, const aimnet_frame *f)
 {
     AIM_TRY(aim_writer_needs_crystal(w, f, "POSCAR"));
     if (w->n_frames > 0)
         return AIM_FAIL(AIMNET_ERR_ARG,
                         "%s: POSCAR holds one structure; write several as extended XYZ or CIF",
                         w->file.path);
+    return AIMNET_OK;
+}
+
+aim_status aim_poscar_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result)
+{
+    AIM_TRY(aim_poscar_fits(w, f));
     AIM_TRY(put_title(w, f->title, result));
     for (size_t v = 0; v < 3; v++) {
         AIM_TRY(aim_writer_numbers(w, f->cell + 3 * v, 3));

@@ -14,12 +14,13 @@
 enum { FLUSH_SIZE = 1 << 18 };
 
 #define WRITER(name, suffixes)                                                                     \
+    aim_status aim_##name##_fits(const aimnet_writer *w, const aimnet_frame *f);                   \
     aim_status aim_##name##_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *r);
 #include "io/writers.def"
 #undef WRITER
 
 static const aim_writer_type types[] = {
-#define WRITER(name, suffixes) {#name, suffixes, aim_##name##_put},
+#define WRITER(name, suffixes) {#name, suffixes, aim_##name##_fits, aim_##name##_put},
 #include "io/writers.def"
 #undef WRITER
 };
@@ -163,10 +164,11 @@ aim_status aim_writer_frame(aimnet_writer *w, const aimnet_frame *f, const aimne
 
 aim_status aim_writer_check(aimnet_writer *w, const aimnet_frame *f)
 {
-    const size_t before = w->text.size;
-    const aim_status status = w->type->put(w, f, NULL);
-    w->text.size = before;
-    return status;
+    const char *symbol;
+    AIM_TRY(w->type->fits(w, f));
+    for (size_t i = 0; i < (size_t)f->n_atoms; i++)
+        AIM_TRY(aim_writer_symbol(w, f, i, &symbol));
+    return AIMNET_OK;
 }
 
 aim_status aim_writer_close(aimnet_writer *w, int commit)

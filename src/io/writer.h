@@ -10,6 +10,7 @@
 
 typedef struct aim_writer_type {
     const char *name, *suffixes;
+    aim_status (*fits)(const aimnet_writer *writer, const aimnet_frame *frame);
     aim_status (*put)(aimnet_writer *writer, const aimnet_frame *frame,
                       const aimnet_result *result);
 } aim_writer_type;
