@@ -336,7 +336,7 @@ int cu_conv16_fits(const cu_conv<float> *c)
 template <int EMBED>
 static void launch_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
-    if (c->n < FEW)
+    if (c->n < FEW_FORWARD)
         cu_launch(s, stream, c->n, FEW_THREADS, 0, forward_few<EMBED>, *c);
     else
         cu_launch(s, stream, (c->n + 7) / 8, 256, 0, forward16<EMBED, 8>, *c);

@@ -17,7 +17,8 @@ enum {
     HP = 16,
     COLUMNS = 256,
     HALF = 128,
-    FEW = 2048 /* with fewer atoms, warps are wanted more than shared rows */
+    FEW = 2048, /* with fewer atoms, warps are wanted more than shared rows */
+    FEW_FORWARD = 800 /* the same in the forward direction */
 };
 
 static __device__ __forceinline__ float4 load4(const float *p)
