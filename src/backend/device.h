@@ -17,7 +17,7 @@
 #include "backend/device_path.h"
 
 enum {
-    AIM_DEV_ABI = 8, /* of everything in this file */
+    AIM_DEV_ABI = 9, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -116,22 +116,30 @@ typedef struct aim_dev_job {
     int d3;
     double d3_s6, d3_s8, d3_a1, d3_a2, d3_cutoff, d3_smoothing; /* Angstrom; a2 bohr */
     double d3_reach; /* pairs farther apart do not count at all; INFINITY: all do */
-    /* adjoints of the heads, [n][width] by head; in: given before the call, or by `middle` */
+    /* adjoints of the heads, [n][width] by head; in: given before the call, or by `middle`. alike: one
+     * number by head, for all atoms */
     const double *ghead[AIM_DEV_HEADS];
+    int alike;
     /* called once q, spin and heads are there; leaves adjoints in gq, gspin, ghead; NULL: none.
      * Returns a status, other than 0 ends the evaluation with it. */
     int (*middle)(void *ctx);
+    /* without `middle`: may be called once q, spin and heads are there, while the device goes on.
+     * Returns a status like `middle`. */
+    int (*early)(void *ctx);
     void *ctx;
     const double *gq, *gspin; /* with `middle` only */
     int no_graph;             /* 1: launches one by one */
-    /* memcpy by the host's workers, for numbers of atoms */
+    /* by the host's workers, for numbers of atoms: memcpy, and fn for the parts of [0, n) */
     void (*copy)(void *team, void *to, const void *from, size_t bytes);
+    void (*share)(void *team, size_t n, void (*fn)(void *ctx, size_t first, size_t last), void *ctx);
     void *team;
     /* results, assigned */
     double *q, *spin;
     double *head[AIM_DEV_HEADS];
     double *e_coulomb, *e_sr, *e_d3; /* [n_systems] eV */
-    double *grad, *strain;           /* added to; grad without `middle` assigned */
+    /* added to. grad without `middle` is assigned; out: where it stands until the next call, which may
+     * be memory of the device's module */
+    double *grad, *strain;
     int overlap;                     /* out: some atoms of some system are nearly at one place */
     aim_dev_caller *caller;          /* NULL; else positions and results are there, not above */
 } aim_dev_job;

@@ -117,14 +117,38 @@ static void fill_one(void *arg, int32_t k)
     fill_system(f->team, f->flat, &f->systems[f->index[k]], k, f->padded);
 }
 
+/* Atoms that are not padding, of blocks. */
+typedef struct counting {
+    const int32_t *numbers;
+    size_t real_atoms[AIM_BLOCKS];
+} counting;
+
+static void count_block(void *ctx, int block, size_t first, size_t last)
+{
+    counting *x = ctx;
+    size_t n = 0;
+    for (size_t i = first; i < last; i++)
+        n += x->numbers[i] != 0;
+    x->real_atoms[block] = n;
+}
+
+static size_t count_atoms(aim_team *team, const aimnet_system *s)
+{
+    counting x = {.numbers = s->numbers};
+    size_t sum = 0;
+    aim_blocks_run(team, (size_t)s->n_atoms, count_block, &x);
+    for (int k = 0; k < aim_blocks_count((size_t)s->n_atoms); k++)
+        sum += x.real_atoms[k];
+    return sum;
+}
+
 aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n)
 {
     aim_flat *f = &c->flat;
     size_t n_atoms = 0, n_places = 0;
     for (int32_t k = 0; k < n; k++) {
         n_places += (size_t)systems[index[k]].n_atoms;
-        for (int32_t i = 0; i < systems[index[k]].n_atoms; i++)
-            n_atoms += systems[index[k]].numbers[i] != 0;
+        n_atoms += count_atoms(c->team, &systems[index[k]]);
     }
     if (n_atoms > INT32_MAX / 4)
         return AIM_FAIL(AIMNET_ERR_ARG, "a batch of %zu atoms is too large: at most %d", n_atoms,

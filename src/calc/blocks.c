@@ -13,7 +13,7 @@ typedef struct loop {
 int aim_blocks_count(size_t n_atoms)
 {
     const size_t blocks = n_atoms / AIM_BLOCK_ATOMS;
-    return blocks < 1 ? 1 : blocks < AIM_BLOCKS ? (int)blocks : AIM_BLOCKS;
+    return n_atoms < AIM_BLOCK_MANY ? 1 : blocks < AIM_BLOCKS ? (int)blocks : AIM_BLOCKS;
 }
 
 static void task(void *ctx, int64_t k, int worker)

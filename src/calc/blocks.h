@@ -9,7 +9,8 @@
 
 #include "base/threads.h"
 
-enum { AIM_BLOCKS = 64, AIM_BLOCK_ATOMS = 8192 /* at least, where there are several */ };
+/* Below AIM_BLOCK_MANY atoms it takes longer to wake the team than to do the work. */
+enum { AIM_BLOCKS = 64, AIM_BLOCK_ATOMS = 1024, AIM_BLOCK_MANY = 8192 };
 
 /* Atoms first .. last - 1. */
 typedef void (*aim_block_fn)(void *ctx, int block, size_t first, size_t last);

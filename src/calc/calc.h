@@ -177,12 +177,19 @@ int aim_calc_same_source(const aim_calc *c, aim_purpose a, aim_purpose b);
 /* Sums over all pairs need no list; those given for them must still hold all pairs. */
 AIM_NODISCARD aim_status aim_calc_check_all_pairs(aim_calc *c);
 /* program.c */
-/* clear: what belongs to atoms, adjoints apart, which always are, is cleared. */
+/* clear: what belongs to atoms is cleared. */
 void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_arena *arena,
                        aim_values *v);
 AIM_NODISCARD aim_status aim_program_forward(aim_calc *c, const aim_member *member,
                                              const aim_range_plan *range, int want_grad);
+/* Of outputs first .. last - 1 only; of the outputs before the first that needs more than the network. */
+AIM_NODISCARD aim_status aim_program_some(aim_calc *c, const aim_member *member,
+                                          const aim_range_plan *range, int want_grad, int first,
+                                          int last);
+int aim_program_of_network(const aim_model *m);
 void aim_program_backward(const aim_member *member, const aim_batch *b, aim_values *v);
+/* The same where adjoints do not depend on values: one number by slot, for all its atoms. */
+void aim_program_backward_alike(const aim_member *member, double adjoint[AIM_MAX_SLOTS]);
 aim_term_io aim_calc_term_io(aim_calc *c, const aim_range_list *list, double *energy, int live);
 aim_term_io aim_calc_charge_io(aim_calc *c, const aim_range_list *list, const double *q, double *gq,
                                double *energy, int live);

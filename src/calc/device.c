@@ -305,12 +305,13 @@ static aim_status set_waves(aim_calc *c, const aim_range_plan *range, aim_dev_jo
     return AIMNET_OK;
 }
 
-/* What a call to the host between the halves needs. */
+/* What a call to the host between the halves needs, or beside the second one. */
 typedef struct middle {
     aim_calc *c;
     const aim_member *member;
     const aim_range_plan *range;
     int want_grad;
+    int done; /* outputs that are there */
 } middle;
 
 static aim_status terms_between(const middle *m)
@@ -328,26 +329,52 @@ static int host_terms(void *ctx)
     return (int)terms_between(ctx);
 }
 
-/* Bytes in units of the caches' lines. */
+/* Outputs that need nothing but the network, while the device is at its second half. */
+static int early_outputs(void *ctx)
+{
+    middle *m = ctx;
+    m->done = aim_program_of_network(m->member->model);
+    return (int)aim_program_some(m->c, m->member, m->range, 0, 0, m->done);
+}
+
+typedef struct sharing {
+    void (*fn)(void *ctx, size_t first, size_t last);
+    void *ctx;
+} sharing;
+
+static void share_block(void *ctx, int block, size_t first, size_t last)
+{
+    const sharing *x = ctx;
+    (void)block;
+    x->fn(x->ctx, first, last);
+}
+
+static void share(void *team, size_t n, void (*fn)(void *ctx, size_t first, size_t last), void *ctx)
+{
+    sharing x = {fn, ctx};
+    aim_blocks_run(team, n, share_block, &x);
+}
+
+/* Bytes in units. */
 typedef struct copying {
     char *to;
     const char *from;
 } copying;
 
-enum { LINE = 64 };
+enum { UNIT = 16 };
 
 static void copy_block(void *ctx, int block, size_t first, size_t last)
 {
     const copying *x = ctx;
     (void)block;
-    memcpy(x->to + LINE * first, x->from + LINE * first, LINE * (last - first));
+    memcpy(x->to + UNIT * first, x->from + UNIT * first, UNIT * (last - first));
 }
 
 static void copy_shared(void *team, void *to, const void *from, size_t bytes)
 {
     copying x = {to, from};
-    const size_t lines = bytes / LINE, rest = LINE * lines;
-    aim_blocks_run(team, lines, copy_block, &x);
+    const size_t units = bytes / UNIT, rest = UNIT * units;
+    aim_blocks_run(team, units, copy_block, &x);
     memcpy((char *)to + rest, (const char *)from + rest, bytes - rest);
 }
 
@@ -370,6 +397,7 @@ aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes wan
                        .cutoff = member->model->cutoff,
                        .no_graph = c->options.no_graph != 0,
                        .copy = copy_shared,
+                       .share = share,
                        .team = c->team,
                        .q = v->q,
                        .spin = v->spin,
@@ -385,6 +413,18 @@ aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes wan
             job.ghead[h++] = want.grad && member->live[slot] ? v->adjoint[slot] : NULL;
         }
     return job;
+}
+
+/* The adjoints of heads of a job that the device takes as a whole. */
+static void give_alike(const aim_member *member, const double *adjoint, aim_dev_job *job)
+{
+    const aim_model *m = member->model;
+    job->alike = 1;
+    for (int o = 0, h = 0; o < m->n_outputs; o++)
+        if (m->output[o].kind == AIM_OUT_MLP) {
+            const int slot = m->output[o].out;
+            job->ghead[h++] = job->want_grad && member->live[slot] ? &adjoint[slot] : NULL;
+        }
 }
 
 void aim_device_give_list(const aim_calc *c, aim_dev_job *job)
@@ -415,7 +455,8 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     const aim_batch *b = &c->flat.batch;
     aim_values *v = &c->values;
     aim_dev_job job = aim_device_job(c, member, want);
-    middle m = {c, member, range, want.grad};
+    middle m = {c, member, range, want.grad, 0};
+    double adjoint[AIM_MAX_SLOTS];
     if (want.grad == AIM_NET_KEEP && aim_device_sweeps_all(c, member)) {
         aim_program_backward(member, b, v); /* the sweep computes the rest */
         return AIMNET_OK;
@@ -429,24 +470,32 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     aim_device_set_terms(c, member, range, &job);
     if (job.coulomb == AIM_DEV_COULOMB_WAVES)
         AIM_TRY(set_waves(c, range, &job));
-    if (want.grad)
+    if (want.grad > 1) {
         aim_program_backward(member, b, v);
+    } else {
+        aim_program_backward_alike(member, adjoint);
+        give_alike(member, adjoint, &job);
+    }
     if (c->resident) {
         AIM_TRY(aim_resident_job(c, member, &job));
         AIM_TRY(run(c, member, &job));
         return job.caller->found ? AIMNET_ERR_SYSTEM : AIMNET_OK;
     }
+    job.early = early_outputs;
+    job.ctx = &m;
     if (want.grad == AIM_NET_TRAIN && aim_device_sweeps_all(c, member))
         AIM_TRY(aim_device_evaluate(c, member, &job));
     else
         AIM_TRY(run(c, member, &job));
+    v->grad = job.grad;
     if (job.overlap)
         AIM_TRY(aim_device_overlap(c, member));
     if (member->coulomb && member->subtract_sr)
         for (int32_t s = 0; s < b->n_systems; s++)
             v->coulomb[s] += v->scrap[s];
     c->given_sr = v->scrap;
-    const aim_status status = aim_program_forward(c, member, range, 0);
+    const aim_status status =
+        aim_program_some(c, member, range, 0, m.done, member->model->n_outputs);
     c->given_sr = NULL;
     return status;
 }
@@ -460,6 +509,7 @@ aim_status aim_device_estimate(aim_calc *c, aim_wishes want, size_t *peak)
         aim_dev_job job = aim_device_job(c, member, want);
         if (aim_device_takes_all(c, member)) {
             AIM_TRY(aim_calc_ranges(c, member, &range));
+            job.alike = 1;
             aim_device_set_terms(c, member, &range, &job);
             if (job.coulomb == AIM_DEV_COULOMB_WAVES)
                 AIM_TRY(set_waves(c, &range, &job));

@@ -26,7 +26,7 @@ void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_ar
     for (int s = AIM_SLOT_FIRST_FREE; s < m->n_slots; s++) {
         v->slot[s] = take(arena, m->slot[s].key, slot_size(m, b, s), sizeof(double));
         v->adjoint[s] = m->slot[s].kind == AIM_VALUE_ATOM
-                            ? aim_take0(arena, "adjoint", slot_size(m, b, s), sizeof(double))
+                            ? take(arena, "adjoint", slot_size(m, b, s), sizeof(double))
                             : NULL;
     }
     v->q = take(arena, "q", n, sizeof(double));
@@ -240,13 +240,13 @@ static void start_from_base(const aim_model *m, const aim_output *o, const aim_b
         memset(v->slot[o->out], 0, n * sizeof(double));
 }
 
-aim_status aim_program_forward(aim_calc *c, const aim_member *member, const aim_range_plan *range,
-                               int want_grad)
+aim_status aim_program_some(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                            int want_grad, int first, int last)
 {
     const aim_model *m = member->model;
     const aim_batch *b = &c->flat.batch;
     aim_values *v = &c->values;
-    for (int k = 0; k < m->n_outputs; k++) {
+    for (int k = first; k < last; k++) {
         const aim_output *o = &m->output[k];
         const int live = member->live[o->out] ? want_grad : 0;
         switch (o->kind) {
@@ -281,6 +281,22 @@ aim_status aim_program_forward(aim_calc *c, const aim_member *member, const aim_
     return AIMNET_OK;
 }
 
+aim_status aim_program_forward(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+                               int want_grad)
+{
+    return aim_program_some(c, member, range, want_grad, 0, member->model->n_outputs);
+}
+
+int aim_program_of_network(const aim_model *m)
+{
+    int k = 0;
+    while (k < m->n_outputs &&
+           (m->output[k].kind == AIM_OUT_MLP || m->output[k].kind == AIM_OUT_ATOMIC_SHIFT ||
+            m->output[k].kind == AIM_OUT_ATOMIC_SUM))
+        k++;
+    return k;
+}
+
 /* Sum: one for every atom. Shift, repulsion: unchanged. Dispersion parameters: d out/d in = out
  * inside the clamp. */
 void aim_program_backward(const aim_member *member, const aim_batch *b, aim_values *v)
@@ -303,5 +319,23 @@ void aim_program_backward(const aim_member *member, const aim_batch *b, aim_valu
         else if (later)
             for (size_t i = 0; i < n; i++)
                 g[i] += later[i];
+    }
+}
+
+void aim_program_backward_alike(const aim_member *member, double adjoint[AIM_MAX_SLOTS])
+{
+    const aim_model *m = member->model;
+    for (int s = 0; s < m->n_slots; s++)
+        adjoint[s] = 0.0;
+    for (int k = m->n_outputs - 1; k >= 0; k--) {
+        const aim_output *o = &m->output[k];
+        const int from = o->in >= AIM_SLOT_FIRST_FREE ? o->in : o->base;
+        if (!member->live[o->out] || from < AIM_SLOT_FIRST_FREE ||
+            m->slot[from].kind != AIM_VALUE_ATOM)
+            continue;
+        if (o->kind == AIM_OUT_ATOMIC_SUM)
+            adjoint[from] += 1.0;
+        else if (m->slot[o->out].kind == AIM_VALUE_ATOM)
+            adjoint[from] += adjoint[o->out];
     }
 }

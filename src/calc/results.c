@@ -103,11 +103,12 @@ static int all_finite(const double *x, size_t n)
     return rest + part[0] + part[1] + part[2] + part[3] == 0.0;
 }
 
-/* The largest force of every block. */
+/* Of every block, the largest force or gradient, and whether all numbers are finite. */
 typedef struct survey {
-    const double *forces;
+    const double *forces, *q; /* q: looked at as well, or NULL */
     double largest[AIM_BLOCKS];
     size_t atom[AIM_BLOCKS];
+    int finite[AIM_BLOCKS];
 } survey;
 
 static void survey_block(void *ctx, int block, size_t first, size_t last)
@@ -124,52 +125,44 @@ static void survey_block(void *ctx, int block, size_t first, size_t last)
     }
     v->largest[block] = sqrt(largest);
     v->atom[block] = atom;
+    v->finite[block] = all_finite(v->forces + 3 * first, 3 * (last - first)) &&
+                       (!v->q || all_finite(v->q + first, last - first));
+}
+
+/* Puts the blocks together in the first; 0: a number is not finite. */
+static int run_survey(aim_team *team, size_t n, survey *v)
+{
+    aim_blocks_run(team, n, survey_block, v);
+    for (int k = 1; k < aim_blocks_count(n); k++) {
+        v->finite[0] &= v->finite[k];
+        if (v->largest[k] > v->largest[0]) {
+            v->largest[0] = v->largest[k];
+            v->atom[0] = v->atom[k];
+        }
+    }
+    return v->finite[0];
 }
 
 /* Forces that occur nowhere in the data of any model: two atoms stand much too close. */
-void aim_warn_of_absurd_forces(aim_team *team, int32_t n_atoms, const double *forces,
-                               aimnet_result *r)
+static void warn_if_absurd(double largest, int32_t atom, aimnet_result *r)
 {
-    survey v = {.forces = forces};
-    int most = 0;
-    aim_blocks_run(team, (size_t)n_atoms, survey_block, &v);
-    for (int k = 1; k < aim_blocks_count((size_t)n_atoms); k++)
-        most = v.largest[k] > v.largest[most] ? k : most;
-    if (v.largest[most] < AIM_ABSURD_FORCE)
-        return;
     char text[160];
+    if (largest < AIM_ABSURD_FORCE)
+        return;
     snprintf(text, sizeof text,
              "the force on atom %d is %.3g eV/A: the geometry is far outside of what the model "
              "knows, energy and forces mean little",
-             (int)v.atom[most], v.largest[most]);
+             (int)atom, largest);
     if (!strstr(r->warnings, text))
         warn(r, text);
 }
 
-/* Gradients and charges of a structure: whether those of each block are finite. */
-typedef struct finiteness {
-    const double *grad, *q;
-    int finite[AIM_BLOCKS];
-} finiteness;
-
-static void finite_block(void *ctx, int block, size_t first, size_t last)
+void aim_warn_of_absurd_forces(aim_team *team, int32_t n_atoms, const double *forces,
+                               aimnet_result *r)
 {
-    finiteness *f = ctx;
-    f->finite[block] = all_finite(f->grad + 3 * first, 3 * (last - first)) &&
-                       all_finite(f->q + first, last - first);
-}
-
-/* A number that overflowed is an error of the structure, not a result. */
-static int is_finite_result(const aim_calc *c, int32_t s)
-{
-    const aim_batch *b = &c->flat.batch;
-    const size_t first = (size_t)b->offset[s], n = (size_t)(b->offset[s + 1] - b->offset[s]);
-    int finite = isfinite(c->average.energy[s]) != 0;
-    finiteness f = {.grad = c->average.grad + 3 * first, .q = c->average.q + first};
-    aim_blocks_run(team_of(c), n, finite_block, &f);
-    for (int k = 0; k < aim_blocks_count(n); k++)
-        finite &= f.finite[k];
-    return finite;
+    survey v = {.forces = forces};
+    (void)run_survey(team, (size_t)n_atoms, &v);
+    warn_if_absurd(v.largest[0], (int32_t)v.atom[0], r);
 }
 
 void aim_result_method(const aim_calc *c, const aim_range_plan *range, int32_t s, aimnet_result *r)
@@ -190,7 +183,11 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
                       const aimnet_system *system, aimnet_result *r)
 {
     const aim_average *a = &c->average;
-    if (!is_finite_result(c, s)) {
+    const aim_batch *b = &c->flat.batch;
+    const size_t first = (size_t)b->offset[s], n = (size_t)(b->offset[s + 1] - b->offset[s]);
+    survey v = {.forces = a->grad + 3 * first, .q = a->q + first};
+    /* a number that overflowed is an error of the structure, not a result */
+    if (!run_survey(team_of(c), n, &v) || !isfinite(a->energy[s])) {
         const aim_status status = AIM_FAIL(
             AIMNET_ERR_SYSTEM,
             "the result is not finite: the geometry is far outside of what the model knows");
@@ -218,7 +215,7 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
     scatter_deviation(c, s, system, 1, a->q_m2, r->charges_std);
     aim_result_method(c, range, s, r);
     if (r->forces)
-        aim_warn_of_absurd_forces(team_of(c), system->n_atoms, r->forces, r);
+        warn_if_absurd(v.largest[0], b->origin[first + v.atom[0]], r);
 }
 
 void aim_plain_multipoles(const aim_batch *b, const double *q, double *dipole, double *quadrupole)

@@ -47,6 +47,7 @@ typedef struct cu_device {
     size_t workspace_size, limit; /* limit: most of it, 0: none */
     void *in, *out; /* pinned */
     size_t in_size, out_size;
+    int ticket;             /* number of an evaluation whose first results come early */
     unsigned workspace_age; /* changes when addresses do */
     const void *kept;       /* network whose primal stands in the workspace for sweeps, or NULL */
 } cu_device;
@@ -120,6 +121,7 @@ template <typename real> struct cu_work {
     int *offset, *system, *kind, *kind_species, *kind_number;
     int *in_count, *in_j, *in_shift; /* a list from the host, or NULL */
     double *ghead[AIM_DEV_HEADS];    /* second part, with a host's terms copied later */
+    int *ticket;                     /* NULL: results come all together */
     double *in_gq, *in_gspin;
     aim_dsf *screening; /* [systems] with lattice sums */
     cu_grid *grid;      /* [systems], crystals without a list from the host */
@@ -137,8 +139,9 @@ template <typename real> struct cu_work {
     double *own_q, *own_grad;
     int *longest; /* neighbours of the atom that has most */
     int *overlap; /* whether two atoms are nearly at one place */
+    int *arrived; /* of the pinned copy alone: the ticket, once what stands before it is there */
     char *out_base;
-    size_t out_bytes, out_copied;
+    size_t out_early, out_bytes, out_copied;
     /* lists */
     int *count, *j, *species;
     int *shift;    /* images of crystals, three signed bytes; else NULL */
@@ -172,6 +175,8 @@ template <typename real> static inline const int *cu_kind_of(const cu_work<real>
 }
 /* Blocks that share the sums over one system: depends on the largest. */
 int cu_wide(const aim_dev_job *job);
+/* Whether what the network puts out is copied while the card goes on. */
+int cu_comes_early(const aim_dev_job *job);
 /* There are not more groups of atoms of crystals (cells.h). */
 int cu_most_groups(const aim_dev_job *job, int bins);
 template <typename real>
@@ -234,6 +239,7 @@ template <typename real> struct cu_head_out {
     int ldslope;
     /* backward */
     const double *g;
+    int ldg; /* 0: all rows have the same */
     real *gx;
     int ldgx;
     const real *slope_below;

@@ -8,14 +8,29 @@
 
 #include "backend/cuda/module.h"
 
+/* The elements of a batch, as bits. */
+struct census {
+    const int32_t *numbers;
+    uint64_t seen[AIM_DEV_SPECIES / 64];
+};
+
+static void look_at_elements(void *ctx, size_t first, size_t last)
+{
+    census *all = (census *)ctx;
+    uint64_t seen[AIM_DEV_SPECIES / 64] = {};
+    for (size_t i = first; i < last; i++)
+        seen[all->numbers[i] / 64] |= (uint64_t)1 << all->numbers[i] % 64;
+    for (int k = 0; k < AIM_DEV_SPECIES / 64; k++)
+        __atomic_fetch_or(&all->seen[k], seen[k], __ATOMIC_RELAXED);
+}
+
 void cu_find_kinds(const aim_dev_job *job, cu_kinds *k)
 {
-    unsigned char seen[AIM_DEV_SPECIES] = {0};
-    for (int32_t i = 0; i < job->n_atoms; i++)
-        seen[job->numbers[i]] = 1;
+    census all = {job->numbers};
+    job->share(job->team, (size_t)job->n_atoms, look_at_elements, &all);
     k->n = 0;
     for (int z = 0; z < AIM_DEV_SPECIES; z++)
-        if (seen[z]) {
+        if (all.seen[z / 64] >> z % 64 & 1) {
             k->index[z] = k->n;
             k->number[k->n++] = z;
         }
@@ -100,6 +115,18 @@ void cu_fill_list(const aim_dev_job *job, int capacity, int *count, int *j, int 
     }
 }
 
+struct naming {
+    const int32_t *numbers, *index;
+    int *kind;
+};
+
+static void name_kinds(void *ctx, size_t first, size_t last)
+{
+    const naming *x = (const naming *)ctx;
+    for (size_t i = first; i < last; i++)
+        x->kind[i] = x->index[x->numbers[i]];
+}
+
 template <typename real>
 static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, const cu_work<real> *w)
 {
@@ -115,11 +142,10 @@ static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, c
     memcpy(CU_PINNED(d->in, w->in_base, w->mult), job->mult, systems * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->offset), job->offset, (systems + 1) * sizeof(int32_t));
     job->copy(job->team, CU_PINNED(d->in, w->in_base, w->system), job->system, n * sizeof(int32_t));
-    int *kind = CU_PINNED(d->in, w->in_base, w->kind),
-        *number = CU_PINNED(d->in, w->in_base, w->kind_number),
+    naming names = {job->numbers, k->index, CU_PINNED(d->in, w->in_base, w->kind)};
+    job->share(job->team, n, name_kinds, &names);
+    int *number = CU_PINNED(d->in, w->in_base, w->kind_number),
         *species = CU_PINNED(d->in, w->in_base, w->kind_species);
-    for (size_t i = 0; i < n; i++)
-        kind[i] = k->index[job->numbers[i]];
     for (int z = 0; z < k->n; z++) {
         number[z] = k->number[z];
         species[z] = net->d.species_of[k->number[z]];
@@ -139,6 +165,10 @@ static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, c
     }
     if (w->grid)
         cu_fill_grids(job, CU_PINNED(d->in, w->in_base, w->grid));
+    if (w->ticket) {
+        *CU_PINNED(d->in, w->in_base, w->ticket) = ++net->device->ticket;
+        *CU_PINNED(d->out, w->out_base, w->arrived) = net->device->ticket - 1;
+    }
 }
 
 template <typename real>
@@ -151,6 +181,10 @@ static void fill_adjoints(const cu_net *net, const aim_dev_job *job, const cu_wo
             continue;
         const size_t bytes = n * (size_t)net->d.head_width[h] * sizeof(double);
         double *to = CU_PINNED(d->in, w->in_base, w->ghead[h]);
+        for (int k = 0; job->alike && k < net->d.head_width[h]; k++)
+            to[k] = *job->ghead[h];
+        if (job->alike)
+            continue;
         if (job->ghead[h])
             job->copy(job->team, to, job->ghead[h], bytes);
         else
@@ -168,7 +202,7 @@ static void copy_out(const aim_dev_job *job, double *to, const double *from, siz
         job->copy(job->team, to, from, n * sizeof *to);
 }
 
-static void add_out(const aim_dev_job *, double *to, const double *from, size_t n)
+static void add_out(double *to, const double *from, size_t n)
 {
     for (size_t k = 0; to && k < n; k++)
         to[k] += from[k];
@@ -187,18 +221,20 @@ static void fetch_network(const cu_net *net, const aim_dev_job *job, const cu_wo
 }
 
 template <typename real>
-static void fetch_rest(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w)
+static void fetch_rest(const cu_net *net, aim_dev_job *job, const cu_work<real> *w)
 {
     const cu_device *d = net->device;
     const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
     copy_out(job, job->e_coulomb, CU_PINNED(d->out, w->out_base, w->e_coulomb), systems);
     copy_out(job, job->e_sr, CU_PINNED(d->out, w->out_base, w->e_sr), systems);
     copy_out(job, job->e_d3, CU_PINNED(d->out, w->out_base, w->e_d3), systems);
-    if (job->want_grad)
-        (job->middle ? add_out : copy_out)(job, job->grad,
-                                           CU_PINNED(d->out, w->out_base, w->grad), 3 * n);
+    double *grad = CU_PINNED(d->out, w->out_base, w->grad);
+    if (job->want_grad && job->middle)
+        add_out(job->grad, grad, 3 * n);
+    else if (job->want_grad && job->grad)
+        job->grad = grad;
     if (job->want_strain)
-        add_out(job, job->strain, CU_PINNED(d->out, w->out_base, w->strain), 9 * systems);
+        add_out(job->strain, CU_PINNED(d->out, w->out_base, w->strain), 9 * systems);
 }
 
 static int run_failed(cu_net *net, const cu_state *s, aim_dev_error *e)
@@ -229,7 +265,8 @@ static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins
     key.wide = cu_wide(job);
     key.capacity = net->capacity;
     key.flags = job->want_grad | job->want_strain << 1 | job->sr << 2 | job->d3 << 3 |
-                (job->row != NULL) << 4 | (job->caller != NULL) << 5;
+                (job->row != NULL) << 4 | (job->caller != NULL) << 5 | (job->alike != 0) << 6 |
+                cu_comes_early(job) << 7;
     key.coulomb = job->coulomb;
     key.envelope = job->sr_envelope;
     const double numbers[11] = {job->coulomb_cutoff, job->dsf_alpha, job->sr_rc,   job->d3_s6,
@@ -308,6 +345,40 @@ static int choose_rows(const cu_net *net, const aim_dev_job *job, const cu_kinds
     return (few < d->processors ? few : few / d->processors * d->processors) * CU_TILE_ROWS;
 }
 
+/* Waits for the ticket; 0: the queue has ended without it. */
+template <typename real> static int has_arrived(const cu_net *net, const cu_work<real> *w)
+{
+    enum { LOOKS = 256 };
+    const volatile int *arrived = CU_PINNED(net->device->out, w->out_base, w->arrived);
+    do
+        for (int k = 0; k < LOOKS; k++)
+            if (*arrived == net->device->ticket) {
+                __atomic_thread_fence(__ATOMIC_ACQUIRE);
+                return 1;
+            }
+    while (cudaStreamQuery(net->device->stream) == cudaErrorNotReady);
+    return 0;
+}
+
+/* Hands out what the network puts out and lets the host work with it while the card goes on; *done: it
+ * was there, and nothing was wrong with it. */
+template <typename real>
+static int hand_early(cu_net *net, const aim_dev_job *job, const cu_work<real> *w, cu_state *s,
+                      int *done, aim_dev_error *e)
+{
+    const cu_device *d = net->device;
+    if (!w->ticket || s->code != cudaSuccess || !has_arrived(net, w) ||
+        *CU_PINNED(d->out, w->out_base, w->longest) > net->capacity ||
+        *CU_PINNED(d->out, w->out_base, w->overlap))
+        return 0;
+    fetch_network<real>(net, job, w);
+    *done = 1;
+    const int status = job->early(job->ctx);
+    if (status)
+        cudaStreamSynchronize(d->stream);
+    return e->status = status;
+}
+
 /* One try; *again: a row of the list was too short. */
 template <typename real>
 static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_error *e, int *again)
@@ -315,6 +386,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
     cu_device *d = net->device;
     cu_work<real> w;
     cu_state s = {cudaSuccess, NULL, 0};
+    int handed = 0;
     *again = 0;
     const int bins = cu_count_bins(job), rows = choose_rows<real>(net, job, k, bins);
     cu_layout<real>(net, job, k->n, bins, rows, NULL, &w);
@@ -339,7 +411,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
             s.code = cudaGraphLaunch(net->graph[g].exec, d->stream);
         else
             cu_enqueue<real>(&s, net, job, &w, 1, 1);
-        if (cu_synchronize(net, &s, e))
+        if (hand_early(net, job, &w, &s, &handed, e) || cu_synchronize(net, &s, e))
             return e->status;
     }
     const int longest = *CU_PINNED(d->out, w.out_base, w.longest);
@@ -353,7 +425,8 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
         job->caller->found = job->overlap;
         return 0;
     }
-    fetch_network<real>(net, job, &w);
+    if (!handed)
+        fetch_network<real>(net, job, &w);
     if (job->middle) {
         const int status = job->middle(job->ctx);
         if (status)

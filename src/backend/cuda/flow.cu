@@ -259,6 +259,29 @@ template <typename real> static void backward_network(cu_flow<real> *f)
 
 /* ---------------------------------------------------------------- one evaluation */
 
+template <typename real>
+static void copy_back(const cu_flow<real> *f, cudaStream_t stream, size_t first, size_t last)
+{
+    cu_check_call(f->s,
+                  cudaMemcpyAsync((char *)f->net->device->out + first, f->w->out_base + first,
+                                  last - first, cudaMemcpyDeviceToHost, stream),
+                  "copying results");
+}
+
+/* What the network puts out, and then the ticket, by which the host knows. */
+template <typename real> static void copy_early(cu_flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    cu_device *dev = f->net->device;
+    const size_t mark = (size_t)((char *)w->arrived - w->out_base);
+    fork(f);
+    copy_back(f, dev->side, 0, mark);
+    cu_check_call(f->s,
+                  cudaMemcpyAsync((char *)dev->out + mark, w->ticket, sizeof *w->ticket,
+                                  cudaMemcpyDeviceToHost, dev->side),
+                  "copying results");
+}
+
 template <typename real> static void first_half(cu_flow<real> *f)
 {
     const cu_work<real> *w = f->w;
@@ -291,6 +314,8 @@ template <typename real> static void first_half(cu_flow<real> *f)
         finish_slabs(f);
     else
         finish_at_once(f);
+    if (w->ticket)
+        copy_early(f);
     if (cu_sums_beside(w)) { /* atom after atom, beside what follows */
         fork(f);
         cu_sum_network(f->s, dev->side, w);
@@ -351,16 +376,13 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
         f.slot = w->n_slots / 2;
     if (second)
         second_half(&f);
-    if (f.beside || cu_sums_beside(w)) {
+    if (f.beside || cu_sums_beside(w) || w->ticket) {
         end_of_side(&f);
         cu_join(&f);
     }
     if (w->caller)
         cu_hand_out(s, f.stream, w);
-    cu_check_call(s,
-          cudaMemcpyAsync(net->device->out, w->out_base, w->out_copied, cudaMemcpyDeviceToHost,
-                          f.stream),
-          "copying results");
+    copy_back(&f, f.stream, w->out_early, w->out_copied);
 }
 
 #define INSTANCE(real)                                                                             \

@@ -33,7 +33,7 @@ template <typename real> __global__ void head_backward(const cu_head_out<real> h
     if (row >= h.rows)
         return;
     unsigned bits = 0;
-    const double *own = h.g + (size_t)(h.order ? h.order[row] : row) * h.n_out;
+    const double *own = h.g + (size_t)(h.order ? h.order[row] : row) * h.ldg;
     for (int k = lane; k < h.ldgx; k += 32) {
         real sum = 0;
         for (int c = 0; c < h.n_out && k < h.n_in; c++) {

@@ -40,10 +40,12 @@ static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_w
         TAKE(c, w->caller_volume, w->systems);
         TAKE(c, w->caller_table, 2 * AIM_DEV_STEPS * w->kinds);
     }
+    if (cu_comes_early(job))
+        TAKE(c, w->ticket, 1);
     w->in_first = c->used - start;
     for (int h = 0; h < net->d.n_heads; h++)
         if (job->want_grad && (job->ghead[h] || job->middle))
-            TAKE(c, w->ghead[h], n * (size_t)net->d.head_width[h]);
+            TAKE(c, w->ghead[h], (job->alike ? 1 : n) * (size_t)net->d.head_width[h]);
     if (job->middle && job->want_grad) {
         TAKE(c, w->in_gq, n);
         TAKE(c, w->in_gspin, n);
@@ -63,6 +65,10 @@ static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_
     TAKE(c, w->spin, n);
     for (int h = 0; h < net->d.n_heads; h++)
         TAKE(c, w->head[h], n * (size_t)net->d.head_width[h]);
+    if (cu_comes_early(job)) {
+        TAKE(c, w->arrived, 1);
+        w->out_early = c->used - start;
+    }
     TAKE(c, w->e_coulomb, w->systems);
     TAKE(c, w->e_sr, w->systems);
     TAKE(c, w->e_d3, w->systems);
@@ -171,6 +177,12 @@ int cu_wide(const aim_dev_job *job)
     return longest > 2 * CU_SEGMENT && job->n_systems <= 4096
                ? (longest + CU_SEGMENT - 1) / CU_SEGMENT
                : 1;
+}
+
+int cu_comes_early(const aim_dev_job *job)
+{
+    enum { FEW = 8192 }; /* another copy costs as much as it hides */
+    return job->early && job->want_grad && !job->middle && !job->caller && job->n_atoms >= FEW;
 }
 
 template <typename real>

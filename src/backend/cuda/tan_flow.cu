@@ -135,6 +135,7 @@ static cu_head_out<real> head_args(const flow<real> *f, int h, int rows, const r
     o.ldx = end->ld_in;
     o.out = out;
     o.g = g;
+    o.ldg = o.n_out;
     o.gx = gx;
     o.ldgx = end->ld_in;
     return o;
