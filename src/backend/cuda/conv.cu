@@ -569,8 +569,11 @@ __global__ void __launch_bounds__(32 * EMBED_WARPS) embed_backward(cu_conv<real>
 template <typename real>
 void cu_embed_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 {
-    cu_launch(s, stream, c->n, 32 * EMBED_WARPS, 0,
-              is_fixed(c) ? embed_backward<real, 1> : embed_backward<real, 0>, *c);
+    if (has_own(c))
+        cu_conv16_first_backward(s, stream, (const cu_conv<float> *)c);
+    else
+        cu_launch(s, stream, c->n, 32 * EMBED_WARPS, 0,
+                  is_fixed(c) ? embed_backward<real, 1> : embed_backward<real, 0>, *c);
     cu_check(s, "the adjoint of the first convolution");
 }
 

@@ -12,7 +12,7 @@
 
 enum { STRIDE = 20 /* of channels in shared memory */ };
 
-enum { FORWARD_BATCH = 32 };
+enum { FORWARD_BATCH = 32, FORWARD_WARPS = 4, FORWARD_BLOCKS = 4 };
 
 struct forward_space {
     union {
@@ -21,7 +21,8 @@ struct forward_space {
     };
 };
 
-/* Group k of the 4 nf groups of four combinations, projected: vectors to v, their squares to xv. */
+/* Group k of the 4 nf groups of four combinations, projected: vectors to v, their squares to xv.
+ * agh: by shifts, so that lanes read whole rows. */
 static __device__ __forceinline__ unsigned project(const float (*s)[NF * STRIDE], int k, int nf,
                                                    int ncomb, const float *agh, float *xv, float *v)
 {
@@ -34,7 +35,7 @@ static __device__ __forceinline__ unsigned project(const float (*s)[NF * STRIDE]
             float4 w[4];
 #pragma unroll
             for (int m = 0; m < 4; m++)
-                w[m] = load4(agh + (f * GP + g + m) * HP + h);
+                w[m] = load4(agh + ((g + m) * nf + f) * HP + h);
 #pragma unroll
             for (int d = 0; d < 3; d++) {
                 const float4 t = load4(&s[d + 1][f * STRIDE + g]);
@@ -86,7 +87,7 @@ static __device__ __forceinline__ void convolve(const neighbours<FORWARD_BATCH, 
     for (int k = 0; k < n; k++) {
         const int row = EMBED ? c.species[b.j[k]] : b.j[k];
         const float *a = c.a + (size_t)row * COLUMNS + column;
-        const float4 u = b.u[k], gs = load4(&b.gs[k][g0]);
+        const float4 u = b.u[k], gs = load4(&b.radial[k][g0]);
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             const float4 x = load4(a + h * HALF),
@@ -106,7 +107,7 @@ static __device__ __forceinline__ void convolve_charges(const neighbours<FORWARD
 {
     for (int k = l.group; k < n; k += l.groups) {
         const float q = c.q[(size_t)b.j[k] * c.nc + l.column / GP];
-        const float4 u = b.u[k], gs = load4(&b.gs[k][l.column % GP]),
+        const float4 u = b.u[k], gs = load4(&b.radial[k][l.column % GP]),
                      t = make_float4(q * gs.x, q * gs.y, q * gs.z, q * gs.w);
         s[0].x += t.x, s[0].y += t.y, s[0].z += t.z, s[0].w += t.w;
         add4(&s[1], t, u.x);
@@ -135,7 +136,7 @@ static __device__ __forceinline__ unsigned finish_charges(const cu_conv<float> &
         }
     }
     __syncwarp();
-    bits = max(bits, project(space->s, lane, c.nc, c.q_ncomb, c.q_agh, x + c.col.qv,
+    bits = max(bits, project(space->s, lane, c.nc, c.q_ncomb, c.q_agh_g, x + c.col.qv,
                              c.vq + (size_t)i * c.nc * 3 * HP));
     if (lane < c.nc) {
         const float q = c.q[(size_t)i * c.nc + lane];
@@ -146,13 +147,13 @@ static __device__ __forceinline__ unsigned finish_charges(const cu_conv<float> &
 }
 
 /* A warp, an atom. */
-template <int EMBED, int WARPS>
-__global__ void __launch_bounds__(WARPS * 32)
+template <int EMBED>
+__global__ void __launch_bounds__(FORWARD_WARPS * 32, FORWARD_BLOCKS)
     forward16(const __grid_constant__ cu_conv<float> c)
 {
     cu_wait();
-    __shared__ forward_space spaces[WARPS];
-    const int i = c.first + blockIdx.x * WARPS + threadIdx.x / 32, lane = threadIdx.x % 32;
+    __shared__ forward_space spaces[FORWARD_WARPS];
+    const int i = c.first + blockIdx.x * FORWARD_WARPS + threadIdx.x / 32, lane = threadIdx.x % 32;
     if (i >= c.first + c.n)
         return;
     forward_space *space = &spaces[threadIdx.x / 32];
@@ -186,7 +187,7 @@ __global__ void __launch_bounds__(WARPS * 32)
     }
     __syncwarp();
     for (int k = lane; k < 4 * NF; k += 32)
-        bits = max(bits, project(space->s, k, NF, c.ncomb, c.agh, x + c.col.xv,
+        bits = max(bits, project(space->s, k, NF, c.ncomb, c.agh_g, x + c.col.xv,
                                  c.v + (size_t)i * NF * 3 * HP));
     if (!EMBED)
         bits = max(bits, finish_charges(c, space, l, i, sq, x));
@@ -230,7 +231,7 @@ static __device__ __forceinline__ void fill_few(const cu_conv<float> &c, few_spa
     for (int t = threadIdx.x; t < n * GP; t += blockDim.x) {
         const float d = b.u[t / GP].w, x = d - c.shifts[t % GP];
         float slope;
-        b.gs[t / GP][t % GP] = __expf(-c.eta * x * x) * cutoff(d, 1.0f / c.rc, &slope);
+        b.radial[t / GP][t % GP] = __expf(-c.eta * x * x) * cutoff(d, 1.0f / c.rc, &slope);
     }
     __syncthreads();
 }
@@ -272,7 +273,7 @@ __global__ void __launch_bounds__(FEW_THREADS)
 #pragma unroll
     for (int g = 0; g < GP; g++)
         if (threadIdx.x < 192)
-            w[g] = load4(c.agh + (column % 64 / 4 * GP + g) * HP + column % 4 * 4);
+            w[g] = load4(c.agh_g + g * COLUMNS + column % 64 * 4);
     cu_wait();
     const int n = c.count[i];
     const charge_lane l = charge_share(c.nc);
@@ -285,7 +286,7 @@ __global__ void __launch_bounds__(FEW_THREADS)
 #pragma unroll 8
             for (int k = 0; k < m; k++) {
                 const float t = __fmul_rn(c.a[(size_t)space.row[k] * COLUMNS + column],
-                                          space.b.gs[k][column % GP]);
+                                          space.b.radial[k][column % GP]);
                 const float4 u = space.b.u[k];
                 s[0] = fmaf(t, 1.0f, s[0]);
                 s[1] = fmaf(t, u.x, s[1]);
@@ -339,7 +340,8 @@ static void launch_forward(cu_state *s, cudaStream_t stream, const cu_conv<float
     if (c->n < FEW_FORWARD)
         cu_launch(s, stream, c->n, FEW_THREADS, 0, forward_few<EMBED>, *c);
     else
-        cu_launch(s, stream, (c->n + 7) / 8, 256, 0, forward16<EMBED, 8>, *c);
+        cu_launch(s, stream, (c->n + FORWARD_WARPS - 1) / FORWARD_WARPS, 32 * FORWARD_WARPS, 0,
+                  forward16<EMBED>, *c);
 }
 
 void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)

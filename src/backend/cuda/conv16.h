@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* conv16.h - the convolution of the usual sizes in float, called by conv.cu: what forward
- * (conv16.cu) and backward (conv16_back.cu) have in common. */
+ * (conv16.cu) and backward (conv16_back.cu, conv16_project.cu) have in common. */
 #ifndef AIM_CUDA_CONV16_H
 #define AIM_CUDA_CONV16_H
 
@@ -9,6 +9,7 @@
 int cu_conv16_fits(const cu_conv<float> *c);
 void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
+void cu_conv16_first_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 
 enum {
@@ -62,10 +63,11 @@ static __device__ __forceinline__ float cutoff(float d, float inv_rc, float *slo
     return 0.5f * (c + 1.0f);
 }
 
-/* A batch of N neighbours of one atom, in shared memory of its warp. */
+/* A batch of N neighbours of one atom, in shared memory of its warp. With SLOPES, rows are of a length
+ * that spreads them over the banks. */
 template <int N, int SLOPES> struct neighbours {
-    float4 u[N]; /* direction; backward 1/d, else d */
-    float gs[N][GP], dgs[SLOPES ? N : 1][GP];
+    float4 u[N];                               /* direction, distance */
+    float radial[N][SLOPES ? 2 * GP + 4 : GP]; /* radial functions, their slopes; and room for four */
     int j[N];
 };
 
@@ -98,7 +100,7 @@ static __device__ __forceinline__ void fill(const cu_conv<float> &c, neighbours<
     const float fc = cutoff(own.u.w, 1.0f / c.rc, &dfc), shift = c.shifts[g];
     __syncwarp();
     if (lane < n) {
-        b->u[lane] = make_float4(own.u.x, own.u.y, own.u.z, SLOPES ? 1.0f / own.u.w : own.u.w);
+        b->u[lane] = make_float4(own.u.x, own.u.y, own.u.z, own.u.w);
         b->j[lane] = own.j;
     }
     for (int base = 0; base < n; base += 2) {
@@ -108,9 +110,9 @@ static __device__ __forceinline__ void fill(const cu_conv<float> &c, neighbours<
                     df = __shfl_sync(0xffffffffu, dfc, k & 31), x = d - shift,
                     e = __expf(-c.eta * x * x);
         if (k < n) {
-            b->gs[k][g] = e * f;
+            b->radial[k][g] = e * f;
             if (SLOPES)
-                b->dgs[k][g] = e * (df - 2.0f * c.eta * x * f);
+                b->radial[k][GP + g] = e * (df - 2.0f * c.eta * x * f);
         }
     }
     __syncwarp();

@@ -1,152 +1,107 @@
 /* SPDX-License-Identifier: MIT */
-/* conv16_back.cu - the adjoint of the convolution (conv.cu) in float for the usual sizes, the way of
- * conv16.cu: a warp gathers everything of an atom, or three warps its halves and its charges. The
- * neighbours of a molecule's atom are summed in four stretches, which one warp takes one after the other,
- * or twelve together. */
-#include "backend/cuda/conv16.h"
+/* conv16_back.cu - the adjoint of the convolution (conv.cu) in float for the usual sizes.
+ *
+ * The warp of an atom gathers the adjoints of its neighbours' sums, 4 kB each, for its features. With them
+ * and its own features it has all that a pair's tug takes (conv16_tug.h), and leaves these beside.
+ *
+ * Neighbours are summed in chunks of four, chunk after chunk. Of few atoms, each has a block, whose warps
+ * take one chunk and one side of it each. */
+#include "backend/cuda/conv16_tug.h"
 
 enum {
-    BACKWARD_BATCH = 16,
-    STRETCHES = 4, /* of a molecule's atom */
-    LEAST = 6      /* neighbours in one */
+    CHUNK = 4,
+    BATCH8 = 2 * CHUNK, /* neighbours whose radial functions are made at once */
+    SHARES = 36,        /* of a tug: of 32 lanes, each of one number, and four of the charges */
+    WARPS_ONCE = 20,    /* what these need at a time stays in the first-level cache */
+    WARPS_TWICE = 8
 };
 
-/* Four columns of an atom: features and the adjoints of its sums. */
-struct columns4 {
-    float4 a, s[4];
-};
-
-/* What a pair's columns add up to for its force: along the distance and along the direction. */
-struct slope {
-    float d, u[3];
-};
-
-static __device__ __forceinline__ void add_column(float aj, float ai, float s0, float s1, float s2,
-                                                  float s3, float o0, float o1, float o2, float o3,
-                                                  float gs, float dgs, const float4 &u, float *ga,
-                                                  slope *g)
+/* Number `which` of the tug whose shares are in the row. */
+static __device__ __forceinline__ float sum_shares(const float *row, int which)
 {
-    const float w = s0 - (u.x * s1 + u.y * s2 + u.z * s3), r = o0 + (u.x * o1 + u.y * o2 + u.z * o3),
-                p = gs * ai, q = gs * aj;
-    *ga += gs * w;
-    g->d += dgs * (ai * w + aj * r);
-    g->u[0] += p * s1 - q * o1;
-    g->u[1] += p * s2 - q * o2;
-    g->u[2] += p * s3 - q * o3;
+    float sum = row[which];
+#pragma unroll
+    for (int k = 4; k < SHARES; k += 4)
+        sum += row[k + which];
+    return sum;
 }
 
-static __device__ __forceinline__ void add_columns(const columns4 &other, const columns4 &own,
-                                                   const float4 &gs, const float4 &dgs,
-                                                   const float4 &u, float4 *ga, slope *g)
+/* The lane's, in a row where all lanes have read what was there. */
+static __device__ __forceinline__ void leave_share(float *row, float x)
 {
-#define COLUMN(m)                                                                                  \
-    add_column(other.a.m, own.a.m, other.s[0].m, other.s[1].m, other.s[2].m, other.s[3].m,         \
-               own.s[0].m, own.s[1].m, own.s[2].m, own.s[3].m, gs.m, dgs.m, u, &ga->m, g)
-    COLUMN(x);
-    COLUMN(y);
-    COLUMN(z);
-    COLUMN(w);
-#undef COLUMN
+    __syncwarp();
+    row[threadIdx.x % 32] = x;
 }
 
-/* u.w: 1/d */
-template <int STRAIN>
-static __device__ __forceinline__ void add_force(pull<float> *p, const float4 &u, const slope &g)
+/* Neighbour k: adds what its sums give back to the atom's features a; leaves the shares of the tug in place
+ * of the radial functions. */
+template <int N>
+static __device__ __forceinline__ void gather(const cu_conv<float> &c, neighbours<N, 1> &b, int k,
+                                              const float4 a[2], float4 ga[2])
 {
-    const float along = u.x * g.u[0] + u.y * g.u[1] + u.z * g.u[2], t = fmaf(along, u.w, g.d),
-                dir[3] = {u.x, u.y, u.z};
+    const int lane = threadIdx.x % 32, column = lane * 4;
+    const float *s = c.s_adj + (size_t)b.j[k] * 4 * COLUMNS + column;
+    const float4 u = b.u[k], gs = load4(&b.radial[k][column % GP]);
+    tug4 t = {};
 #pragma unroll
-    for (int d = 0; d < 3; d++) {
-        const float f = g.u[d] * u.w - t * dir[d];
-        p->f[d] += f;
-        if (STRAIN)
-#pragma unroll
-            for (int e = 0; e < 3; e++)
-                p->w[3 * e + d] += dir[e] / u.w * f;
+    for (int h = 0; h < 2; h++) {
+        const sums4 x = load_sums(s + h * HALF, COLUMNS);
+        const float4 w = give_back(x, u);
+        add_product(&ga[h], gs, w);
+        add_tug(&t, a[h], x, w);
     }
+    leave_share(b.radial[k], fold(t, gs, load4(&b.radial[k][GP + column % GP])));
 }
 
-static __device__ __forceinline__ columns4 load_columns(const float *a, const float *s, int columns)
+/* The same of the reverse pair, which has the opposite direction. */
+template <int N>
+static __device__ __forceinline__ void reverse(const cu_conv<float> &c, const neighbours<N, 1> &b,
+                                               int k, const sums4 own[2], float *share)
 {
-    columns4 c;
-    c.a = load4(a);
+    const int lane = threadIdx.x % 32, column = lane * 4;
+    const float *a = c.a + (size_t)b.j[k] * COLUMNS + column;
+    const float4 back = turn_round(b.u[k]), gs = load4(&b.radial[k][column % GP]);
+    tug4 t = {};
 #pragma unroll
-    for (int d = 0; d < 4; d++)
-        c.s[d] = load4(s + d * columns);
-    return c;
+    for (int h = 0; h < 2; h++)
+        add_tug(&t, load4(a + h * HALF), own[h], give_back(own[h], back));
+    leave_share(share, fold(t, gs, load4(&b.radial[k][GP + column % GP])));
 }
 
-static __device__ __forceinline__ columns4 load_charge(const cu_conv<float> &c,
-                                                       const charge_lane &l, int i)
+/* Charges of neighbour k of n, which lanes of a group have in common: features that are the same in all
+ * columns. The atom's own, i, and its neighbours change places in the reverse pair. */
+template <int REVERSE, int N>
+static __device__ __forceinline__ float tug_charges(const cu_conv<float> &c,
+                                                    const neighbours<N, 1> &b, const charge_lane &l,
+                                                    int i, int k, int n, float (*share)[SHARES])
 {
-    const int columns = c.nc * GP;
-    const float q = c.q[(size_t)i * c.nc + l.column / GP];
-    columns4 o;
-    o.a = make_float4(q, q, q, q);
-#pragma unroll
-    for (int d = 0; d < 4; d++)
-        o.s[d] = load4(c.sq_adj + ((size_t)i * 4 + d) * columns + l.column);
-    return o;
+    const int own = k >= 0 && k < n, at = own ? k : 0, j = b.j[at], lane = threadIdx.x % 32,
+              columns = c.nc * GP;
+    const float q = c.q[(size_t)(REVERSE ? j : i) * c.nc + l.column / GP];
+    const sums4 x =
+        load_sums(c.sq_adj + (size_t)(REVERSE ? i : j) * 4 * columns + l.column, columns);
+    const float4 u = REVERSE ? turn_round(b.u[at]) : b.u[at],
+                 gs = load4(&b.radial[at][l.column % GP]), w = give_back(x, u);
+    tug4 t = {};
+    add_tug(&t, make_float4(q, q, q, q), x, w);
+    float z = fold(t, gs, load4(&b.radial[at][GP + l.column % GP]));
+    if (l.width > 4)
+        z += __shfl_xor_sync(0xffffffffu, z, 4);
+    if (own && lane % l.width < 4)
+        share[k][32 + lane % 4] = z;
+    return own ? dot(gs, w) : 0.0f;
 }
 
-template <int STRAIN>
-static __device__ __forceinline__ void
-back_charges(const neighbours<BACKWARD_BATCH, 1> &b, const cu_conv<float> &c, const charge_lane &l,
-             int i, int n, float4 *gq, pull<float> *force)
+/* From the lanes' sums. */
+static __device__ __forceinline__ void leave_charges(const cu_conv<float> &c, const charge_lane &l,
+                                                     int i, float sum)
 {
-    const columns4 own = load_charge(c, l, i);
-    const int g0 = l.column % GP;
-    for (int k = l.group; k < n; k += l.groups) {
-        slope g = {};
-        const float4 u = b.u[k];
-        add_columns(load_charge(c, l, b.j[k]), own, load4(&b.gs[k][g0]), load4(&b.dgs[k][g0]), u,
-                    gq, &g);
-        add_force<STRAIN>(force, u, g);
-    }
-}
-
-/* With SPLIT: the first warp gets what the others have. */
-template <int STRAIN>
-static __device__ __forceinline__ void collect_forces(pull<float> force[3])
-{
-    enum { SUMS = STRAIN ? 12 : 3 };
-    __shared__ float others[2][SUMS][32];
-    const int part = threadIdx.x / 32, lane = threadIdx.x % 32;
-#pragma unroll
-    for (int p = SECOND_HALF; p <= CHARGES; p++)
-        for (int d = 0; d < SUMS && part == p; d++)
-            others[p - 1][d][lane] = d < 3 ? force[p].f[d] : force[p].w[d - 3];
-    __syncthreads();
-#pragma unroll
-    for (int p = SECOND_HALF; p <= CHARGES; p++)
-        for (int d = 0; d < SUMS && part == FIRST_HALF; d++)
-            (d < 3 ? force[p].f[d] : force[p].w[d - 3]) = others[p - 1][d][lane];
-}
-
-/* Adds up the parts of each lane, then the lanes. */
-static __device__ __forceinline__ double sum_parts(float x, float y, float z)
-{
-    return cu_warp_sum((double)x + (double)y + (double)z);
-}
-
-template <int STRAIN>
-static __device__ __forceinline__ void leave_force(const cu_conv<float> &c, int i,
-                                                   const pull<float> force[3])
-{
-    const int first = threadIdx.x % 32 == 0;
-#pragma unroll
-    for (int d = 0; d < 3; d++) {
-        const double sum = sum_parts(force[0].f[d], force[1].f[d], force[2].f[d]);
-        if (first)
-            c.grad[3 * (size_t)i + d] += sum;
-    }
-    if (STRAIN)
-#pragma unroll
-        for (int d = 0; d < 9; d++) {
-            const double sum = sum_parts(force[0].w[d], force[1].w[d], force[2].w[d]);
-            if (first)
-                c.virial[9 * (size_t)i + d] -= 0.5 * sum;
-        }
+    const int lane = threadIdx.x % 32;
+    sum = sum_above(sum, l.width);
+    sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+    sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+    if (lane < l.width && lane % 4 == 0)
+        c.gq[(size_t)i * c.nc + lane / 4] += sum;
 }
 
 static __device__ __forceinline__ void add_to(float *x, const float4 &z)
@@ -155,333 +110,228 @@ static __device__ __forceinline__ void add_to(float *x, const float4 &z)
     *(float4 *)x = make_float4(old.x + z.x, old.y + z.y, old.z + z.z, old.w + z.w);
 }
 
-/* What a lane collects over the neighbours. Forces of either half of the columns and of the charges are
- * summed for themselves. */
-struct collected {
-    float4 ga[2], gq;
-    pull<float> force[3];
+/* ---------------------------------------------------------------- many atoms */
+
+template <int SIDES> struct back_space {
+    neighbours<BATCH8, 1> b;
+    float reverse[SIDES > 1 ? BATCH8 : 1][SHARES]; /* shares of reverse tugs */
 };
 
-static __device__ __forceinline__ void add_to(collected *sum, const collected &x)
-{
-#pragma unroll
-    for (int h = 0; h < 2; h++)
-        add4(&sum->ga[h], x.ga[h], 1.0f);
-    add4(&sum->gq, x.gq, 1.0f);
-#pragma unroll
-    for (int p = 0; p < 3; p++)
-#pragma unroll
-        for (int d = 0; d < 3; d++)
-            sum->force[p].f[d] += x.force[p].f[d];
-}
-
-/* With SPLIT and GROUPS: the warps of the first group add up what the others have, group after group. */
-template <int GROUPS> static __device__ __forceinline__ void collect_groups(collected *sum)
-{
-    __shared__ float others[GROUPS > 1 ? GROUPS - 1 : 1][3][7][32];
-    const int group = threadIdx.x / 96, part = threadIdx.x / 32 % 3, lane = threadIdx.x % 32;
-#pragma unroll
-    for (int p = 0; p < 3; p++) {
-        const float4 g = p == CHARGES ? sum->gq : sum->ga[p == CHARGES ? 0 : p];
-        const float own[7] = {g.x, g.y, g.z, g.w, sum->force[p].f[0], sum->force[p].f[1],
-                              sum->force[p].f[2]};
-#pragma unroll
-        for (int k = 0; k < 7; k++)
-            if (part == p && group > 0)
-                others[group - 1][p][k][lane] = own[k];
-    }
-    __syncthreads();
-    if (group > 0)
-        return;
-    for (int from = 0; from < GROUPS - 1; from++) {
-        const float(*x)[32] = others[from][part];
-        const float4 g = make_float4(x[0][lane], x[1][lane], x[2][lane], x[3][lane]);
-        collected one = {};
-#pragma unroll
-        for (int p = 0; p < 3; p++) {
-            if (part != p)
-                continue;
-            if (p == CHARGES)
-                one.gq = g;
-            else
-                one.ga[p] = g;
-#pragma unroll
-            for (int d = 0; d < 3; d++)
-                one.force[p].f[d] = x[4 + d][lane];
-        }
-        add_to(sum, one);
-    }
-}
-
-/* Neighbours first .. last - 1 of atom i. */
-template <int STRAIN, int SPLIT>
-static __device__ __forceinline__ void
-gather_neighbours(const cu_conv<float> &c, neighbours<BACKWARD_BATCH, 1> &b, const charge_lane &l,
-                  const columns4 own[2], int i, int first, int last, collected *sum)
-{
-    const int column = threadIdx.x % 32 * 4, g0 = column % GP;
-    coming next = fetch<BACKWARD_BATCH>(c, i, first, last);
-    for (; first < last; first += BACKWARD_BATCH) {
-        const int m = min(BACKWARD_BATCH, last - first);
-        fill(c, &b, next, m);
-        next = fetch<BACKWARD_BATCH>(c, i, first + BACKWARD_BATCH, last);
-#pragma unroll(SPLIT ? 2 : 1)
-        for (int k = 0; k < m && (owns<SPLIT>(0) || owns<SPLIT>(1)); k++) {
-            const size_t j = (size_t)b.j[k];
-            const float4 u = b.u[k], gs = load4(&b.gs[k][g0]), dgs = load4(&b.dgs[k][g0]);
-#pragma unroll
-            for (int h = 0; h < 2; h++) {
-                if (!owns<SPLIT>(h))
-                    continue;
-                slope g = {};
-                add_columns(load_columns(c.a + j * COLUMNS + h * HALF + column,
-                                         c.s_adj + j * 4 * COLUMNS + h * HALF + column, COLUMNS),
-                            own[h], gs, dgs, u, &sum->ga[h], &g);
-                add_force<STRAIN>(&sum->force[h], u, g);
-            }
-        }
-        if (owns<SPLIT>(CHARGES))
-            back_charges<STRAIN>(b, c, l, i, m, &sum->gq, &sum->force[CHARGES]);
-    }
-}
-
-/* The neighbours in GROUPS stretches, each summed for itself: all of them by the warp of the atom or, with
- * SPLIT, by three warps each of one atom. */
-template <int STRAIN, int WARPS, int SPLIT, int GROUPS>
-__global__ void __launch_bounds__(WARPS * 32, SPLIT && GROUPS == 1 && !STRAIN ? 5 : 1)
+/* A warp, an atom. SIDES: 2 with the reverse tugs. */
+template <int SIDES, int WARPS>
+__global__ void __launch_bounds__(WARPS * 32, 1)
     backward16(const __grid_constant__ cu_conv<float> c)
 {
     cu_wait();
-    __shared__ neighbours<BACKWARD_BATCH, 1> batches[WARPS];
-    neighbours<BACKWARD_BATCH, 1> &b = batches[threadIdx.x / 32];
-    const int i = c.first + (SPLIT ? blockIdx.x : blockIdx.x * WARPS + threadIdx.x / 32),
-              lane = threadIdx.x % 32;
+    __shared__ back_space<SIDES> spaces[WARPS];
+    back_space<SIDES> *space = &spaces[threadIdx.x / 32];
+    const int i = c.first + blockIdx.x * WARPS + threadIdx.x / 32, lane = threadIdx.x % 32,
+              column = lane * 4;
     if (i >= c.first + c.n)
         return;
-    const int n = c.count[i], column = lane * 4,
-              stretch = GROUPS == 1 ? n : max(LEAST, (n + GROUPS - 1) / GROUPS);
+    const int n = c.count[i];
     const charge_lane l = charge_share(c.nc);
-    columns4 own[2] = {};
+    float4 a[2], ga[2] = {};
+    sums4 own[SIDES > 1 ? 2 : 1];
+    float gq = 0;
 #pragma unroll
-    for (int h = 0; h < 2; h++)
-        if (owns<SPLIT>(h))
-            own[h] = load_columns(c.a + (size_t)i * COLUMNS + h * HALF + column,
-                                  c.s_adj + (size_t)i * 4 * COLUMNS + h * HALF + column, COLUMNS);
-    collected sum = {};
-    const int group = SPLIT ? threadIdx.x / 96 : 0;
-    if (GROUPS == 1)
-        gather_neighbours<STRAIN, SPLIT>(c, b, l, own, i, 0, n, &sum);
+    for (int h = 0; h < 2; h++) {
+        a[h] = load4(c.a + (size_t)i * COLUMNS + h * HALF + column);
+        if (SIDES > 1)
+            own[h] = load_sums(c.s_adj + (size_t)i * 4 * COLUMNS + h * HALF + column, COLUMNS);
+    }
+    coming next = fetch<BATCH8>(c, i, 0, n);
+    for (int first = 0; first < n; first += BATCH8) {
+        const int m = min((int)BATCH8, n - first);
+        fill(c, &space->b, next, m);
+        next = fetch<BATCH8>(c, i, first + BATCH8, n);
+        for (int k = l.group; k - l.group < m; k += l.groups) {
+            gq += tug_charges<0>(c, space->b, l, i, k, m, space->b.radial);
+            if (SIDES > 1)
+                tug_charges<1>(c, space->b, l, i, k, m, space->reverse);
+        }
+        for (int k = 0; k < m && SIDES > 1; k++)
+            reverse(c, space->b, k, own, space->reverse[k]);
 #pragma unroll 1
-    for (int k = group; k < GROUPS && GROUPS > 1; k += SPLIT ? GROUPS : 1) {
-        collected more = {};
-        gather_neighbours<STRAIN, SPLIT>(c, b, l, own, i, k * stretch, min(n, (k + 1) * stretch),
-                                         &more);
-        add_to(&sum, more);
+        for (int half = 0; half < m; half += CHUNK) {
+            float4 chunk[2] = {};
+#pragma unroll 1
+            for (int k = half; k < min(m, half + CHUNK); k++)
+                gather(c, space->b, k, a, chunk);
+            add4(&ga[0], chunk[0], 1.0f);
+            add4(&ga[1], chunk[1], 1.0f);
+        }
+        __syncwarp();
+        float tug = sum_shares(space->b.radial[lane / 4], lane % 4);
+        if (SIDES > 1)
+            tug = join_tugs(tug, sum_shares(space->reverse[lane / 4], lane % 4), lane % 4);
+        if (lane / 4 < m)
+            c.tug[((size_t)i * c.capacity + first) * 4 + lane] = tug;
     }
-    if (SPLIT && GROUPS > 1)
-        collect_groups<GROUPS>(&sum);
-    if (SPLIT)
-        collect_forces<STRAIN>(sum.force);
-    if (group > 0)
-        return;
-    if (owns<SPLIT>(FIRST_HALF))
-        leave_force<STRAIN>(c, i, sum.force);
 #pragma unroll
     for (int h = 0; h < 2; h++)
-        if (owns<SPLIT>(h))
-            add_to(c.ga + (size_t)i * COLUMNS + h * HALF + column, sum.ga[h]);
-    if (!owns<SPLIT>(CHARGES))
-        return;
-    const float4 gq = sum_above4(sum.gq, l.width);
-    float charge = gq.x + gq.y + gq.z + gq.w;
-    charge += __shfl_xor_sync(0xffffffffu, charge, 1);
-    charge += __shfl_xor_sync(0xffffffffu, charge, 2);
-    if (lane < l.width && lane % 4 == 0)
-        c.gq[(size_t)i * c.nc + lane / 4] += charge;
+        add_to(c.ga + (size_t)i * COLUMNS + h * HALF + column, ga[h]);
+    leave_charges(c, l, i, gq);
 }
 
-/* ---------------------------------------------------------------- adjoint of the projection */
-
-enum { PROJECT_WARPS = 4, W_STRIDE = 3 * HP + 4 };
-
-/* gS of the vectors of nf channels for the lane's four columns from `column` on. w: 2 v gxv. */
-static __device__ __forceinline__ void unproject(const float *w, const float *agh, int column,
-                                                 float4 s[3])
-{
-    const float *own = w + column / GP * W_STRIDE;
-    float sum[3][4] = {};
-#pragma unroll
-    for (int h = 0; h < HP; h += 4) {
-        float4 y[3];
-#pragma unroll
-        for (int d = 0; d < 3; d++)
-            y[d] = load4(own + d * HP + h);
-#pragma unroll
-        for (int m = 0; m < 4; m++) {
-            const float4 p = load4(agh + (size_t)(column + m) * HP + h);
-#pragma unroll
-            for (int d = 0; d < 3; d++)
-                sum[d][m] += p.x * y[d].x + p.y * y[d].y + p.z * y[d].z + p.w * y[d].w;
-        }
-    }
-#pragma unroll
-    for (int d = 0; d < 3; d++)
-        s[d] = make_float4(sum[d][0], sum[d][1], sum[d][2], sum[d][3]);
-}
-
-/* 2 v gxv of the channels first .. last - 1 */
-static __device__ __forceinline__ void weigh(float *w, int first, int last, int ncomb,
-                                             const float *v, const float *gxv)
-{
-    __syncwarp();
-    for (int k = first * 12 + threadIdx.x % 32; k < last * 12; k += 32) {
-        const int f = k / 12, d = k / 4 % 3, h = k % 4 * 4;
-        const float4 own = load4(v + (f * 3 + d) * HP + h);
-        const float *g = gxv + f * ncomb + h;
-        *(float4 *)(w + f * W_STRIDE + d * HP + h) =
-            make_float4(h < ncomb ? 2.0f * own.x * g[0] : 0.0f,
-                        h + 1 < ncomb ? 2.0f * own.y * g[1] : 0.0f,
-                        h + 2 < ncomb ? 2.0f * own.z * g[2] : 0.0f,
-                        h + 3 < ncomb ? 2.0f * own.w * g[3] : 0.0f);
-    }
-    __syncwarp();
-}
-
-static __device__ __forceinline__ float4 load_any(const float *x, int aligned)
-{
-    return aligned ? load4(x) : make_float4(x[0], x[1], x[2], x[3]);
-}
-
-/* Both warps of an atom get each other's half. */
-static __device__ __forceinline__ void exchange(float4 s[2][4])
-{
-    __shared__ float4 halves[2][4][32];
-    const int own = threadIdx.x / 32, lane = threadIdx.x % 32;
-#pragma unroll
-    for (int d = 0; d < 4; d++)
-        halves[own][d][lane] = own ? s[1][d] : s[0][d];
-    __syncthreads();
-#pragma unroll
-    for (int h = 0; h < 2; h++)
-        for (int d = 0; d < 4; d++)
-            s[h][d] = halves[h][d][lane];
-}
-
-/* What an atom of each element would receive: sum over the channels of its embedding; of the elements
- * first, first + step, ... */
-static __device__ __forceinline__ void by_element(const cu_conv<float> &c, int i, int first, int step,
-                                                  const float4 s[2][4])
-{
-    const int column = threadIdx.x % 32 * 4;
-    for (int z = first; z < c.kinds; z += step) {
-        const float *e = c.a + (size_t)c.kind_species[z] * COLUMNS + column;
-        const float4 e0 = load4(e), e1 = load4(e + HALF);
-#pragma unroll
-        for (int d = 0; d < 4; d++) {
-            const float4 a = s[0][d], b = s[1][d],
-                         t = sum_above4(make_float4(e0.x * a.x + e1.x * b.x, e0.y * a.y + e1.y * b.y,
-                                                    e0.z * a.z + e1.z * b.z,
-                                                    e0.w * a.w + e1.w * b.w),
-                                        4);
-            if (threadIdx.x % 32 < 4)
-                *(float4 *)(c.e_adj + (((size_t)i * c.kinds + z) * 4 + d) * GP + column) = t;
-        }
-    }
-}
-
-/* SPLIT: all warps, one atom. */
-template <int EMBED, int WARPS, int SPLIT>
-__global__ void __launch_bounds__(WARPS * 32)
-    project_backward16(const __grid_constant__ cu_conv<float> c)
+/* A warp, an atom; a lane, every 32nd pair. */
+template <int STRAIN>
+__global__ void __launch_bounds__(256) pull_atoms(const __grid_constant__ cu_conv<float> c)
 {
     cu_wait();
-    __shared__ float weights[WARPS][NF * W_STRIDE];
-    float *w = weights[threadIdx.x / 32];
-    const int i = c.first + (SPLIT ? blockIdx.x : blockIdx.x * WARPS + threadIdx.x / 32),
-              lane = threadIdx.x % 32, column = lane * 4;
+    const int i = c.first + (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (i >= c.first + c.n)
         return;
-    const float *gx = c.gx + (size_t)i * c.ldx;
-    float4 s[2][4] = {};
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        if (!owns<SPLIT>(h))
-            continue;
-        weigh(w, h * NF / 2, (h + 1) * NF / 2, c.ncomb, c.v + (size_t)i * NF * 3 * HP,
-              gx + c.col.xv);
-        s[h][0] = load_any(gx + c.col.xs + h * HALF + column, c.col.xs % 4 == 0);
-        unproject(w, c.agh, h * HALF + column, s[h] + 1);
-        if (c.s_adj)
-#pragma unroll
-            for (int d = 0; d < 4; d++)
-                *(float4 *)(c.s_adj + ((size_t)i * 4 + d) * COLUMNS + h * HALF + column) = s[h][d];
+    const int n = c.count[i];
+    pull<double> p = {};
+    for (int k = lane; k < n; k += 32) {
+        const size_t at = (size_t)i * c.capacity + k;
+        float4 g = load4(c.tug + 4 * at);
+        const int back = c.back ? c.back[at] : -1;
+        if (back >= 0)
+            g = join_tugs(g, load4(c.tug + 4 * (size_t)back));
+        add_force<STRAIN>(&p, c.u[at], g);
     }
-    if (EMBED) {
-        if (SPLIT)
-            exchange(s);
-        by_element(c, i, SPLIT ? threadIdx.x / 32 : 0, SPLIT ? 2 : 1, s);
-        return;
-    }
-    if (owns<SPLIT>(CHARGES))
-        weigh(w, 0, c.nc, c.q_ncomb, c.vq + (size_t)i * c.nc * 3 * HP, gx + c.col.qv);
-    if (owns<SPLIT>(CHARGES) && lane < 4 * c.nc) {
-        float4 t[4];
-        t[0] = load_any(gx + c.col.qs + column, c.col.qs % 4 == 0);
-        unproject(w, c.q_agh, column, t + 1);
-#pragma unroll
-        for (int d = 0; d < 4; d++)
-            *(float4 *)(c.sq_adj + ((size_t)i * 4 + d) * c.nc * GP + column) = t[d];
-    }
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        if (!owns<SPLIT>(h))
-            continue;
-        const size_t at = (size_t)i * COLUMNS + h * HALF + column;
-        float4 own = load_any(gx + c.col.a + h * HALF + column, c.col.a % 4 == 0);
-        if (c.ga_later) {
-            const float4 later = load4(c.ga_later + at);
-            own = make_float4(own.x + later.x, own.y + later.y, own.z + later.z, own.w + later.w);
-        }
-        *(float4 *)(c.ga + at) = own;
-    }
-    if (owns<SPLIT>(CHARGES) && lane < c.nc)
-        c.gq[(size_t)i * c.nc + lane] += gx[c.col.q + lane];
+    leave_force<STRAIN>(c, i, p);
 }
 
-template <int STRAIN, int GROUPS>
+/* ---------------------------------------------------------------- few atoms */
+
+enum {
+    SLOTS = 8, /* chunks that a block has under way, */
+    FEW_WARPS = 2 * SLOTS,
+    FEW_THREADS = 32 * FEW_WARPS,
+    SLOT_PAIRS = SLOTS * CHUNK, /* a lane's pair each */
+    TUG_WARPS = SLOT_PAIRS / 8, /* add up tugs; others */
+    PARTS = 9                   /* numbers of a chunk in each lane, for features and charges */
+};
+
+struct few_space {
+    neighbours<CHUNK, 1> b[FEW_WARPS];
+    float reverse[SLOTS][CHUNK][SHARES];
+    float part[SLOTS][PARTS][32];
+    float tug[SLOT_PAIRS][4];
+};
+
+/* The warp's side of its chunk of m neighbours from `first` on. */
+static __device__ __forceinline__ void few_gather(const cu_conv<float> &c, few_space *space,
+                                                  const charge_lane &l, int i, int first, int m,
+                                                  const float4 a[2])
+{
+    const int lane = threadIdx.x % 32, slot = threadIdx.x / 64, half = first / CHUNK % 2 * CHUNK;
+    neighbours<CHUNK, 1> &b = space->b[threadIdx.x / 32];
+    float4 ga[2] = {};
+    const float q = tug_charges<0>(c, b, l, i, l.groups > CHUNK ? l.group - half : l.group, m,
+                                   b.radial);
+#pragma unroll 2
+    for (int k = 0; k < m; k++)
+        gather(c, b, k, a, ga);
+    const float own[PARTS] = {ga[0].x, ga[0].y, ga[0].z, ga[0].w, ga[1].x,
+                              ga[1].y, ga[1].z, ga[1].w, q};
+#pragma unroll
+    for (int k = 0; k < PARTS; k++)
+        space->part[slot][k][lane] = own[k];
+}
+
+static __device__ __forceinline__ void few_reverse(const cu_conv<float> &c, few_space *space,
+                                                   const charge_lane &l, int i, int first, int m,
+                                                   const sums4 own[2])
+{
+    const int slot = threadIdx.x / 64, half = first / CHUNK % 2 * CHUNK;
+    neighbours<CHUNK, 1> &b = space->b[threadIdx.x / 32];
+    tug_charges<1>(c, b, l, i, l.groups > CHUNK ? l.group - half : l.group, m,
+                   space->reverse[slot]);
+#pragma unroll 2
+    for (int k = 0; k < m; k++)
+        reverse(c, b, k, own, space->reverse[slot][k]);
+}
+
+/* An atom, a block. Warps of even number gather, the others have the reverse pairs. */
+template <int STRAIN>
+__global__ void __launch_bounds__(FEW_THREADS)
+    backward_few(const __grid_constant__ cu_conv<float> c)
+{
+    cu_wait();
+    __shared__ few_space space;
+    const int i = c.first + blockIdx.x, n = c.count[i], lane = threadIdx.x % 32,
+              warp = threadIdx.x / 32, side = warp % 2, slot = warp / 2, column = lane * 4,
+              part = warp - TUG_WARPS;
+    const charge_lane l = charge_share(c.nc);
+    float4 a[2] = {};
+    sums4 own[2] = {};
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+        if (side == 0)
+            a[h] = load4(c.a + (size_t)i * COLUMNS + h * HALF + column);
+        else
+            own[h] = load_sums(c.s_adj + (size_t)i * 4 * COLUMNS + h * HALF + column, COLUMNS);
+    float sum = 0; /* of the thread's column, or the charges' lane */
+    pull<double> p = {};
+    for (int start = 0; start < n; start += SLOT_PAIRS) {
+        const int first = start + slot * CHUNK, m = min((int)CHUNK, n - first);
+        if (m > 0) {
+            fill(c, &space.b[warp], fetch<CHUNK>(c, i, first, n), m);
+            if (side == 0)
+                few_gather(c, &space, l, i, first, m, a);
+            else
+                few_reverse(c, &space, l, i, first, m, own);
+        }
+        __syncthreads();
+        const int pairs = min((int)SLOT_PAIRS, n - start), chunks = (pairs + CHUNK - 1) / CHUNK;
+        const int pair = threadIdx.x / 4, which = threadIdx.x % 4;
+        if (pair < pairs)
+            space.tug[pair][which] = join_tugs(
+                sum_shares(space.b[pair / CHUNK * 2].radial[pair % CHUNK], which),
+                sum_shares(space.reverse[pair / CHUNK][pair % CHUNK], which), which);
+        if (part >= 0 && part < PARTS)
+            for (int k = 0; k < chunks; k++)
+                sum += space.part[k][part][lane];
+        __syncthreads();
+        if (warp == 0 && lane < pairs)
+            add_force<STRAIN>(&p, c.u[(size_t)i * c.capacity + start + lane],
+                              load4(space.tug[lane]));
+    }
+    if (warp == 0)
+        leave_force<STRAIN>(c, i, p);
+    else if (part >= 0 && part < PARTS - 1)
+        c.ga[(size_t)i * COLUMNS + part / 4 * HALF + column + part % 4] += sum;
+    else if (part == PARTS - 1)
+        leave_charges(c, l, i, sum);
+}
+
+/* ---------------------------------------------------------------- launchers */
+
+template <int STRAIN>
 static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
-    if (c->n < FEW)
-        cu_launch(s, stream, c->n, 32 * 3 * GROUPS, 0, backward16<STRAIN, 3 * GROUPS, 1, GROUPS>, *c);
+    if (c->n < FEW) {
+        cu_launch(s, stream, c->n, FEW_THREADS, 0, backward_few<STRAIN>, *c);
+        return;
+    }
+    if (c->back)
+        cu_launch(s, stream, (c->n + WARPS_ONCE - 1) / WARPS_ONCE, 32 * WARPS_ONCE, 0,
+                  backward16<1, WARPS_ONCE>, *c);
     else
-        cu_launch(s, stream, (c->n + 15) / 16, 512, 0, backward16<STRAIN, 16, 0, GROUPS>, *c);
+        cu_launch(s, stream, (c->n + WARPS_TWICE - 1) / WARPS_TWICE, 32 * WARPS_TWICE, 0,
+                  backward16<2, WARPS_TWICE>, *c);
+    cu_conv16_pull(s, stream, c);
+}
+
+void cu_conv16_pull(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
+{
+    cu_launch(s, stream, (c->n + 7) / 8, 256, 0, c->want_strain ? pull_atoms<1> : pull_atoms<0>, *c);
 }
 
 void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
-    if (c->molecules)
-        launch_backward<0, STRETCHES>(s, stream, c);
-    else if (c->want_strain)
-        launch_backward<1, 1>(s, stream, c);
+    if (c->want_strain)
+        launch_backward<1>(s, stream, c);
     else
-        launch_backward<0, 1>(s, stream, c);
+        launch_backward<0>(s, stream, c);
 }
 
-template <int EMBED>
-static void launch_project(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
+int cu_conv_looks_back(const aim_dev_net *d, int n)
 {
-    if (c->n < FEW)
-        cu_launch(s, stream, c->n, 32 * ATOM_WARPS<EMBED>, 0,
-                  project_backward16<EMBED, ATOM_WARPS<EMBED>, 1>, *c);
-    else
-        cu_launch(s, stream, (c->n + PROJECT_WARPS - 1) / PROJECT_WARPS, 32 * PROJECT_WARPS, 0,
-                  project_backward16<EMBED, PROJECT_WARPS, 0>, *c);
-}
-
-void cu_conv16_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
-{
-    if (c->features == CU_EMBED)
-        launch_project<1>(s, stream, c);
-    else
-        launch_project<0>(s, stream, c);
+    return !d->is_double && d->d2 && d->conv_a.nf == NF && d->gp == GP && d->nshifts == GP &&
+           d->conv_a.hp == HP && d->conv_q.hp == HP && d->fa == COLUMNS && n >= FEW;
 }

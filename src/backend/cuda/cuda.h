@@ -78,6 +78,7 @@ typedef struct cu_net {
     aim_dev_net d; /* pointers: device memory */
     cu_mlp mlp[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
     aim_dev_d3_table d3; /* device memory; n_refs 0: none */
+    float *agh_g[2], *agh_h[2]; /* of features and charges, turned: see cu_conv; or NULL */
     void *block;         /* of all the above */
     size_t block_size;
     int capacity; /* neighbours per atom that lists have room for */
@@ -146,6 +147,7 @@ template <typename real> struct cu_work {
     int *count, *j, *species;
     int *shift;    /* images of crystals, three signed bytes; else NULL */
     vec4<real> *u; /* unit vector to the neighbour and distance */
+    int *back;     /* where each pair's reverse stands, or NULL */
     /* cleared at the start */
     char *clear_base;
     size_t clear_bytes;
@@ -156,6 +158,7 @@ template <typename real> struct cu_work {
     double *partial, *charge_state[AIM_DEV_PASSES];
     /* network */
     real *x, *hidden[2], *aim;
+    real *tug; /* in place of x */
     real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES], *slope[AIM_DEV_PASSES];
     real *head_slope[AIM_DEV_HEADS];
@@ -262,13 +265,14 @@ enum cu_features { CU_EMBED, CU_FULL, CU_PLAIN };
 template <typename real> struct cu_conv {
     int n, capacity, gp, nshifts, fa, nc, features, charges, want_strain;
     int first; /* atoms first .. first + n - 1; pointers to rows are such that theirs have these numbers */
-    int molecules; /* not crystals, slabs or wires */
     const int *count, *j, *species;
     const vec4<real> *u;
     real rc, eta;
     const real *shifts;
     int nf, ncomb, hp, q_ncomb, q_hp;
     const real *agh, *q_agh;
+    /* the same, rows of shifts [gp][nf][hp] and of combinations [hp][nf][gp]; float only */
+    const float *agh_g, *q_agh_g, *agh_h, *q_agh_h;
     const real *a; /* features (or embedding) */
     const real *q; /* charges of the pass before */
     aim_dev_columns col;
@@ -284,7 +288,19 @@ template <typename real> struct cu_conv {
     double *grad, *virial;
     int kinds;
     const int *kind, *kind_species;
+    real *tug;       /* [n][capacity][4] of each pair, for the adjoint (conv16_back.cu) */
+    const int *back; /* of each pair, where its reverse stands, or -1; NULL: not known */
 };
+template <typename real> static inline void cu_set_turned(const cu_net *net, cu_conv<real> *c)
+{
+    c->agh_g = net->agh_g[0];
+    c->agh_h = net->agh_h[0];
+    c->q_agh_g = net->agh_g[1];
+    c->q_agh_h = net->agh_h[1];
+}
+/* to: rows of its second or last index of [nf][gp][hp] */
+void cu_turn_agh(cudaStream_t stream, const aim_dev_conv *a, int gp, float *by_shift,
+                 float *by_combination);
 template <typename real>
 void cu_conv_forward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c);
 template <typename real>
@@ -293,6 +309,8 @@ template <typename real>
 void cu_conv_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c);
 template <typename real>
 void cu_embed_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c);
+/* Whether the adjoint goes faster with `back`. */
+int cu_conv_looks_back(const aim_dev_net *d, int n);
 
 /* ---------------------------------------------------------------- charges (charge.cu) */
 
@@ -363,6 +381,10 @@ void cu_find_parts(cu_state *s, cudaStream_t stream, const cu_cells *c, const in
                    int rows, int *part, int *species);
 template <typename real>
 void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real> *u);
+/* back: where the reverse of each pair stands, row * capacity + number, or -1 */
+template <typename real>
+void cu_list_reverse(cu_state *s, cudaStream_t stream, const cu_list *l, const vec4<real> *u,
+                     int *back);
 
 /* ---------------------------------------------------------------- terms (term.cu, dispersion.cu) */
 

@@ -71,6 +71,8 @@ template <typename real> static void build_list(const cu_flow<real> *f)
     list.shift = from_zero(f, w->shift, w->capacity);
     list.cells = cells_of(f);
     cu_list_build(f->s, f->stream, &list, from_zero(f, w->u, w->capacity));
+    if (w->back)
+        cu_list_reverse(f->s, f->stream, &list, w->u, w->back);
 }
 
 /* Of the current slab, or all. */

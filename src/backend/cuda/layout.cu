@@ -127,7 +127,10 @@ static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c,
     }
     for (int h = 0; h < d->n_heads; h++)
         hidden = max_of(hidden, max_of(widest(&net->head[h]), net->head[h].layer[0].ld_in));
+    if (job->want_grad && !d->is_double)
+        x = max_of(x, 4 * w->capacity);
     TAKE(c, w->x, rows * (size_t)x);
+    w->tug = w->x; /* tugs of pairs are there while no pass is under way */
     for (int k = 0; k < 2; k++)
         TAKE(c, w->hidden[k], rows * (size_t)hidden);
     const cu_mlp *last = &net->mlp[d->n_pass - 1];
@@ -210,6 +213,8 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, i
     const size_t slots = (size_t)w->rows * (size_t)w->capacity;
     TAKE(&c, w->j, slots);
     TAKE(&c, w->u, slots);
+    if (job->want_grad && !job->row && !w->part_count && cu_conv_looks_back(&net->d, w->n))
+        TAKE(&c, w->back, slots);
     if (w->part_count)
         TAKE(&c, w->part, w->part_count);
     if (bins) {

@@ -62,6 +62,12 @@ static void place_net(cu_net *net, const aim_dev_net *in, const aim_dev_d3_table
     d->shifts = place(p, (size_t)d->gp * real);
     d->conv_a.agh = place(p, (size_t)d->conv_a.nf * (size_t)d->gp * (size_t)d->conv_a.hp * real);
     d->conv_q.agh = place(p, (size_t)d->conv_q.nf * (size_t)d->gp * (size_t)d->conv_q.hp * real);
+    for (int k = 0; k < 2 && !d->is_double; k++) {
+        const aim_dev_conv *a = k == 0 ? &d->conv_a : &d->conv_q;
+        const size_t bytes = (size_t)a->nf * (size_t)d->gp * (size_t)a->hp * real;
+        net->agh_g[k] = (float *)place(p, bytes);
+        net->agh_h[k] = (float *)place(p, bytes);
+    }
     for (int k = 0; k < d->n_pass; k++)
         place_mlp(net, p, &in->mlp[k], k == 0 ? d->n_species : 1, 0, &net->mlp[k]);
     for (int h = 0; h < d->n_heads; h++)
@@ -131,6 +137,9 @@ static void upload_net(cu_state *s, const cu_net *net, const aim_dev_net *in,
            (size_t)d->conv_a.nf * (size_t)d->gp * (size_t)d->conv_a.hp * real);
     upload(s, dev, d->conv_q.agh, in->conv_q.agh,
            (size_t)d->conv_q.nf * (size_t)d->gp * (size_t)d->conv_q.hp * real);
+    for (int k = 0; k < 2 && !d->is_double; k++)
+        cu_turn_agh(dev->stream, k == 0 ? &d->conv_a : &d->conv_q, d->gp, net->agh_g[k],
+                    net->agh_h[k]);
     for (int k = 0; k < d->n_pass; k++)
         upload_mlp(s, net, &in->mlp[k], k == 0 ? d->n_species : 1, 0, staging, &net->mlp[k]);
     for (int h = 0; h < d->n_heads; h++)

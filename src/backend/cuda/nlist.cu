@@ -244,6 +244,16 @@ static __device__ __forceinline__ double inverse_distance(double d2, double)
     return 1.0 / sqrt(d2);
 }
 
+/* From atom i to j in cell `image`, such that the way back is the same to the bit: no other origin. */
+static __device__ __forceinline__ double between(const double *x, int i, int j, const double *cell,
+                                                 int image, int d)
+{
+    return x[3 * (size_t)j + d] - x[3 * (size_t)i + d] +
+           ((double)(signed char)(image & 255) * cell[d] +
+            (double)(signed char)(image >> 8 & 255) * cell[3 + d] +
+            (double)(signed char)(image >> 16 & 255) * cell[6 + d]);
+}
+
 static __device__ __forceinline__ int row_of(const cu_list &l, int place)
 {
     return l.order ? l.order[place] : place;
@@ -262,6 +272,8 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
     if (!own_group(l.cells, &group))
         return;
     const int warp = threadIdx.x / 32;
+    const double *at = l.order ? l.cells.wrapped : l.cells.pos,
+                 *cell = l.cells.grid[group.system].cell;
     int overlap = 0;
     if (threadIdx.x < CU_GROUP)
         count[threadIdx.x] = 0;
@@ -281,10 +293,15 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
                 const int found = cu_each_hit(
                     &s, n, s.own[a], l.cutoff * l.cutoff,
                     [&](int k, double) { return place[k] != i || image[k]; },
-                    [&](int k, const double r[3], double d2, int m) {
+                    [&](int k, const double *, double, int m) {
                         if (done + m >= l.capacity)
                             return;
-                        const double inv = inverse_distance(d2, (real)0);
+                        double r[3];
+#pragma unroll
+                        for (int d = 0; d < 3; d++)
+                            r[d] = between(at, i, place[k], cell, image[k], d);
+                        const double d2 = r[0] * r[0] + r[1] * r[1] + r[2] * r[2],
+                                     inv = inverse_distance(d2, (real)0);
                         const size_t p = row + done + m;
                         l.j[p] = place[k];
                         l.shift[p] = image[k];
@@ -308,6 +325,93 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
     }
 }
 
+/* ---------------------------------------------------------------- reverse pairs */
+
+/* Number of atom i among the n neighbours of j that is in direction -u, or -1; the same for all lanes. */
+template <typename real>
+static __device__ int find_image(const cu_list &l, const vec4<real> *all, int i, int j, int n,
+                                 const vec4<real> &u)
+{
+    const size_t row = (size_t)j * l.capacity;
+    for (int base = 0; base < n; base += 32) {
+        const int k = base + (int)threadIdx.x % 32;
+        int hit = k < n && l.j[row + k] == i;
+        if (hit) {
+            const vec4<real> v = all[row + k];
+            hit = v.x == -u.x && v.y == -u.y && v.z == -u.z;
+        }
+        const unsigned hits = __ballot_sync(0xffffffffu, hit);
+        if (hits)
+            return base + __ffs(hits) - 1;
+    }
+    return -1;
+}
+
+/* One warp per atom, which looks for itself in the rows of its neighbours that come after it, several rows
+ * at once, and enters both directions. */
+template <typename real>
+__global__ void __launch_bounds__(256)
+    reverse_pairs(const struct cu_list l, const vec4<real> *u, int *back)
+{
+    cu_wait();
+    enum { ROWS = 8, AT_ONCE = 64 };
+    const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    if (i >= l.n)
+        return;
+    const size_t row = (size_t)i * l.capacity;
+    const int n = l.count[i];
+    for (int base = 0; base < n; base += 32) {
+        const int valid = base + lane < n, j = valid ? l.j[row + base + lane] : -1,
+                  nj = valid ? l.count[j] : 0;
+        unsigned open = __ballot_sync(0xffffffffu, j >= i), again = 0;
+        int found = -1;
+        while (open) {
+            int own[ROWS], x[ROWS][2];
+#pragma unroll
+            for (int k = 0; k < ROWS; k++) {
+                own[k] = open ? __ffs(open) - 1 : own[0];
+                open &= open - 1;
+                const int jk = __shfl_sync(0xffffffffu, j, own[k]),
+                          nk = __shfl_sync(0xffffffffu, nj, own[k]);
+                const int *from = l.j + (size_t)jk * l.capacity + lane;
+                x[k][0] = lane < nk ? from[0] : -1;
+                x[k][1] = lane + 32 < nk ? from[32] : -1;
+            }
+#pragma unroll
+            for (int k = 0; k < ROWS; k++) {
+                const unsigned a = __ballot_sync(0xffffffffu, x[k][0] == i),
+                               b = __ballot_sync(0xffffffffu, x[k][1] == i);
+                if (lane == own[k])
+                    found = a ? __ffs(a) - 1 : b ? __ffs(b) + 31 : -1;
+                if (__popc(a) + __popc(b) > 1)
+                    again |= 1u << own[k];
+            }
+        }
+        again |= __ballot_sync(0xffffffffu, j >= i && nj > AT_ONCE);
+        for (; again; again &= again - 1) {
+            const int k = __ffs(again) - 1,
+                      at = find_image(l, u, i, __shfl_sync(0xffffffffu, j, k),
+                                      __shfl_sync(0xffffffffu, nj, k), u[row + base + k]);
+            found = k == lane ? at : found;
+        }
+        if (found >= 0) {
+            const int own = (int)row + base + lane, other = j * l.capacity + found;
+            back[own] = other;
+            back[other] = own;
+        }
+    }
+}
+
+template <typename real>
+void cu_list_reverse(cu_state *s, cudaStream_t stream, const cu_list *l, const vec4<real> *u,
+                     int *back)
+{
+    const size_t bytes = (size_t)l->n * (size_t)l->capacity * sizeof *back;
+    cu_check_call(s, cudaMemsetAsync(back, 255, bytes, stream), "clearing"); /* -1 */
+    reverse_pairs<<<(l->n + 7) / 8, 256, 0, stream>>>(*l, u, back);
+    cu_check(s, "the reverse of the neighbour list");
+}
+
 template <typename real>
 void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real> *u)
 {
@@ -322,3 +426,5 @@ void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real
 
 template void cu_list_build(cu_state *, cudaStream_t, const cu_list *, vec4<float> *);
 template void cu_list_build(cu_state *, cudaStream_t, const cu_list *, vec4<double> *);
+template void cu_list_reverse(cu_state *, cudaStream_t, const cu_list *, const vec4<float> *, int *);
+template void cu_list_reverse(cu_state *, cudaStream_t, const cu_list *, const vec4<double> *, int *);

@@ -34,7 +34,6 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
     c.features = !d->d2 ? CU_PLAIN : p == 0 ? CU_EMBED : CU_FULL;
     c.charges = p > 0;
     c.want_strain = f->job->want_strain;
-    c.molecules = !w->grid && !f->job->row;
     c.count = from_zero(f, w->count, 1);
     c.j = from_zero(f, w->j, w->capacity);
     c.species = w->species;
@@ -49,6 +48,7 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
     c.q_hp = d->conv_q.hp;
     c.agh = (const real *)d->conv_a.agh;
     c.q_agh = (const real *)d->conv_q.agh;
+    cu_set_turned(f->net, &c);
     c.a = c.features == CU_EMBED ? (const real *)d->embedding : w->a[p];
     c.q = p > 0 ? w->qs[p - 1] : NULL;
     c.col = d->columns[p];
@@ -68,6 +68,8 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
     c.kinds = w->kinds;
     c.kind = cu_kind_of(w);
     c.kind_species = w->kind_species;
+    c.tug = from_zero(f, w->tug, 4 * (size_t)w->capacity);
+    c.back = w->back;
     return c;
 }
 

@@ -38,6 +38,7 @@ template <typename real> static cu_conv_tan<real> conv_args(const flow<real> *f,
     c->q_hp = d->conv_q.hp;
     c->agh = (const real *)d->conv_a.agh;
     c->q_agh = (const real *)d->conv_q.agh;
+    cu_set_turned(f->net, c);
     c->a = c->features == CU_EMBED ? (const real *)d->embedding : k->a[p];
     c->q = p > 0 ? k->qs[p - 1] : NULL;
     c->col = d->columns[p];
@@ -59,6 +60,7 @@ template <typename real> static cu_conv_tan<real> conv_args(const flow<real> *f,
     c->kinds = k->kinds;
     c->kind = k->kind;
     c->kind_species = k->kind_species;
+    c->tug = k->tug;
     a.systems = k->systems;
     a.system = k->system;
     a.sums = k->sums;

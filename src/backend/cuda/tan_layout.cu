@@ -172,6 +172,8 @@ void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, in
     TAKE(&c, k->species, n);
     TAKE(&c, k->j, slots);
     TAKE(&c, k->u, slots);
+    if (!net->d.is_double)
+        TAKE(&c, k->tug, 4 * slots);
     kept_network(net, &c, k);
     if (sweep->on_device)
         kept_terms(sweep, &c, k);

@@ -41,6 +41,7 @@ template <typename real> struct cu_kept {
     /* lists */
     int *count, *j, *species;
     vec4<real> *u;
+    real *tug; /* cu_conv */
     /* out, one block */
     int *longest, *overlap;
     double *q, *spin;

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* conv16_project.cu - the adjoint of the projection (conv.cu) in float for the usual sizes: a warp is an
+ * atom, or three warps are its halves of the columns and its charges. */
+#include "backend/cuda/conv16.h"
+
+enum { PROJECT_WARPS = 4, W_STRIDE = 3 * HP + 4 };
+
+/* gS of the vectors of nf channels for the lane's four columns from `column` on, of `columns`.
+ * w: 2 v gxv; agh: by combinations, so that lanes read whole rows. */
+static __device__ __forceinline__ void unproject(const float *w, const float *agh, int columns,
+                                                 int column, int ncomb, float4 s[3])
+{
+    const float *own = w + column / GP * W_STRIDE;
+#pragma unroll
+    for (int d = 0; d < 3; d++)
+        s[d] = float4{};
+#pragma unroll
+    for (int h = 0; h < HP; h += 4) {
+        if (h >= ncomb)
+            break;
+        float4 a[4];
+#pragma unroll
+        for (int m = 0; m < 4; m++)
+            a[m] = load4(agh + (h + m) * columns + column);
+#pragma unroll
+        for (int d = 0; d < 3; d++) {
+            const float4 y = load4(own + d * HP + h);
+            add4(&s[d], a[0], y.x);
+            add4(&s[d], a[1], y.y);
+            add4(&s[d], a[2], y.z);
+            add4(&s[d], a[3], y.w);
+        }
+    }
+}
+
+static __device__ __forceinline__ float4 load_any(const float *x, int aligned)
+{
+    return aligned ? load4(x) : make_float4(x[0], x[1], x[2], x[3]);
+}
+
+/* Four of the adjoints gxv of ncomb combinations, from h on; 0 behind the last. */
+static __device__ __forceinline__ float4 load_adjoints(const float *gxv, int h, int ncomb, int aligned)
+{
+    if (aligned)
+        return load4(gxv + h);
+    return make_float4(gxv[h], h + 1 < ncomb ? gxv[h + 1] : 0.0f, h + 2 < ncomb ? gxv[h + 2] : 0.0f,
+                       h + 3 < ncomb ? gxv[h + 3] : 0.0f);
+}
+
+/* 2 v gxv of the channels first .. last - 1 */
+static __device__ __forceinline__ void weigh(float *w, int first, int last, int ncomb,
+                                             const float *v, const float *gxv, int aligned)
+{
+    __syncwarp();
+#pragma unroll 6
+    for (int k = first * 12 + threadIdx.x % 32; k < last * 12; k += 32) {
+        const int f = k / 12, d = k / 4 % 3, h = k % 4 * 4;
+        if (h >= ncomb)
+            continue;
+        const float4 own = load4(v + (f * 3 + d) * HP + h),
+                     g = load_adjoints(gxv + f * ncomb, h, ncomb, aligned);
+        *(float4 *)(w + f * W_STRIDE + d * HP + h) = make_float4(
+            2.0f * own.x * g.x, 2.0f * own.y * g.y, 2.0f * own.z * g.z, 2.0f * own.w * g.w);
+    }
+    __syncwarp();
+}
+
+/* Both warps of an atom get each other's half. */
+static __device__ __forceinline__ void exchange(float4 s[2][4])
+{
+    __shared__ float4 halves[2][4][32];
+    const int own = threadIdx.x / 32, lane = threadIdx.x % 32;
+#pragma unroll
+    for (int d = 0; d < 4; d++)
+        halves[own][d][lane] = own ? s[1][d] : s[0][d];
+    __syncthreads();
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+        for (int d = 0; d < 4; d++)
+            s[h][d] = halves[h][d][lane];
+}
+
+/* What an atom of each element would receive: sum over the channels of its embedding; of the elements
+ * first, first + step, ... */
+static __device__ __forceinline__ void by_element(const cu_conv<float> &c, int i, int first, int step,
+                                                  const float4 s[2][4])
+{
+    const int column = threadIdx.x % 32 * 4;
+    for (int z = first; z < c.kinds; z += step) {
+        const float *e = c.a + (size_t)c.kind_species[z] * COLUMNS + column;
+        const float4 e0 = load4(e), e1 = load4(e + HALF);
+#pragma unroll
+        for (int d = 0; d < 4; d++) {
+            const float4 a = s[0][d], b = s[1][d],
+                         t = sum_above4(make_float4(e0.x * a.x + e1.x * b.x, e0.y * a.y + e1.y * b.y,
+                                                    e0.z * a.z + e1.z * b.z,
+                                                    e0.w * a.w + e1.w * b.w),
+                                        4);
+            if (threadIdx.x % 32 < 4)
+                *(float4 *)(c.e_adj + (((size_t)i * c.kinds + z) * 4 + d) * GP + column) = t;
+        }
+    }
+}
+
+/* SPLIT: all warps, one atom. */
+template <int EMBED, int WARPS, int SPLIT>
+__global__ void __launch_bounds__(WARPS * 32)
+    project_backward16(const __grid_constant__ cu_conv<float> c)
+{
+    cu_wait();
+    __shared__ float weights[WARPS][NF * W_STRIDE];
+    float *w = weights[threadIdx.x / 32];
+    const int i = c.first + (SPLIT ? blockIdx.x : blockIdx.x * WARPS + threadIdx.x / 32),
+              lane = threadIdx.x % 32, column = lane * 4;
+    if (i >= c.first + c.n)
+        return;
+    const float *gx = c.gx + (size_t)i * c.ldx;
+    const int first = SPLIT && threadIdx.x / 32 == SECOND_HALF ? NF / 2 : 0,
+              last = SPLIT && threadIdx.x / 32 == FIRST_HALF ? NF / 2 : NF;
+    if (owns<SPLIT>(FIRST_HALF) || owns<SPLIT>(SECOND_HALF))
+        weigh(w, first, last, c.ncomb, c.v + (size_t)i * NF * 3 * HP, gx + c.col.xv,
+              c.ncomb % 4 == 0 && c.col.xv % 4 == 0);
+    float4 s[2][4] = {};
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        if (!owns<SPLIT>(h))
+            continue;
+        s[h][0] = load_any(gx + c.col.xs + h * HALF + column, c.col.xs % 4 == 0);
+        unproject(w, c.agh_h, COLUMNS, h * HALF + column, c.ncomb, s[h] + 1);
+        if (c.s_adj)
+#pragma unroll
+            for (int d = 0; d < 4; d++)
+                *(float4 *)(c.s_adj + ((size_t)i * 4 + d) * COLUMNS + h * HALF + column) = s[h][d];
+    }
+    if (EMBED) {
+        if (SPLIT)
+            exchange(s);
+        by_element(c, i, SPLIT ? threadIdx.x / 32 : 0, SPLIT ? 2 : 1, s);
+        return;
+    }
+    if (owns<SPLIT>(CHARGES))
+        weigh(w, 0, c.nc, c.q_ncomb, c.vq + (size_t)i * c.nc * 3 * HP, gx + c.col.qv,
+              c.q_ncomb % 4 == 0 && c.col.qv % 4 == 0);
+    if (owns<SPLIT>(CHARGES) && lane < 4 * c.nc) {
+        float4 t[4];
+        t[0] = load_any(gx + c.col.qs + column, c.col.qs % 4 == 0);
+        unproject(w, c.q_agh_h, c.nc * GP, column, c.q_ncomb, t + 1);
+#pragma unroll
+        for (int d = 0; d < 4; d++)
+            *(float4 *)(c.sq_adj + ((size_t)i * 4 + d) * c.nc * GP + column) = t[d];
+    }
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        if (!owns<SPLIT>(h))
+            continue;
+        const size_t at = (size_t)i * COLUMNS + h * HALF + column;
+        float4 own = load_any(gx + c.col.a + h * HALF + column, c.col.a % 4 == 0);
+        if (c.ga_later) {
+            const float4 later = load4(c.ga_later + at);
+            own = make_float4(own.x + later.x, own.y + later.y, own.z + later.z, own.w + later.w);
+        }
+        *(float4 *)(c.ga + at) = own;
+    }
+    if (owns<SPLIT>(CHARGES) && lane < c.nc)
+        c.gq[(size_t)i * c.nc + lane] += gx[c.col.q + lane];
+}
+
+template <int EMBED>
+static void launch_project(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
+{
+    if (c->n < FEW)
+        cu_launch(s, stream, c->n, 32 * ATOM_WARPS<EMBED>, 0,
+                  project_backward16<EMBED, ATOM_WARPS<EMBED>, 1>, *c);
+    else
+        cu_launch(s, stream, (c->n + PROJECT_WARPS - 1) / PROJECT_WARPS, 32 * PROJECT_WARPS, 0,
+                  project_backward16<EMBED, PROJECT_WARPS, 0>, *c);
+}
+
+void cu_conv16_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
+{
+    if (c->features == CU_EMBED)
+        launch_project<1>(s, stream, c);
+    else
+        launch_project<0>(s, stream, c);
+}
+
+/* ---------------------------------------------------------------- tables */
+
+__global__ void turn(const float *agh, int nf, int gp, int hp, float *by_shift, float *by_combination)
+{
+    const int k = blockIdx.x * blockDim.x + threadIdx.x, h = k % hp, g = k / hp % gp,
+              f = k / hp / gp;
+    if (f >= nf)
+        return;
+    by_shift[(g * nf + f) * hp + h] = agh[k];
+    by_combination[(h * nf + f) * gp + g] = agh[k];
+}
+
+void cu_turn_agh(cudaStream_t stream, const aim_dev_conv *a, int gp, float *by_shift,
+                 float *by_combination)
+{
+    const int n = a->nf * gp * a->hp;
+    turn<<<(n + 255) / 256, 256, 0, stream>>>((const float *)a->agh, a->nf, gp, a->hp, by_shift,
+                                              by_combination);
+}
