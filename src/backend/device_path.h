@@ -18,7 +18,8 @@ typedef struct aim_dev_move {
 /* What a move leaves, besides the path on the card. */
 typedef struct aim_dev_moved {
     aim_path_state now;
-    double next_cell[9];       /* of the point to be evaluated */
+    /* of the point to be evaluated: cell, and how far a slab or wire reaches (backend/opt/open.h) */
+    double next_cell[9], next_extent[3];
     double cell[9], stress[9]; /* of the current point */
 } aim_dev_moved;
 

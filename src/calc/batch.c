@@ -174,7 +174,7 @@ aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t 
     f->batch.n_atoms = atom;
     f->batch.n_systems = n;
     f->closes = 0;
-    if (c->device.ops && !c->resident)
+    if (c->device.ops)
         aim_close_cells(c, f);
     return AIMNET_OK;
 }

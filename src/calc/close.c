@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/vec3.h"
-#include "calc/calc.h"
+#include "backend/opt/open.h"
+#include "calc/resident.h"
 
 static double reach_of(const aim_calc *c)
 {
@@ -16,51 +16,27 @@ static double reach_of(const aim_calc *c)
     return reach;
 }
 
-/* v = a x b / |a x b|; 0: they are parallel */
-static int make_normal(const double *a, const double *b, double *v)
+/* Replaces the open vectors of one cell by normals that reach beyond all atoms; 0: impossible. */
+static int close_cell(const aim_calc *c, const aim_flat *f, int32_t s, double *h)
 {
-    aim_cross3(a, b, v);
-    const double length = aim_norm3(v);
-    for (int d = 0; d < 3; d++)
-        v[d] /= length;
-    return length > 1e-9 * aim_norm3(a) * aim_norm3(b);
-}
-
-/* From a unit vector to one that reaches beyond all atoms of the system. */
-static void stretch(const aim_batch *b, int32_t s, double reach, double *v)
-{
-    double low = INFINITY, high = -INFINITY;
-    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {
-        const double x = aim_dot3(b->coord + 3 * (size_t)i, v);
-        low = fmin(low, x);
-        high = fmax(high, x);
-    }
-    const double length = high - low + reach + 1.0;
-    for (int d = 0; d < 3; d++)
-        v[d] *= length;
-}
-
-/* Replaces the open vectors of one cell; 0: impossible. */
-static int close_cell(const aim_batch *b, int32_t s, double reach, double *h)
-{
-    const int32_t *pbc = b->pbc + 3 * s;
+    const aim_batch *b = &f->batch;
+    const int32_t *pbc = b->pbc + 3 * s, first = b->offset[s];
     const int periodic = pbc[0] + pbc[1] + pbc[2];
-    int done = 1;
-    if (periodic == 2) {
-        const int open = !pbc[0] ? 0 : !pbc[1] ? 1 : 2;
-        done = make_normal(h + 3 * ((open + 1) % 3), h + 3 * ((open + 2) % 3), h + 3 * open);
-    } else if (periodic == 1) {
-        const int axis = pbc[0] ? 0 : pbc[1] ? 1 : 2;
-        const double *u = h + 3 * axis;
-        double *v = h + 3 * ((axis + 1) % 3), *w = h + 3 * ((axis + 2) % 3), e[3] = {0};
-        const int first = fabs(u[0]) < fabs(u[1]) ? 0 : 1;
-        e[fabs(u[2]) < fabs(u[first]) ? 2 : first] = 1.0;
-        done = make_normal(u, e, v) && make_normal(u, v, w);
+    if (periodic == 3)
+        return 1;
+    if (!aim_open_normals(pbc, h))
+        return 0;
+    for (int k = 0; k < 3; k++) {
+        if (pbc[k])
+            continue;
+        const double extent =
+            c->resident ? c->resident->extent[3 * f->index[s] + k]
+                        : aim_extent(b->coord + 3 * (size_t)first,
+                                     (size_t)(b->offset[s + 1] - first), h + 3 * k);
+        for (int d = 0; d < 3; d++)
+            h[3 * k + d] *= extent + reach_of(c) + 1.0;
     }
-    for (int k = 0; k < 3 && done; k++)
-        if (!pbc[k])
-            stretch(b, s, reach, h + 3 * k);
-    return done;
+    return 1;
 }
 
 void aim_close_cells(const aim_calc *c, aim_flat *f)
@@ -72,10 +48,10 @@ void aim_close_cells(const aim_calc *c, aim_flat *f)
         partial |= axes == 1 || axes == 2;
         possible &= axes > 0;
     }
-    f->closes = partial && possible;
+    f->closes = partial && possible && (!c->resident || c->resident->extent);
     if (!f->closes)
         return;
     memcpy(f->closed, b->cell, 9 * (size_t)b->n_systems * sizeof *f->closed);
     for (int32_t s = 0; s < b->n_systems; s++)
-        f->closes &= close_cell(b, s, reach_of(c), f->closed + 9 * (size_t)s);
+        f->closes &= close_cell(c, f, s, f->closed + 9 * (size_t)s);
 }

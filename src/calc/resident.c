@@ -4,8 +4,8 @@
  * Checks, batches, ranges and jobs are those of every evaluation (eval.c); positions never come to
  * the host, and the few steps from a network's heads to an energy are handed to the device as a
  * recipe. The host's program, averages and results are not run: the device does the same arithmetic
- * in the same order. Models with other outputs, slabs and wires, and calls in which anything is
- * wrong, are evaluated once more by way of the host, which has the words for it. */
+ * in the same order. Models with other outputs, slabs and wires whose extents are not given, and calls in
+ * which anything is wrong, are evaluated once more by way of the host, which has the words for it. */
 #include "calc/resident.h"
 
 #include <math.h>

@@ -21,12 +21,6 @@ int aim_card_serves(const aim_calc *c)
     return c->device.ops && c->device.ops->paths_create && aim_device_knows_models(c);
 }
 
-int aim_card_takes(const aimnet_system *s)
-{
-    const int axes = s->cell ? !!s->pbc[0] + !!s->pbc[1] + !!s->pbc[2] : 0;
-    return axes == 0 || axes == 3;
-}
-
 aim_status aim_card_open(aim_calc *calc, aim_card **card)
 {
     aim_card *c;
@@ -58,6 +52,7 @@ void aim_card_close(aim_card *c)
     aim_free(&c->alloc, c->first);
     aim_free(&c->alloc, c->atom);
     aim_free(&c->alloc, c->volume);
+    aim_free(&c->alloc, c->extent);
     aim_free(&c->alloc, c);
 }
 
@@ -123,6 +118,7 @@ static aim_status reserve(aim_card *c, size_t atoms, size_t systems)
     AIM_TRY(aim_grow(&c->alloc, 0, atoms, sizeof *c->atom, "a batch", &c->atom));
     AIM_TRY(aim_grow(&c->alloc, 0, systems, sizeof *c->first, "a batch", &c->first));
     AIM_TRY(aim_grow(&c->alloc, 0, systems, sizeof *c->volume, "a batch", &c->volume));
+    AIM_TRY(aim_grow(&c->alloc, 0, 3 * systems, sizeof *c->extent, "a batch", &c->extent));
     c->atoms = atoms;
     c->systems = systems;
     place(c, &measure);
@@ -142,6 +138,7 @@ static aim_status evaluate(aim_card *c, int n, int32_t n_atoms, int strains, aim
                          .n_systems = n,
                          .systems = systems,
                          .first = c->first,
+                         .extent = c->extent,
                          .results = results,
                          .atom = c->atom,
                          .volume = c->volume,
@@ -162,6 +159,7 @@ static aim_status take_over(aim_card *c, aim_job *j, const aim_dev_moved *m, con
     const size_t n = (size_t)j->path.v.n_atoms;
     j->path.now = m->now;
     memcpy(j->path.v.cell, m->next_cell, sizeof m->next_cell);
+    memcpy(j->extent, m->next_extent, sizeof m->next_extent);
     j->results_known = 0;
     if (m->now.n_steps == 0 && m->now.verdict == AIMNET_OPT_FAILED) {
         j->results_known = 1; /* what it began with */
@@ -204,6 +202,7 @@ aim_status aim_card_advance(aim_card *c, aim_job **jobs, int n, aimnet_system *s
             .path = jobs[k]->on_card, .n_var = jobs[k]->path.v.n_var, .first = first};
         c->first[k] = first;
         first += jobs[k]->path.v.n_atoms;
+        memcpy(c->extent + 3 * k, jobs[k]->extent, sizeof jobs[k]->extent);
         aim_job_ask(jobs[k], &systems[k], NULL);
     }
     m.coord = c->coord;

@@ -20,13 +20,11 @@ typedef struct aim_card {
     size_t atoms, systems;
     double *coord, *forces, *charges, *energy, *stress;
     int32_t *first, *atom; /* host: [systems], [atoms] */
-    double *volume;        /* host: [systems] */
+    double *volume, *extent; /* host: [systems], [systems][3] */
 } aim_card;
 
 /* Whether structures can move on the calculator's device: it computes everything of all models. */
 int aim_card_serves(const aim_calc *calc);
-/* And whether this one can: molecules and crystals that are periodic along all axes. */
-int aim_card_takes(const aimnet_system *system);
 /* *card is NULL on failure. */
 AIM_NODISCARD aim_status aim_card_open(aim_calc *calc, aim_card **card);
 void aim_card_close(aim_card *card); /* NULL is fine */

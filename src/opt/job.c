@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "backend/opt/moves.h"
+#include "backend/opt/open.h"
 
 /* Roughness of the energy, per structure and per atom, eV */
 static const double NOISE_SINGLE = 1e-5, NOISE_SINGLE_ATOM = 2e-7;
@@ -104,6 +105,7 @@ static void start(aim_job *j, const aimnet_system *system, const uint8_t *frozen
     aim_point *here = &p->point[0];
     aim_variables_load(&p->v, system, frozen);
     aim_path_start(p, &p->now);
+    aim_open_extents(p->v.periodic, p->v.cell, p->v.x, n, j->extent);
     memcpy(here->coord, system->coord, 3 * n * sizeof(double));
     memcpy(here->cell, p->v.cell, sizeof here->cell);
     memset(here->forces, 0, 3 * n * sizeof(double));

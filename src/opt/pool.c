@@ -26,7 +26,7 @@ aim_status aim_pool_add(aim_pool *p, const aimnet_system *system, const uint8_t 
         i++;
     if (i == p->capacity)
         AIM_TRY(reserve(p, p->capacity ? 2 * p->capacity : 16));
-    const int on_card = p->card && aim_card_takes(system);
+    const int on_card = p->card != NULL;
     AIM_TRY(aim_job_create(&p->alloc, system, frozen, &p->options, p->calc->options.precision,
                            on_card, &p->job[i]));
     const aim_status status = on_card ? aim_card_add(p->card, p->job[i]) : AIMNET_OK;

@@ -151,6 +151,38 @@ static void crystals_and_their_cells_do(void **state)
     free_frames(frames, n);
 }
 
+/* One structure of the golden crystals, moved a little so that it has a way to go. */
+static void compare_open(const fixture *f, const aimnet_opt_options *o, const char *name)
+{
+    char path[512];
+    aimnet_reader *reader;
+    aimnet_frame frame = {0};
+    snprintf(path, sizeof path, AIM_SOURCE_DIR "/tests/golden/crystals/%s.xyz", name);
+    assert_int_equal(aimnet_reader_open(path, NULL, &reader), AIMNET_OK);
+    assert_int_equal(aimnet_reader_next(reader, &frame), AIMNET_OK);
+    aimnet_reader_close(reader);
+    for (int32_t k = 0; k < 3 * frame.n_atoms; k++)
+        frame.coord[k] += 0.03 * sin(1.7 * k);
+    compare(f, o, &frame, 1, NULL, AIMNET_OPT_NOT_CONVERGED);
+    aimnet_frame_free(&frame);
+}
+
+/* A soft surface: after so many steps both must still be on one path. */
+static void slabs_and_wires_do(void **state)
+{
+    if (*state == NULL)
+        skip();
+    aimnet_opt_options o = tight();
+    o.max_steps = 15;
+    compare_open(*state, &o, "slab");
+    compare_open(*state, &o, "wire");
+    o.cell = AIMNET_OPT_CELL_FULL;
+    o.fixed_axes[2] = 1;
+    compare_open(*state, &o, "slab");
+    o.fixed_axes[1] = 1;
+    compare_open(*state, &o, "wire");
+}
+
 /* n water molecules on a lattice, each turned a little differently. */
 static aimnet_frame make_cluster(int n)
 {
@@ -221,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(molecules_go_the_way_of_the_host),
         cmocka_unit_test(crystals_and_their_cells_do),
+        cmocka_unit_test(slabs_and_wires_do),
         cmocka_unit_test(large_structures_do),
         cmocka_unit_test(a_path_does_not_depend_on_the_pool),
     };

@@ -14,6 +14,7 @@
 #include "aimnet.h"
 #include "backend/device.h"
 #include "backend/opt/moves.h"
+#include "backend/opt/open.h"
 
 enum { BLOCKS = 64 };
 static struct block {
@@ -58,9 +59,11 @@ static void net_free(void *net)
     (void)net;
 }
 
-static double charge_of(int32_t z, const double *r)
+/* Charges show the cell that the card was told. */
+static double charge_of(const aim_dev_job *job, int32_t i, const double *r)
 {
-    return 0.01 * z + 0.001 * r[0];
+    const double *cell = job->cell + 9 * job->system[i];
+    return 0.01 * job->numbers[i] + 0.001 * r[0] + 1e-6 * (cell[0] + cell[4] + cell[8]);
 }
 static double pull_of(int32_t z, const double *r, int d)
 {
@@ -102,7 +105,7 @@ static void hand_atoms(const aim_dev_job *job)
             c->forces[3 * to + d] =
                 -mean_of(-c->forces[3 * to + d], pull_of(job->numbers[i], r, d), c->member);
         if (c->charges)
-            c->charges[to] = mean_of(c->charges[to], charge_of(job->numbers[i], r), c->member);
+            c->charges[to] = mean_of(c->charges[to], charge_of(job, i, r), c->member);
     }
 }
 
@@ -148,7 +151,7 @@ static int run(void *net, aim_dev_job *job, aim_dev_error *e)
     for (int32_t i = 0; i < job->n_atoms; i++) {
         double r[3];
         position_of(job, i, r);
-        job->q[i] = charge_of(job->numbers[i], r);
+        job->q[i] = charge_of(job, i, r);
         for (int h = 0; h < n_heads; h++)
             job->head[h][i] = head_of(job->numbers[i], r);
         for (int d = 0; job->want_grad && d < 3; d++)
@@ -334,6 +337,7 @@ static int paths_move(void *object, const aim_dev_moves *m, aim_dev_error *e)
         const aim_point *here = &p->point[p->now.here];
         to->now = p->now;
         memcpy(to->next_cell, p->v.cell, sizeof to->next_cell);
+        aim_open_extents(p->v.periodic, p->v.cell, p->v.x, (size_t)p->v.n_atoms, to->next_extent);
         memcpy(to->cell, here->cell, sizeof to->cell);
         memcpy(to->stress, here->stress, sizeof to->stress);
         if (p->now.verdict != AIMNET_OPT_RUNNING && p->now.verdict != AIMNET_OPT_FAILED)

@@ -50,15 +50,15 @@ static int teardown(void **state)
     return 0;
 }
 
-/* 0: water's atoms, 1: all four, 2: and one of them frozen, 3: in a crystal, 4: in a slab */
-enum { KINDS = 5 };
+/* 0: water's atoms, 1: all four, 2: and one of them frozen, 3: in a crystal, 4: in a slab, 5: in a wire */
+enum { KINDS = 6 };
 static aimnet_system system_of(int kind)
 {
     aimnet_system s = {.n_atoms = kind == 0 ? 2 : N, .numbers = numbers, .coord = coord};
     if (kind >= 3)
         s.cell = cell;
     for (int d = 0; d < 3; d++)
-        s.pbc[d] = kind == 3 || (kind == 4 && d < 2);
+        s.pbc[d] = kind == 3 || (kind == 4 && d < 2) || (kind == 5 && d == 1);
     s.charge = 0;
     return s;
 }
@@ -136,11 +136,10 @@ static void molecules_go_the_way_of_the_host(void **state)
     compare(*state, o, 0, 2);
 }
 
-/* A slab is the host's to move. */
-static void crystals_and_slabs_do(void **state)
+static void crystals_slabs_and_wires_do(void **state)
 {
     const aimnet_opt_options o = aimnet_opt_options_default();
-    compare(*state, o, 0, 3);
+    compare(*state, o, 0, 5);
     compare(*state, o, 4, 4);
 }
 
@@ -151,6 +150,9 @@ static void cells_do(void **state)
     o.pressure = 0.01;
     o.max_steps = 12;
     compare(*state, o, 3, 3);
+    o.fixed_axes[0] = o.fixed_axes[2] = 1;
+    compare(*state, o, 3, 4);
+    o.fixed_axes[0] = o.fixed_axes[2] = 0;
     o.method = AIMNET_OPT_FIRE;
     o.cell = AIMNET_OPT_CELL_ISOTROPIC;
     compare(*state, o, 3, 3);
@@ -276,7 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(molecules_go_the_way_of_the_host),
-        cmocka_unit_test(crystals_and_slabs_do),
+        cmocka_unit_test(crystals_slabs_and_wires_do),
         cmocka_unit_test(cells_do),
         cmocka_unit_test(slots_are_refilled),
         cmocka_unit_test(one_that_cannot_be_computed_fails_alone),

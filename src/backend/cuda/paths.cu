@@ -4,6 +4,7 @@
  * by the kernel itself: there is one launch to put positions down, one to move, and one wait. */
 #include "backend/cuda/crew.h"
 #include "backend/cuda/module.h"
+#include "backend/opt/open.h"
 
 /* Threads that move a structure, by the number of its variables alone. */
 enum { FEW = 128, SOME = 256, MANY = 1024, MEDIUM = 256, LARGE = 6000 };
@@ -98,9 +99,13 @@ static __device__ void report(const aim_dev_moves &m, const aim_path *p, int fir
 {
     aim_dev_moved *to = (aim_dev_moved *)m.moved + blockIdx.x;
     const aim_point *here = &p->point[now->here];
+    double extent[3];
+    aim_open_extents(p->v.periodic, p->v.cell, p->v.x, (size_t)p->v.n_atoms, extent);
     const int known = now->n_steps > 0 || now->verdict != AIMNET_OPT_FAILED;
     if (threadIdx.x == 0)
         to->now = *now;
+    for (int k = threadIdx.x; k < 3; k += blockDim.x)
+        to->next_extent[k] = extent[k];
     for (int k = threadIdx.x; k < 9; k += blockDim.x) {
         to->next_cell[k] = p->v.cell[k];
         to->cell[k] = here->cell[k];
