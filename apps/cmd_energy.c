@@ -209,28 +209,6 @@ int energy_output(energy_context *c, const energy_record *r, int index, const ch
     return 1;
 }
 
-/* Warnings that many structures share are printed for the first of them only. */
-static void warn(const energy_record *r, const char *text)
-{
-    enum { N = 32 };
-    static char seen[N][AIMNET_MESSAGE_SIZE];
-    static int n_seen;
-    while (text && *text) {
-        const int size = (int)strcspn(text, "\n");
-        int known = 0;
-        char line[AIMNET_MESSAGE_SIZE];
-        snprintf(line, sizeof line, "%.*s", size, text);
-        text += size + (text[size] == '\n');
-        for (int i = 0; i < n_seen && !known; i++)
-            known = strcmp(seen[i], line) == 0;
-        if (known)
-            continue;
-        if (n_seen < N)
-            memcpy(seen[n_seen++], line, sizeof line);
-        cli_warning("%s:%lld: %s", r->item->file, (long long)r->item->frame.line, line);
-    }
-}
-
 static int write_engrad(const energy_record *r)
 {
     char path[1024];
@@ -254,8 +232,8 @@ static int deliver(energy_context *c, energy_record *r, aimnet_writer *writer)
         cli_error("%s", r->error);
         c->n_failed++;
     } else {
-        warn(r, r->item->frame.warnings);
-        warn(r, r->result.warnings);
+        cli_warn_of(r->item, r->item->frame.warnings);
+        cli_warn_of(r->item, r->result.warnings);
         c->n_done++;
         c->n_atoms += r->system.n_atoms;
     }

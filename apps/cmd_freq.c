@@ -177,13 +177,8 @@ static int get_hessian(freq_run *r, freq_entry *e)
 
 static void warn(const freq_entry *e)
 {
-    char message[CLI_MESSAGE_SIZE], what[256];
-    for (const char *w = e->result.warnings; *w; w += strcspn(w, "\n"), w += *w == '\n') {
-        snprintf(what, sizeof what, "%.*s", (int)strcspn(w, "\n"), w);
-        cli_place_message(message, &e->item, what);
-        cli_warning("%s", message);
-    }
-    what[0] = '\0';
+    char message[CLI_MESSAGE_SIZE], what[256] = "";
+    cli_warn_of(&e->item, e->result.warnings);
     if (e->fmax > STATIONARY)
         snprintf(what, sizeof what,
                  "the largest force is %.4f eV/A: no stationary point, optimise with `aimnet opt "

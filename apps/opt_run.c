@@ -228,6 +228,10 @@ static int deliver(opt_context *c, opt_entry *e)
         c->n_failed++;
     else
         c->n_open++;
+    if (verdict != AIMNET_OPT_FAILED) {
+        cli_warn_of(&e->item, e->item.frame.warnings);
+        cli_warn_of(&e->item, e->result.warnings);
+    }
     if (e->message[0] && verdict == AIMNET_OPT_FAILED)
         cli_error("%s", e->message);
     else if (e->message[0])

@@ -24,6 +24,28 @@ void cli_place_message(char message[CLI_MESSAGE_SIZE], const cli_item *item, con
              what);
 }
 
+void cli_warn_of(const cli_item *item, const char *lines)
+{
+    enum { N = 32 };
+    static char seen[N][AIMNET_MESSAGE_SIZE];
+    static int n_seen;
+    while (lines && *lines) {
+        const int size = (int)strcspn(lines, "\n");
+        int known = 0;
+        char line[AIMNET_MESSAGE_SIZE], message[CLI_MESSAGE_SIZE];
+        snprintf(line, sizeof line, "%.*s", size, lines);
+        lines += size + (lines[size] == '\n');
+        for (int i = 0; i < n_seen && !known; i++)
+            known = strcmp(seen[i], line) == 0;
+        if (known)
+            continue;
+        if (n_seen < N)
+            memcpy(seen[n_seen++], line, sizeof line);
+        cli_place_message(message, item, line);
+        cli_warning("%s", message);
+    }
+}
+
 static int set_error(cli_item *item, const char *file, int64_t index, const char *message)
 {
     const size_t size = strlen(message) + 1;

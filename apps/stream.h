@@ -28,6 +28,9 @@ typedef struct cli_item {
 enum { CLI_MESSAGE_SIZE = 2048 };
 /* "FILE:LINE: what", with the line on which the structure starts. */
 void cli_place_message(char message[CLI_MESSAGE_SIZE], const cli_item *item, const char *what);
+/* Warns of every line of `lines` (NULL: none). What many structures share is said for the first of
+ * them only. */
+void cli_warn_of(const cli_item *item, const char *lines);
 
 typedef struct cli_stream {
     const char *const *files;

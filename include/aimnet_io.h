@@ -68,7 +68,8 @@ AIMNET_API aimnet_status aimnet_writer_append(const char *path, aimnet_writer **
 AIMNET_API aimnet_status aimnet_writer_frame(aimnet_writer *writer, const aimnet_frame *frame,
                                              const aimnet_result *result);
 /* Whether the writer's format takes such a structure, as aimnet_writer_frame would say it; nothing is
- * written. For programs that compute for long before they have something to write. */
+ * written. For programs that compute for long before they have something to write: structures that
+ * have passed count, so that a format which holds one structure does not take a second one. */
 AIMNET_API aimnet_status aimnet_writer_check(aimnet_writer *writer, const aimnet_frame *frame);
 /* commit 1: flush and rename into place; 0: discard. The writer is freed in every case. */
 AIMNET_API aimnet_status aimnet_writer_close(aimnet_writer *writer, int commit);

@@ -53,19 +53,24 @@ static aim_status put_title(aimnet_writer *w, const char *title, const aimnet_re
     return aim_writer_put(w, "\n1.0\n");
 }
 
+static aim_status is_second(const aimnet_writer *w)
+{
+    return AIM_FAIL(AIMNET_ERR_ARG,
+                    "%s: POSCAR holds one structure; write several as extended XYZ or CIF",
+                    w->file.path);
+}
+
 aim_status aim_poscar_fits(const aimnet_writer *w, const aimnet_frame *f)
 {
     AIM_TRY(aim_writer_needs_crystal(w, f, "POSCAR"));
-    if (w->n_frames > 0)
-        return AIM_FAIL(AIMNET_ERR_ARG,
-                        "%s: POSCAR holds one structure; write several as extended XYZ or CIF",
-                        w->file.path);
-    return AIMNET_OK;
+    return w->n_frames > 0 || w->n_checked > 0 ? is_second(w) : AIMNET_OK;
 }
 
 aim_status aim_poscar_put(aimnet_writer *w, const aimnet_frame *f, const aimnet_result *result)
 {
-    AIM_TRY(aim_poscar_fits(w, f));
+    AIM_TRY(aim_writer_needs_crystal(w, f, "POSCAR"));
+    if (w->n_frames > 0)
+        return is_second(w);
     AIM_TRY(put_title(w, f->title, result));
     for (size_t v = 0; v < 3; v++) {
         AIM_TRY(aim_writer_numbers(w, f->cell + 3 * v, 3));

@@ -168,6 +168,7 @@ aim_status aim_writer_check(aimnet_writer *w, const aimnet_frame *f)
     AIM_TRY(w->type->fits(w, f));
     for (size_t i = 0; i < (size_t)f->n_atoms; i++)
         AIM_TRY(aim_writer_symbol(w, f, i, &symbol));
+    w->n_checked++;
     return AIMNET_OK;
 }
 

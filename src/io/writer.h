@@ -22,6 +22,7 @@ struct aimnet_writer {
     aim_string text; /* not yet written */
     aim_comment comment;
     int64_t n_frames;  /* written so far */
+    int64_t n_checked; /* that may still come, or have come */
     aim_status failed; /* the output is incomplete: it must not be committed */
 };
 
