@@ -71,42 +71,35 @@ def by_us(command, structures, *more):
 
 
 def main():
-    quick = "--quick" in sys.argv
-    command, path = sys.argv[1], next((a for a in sys.argv[2:] if a != "--quick"), DATA)
+    words = [a for a in sys.argv[1:] if not a.startswith("--")]
+    quick, command, path = "--quick" in sys.argv, words[0], words[1] if len(words) > 1 else DATA
     structures = read(path, index=":")
-    base = AIMNet2Calculator(precision="double")
-    ase = {"BFGS": BFGS, "LBFGS": LBFGS, "BFGS with line search (QuasiNewton)": BFGSLineSearch, "FIRE": FIRE}
-    settings = {"BFGS, alpha 35": {"alpha": 35.0}, "BFGS, alpha 140": {"alpha": 140.0}, "BFGS, steps up to 0.1 A": {"maxstep": 0.1},
-                "BFGS, steps up to 0.05 A": {"maxstep": 0.05}}
-    runs = {name: (structures, lambda a, f=f: f(a, logfile=None)) for name, f in ase.items() if not quick or name == "BFGS"}
+    base = AIMNet2Calculator(precision="double", threads=1)
+    runs = {"BFGS": lambda: by_ase(base, structures, lambda a: BFGS(a, logfile=None)), "aimnet opt": lambda: by_us(command, structures)}
     for seed in SEEDS[:1 if quick else None]:
-        runs[f"BFGS from moved starts, {seed}"] = (moved(structures, seed), lambda a: BFGS(a, logfile=None))
-    for name, more in settings.items() if not quick else ():
-        runs[name] = (structures, lambda a, more=more: BFGS(a, logfile=None, **more))
-    found, reference = {}, None
-
-    def tell(name, calls, energies):
-        nonlocal reference
+        starts = moved(structures, seed)
+        runs[f"aimnet opt from moved starts, {seed}"] = lambda starts=starts: by_us(command, starts)
+        runs[f"BFGS from moved starts, {seed}"] = lambda starts=starts: by_ase(base, starts, lambda a: BFGS(a, logfile=None))
+    if not quick:
+        for name, make in {"BFGS, steps up to 0.1 A": lambda a: BFGS(a, logfile=None, maxstep=0.1),
+                           "BFGS, 35 eV/A^2 at first": lambda a: BFGS(a, logfile=None, alpha=35.0),
+                           "BFGS, 140 eV/A^2 at first": lambda a: BFGS(a, logfile=None, alpha=140.0),
+                           "LBFGS": lambda a: LBFGS(a, logfile=None),
+                           "BFGS with line search (QuasiNewton)": lambda a: BFGSLineSearch(a, logfile=None),
+                           "FIRE": lambda a: FIRE(a, logfile=None)}.items():
+            runs[name] = lambda make=make: by_ase(base, structures, make)
+    reference = None
+    print("optimiser | 0.05 eV/A (more than BFGS) | 0.02 eV/A | 0.0002 eV/A | another minimum: lower, higher")
+    for name, run in runs.items():
+        calls, energies = run()
         if reference is None:
             reference = calls, energies
         d, more = energies - reference[1], calls > reference[0]
         print(f"{name} | " + " | ".join(f"{calls[:, k].sum()} ({more[:, k].sum()})" for k in range(2)) +
-              f" | {calls[:, 2].sum()} | {(abs(d) >= SAME).sum()}: {(d <= -SAME).sum()}, {(d >= SAME).sum()}", flush=True)
-        found[name] = d
-
-    print("optimiser | 0.05 eV/A (more than BFGS) | 0.02 eV/A | 0.0002 eV/A | another minimum: lower, higher")
-    tell("BFGS", *by_ase(base, *runs.pop("BFGS")))
-    tell("aimnet opt", *by_us(command, structures))
-    for seed in SEEDS:
-        tell(f"aimnet opt from moved starts, {seed}", *by_us(command, moved(structures, seed)))
-    for name, (starts, make) in runs.items():
-        tell(name, *by_ase(base, starts, make))
-    print(f"\nstructures that do not end in the minimum of ASE's BFGS, by optimiser (eV)")
-    names = list(found)[1:]
-    for i, atoms in enumerate(structures):
-        other = [(n, found[n][i]) for n in names if abs(found[n][i]) >= SAME]
-        if other:
-            print(f"{i} {atoms.info.get('smiles', atoms.get_chemical_formula())}: " + "; ".join(f"{n} {d:+.5f}" for n, d in other))
+              f" | {calls[:, 2].sum()} | {(abs(d) >= SAME).sum()}: {(d <= -SAME).sum()}, {(d >= SAME).sum()}")
+        for i in np.flatnonzero(abs(d) >= SAME):
+            print(f"    {i} {structures[i].info.get('smiles', structures[i].get_chemical_formula())}: {d[i]:+.5f} eV")
+        sys.stdout.flush()
 
 
 main()

@@ -23,8 +23,7 @@
  * With a calculator on a GPU the loop stays there: evaluation, model Hessian, step and judgement,
  * in double; the host learns a few numbers per structure and step, and cells. Arrays come to the host
  * when a structure has ended, and when aimnet_opt_get asks for them. Paths there equal those of the
- * host up to rounding. The host moves slabs, wires, and everything of models whose outputs a card does
- * not compute.
+ * host up to rounding. The host moves everything of models whose outputs a card does not compute.
  *
  * Threads: a pool is used by one thread at a time and uses its calculator, which must outlive it.
  */

@@ -29,10 +29,10 @@ static int close_cell(const aim_calc *c, const aim_flat *f, int32_t s, double *h
     for (int k = 0; k < 3; k++) {
         if (pbc[k])
             continue;
-        const double extent =
-            c->resident ? c->resident->extent[3 * f->index[s] + k]
-                        : aim_extent(b->coord + 3 * (size_t)first,
-                                     (size_t)(b->offset[s + 1] - first), h + 3 * k);
+        const double extent = c->resident
+                                  ? c->resident->extent[3 * f->index[s] + k]
+                                  : aim_extent(b->coord + 3 * (size_t)first,
+                                               (size_t)(b->offset[s + 1] - first), h + 3 * k);
         for (int d = 0; d < 3; d++)
             h[3 * k + d] *= extent + reach_of(c) + 1.0;
     }

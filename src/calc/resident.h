@@ -9,7 +9,8 @@ typedef struct aim_resident {
     int32_t n_atoms, n_systems;
     aimnet_system *systems; /* host arrays; coord NULL */
     const int32_t *first;   /* [n_systems] first atom of each */
-    const double *extent;   /* [n_systems][3] of slabs and wires, as backend/opt/open.h; NULL: not known */
+    const double
+        *extent; /* [n_systems][3] of slabs and wires, as backend/opt/open.h; NULL: not known */
     aimnet_result *results; /* for statuses, messages, methods */
     int32_t *atom;          /* [n_atoms] room for the batch's */
     double *volume;         /* [n_systems] the same */

@@ -19,7 +19,7 @@ typedef struct aim_card {
     void *arrays;
     size_t atoms, systems;
     double *coord, *forces, *charges, *energy, *stress;
-    int32_t *first, *atom; /* host: [systems], [atoms] */
+    int32_t *first, *atom;   /* host: [systems], [atoms] */
     double *volume, *extent; /* host: [systems], [systems][3] */
 } aim_card;
 

@@ -47,5 +47,5 @@ void aim_cholesky_solve(const double *l, int n_rows, double *x)
 
 void aim_model_hessian(const aim_variables *v, double *h)
 {
-    aim_model_build(v, h, NULL, 0);
+    aim_model_build(v, h, NULL);
 }

@@ -66,13 +66,21 @@ static void place_rest(aim_path *p, aim_arena *a, int on_card)
     p->y = aim_take(a, "y", memory * n_var, sizeof(double));
     p->rho = aim_take(a, "rho", memory, sizeof(double));
     p->alpha = aim_take(a, "alpha", memory, sizeof(double));
+    if (on_card)
+        p->product = aim_take(a, "product", memory * memory, sizeof(double));
     if (n_var > AIM_MAX_DENSE)
         return;
     p->factor = aim_take(a, "factor", n_var * n_var, sizeof(double));
     p->built_at = aim_take(a, "built_at", n_var, sizeof(double));
     if (on_card) {
-        p->n_terms = CARD_TERMS * p->v.n_atoms + CARD_TERMS_LEAST;
-        p->terms = aim_take(a, "terms", (size_t)p->n_terms, sizeof *p->terms);
+        aim_model_room *r = &p->room;
+        const size_t n = (size_t)p->v.n_atoms;
+        r->n_terms = CARD_TERMS * p->v.n_atoms + CARD_TERMS_LEAST;
+        r->atoms = aim_take(a, "atoms of terms", (size_t)r->n_terms, sizeof *r->atoms);
+        r->numbers = aim_take(a, "terms", (size_t)r->n_terms, sizeof *r->numbers);
+        r->links = aim_take(a, "links", n, sizeof *r->links);
+        r->n_pairs = aim_take(a, "pairs", n, sizeof *r->n_pairs);
+        r->first = aim_take(a, "first terms", n + 1, sizeof *r->first);
     }
 }
 

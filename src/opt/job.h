@@ -21,7 +21,7 @@ typedef struct aim_job {
     void *card_block;
     size_t card_bytes;
     aim_path *on_card;
-    double extent[3]; /* of a slab or wire, where it is to be evaluated (backend/opt/open.h) */
+    double extent[3];  /* of a slab or wire, where it is to be evaluated (backend/opt/open.h) */
     double *results;   /* [7 n_atoms] coord, forces, charges of its current point, */
     int results_known; /* if they have been brought to the host */
     char message[AIMNET_MESSAGE_SIZE], warnings[AIMNET_MESSAGE_SIZE];

@@ -7,7 +7,9 @@
 
 #include "backend/opt/moves.h"
 
-enum { CREW_PANEL = 32, CREW_HALF = CREW_PANEL / 2, CREW_WARPS = 32 };
+enum { CREW_PANEL = 32, CREW_WARPS = 32 };
+/* of crew_update: threads of one tile, entries of a thread along both sides, most tiles at a time */
+enum { CREW_GROUP = 64, CREW_SIDE = 8, CREW_EACH = CREW_PANEL / CREW_SIDE, CREW_GROUPS = 4 };
 
 static __device__ __forceinline__ size_t crew_rank(void)
 {
@@ -62,62 +64,147 @@ static __device__ double crew_dot(const double *a, const double *b, size_t n)
     return crew_sum(sum);
 }
 
-/* ---------------------------------------------------------------- factor and solve */
+/* ---------------------------------------------------------------- factor and solve
+ *
+ * The factor is kept with its diagonal tiles T inverted, so that solving is made of products: below the
+ * diagonal of such a tile stands T^-1, above it the transpose. */
 
 typedef double crew_tile[CREW_PANEL][CREW_PANEL + 1];
 
-/* Rows [row, row + 32) and columns [column, column + 32) of h; 0 beyond n. */
-static __device__ void crew_load(const double *h, int n, int row, int column, crew_tile t)
+/* Of the block, for whoever needs one: 0 and, in crew_update, one more for each of its groups. */
+static __device__ __forceinline__ crew_tile &crew_scratch(int k)
 {
-    for (int k = threadIdx.x; k < CREW_PANEL * CREW_PANEL; k += blockDim.x) {
-        const int r = row + k / CREW_PANEL, c = column + k % CREW_PANEL;
-        t[k / CREW_PANEL][k % CREW_PANEL] = r < n && c < n ? h[(size_t)r * n + c] : 0.0;
-    }
+    __shared__ crew_tile t[1 + CREW_GROUPS];
+    return t[k];
 }
 
-/* The tile on the diagonal becomes its factor. */
-static __device__ void crew_factor_tile(crew_tile t, int width)
+/* Rows [row, row + 32) and columns [column, column + 32) of h, by threads of which this one is `rank`
+ * of `size`, a divisor of 1024; of the unit matrix beyond n. Here and below loads are not conditional,
+ * or each would wait for the one before. */
+static __device__ void crew_load(const double *h, int n, int row, int column, crew_tile t, int rank,
+                                 int size)
 {
-    for (int c = 0; c < width; c++) {
-        __syncthreads();
-        const double pivot = sqrt(t[c][c]);
-        __syncthreads();
-        for (int r = c + threadIdx.x; r < width; r += blockDim.x)
-            t[r][c] = r == c ? pivot : t[r][c] / pivot;
-        __syncthreads();
-        for (int k = threadIdx.x; k < width * width; k += blockDim.x) {
-            const int r = k / width, m = k % width;
-            if (m > c && r >= m)
-                t[r][m] -= t[r][c] * t[m][c];
+    enum { EACH = 4 };
+    for (int base = rank; base < CREW_PANEL * CREW_PANEL; base += EACH * size) {
+        double x[EACH];
+#pragma unroll
+        for (int i = 0; i < EACH; i++) {
+            const int k = base + i * size, r = row + k / CREW_PANEL, c = column + k % CREW_PANEL;
+            x[i] = h[(size_t)min(r, n - 1) * n + min(c, n - 1)];
+        }
+#pragma unroll
+        for (int i = 0; i < EACH; i++) {
+            const int k = base + i * size, r = row + k / CREW_PANEL, c = column + k % CREW_PANEL;
+            if (k < CREW_PANEL * CREW_PANEL)
+                t[k / CREW_PANEL][k % CREW_PANEL] = r < n && c < n ? x[i] : r == c;
         }
     }
-    __syncthreads();
 }
 
-/* h[i][j] -= sum over the panel's columns of L[i][c] L[j][c], for all tiles below and right of it. */
+/* A tile becomes the inverse of its factor, by one warp: lane r factorises row r, lane c inverts
+ * column c. */
+static __device__ __noinline__ void crew_invert_tile(crew_tile t)
+{
+    __shared__ double inverse[CREW_PANEL];
+    const int lane = threadIdx.x;
+    double a[CREW_PANEL];
+#pragma unroll
+    for (int c = 0; c < CREW_PANEL; c++)
+        a[c] = t[lane][c];
+#pragma unroll
+    for (int c = 0; c < CREW_PANEL; c++) {
+        if (lane == c)
+            inverse[c] = rsqrt(a[c]);
+        __syncwarp();
+        a[c] = lane < c ? 0.0 : a[c] * inverse[c];
+        t[lane][c] = a[c];
+        __syncwarp();
+#pragma unroll
+        for (int m = c + 1; m < CREW_PANEL; m++)
+            a[m] -= a[c] * t[m][c];
+    }
+#pragma unroll
+    for (int r = 0; r < CREW_PANEL; r++) {
+        double sum[2] = {};
+#pragma unroll
+        for (int m = 0; m < r; m++)
+            sum[m % 2] += t[r][m] * a[m];
+        a[r] = ((r == lane) - (sum[0] + sum[1])) * inverse[r];
+    }
+    __syncwarp();
+#pragma unroll
+    for (int r = 0; r < CREW_PANEL; r++)
+        t[r][lane] = a[r];
+}
+
+/* A row's entries in a panel become those of the factor. */
+static __device__ void crew_factor_row(double *row, const crew_tile inverse)
+{
+    double a[CREW_PANEL];
+#pragma unroll
+    for (int c = 0; c < CREW_PANEL; c++)
+        a[c] = row[c];
+#pragma unroll
+    for (int c = 0; c < CREW_PANEL; c++) {
+        double sum[2] = {};
+#pragma unroll
+        for (int m = 0; m <= c; m++)
+            sum[m % 2] += a[m] * inverse[c][m];
+        row[c] = sum[0] + sum[1];
+    }
+}
+
+/* h[i][j] -= sum over the columns of a panel, for one tile, whose rows of the panel are in a and b. */
+static __device__ void crew_update_tile(double *h, int n, int row, int column, const crew_tile a,
+                                        const crew_tile b)
+{
+    const int rank = threadIdx.x % CREW_GROUP, r = rank / CREW_SIDE, m = rank % CREW_SIDE;
+    double sum[CREW_EACH][CREW_EACH] = {};
+#pragma unroll 4
+    for (int c = 0; c < CREW_PANEL; c++) {
+        double left[CREW_EACH], right[CREW_EACH];
+#pragma unroll
+        for (int i = 0; i < CREW_EACH; i++) {
+            left[i] = a[r + i * CREW_SIDE][c];
+            right[i] = b[m + i * CREW_SIDE][c];
+        }
+#pragma unroll
+        for (int i = 0; i < CREW_EACH; i++)
+#pragma unroll
+            for (int j = 0; j < CREW_EACH; j++)
+                sum[i][j] += left[i] * right[j];
+    }
+#pragma unroll
+    for (int i = 0; i < CREW_EACH; i++) {
+        const int to = row + r + i * CREW_SIDE;
+        double *h_to = h + (size_t)min(to, n - 1) * n;
+#pragma unroll
+        for (int j = 0; j < CREW_EACH; j++)
+            sum[i][j] = h_to[min(column + m + j * CREW_SIDE, n - 1)] - sum[i][j];
+#pragma unroll
+        for (int j = 0; j < CREW_EACH; j++)
+            if (to < n && column + m + j * CREW_SIDE <= to)
+                h_to[column + m + j * CREW_SIDE] = sum[i][j];
+    }
+}
+
+/* All tiles below and right of a panel: a group of threads each, those of a row at the same time. */
 static __device__ void crew_update(double *h, int n, int from, int first)
 {
-    __shared__ crew_tile a, b;
+    const int groups = min((int)blockDim.x / CREW_GROUP, (int)CREW_GROUPS),
+              group = threadIdx.x / CREW_GROUP, rank = threadIdx.x % CREW_GROUP;
+    crew_tile &a = crew_scratch(0), &b = crew_scratch(1 + min(group, groups - 1));
     for (int row = first; row < n; row += CREW_PANEL) {
         __syncthreads();
-        crew_load(h, n, row, from, a);
-        for (int column = first; column <= row; column += CREW_PANEL) {
+        crew_load(h, n, row, from, a, threadIdx.x, blockDim.x);
+        for (int base = first; base <= row; base += groups * CREW_PANEL) {
+            const int column = base + group * CREW_PANEL, mine = group < groups && column <= row;
             __syncthreads();
-            crew_load(h, n, column, from, b);
+            if (mine)
+                crew_load(h, n, column, from, b, rank, CREW_GROUP);
             __syncthreads();
-            for (int k = threadIdx.x; k < CREW_HALF * CREW_HALF; k += blockDim.x) {
-                const int r = k / CREW_HALF, m = k % CREW_HALF;
-                double sum[2][2] = {};
-                for (int c = 0; c < CREW_PANEL; c++)
-                    for (int i = 0; i < 4; i++)
-                        sum[i / 2][i % 2] +=
-                            a[r + i / 2 * CREW_HALF][c] * b[m + i % 2 * CREW_HALF][c];
-                for (int i = 0; i < 4; i++) {
-                    const int to = row + r + i / 2 * CREW_HALF, at = column + m + i % 2 * CREW_HALF;
-                    if (to < n && at <= to)
-                        h[(size_t)to * n + at] -= sum[i / 2][i % 2];
-                }
-            }
+            if (mine)
+                crew_update_tile(h, n, row, column, a, b);
         }
     }
     __syncthreads();
@@ -125,164 +212,114 @@ static __device__ void crew_update(double *h, int n, int from, int first)
 
 static __device__ __noinline__ void crew_factor(double *h, int n)
 {
-    __shared__ crew_tile t;
+    crew_tile &t = crew_scratch(0);
     for (int from = 0; from < n; from += CREW_PANEL) {
-        const int width = min(CREW_PANEL, n - from), first = from + width;
+        const int first = from + CREW_PANEL;
         __syncthreads();
-        crew_load(h, n, from, from, t);
-        crew_factor_tile(t, width);
-        for (int k = threadIdx.x; k < width * width; k += blockDim.x)
-            if (k % width <= k / width)
-                h[(size_t)(from + k / width) * n + from + k % width] = t[k / width][k % width];
-        for (int r = first + threadIdx.x; r < n; r += blockDim.x) {
-            double *row = h + (size_t)r * n + from;
-            for (int c = 0; c < width; c++) {
-                double rest = row[c];
-                for (int m = 0; m < c; m++)
-                    rest -= row[m] * t[c][m];
-                row[c] = rest / t[c][c];
-            }
+        crew_load(h, n, from, from, t, threadIdx.x, blockDim.x);
+        __syncthreads();
+        if (threadIdx.x < CREW_PANEL)
+            crew_invert_tile(t);
+        __syncthreads();
+        for (int k = threadIdx.x; k < CREW_PANEL * CREW_PANEL; k += blockDim.x) {
+            const int r = k / CREW_PANEL, c = k % CREW_PANEL;
+            if (from + max(r, c) < n)
+                h[(size_t)(from + r) * n + from + c] = r < c ? t[c][r] : t[r][c];
         }
+        for (int r = first + threadIdx.x; r < n; r += blockDim.x)
+            crew_factor_row(h + (size_t)r * n + from, t);
         __syncthreads();
         if (first < n)
             crew_update(h, n, from, first);
     }
 }
 
-/* x of a panel from what is left of it, by the first warp: L y = x, or L^T y = x. */
-static __device__ void crew_solve_tile(const crew_tile t, int width, int transposed, double *x)
+/* Of the symmetric tile at `from`: row or column `lane`, cut off at its diagonal. */
+static __device__ void crew_half_row(const double *l, int n, int from, int upper, double *half)
 {
-    const int lane = threadIdx.x;
-    if (lane >= 32)
-        return;
-    const double inverse = lane < width ? 1.0 / t[lane][lane] : 0.0;
-    double mine = lane < width ? x[lane] : 0.0;
-    for (int k = 0; k < width; k++) {
-        const int c = transposed ? width - 1 - k : k;
-        const double solved = __shfl_sync(0xffffffffu, mine * inverse, c);
-        if (lane == c)
-            mine = solved;
-        else if (transposed ? lane < c : lane > c && lane < width)
-            mine -= (transposed ? t[c][lane] : t[lane][c]) * solved;
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int k = 0; k < CREW_PANEL; k++)
+        half[k] = l[(size_t)min(from + k, n - 1) * n + min(from + lane, n - 1)];
+#pragma unroll
+    for (int k = 0; k < CREW_PANEL; k++)
+        half[k] = from + max(k, lane) < n && (upper ? k >= lane : k <= lane) ? half[k] : 0.0;
+}
+
+/* The product of such a row with what the lanes of the warp have. */
+static __device__ double crew_half_dot(const double *half, double x)
+{
+    double sum[4] = {};
+#pragma unroll
+    for (int k = 0; k < CREW_PANEL; k++)
+        sum[k % 4] += half[k] * __shfl_sync(0xffffffffu, x, k);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+/* Rows below a panel lose their products with its x: each warp takes eight at a time. */
+static __device__ void crew_leave_rows(const double *l, int n, int from, double *x)
+{
+    enum { EACH = 8 };
+    const int lane = threadIdx.x % 32, first = from + CREW_PANEL + EACH * (threadIdx.x / 32);
+    const double solved = from + lane < n ? x[from + lane] : 0.0;
+    for (int r = first; r < n; r += EACH * (blockDim.x / 32)) {
+        double sum[EACH];
+#pragma unroll
+        for (int k = 0; k < EACH; k++)
+            sum[k] = l[(size_t)min(r + k, n - 1) * n + from + lane] * solved;
+#pragma unroll
+        for (int d = 16; d > 0; d >>= 1)
+#pragma unroll
+            for (int k = 0; k < EACH; k++)
+                sum[k] += __shfl_xor_sync(0xffffffffu, sum[k], d);
+#pragma unroll
+        for (int k = 0; k < EACH; k++)
+            if (lane == k && r + k < n)
+                x[r + k] -= sum[k];
     }
-    if (lane < width)
-        x[lane] = mine;
 }
 
 /* Forward: a panel's x leaves all rows below. Backward: a panel's x gathers from all rows below it,
  * every warp a share of the rows, added up in the order of the warps. */
 static __device__ __noinline__ void crew_solve(const double *l, int n, double *x)
 {
-    __shared__ crew_tile t;
-    __shared__ double part[CREW_WARPS][CREW_PANEL];
+    crew_tile &part = crew_scratch(0); /* as many warps as a tile has rows, at most */
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    double half[CREW_PANEL];
+    if (warp == 0)
+        crew_half_row(l, n, 0, 0, half);
     for (int from = 0; from < n; from += CREW_PANEL) {
-        const int width = min(CREW_PANEL, n - from);
         __syncthreads();
-        crew_load(l, n, from, from, t);
-        __syncthreads();
-        crew_solve_tile(t, width, 0, x + from);
-        if (threadIdx.x < (unsigned)width)
-            part[0][lane] = x[from + lane];
-        __syncthreads();
-        for (int r = from + width + threadIdx.x; r < n; r += blockDim.x) {
-            const double *row = l + (size_t)r * n + from;
-            double sum[4] = {};
-#pragma unroll
-            for (int c = 0; c < CREW_PANEL; c++)
-                sum[c % 4] += row[c] * part[0][c];
-            x[r] -= (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        if (warp == 0) {
+            const double y = crew_half_dot(half, from + lane < n ? x[from + lane] : 0.0);
+            if (from + lane < n)
+                x[from + lane] = y;
         }
+        __syncthreads();
+        if (warp == 0 && from + CREW_PANEL < n) /* on its way meanwhile */
+            crew_half_row(l, n, from + CREW_PANEL, 0, half);
+        crew_leave_rows(l, n, from, x);
     }
     for (int from = (n - 1) / CREW_PANEL * CREW_PANEL; from >= 0; from -= CREW_PANEL) {
-        const int width = min(CREW_PANEL, n - from);
         double sum = 0;
+        if (warp == 0)
+            crew_half_row(l, n, from, 1, half);
         __syncthreads();
-        crew_load(l, n, from, from, t);
-        for (int r = from + width + warp; r < n; r += warps)
+#pragma unroll 8
+        for (int r = from + CREW_PANEL + warp; r < n; r += warps)
             sum += l[(size_t)r * n + from + lane] * x[r];
         part[warp][lane] = sum;
         __syncthreads();
-        for (int w = 0; warp == 0 && lane < width && w < warps; w++)
-            x[from + lane] -= part[w][lane];
-        __syncwarp();
-        crew_solve_tile(t, width, 1, x + from);
-    }
-    __syncthreads();
-}
-
-/* ---------------------------------------------------------------- the model Hessian */
-
-/* The place of this thread's numbers among those of all: the sum of what threads before have. */
-static __device__ int crew_before(int mine, int *all)
-{
-    __shared__ int part[CREW_WARPS];
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    int sum = mine;
-    for (int d = 1; d < 32; d <<= 1) {
-        const int other = __shfl_up_sync(0xffffffffu, sum, d);
-        sum += lane >= d ? other : 0;
-    }
-    __syncthreads();
-    if (lane == 31)
-        part[warp] = sum;
-    __syncthreads();
-    int before = 0;
-    *all = 0;
-    for (int w = 0; w < (int)blockDim.x / 32; w++) {
-        before += w < warp ? part[w] : 0;
-        *all += part[w];
-    }
-    return before + sum - mine;
-}
-
-/* This thread's rows get their shares of the terms, in the order of these. */
-static __device__ void crew_add_terms(const aim_variables *v, double *h, const aim_term *term,
-                                      int n)
-{
-    const int first = 3 * v->n_atoms;
-    for (int r = threadIdx.x; r < v->n_var; r += blockDim.x) {
-        double *row = h + (size_t)r * v->n_var;
-        for (int k = 0; k < n; k++) {
-            const aim_term *t = term + k;
-            if (r >= first)
-                aim_term_add(t, v, t->strain[r - first], row);
-            for (int a = 0; r < first && a < t->n_atoms; a++)
-                if (t->atom[a] == r / 3)
-                    aim_term_add(t, v, t->b[a][r % 3], row);
+        if (warp == 0) {
+            double y = from + lane < n ? x[from + lane] : 0.0;
+            for (int w = 0; w < warps; w++)
+                y -= part[w][lane];
+            y = crew_half_dot(half, y);
+            if (from + lane < n)
+                x[from + lane] = y;
         }
     }
-}
-
-/* Threads count the terms of an atom each, then write them to their places, as many at a time as
- * there is room for. */
-static __device__ __noinline__ void crew_model(const aim_variables *v, double *h, aim_term *store,
-                                               int capacity)
-{
-    for (int base = 0; base < v->n_atoms; base += blockDim.x) {
-        const int i = base + threadIdx.x;
-        aim_terms t;
-        int all;
-        t.v = v;
-        t.h = NULL;
-        t.store = store;
-        t.n = t.first = t.last = 0;
-        if (i < v->n_atoms)
-            aim_model_atom(&t, i);
-        const int own = t.n, before = crew_before(own, &all);
-        for (int from = 0; from < all; from += capacity) {
-            const int count = min(capacity, all - from);
-            __syncthreads();
-            t.n = before;
-            t.first = from;
-            t.last = from + count;
-            if (own > 0 && before < t.last && before + own > from)
-                aim_model_atom(&t, i);
-            __syncthreads();
-            crew_add_terms(v, h, store, count);
-        }
-        __syncthreads();
-    }
+    __syncthreads();
 }
 
 #endif

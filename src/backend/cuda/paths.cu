@@ -2,8 +2,9 @@
 /* paths.cu - optimisations on a card (backend/device_path.h): one block moves one structure, by the
  * same lines as the host (backend/opt/moves.h). What the host needs is written to page-locked memory
  * by the kernel itself: there is one launch to put positions down, one to move, and one wait. */
-#include "backend/cuda/crew.h"
 #include "backend/cuda/module.h"
+#include "backend/cuda/pairs.h"
+#include "backend/cuda/terms.h"
 #include "backend/opt/open.h"
 
 /* Threads that move a structure, by the number of its variables alone. */

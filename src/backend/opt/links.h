@@ -42,42 +42,57 @@ AIM_CREW int aim_images_along(const aim_variables *v, const double inverse[9], i
 
 typedef void (*aim_link_fn)(void *ctx, const aim_link *l);
 
-/* Calls fn for every neighbour of atom i within the cutoff, images included, in a fixed order. */
+/* The images within the cutoff. */
+typedef struct aim_images {
+    double inverse[9]; /* of the cell, if it is periodic */
+    int periodic, n[3];
+} aim_images;
+
+AIM_CREW void aim_find_images(const aim_variables *v, aim_images *to)
+{
+    to->periodic = v->periodic[0] || v->periodic[1] || v->periodic[2];
+    if (to->periodic)
+        aim_inverse3(v->cell, to->inverse);
+    for (int k = 0; k < 3; k++)
+        to->n[k] = to->periodic ? aim_images_along(v, to->inverse, k) : 0;
+}
+
+/* Calls fn for atom j and its images as neighbours of atom i, in a fixed order. */
+AIM_CREW void aim_each_image(const aim_variables *v, const aim_images *images, int32_t i, int32_t j,
+                             aim_link_fn fn, void *ctx)
+{
+    double d[3], s[3];
+    for (int c = 0; c < 3; c++)
+        d[c] = v->x[3 * (size_t)j + (size_t)c] - v->x[3 * (size_t)i + (size_t)c];
+    if (images->periodic)
+        aim_vecmat3(d, images->inverse, s);
+    for (int k = 0; k < 3; k++) /* the closest image first */
+        s[k] = v->periodic[k] ? -floor(s[k] + 0.5) : 0.0;
+    for (int a = -images->n[0]; a <= images->n[0]; a++)
+        for (int b = -images->n[1]; b <= images->n[1]; b++)
+            for (int c = -images->n[2]; c <= images->n[2]; c++) {
+                const double shift[3] = {s[0] + a, s[1] + b, s[2] + c};
+                aim_link l;
+                l.atom = j;
+                aim_vecmat3(shift, v->cell, l.r);
+                for (int m = 0; m < 3; m++)
+                    l.r[m] = (l.r[m] + d[m]) * AIM_BOHR_INV;
+                const double r2 = aim_dot3(l.r, l.r);
+                if (r2 > AIM_PAIR_REACH * AIM_PAIR_REACH || r2 < 1e-6)
+                    continue;
+                l.distance = sqrt(r2);
+                l.rho = aim_link_weight(v->numbers[i], v->numbers[j], r2);
+                fn(ctx, &l);
+            }
+}
+
+/* For all neighbours of atom i within the cutoff. */
 AIM_CREW void aim_each_link(const aim_variables *v, int32_t i, aim_link_fn fn, void *ctx)
 {
-    const int periodic = v->periodic[0] || v->periodic[1] || v->periodic[2];
-    double inverse[9];
-    int images[3] = {0, 0, 0};
-    if (periodic) {
-        aim_inverse3(v->cell, inverse);
-        for (int k = 0; k < 3; k++)
-            images[k] = aim_images_along(v, inverse, k);
-    }
-    for (int32_t j = 0; j < v->n_atoms; j++) {
-        double d[3], s[3];
-        for (int c = 0; c < 3; c++)
-            d[c] = v->x[3 * (size_t)j + (size_t)c] - v->x[3 * (size_t)i + (size_t)c];
-        if (periodic)
-            aim_vecmat3(d, inverse, s);
-        for (int k = 0; k < 3; k++) /* the closest image first */
-            s[k] = v->periodic[k] ? -floor(s[k] + 0.5) : 0.0;
-        for (int a = -images[0]; a <= images[0]; a++)
-            for (int b = -images[1]; b <= images[1]; b++)
-                for (int c = -images[2]; c <= images[2]; c++) {
-                    const double shift[3] = {s[0] + a, s[1] + b, s[2] + c};
-                    aim_link l;
-                    l.atom = j;
-                    aim_vecmat3(shift, v->cell, l.r);
-                    for (int m = 0; m < 3; m++)
-                        l.r[m] = (l.r[m] + d[m]) * AIM_BOHR_INV;
-                    const double r2 = aim_dot3(l.r, l.r);
-                    if (r2 > AIM_PAIR_REACH * AIM_PAIR_REACH || r2 < 1e-6)
-                        continue;
-                    l.distance = sqrt(r2);
-                    l.rho = aim_link_weight(v->numbers[i], v->numbers[j], r2);
-                    fn(ctx, &l);
-                }
-    }
+    aim_images images;
+    aim_find_images(v, &images);
+    for (int32_t j = 0; j < v->n_atoms; j++)
+        aim_each_image(v, &images, i, j, fn, ctx);
 }
 
 typedef struct aim_links {

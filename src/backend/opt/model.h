@@ -21,9 +21,9 @@
  * The matrix is dense; it is used for small structures only (path.h).
  *
  * Terms come atom by atom, in an order that depends on the structure alone. One thread of the host
- * adds each at once to all rows it concerns. On a card threads find the terms of different atoms and
- * write them down; then each thread adds all of them, in their order, to rows of its own: the same
- * sums (backend/cuda/crew.h). */
+ * adds each at once to all rows it concerns. On a card every thread finds terms of its own and writes
+ * them down; then each warp adds those that concern them to rows of its own, in that order
+ * (backend/cuda/terms.h). */
 #ifndef AIM_BACKEND_OPT_MODEL_H
 #define AIM_BACKEND_OPT_MODEL_H
 
@@ -160,25 +160,30 @@ AIM_CREW int aim_is_same_place(const aim_link *a, const double *r)
     return fabs(a->r[0] - r[0]) + fabs(a->r[1] - r[1]) + fabs(a->r[2] - r[2]) < 1e-3;
 }
 
+/* Whether neighbours a of j and c of the middle's other atom make a torsion about the middle: neither
+ * goes back along it, nor do they meet in a ring of three. */
+AIM_CREW int aim_is_torsion(const aim_link *a, const aim_link *middle, const aim_link *c)
+{
+    double back[3], end[3];
+    for (int d = 0; d < 3; d++) {
+        back[d] = -middle->r[d];
+        end[d] = middle->r[d] + c->r[d];
+    }
+    return !aim_is_same_place(a, middle->r) && !aim_is_same_place(c, back) &&
+           !aim_is_same_place(a, end);
+}
+
+#if !defined(__CUDACC__)
 AIM_CREW void aim_add_torsions(aim_terms *t, int32_t j, const aim_links *at_j,
                                const aim_link *middle)
 {
     aim_links at_m;
     at_m.n = 0;
     aim_each_link(t->v, middle->atom, aim_collect_link, &at_m);
-    const double back[3] = {-middle->r[0], -middle->r[1], -middle->r[2]};
-    for (int a = 0; a < at_j->n; a++) {
-        if (aim_is_same_place(&at_j->item[a], middle->r))
-            continue;
-        for (int c = 0; c < at_m.n; c++) {
-            double end[3];
-            for (int d = 0; d < 3; d++)
-                end[d] = middle->r[d] + at_m.item[c].r[d];
-            if (aim_is_same_place(&at_m.item[c], back) || aim_is_same_place(&at_j->item[a], end))
-                continue; /* back to where it came from; a ring of three */
-            aim_add_torsion(t, j, &at_j->item[a], middle, &at_m.item[c]);
-        }
-    }
+    for (int a = 0; a < at_j->n; a++)
+        for (int c = 0; c < at_m.n; c++)
+            if (aim_is_torsion(&at_j->item[a], middle, &at_m.item[c]))
+                aim_add_torsion(t, j, &at_j->item[a], middle, &at_m.item[c]);
 }
 
 AIM_CREW void aim_model_atom(aim_terms *t, int32_t j)
@@ -196,23 +201,21 @@ AIM_CREW void aim_model_atom(aim_terms *t, int32_t j)
             aim_add_torsions(t, j, &at_j, &at_j.item[a]);
 }
 
-#if !defined(__CUDACC__)
 /* Adds all terms to h. */
-AIM_CREW void crew_model(const aim_variables *v, double *h, aim_term *store, int capacity)
+AIM_CREW void crew_model(const aim_variables *v, double *h, const aim_model_room *room)
 {
-    (void)store;
-    (void)capacity;
+    (void)room;
     aim_terms t = {.v = v, .h = h};
     for (int32_t i = 0; i < v->n_atoms; i++)
         aim_model_atom(&t, i);
 }
 #else
-static __device__ void crew_model(const aim_variables *v, double *h, aim_term *store, int capacity);
+static __device__ void crew_model(const aim_variables *v, double *h, const aim_model_room *room);
 #endif
 
 /* Fills h [n_var][n_var] (row-major) with the model Hessian at v's current point and replaces its
- * lower triangle by the Cholesky factor. store: room for `capacity` terms on a card. */
-AIM_CREW void aim_model_build(const aim_variables *v, double *h, aim_term *store, int capacity)
+ * lower triangle by the Cholesky factor. */
+AIM_CREW void aim_model_build(const aim_variables *v, double *h, const aim_model_room *room)
 {
     const size_t n = (size_t)v->n_var, n3 = 3 * (size_t)v->n_atoms;
     const double unit = AIM_K_UNIT * AIM_HARTREE / (AIM_BOHR * AIM_BOHR);
@@ -220,7 +223,7 @@ AIM_CREW void aim_model_build(const aim_variables *v, double *h, aim_term *store
     for (size_t i = crew_rank(); i < n * n; i += crew_size())
         h[i] = 0.0;
     crew_sync();
-    crew_model(v, h, store, capacity);
+    crew_model(v, h, room);
     crew_sync();
     for (size_t i = crew_rank(); i < n; i += crew_size())
         h[i * n + i] += i < n3 ? unit : strain;

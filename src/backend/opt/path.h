@@ -65,6 +65,17 @@ typedef struct aim_path_state {
     int reason;  /* aim_path_reason */
 } aim_path_state;
 
+/* Where a card builds a model Hessian: terms, and of every atom its neighbours, the number of its pairs
+ * and the first of its terms (backend/cuda/terms.h). */
+typedef struct aim_model_room {
+    struct aim_term_atoms *atoms;     /* [n_terms] */
+    struct aim_term_numbers *numbers; /* [n_terms] */
+    int n_terms;
+    struct aim_links *links; /* [n_atoms] */
+    int32_t *n_pairs;        /* [n_atoms] */
+    int32_t *first;          /* [n_atoms + 1] */
+} aim_model_room;
+
 typedef struct aim_path {
     aimnet_opt_options options;
     double noise;    /* rise of the energy that is not worth a word, eV */
@@ -72,14 +83,14 @@ typedef struct aim_path {
     aim_point point[2];
     aim_path_state now;
     /* L-BFGS; NULL: FIRE */
-    double *s, *y, *rho;    /* [memory][n_var], [memory][n_var], [memory] */
-    double *alpha;          /* [memory] scratch */
-    double *factor;         /* [n_var][n_var] Cholesky factor of the model Hessian, or NULL */
-    double *built_at;       /* [n_var] variables for which it was built */
-    struct aim_term *terms; /* card: [n_terms] scratch of its construction */
-    int n_terms;
-    double *velocity; /* [n_var] FIRE */
-    double *step;     /* [n_var] */
+    double *s, *y, *rho; /* [memory][n_var], [memory][n_var], [memory] */
+    double *alpha;       /* [memory] scratch */
+    double *product;     /* card: [memory][memory] s_i . y_k, i no younger than k */
+    double *factor;      /* [n_var][n_var] Cholesky factor of the model Hessian, or NULL */
+    double *built_at;    /* [n_var] variables for which it was built */
+    aim_model_room room; /* card: scratch of its construction */
+    double *velocity;    /* [n_var] FIRE */
+    double *step;        /* [n_var] */
 } aim_path;
 
 /* What an evaluation gave; arrays may be those of the point on trial. */

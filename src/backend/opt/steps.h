@@ -23,6 +23,48 @@
 #define AIM_FAR        0.5  /* Angstrom */
 #define AIM_MIN_COSINE 1e-8 /* of s and y */
 
+/* What an L-BFGS step takes from pairs, by the two-loop recursion or, on a card, by its inner products
+ * (backend/cuda/pairs.h): they have a new pair, q = -gradient goes through the younger half, and
+ * what the initial matrix has made of it through the older half. */
+#if defined(__CUDACC__)
+static __device__ void crew_learn_pair(aim_path *p, const aim_path_state *now);
+static __device__ void crew_pairs_before(aim_path *p, const aim_path_state *now, double *q);
+static __device__ void crew_pairs_after(aim_path *p, const aim_path_state *now, double *q);
+#else
+AIM_CREW size_t aim_pair_slot(const aim_path *p, const aim_path_state *now, int age)
+{
+    return (size_t)((now->newest - age + p->options.memory) % p->options.memory);
+}
+
+AIM_CREW void crew_learn_pair(aim_path *p, const aim_path_state *now)
+{
+    (void)p;
+    (void)now;
+}
+
+AIM_CREW void crew_pairs_before(aim_path *p, const aim_path_state *now, double *q)
+{
+    const size_t n = (size_t)p->v.n_var;
+    for (int age = 0; age < now->n_pairs; age++) {
+        const size_t k = aim_pair_slot(p, now, age);
+        p->alpha[k] = p->rho[k] * crew_dot(p->s + k * n, q, n);
+        for (size_t i = 0; i < n; i++)
+            q[i] -= p->alpha[k] * p->y[k * n + i];
+    }
+}
+
+AIM_CREW void crew_pairs_after(aim_path *p, const aim_path_state *now, double *q)
+{
+    const size_t n = (size_t)p->v.n_var;
+    for (int age = now->n_pairs - 1; age >= 0; age--) {
+        const size_t k = aim_pair_slot(p, now, age);
+        const double beta = p->rho[k] * crew_dot(p->y + k * n, q, n);
+        for (size_t i = 0; i < n; i++)
+            q[i] += (p->alpha[k] - beta) * p->s[k * n + i];
+    }
+}
+#endif
+
 /* Remembers the step from the current point to the one on trial. */
 AIM_CREW void aim_lbfgs_learn(aim_path *p, aim_path_state *now)
 {
@@ -36,14 +78,17 @@ AIM_CREW void aim_lbfgs_learn(aim_path *p, aim_path_state *now)
     }
     crew_sync();
     const double sy = crew_dot(s, y, n);
-    if (!(sy > AIM_MIN_COSINE * sqrt(crew_dot(s, s, n) * crew_dot(y, y, n))))
+    if (!(sy > AIM_MIN_COSINE * sqrt(crew_dot(s, s, n) * crew_dot(y, y, n)))) {
+        now->n_pairs -= now->n_pairs == p->options.memory; /* the oldest one's place is spoilt */
         return;
+    }
     if (crew_rank() == 0)
         p->rho[slot] = 1.0 / sy;
     crew_sync();
     now->newest = slot;
     if (now->n_pairs < p->options.memory)
         now->n_pairs++;
+    crew_learn_pair(p, now);
 }
 
 /* Leaves v at the current point if the model Hessian is made. */
@@ -60,13 +105,8 @@ AIM_CREW void aim_refresh_model(aim_path *p, aim_path_state *now)
     for (size_t i = crew_rank(); i < n; i += crew_size())
         p->v.value[i] = p->built_at[i] = value[i];
     aim_variables_place(&p->v);
-    aim_model_build(&p->v, p->factor, p->terms, p->n_terms);
+    aim_model_build(&p->v, p->factor, &p->room);
     now->built = 1;
-}
-
-AIM_CREW size_t aim_pair_slot(const aim_path *p, const aim_path_state *now, int age)
-{
-    return (size_t)((now->newest - age + p->options.memory) % p->options.memory);
 }
 
 AIM_CREW void aim_lbfgs_step(aim_path *p, aim_path_state *now)
@@ -79,26 +119,14 @@ AIM_CREW void aim_lbfgs_step(aim_path *p, aim_path_state *now)
     for (size_t i = crew_rank(); i < n; i += crew_size())
         q[i] = -gradient[i];
     crew_sync();
-    for (int age = 0; age < now->n_pairs; age++) {
-        const size_t k = aim_pair_slot(p, now, age);
-        const double alpha = p->rho[k] * crew_dot(p->s + k * n, q, n);
-        if (crew_rank() == 0)
-            p->alpha[k] = alpha;
-        for (size_t i = crew_rank(); i < n; i += crew_size())
-            q[i] -= alpha * p->y[k * n + i];
-    }
+    crew_pairs_before(p, now, q);
     crew_sync();
     if (p->factor)
         crew_solve(p->factor, p->v.n_var, q);
     for (size_t i = crew_rank(); !p->factor && i < n; i += crew_size())
         q[i] /= AIM_CURVATURE;
     crew_sync();
-    for (int age = now->n_pairs - 1; age >= 0; age--) {
-        const size_t k = aim_pair_slot(p, now, age);
-        const double beta = p->rho[k] * crew_dot(p->y + k * n, q, n);
-        for (size_t i = crew_rank(); i < n; i += crew_size())
-            q[i] += (p->alpha[k] - beta) * p->s[k * n + i];
-    }
+    crew_pairs_after(p, now, q);
     crew_sync();
 }
 

@@ -13,11 +13,21 @@ typedef struct aim_term {
     double b[4][3], strain[AIM_OPT_MAX_STRAINS], k;
 } aim_term;
 
+/* On a card: who is concerned (different atoms; -1: nobody), and the numbers. */
+typedef struct aim_term_atoms {
+    int32_t atom[4];
+} aim_term_atoms;
+typedef struct aim_term_numbers {
+    double b[4][3], strain[AIM_OPT_MAX_STRAINS], k;
+} aim_term_numbers;
+
 /* Where terms go. */
 typedef struct aim_terms {
     const aim_variables *v;
-    double *h;          /* host: [n_var][n_var], added to at once */
-    aim_term *store;    /* card: terms number first to last - 1 are kept from here on */
+    double *h; /* host: [n_var][n_var], added to at once */
+    /* card: terms number first to last - 1 are kept from here on */
+    aim_term_atoms *atoms;
+    aim_term_numbers *numbers;
     int n, first, last; /* n: terms so far */
 } aim_terms;
 
@@ -29,6 +39,7 @@ typedef struct aim_coordinate {
     double place[4][3], b[4][3];
 } aim_coordinate;
 
+#if !defined(__CUDACC__)
 /* Adds k b_r b^T to row r of the matrix; b_r is the term's derivative by that variable. */
 AIM_CREW void aim_term_add(const aim_term *t, const aim_variables *v, double b_r, double *row)
 {
@@ -40,12 +51,19 @@ AIM_CREW void aim_term_add(const aim_term *t, const aim_variables *v, double b_r
         row[3 * (size_t)v->n_atoms + (size_t)s] += k * t->strain[s];
 }
 
+#endif
+
+#if defined(__CUDACC__)
+static __device__ void crew_keep_term(const aim_term *t, aim_term_atoms *atoms,
+                                      aim_term_numbers *numbers);
+#endif
+
 AIM_CREW void aim_term_take(aim_terms *to, const aim_term *t)
 {
 #if defined(__CUDACC__)
-    if (to->n >= to->first && to->n < to->last)
-        to->store[to->n - to->first] = *t;
-    to->n++;
+    const int place = to->n++ - to->first;
+    if (place >= 0 && place < to->last - to->first)
+        crew_keep_term(t, to->atoms + place, to->numbers + place);
 #else
     const size_t n = (size_t)to->v->n_var, first = 3 * (size_t)to->v->n_atoms;
     for (int a = 0; a < t->n_atoms; a++)
