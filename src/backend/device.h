@@ -17,7 +17,7 @@
 #include "backend/device_path.h"
 
 enum {
-    AIM_DEV_ABI = 9, /* of everything in this file */
+    AIM_DEV_ABI = 10, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -77,6 +77,7 @@ typedef struct aim_dev_d3_table {
     const double *rcov, *r4r2, *cn, *c6;
     const int32_t *first;
     double weight_floor;
+    const double *cn_max; /* [n_elements] coordination numbers do not exceed; NULL: no limit */
 } aim_dev_d3_table;
 
 typedef enum aim_dev_coulomb {
@@ -116,8 +117,18 @@ typedef struct aim_dev_job {
     int d3;
     double d3_s6, d3_s8, d3_a1, d3_a2, d3_cutoff, d3_smoothing; /* Angstrom; a2 bohr */
     double d3_reach; /* pairs farther apart do not count at all; INFINITY: all do */
+    /* D3TS in place of D3, with the parameters above: C6 and polarisability of an atom are
+     * ts_params exp(clamp(head number ts_head, -4, 4)); all by Z */
+    const double *ts_params, *ts_r4r2; /* [.][2]; [.]; NULL: no D3TS */
+    int ts_head;
+    /* short-range repulsion over the network's pairs (term/srrep.c): [.][2] by Z, NULL: none */
+    const double *rep_params;
+    double rep_rc;
+    int rep_envelope;
+    int rep_moves; /* it is part of the energy; 0: of no gradient */
+    int rep_atoms; /* its energies by atom are wanted */
     /* adjoints of the heads, [n][width] by head; in: given before the call, or by `middle`. alike: one
-     * number by head, for all atoms */
+     * number by head, for all atoms (not of ts_head, whose adjoint is made there) */
     const double *ghead[AIM_DEV_HEADS];
     int alike;
     /* called once q, spin and heads are there; leaves adjoints in gq, gspin, ghead; NULL: none.
@@ -136,7 +147,8 @@ typedef struct aim_dev_job {
     /* results, assigned */
     double *q, *spin;
     double *head[AIM_DEV_HEADS];
-    double *e_coulomb, *e_sr, *e_d3; /* [n_systems] eV */
+    double *e_coulomb, *e_sr, *e_d3, *e_rep; /* [n_systems] eV */
+    double *e_rep_atom;                      /* [n_atoms] */
     /* added to. grad without `middle` is assigned; out: where it stands until the next call, which may
      * be memory of the device's module */
     double *grad, *strain;

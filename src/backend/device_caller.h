@@ -9,9 +9,22 @@
 
 enum { AIM_DEV_STEPS = 8, AIM_DEV_LIST_SIZE = 128 };
 
+/* What is added on the way from a head to an energy. */
+typedef enum aim_dev_step_kind {
+    AIM_DEV_STEP_TABLE, /* of every atom, or the sum over all: table[Z] */
+    AIM_DEV_STEP_SR,    /* energies of the job's terms */
+    AIM_DEV_STEP_COULOMB,
+    AIM_DEV_STEP_D3,
+    AIM_DEV_STEP_REPULSION /* of an atom or a system */
+} aim_dev_step_kind;
+typedef struct aim_dev_step {
+    aim_dev_step_kind kind;
+    const double *table;
+} aim_dev_step;
+
 /* Where positions of an evaluation come from and results go to. The energy of a system is
- *     sum over atoms of ((head + atom_table[0][Z]) + ...), then system_step in order, then Coulomb,
- *     then D3,
+ *     sum over atoms of ((head + atom_step[0]) + ...), then system_step in order, then Coulomb and
+ *     D3 where they are not among the steps,
  * every sum atom after atom: the order of calc/program.c. */
 typedef struct aim_dev_caller {
     /* arrays of the caller on the device, by the caller's numbers; results NULL: not wanted */
@@ -25,10 +38,9 @@ typedef struct aim_dev_caller {
     const double *volume; /* [n_systems] with stress */
     int member;           /* 1, 2, ... of an ensemble: results are the mean of so many */
     double farthest;      /* components beyond are not positions */
-    int head, n_atom_tables, n_system_steps;
-    const double *atom_table[AIM_DEV_STEPS];  /* by Z */
-    const double *system_step[AIM_DEV_STEPS]; /* sum of a table by Z; NULL: short-range Coulomb */
-    int add_sr; /* the short-range part belongs to the Coulomb energy */
+    int head, n_atom_steps, n_system_steps;
+    aim_dev_step atom_step[AIM_DEV_STEPS], system_step[AIM_DEV_STEPS];
+    int add_coulomb, add_sr, add_d3; /* terms outside; the short-range part belongs to Coulomb */
     int found;  /* out: something that only the host can put into words; results are not valid */
 } aim_dev_caller;
 

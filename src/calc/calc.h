@@ -14,12 +14,19 @@
 
 enum { AIM_MAX_SLOTS = AIM_SLOT_FIRST_FREE + AIM_MAX_OUTPUTS };
 
+/* Terms among the outputs that a device computes, by number; -1: none. dispersion: D3 or D3TS. */
+typedef struct aim_embedded {
+    int known; /* and there is no other */
+    int sr, coulomb, dispersion, repulsion;
+} aim_embedded;
+
 /* One model of the ensemble. */
 typedef struct aim_member {
     const aim_model *model;
     void *net;
     void *device_net;  /* the same on the calculator's device; NULL: computes on the CPU */
     int device_sweeps; /* the device also computes its tangents */
+    aim_embedded embedded; /* with a device */
     size_t device_gradient, device_folded; /* numbers of its sums, and of aim_dev_places.folded */
     int coulomb,
         subtract_sr; /* external Coulomb; minus its short-range part when the model embeds none */
@@ -80,6 +87,8 @@ typedef struct aim_values {
     double *grad, *strain;
     double *coulomb, *dispersion,
         *scrap; /* [n_systems] external energies; energies nobody asked for */
+    /* energies from a device of terms among the outputs: [n_systems]; [n_atoms] */
+    double *embedded_coulomb, *embedded_dispersion, *repulsion, *repulsion_atom;
     aim_arena arena;
 } aim_values;
 
@@ -125,8 +134,8 @@ struct aimnet_calc {
     int host_terms, host_network;
     struct aim_resident *resident; /* the current call's arrays on the device; NULL: none */
     aim_arena resident_arena, resident_host; /* for calls between such arrays; by way of the host */
-    const double *given_sr; /* [n_systems] short-range Coulomb energies that a device has
-                               computed, with their gradients; NULL: the term computes them */
+    int given; /* a device has computed the energies of the terms, with their gradients: `scrap` has
+                  the short-range Coulomb energies, values.embedded_coulomb and so on the others */
 };
 typedef struct aimnet_calc aim_calc;
 

@@ -11,8 +11,14 @@
 static double reach_of(const aim_calc *c)
 {
     double reach = fmax(AIM_CALC_DSF_CUTOFF, fmax(c->options.coulomb_cutoff, c->options.d3_cutoff));
-    for (int k = 0; k < c->n_members; k++)
-        reach = fmax(reach, c->member[k].model->cutoff);
+    for (int k = 0; k < c->n_members; k++) {
+        const aim_model *m = c->member[k].model;
+        reach = fmax(reach, m->cutoff);
+        for (int o = 0; o < m->n_outputs; o++)
+            if (m->output[o].kind == AIM_OUT_LRCOULOMB &&
+                m->output[o].method == AIMNET_COULOMB_DSF)
+                reach = fmax(reach, m->output[o].dsf_rc);
+    }
     return reach;
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* device.c - members of the ensemble on a compute device: what it is given and what comes back.
  *
- * Molecules, crystals, slabs and wires (close.c) of a model whose outputs are heads, shifts, sums and multipoles, with or
- * without the short-range Coulomb term, are evaluated there as a whole: lists, network, Coulomb (all
- * pairs or damped shifted force), D3. For everything
+ * Molecules, crystals, slabs and wires (close.c) of a model whose terms are known there (device_terms.c)
+ * are evaluated as a whole: lists, network, terms in and outside of the model. For everything
  * else the device computes the network, from the host's list, and the host the terms between the
  * network's halves, with the same code as without a device. The adjoints of the heads do not depend
  * on values there and are known before. */
@@ -21,6 +20,25 @@ aim_status aim_device_error(const aim_dev_error *e)
     return e->text[0] ? AIM_FAIL((aim_status)e->status, "%s", e->text) : (aim_status)e->status;
 }
 
+/* The reference data of the member's D3, in or outside of the model; 0: it has none. */
+static int d3_table_of(const aim_calc *c, const aim_member *member, aim_dev_d3_table *table)
+{
+    const aim_output *own = aim_device_d3(member);
+    if (!own && !c->d3_table)
+        return 0;
+    const aim_d3_table d3 = own ? aim_program_d3_table(c, own) : *c->d3_table;
+    *table = (aim_dev_d3_table){.n_elements = d3.n_elements,
+                                .n_refs = d3.n_refs,
+                                .rcov = d3.rcov,
+                                .r4r2 = d3.r4r2,
+                                .cn = d3.cn,
+                                .c6 = d3.c6,
+                                .first = d3.first,
+                                .weight_floor = d3.weight_floor,
+                                .cn_max = d3.cn_max};
+    return 1;
+}
+
 static aim_status copy_net(aim_calc *c, aim_member *member)
 {
     void *plain;
@@ -29,16 +47,9 @@ static aim_status copy_net(aim_calc *c, aim_member *member)
     AIM_TRY(c->ops->create(member->model, &c->alloc, AIM_ISA_REF, &plain));
     c->ops->describe(plain, &net);
     net.fast = c->options.fast != 0;
+    aim_device_learn(member);
     aim_dev_d3_table table;
-    if (c->d3_table)
-        table = (aim_dev_d3_table){.n_elements = c->d3_table->n_elements,
-                                   .n_refs = c->d3_table->n_refs,
-                                   .rcov = c->d3_table->rcov,
-                                   .r4r2 = c->d3_table->r4r2,
-                                   .cn = c->d3_table->cn,
-                                   .c6 = c->d3_table->c6,
-                                   .first = c->d3_table->first,
-                                   .weight_floor = c->d3_table->weight_floor};
+    const int d3 = d3_table_of(c, member, &table);
     member->device_gradient = aim_dev_gradient_size(&net);
     member->device_folded = (size_t)net.mlp[0].layer[0].n_out * (size_t)net.fa;
     member->device_sweeps = 1;
@@ -48,7 +59,7 @@ static aim_status copy_net(aim_calc *c, aim_member *member)
     aim_status status =
         aim_new0(&c->alloc, 1, c->device.ops->net_size, "network on the device", &copy);
     if (status == AIMNET_OK) {
-        if (c->device.ops->net_create(copy, c->device.card, &net, c->d3_table ? &table : NULL, &e))
+        if (c->device.ops->net_create(copy, c->device.card, &net, d3 ? &table : NULL, &e))
             status = aim_device_error(&e);
         else
             member->device_net = copy;
@@ -101,7 +112,7 @@ aim_status aim_device_start(aim_calc *c, const char *word)
     AIM_TRY(check_fast(c));
     for (int k = 0; k < c->n_members; k++)
         AIM_TRY(copy_net(c, &c->member[k]));
-    return AIMNET_OK;
+    return aim_plan_settings(c, &c->options); /* notes */
 }
 
 void aim_device_stop(aim_calc *c)
@@ -128,7 +139,7 @@ int64_t aim_device_batch(const aim_calc *c)
 }
 
 /* 0: molecules, 1: crystals in three directions, also by closed cells, -1: others */
-static int batch_kind(const aim_calc *c)
+int aim_device_crystals(const aim_calc *c)
 {
     const aim_batch *b = &c->flat.batch;
     if (!aim_batch_periodic(b, 0))
@@ -144,28 +155,7 @@ static int batch_kind(const aim_calc *c)
 /* Whether the outputs and terms of a model are all known to the device. */
 static int knows_model(const aim_member *member)
 {
-    const aim_model *m = member->model;
-    int short_range = member->coulomb && member->subtract_sr;
-    if (!member->device_net)
-        return 0;
-    for (int o = 0; o < m->n_outputs; o++)
-        switch (m->output[o].kind) {
-        case AIM_OUT_MLP:
-        case AIM_OUT_ATOMIC_SHIFT:
-        case AIM_OUT_ATOMIC_SUM:
-        case AIM_OUT_DIPOLE:
-        case AIM_OUT_QUADRUPOLE:
-            break;
-        case AIM_OUT_SRCOULOMB:
-            if (short_range || m->output[o].in != AIM_SLOT_CHARGES ||
-                !member->live[m->output[o].out])
-                return 0;
-            short_range = 1;
-            break;
-        default:
-            return 0;
-        }
-    return 1;
+    return member->device_net && member->embedded.known;
 }
 
 int aim_device_knows_models(const aim_calc *c)
@@ -176,50 +166,6 @@ int aim_device_knows_models(const aim_calc *c)
     return 1;
 }
 
-static aim_dev_waves waves_of(const aim_calc *c, aimnet_coulomb method, double accuracy, int32_t s)
-{
-    const aim_batch *b = &c->flat.batch;
-    const double *cell = b->cell + 9 * (size_t)s;
-    const int32_t n = b->offset[s + 1] - b->offset[s];
-    aim_dev_waves w = {0};
-    if (method == AIMNET_COULOMB_EWALD) {
-        const aim_ewald_params p = aim_ewald_choose(cell, n, accuracy);
-        w = (aim_dev_waves){.alpha = p.alpha, .real_cutoff = p.real_cutoff, .k_cutoff = p.k_cutoff};
-        memcpy(w.frame, cell, sizeof w.frame);
-    } else {
-        const aim_pme_params p = aim_pme_choose(cell, n, accuracy);
-        w = (aim_dev_waves){.alpha = p.alpha, .real_cutoff = p.real_cutoff, .order = p.order};
-        memcpy(w.mesh, p.mesh, sizeof w.mesh);
-        memcpy(w.frame, p.frame, sizeof w.frame);
-    }
-    return w;
-}
-
-/* The device's transforms have lines of up to 2,048 points, and its meshes up to 2^30; sums over
- * more than 2^24 waves are not for a card either. */
-static int fits_meshes(const aim_calc *c, const aim_member *member)
-{
-    const aimnet_coulomb method = c->options.coulomb;
-    if (!member->coulomb || !aim_calc_has_waves((int)method))
-        return 1;
-    if (batch_kind(c) != 1)
-        return 0;
-    for (int32_t s = 0; s < c->flat.batch.n_systems; s++) {
-        const aim_dev_waves w = waves_of(c, method, aim_calc_accuracy(&c->options), s);
-        double size = 1;
-        for (int d = 0; d < 3; d++) {
-            const double *a = w.frame + 3 * d,
-                         m = w.k_cutoff * sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]);
-            size *= w.order ? w.mesh[d] : 1.0 + m / 3.0;
-            if (w.order && w.mesh[d] > 2048)
-                return 0;
-        }
-        if (size > (w.order ? 1 << 30 : 1 << 24))
-            return 0;
-    }
-    return 1;
-}
-
 int aim_device_computes(const aim_calc *c, const aim_member *member)
 {
     return member->device_net && !c->host_network;
@@ -227,13 +173,15 @@ int aim_device_computes(const aim_calc *c, const aim_member *member)
 
 int aim_device_takes_all(const aim_calc *c, const aim_member *member)
 {
-    return !c->host_terms && knows_model(member) && batch_kind(c) >= 0 && fits_meshes(c, member);
+    return !c->host_terms && knows_model(member) && aim_device_crystals(c) >= 0 &&
+           aim_device_fits_meshes(c, member);
 }
 
 int aim_device_sweeps_all(const aim_calc *c, const aim_member *member)
 {
-    const int waves = member->coulomb && aim_calc_has_waves((int)c->options.coulomb);
-    return member->device_sweeps && !waves && !c->flat.lists && aim_device_takes_all(c, member);
+    const int terms = !aim_device_waves(c, member) && !aim_device_predicts(member) &&
+                      member->embedded.repulsion < 0;
+    return member->device_sweeps && terms && !c->flat.lists && aim_device_takes_all(c, member);
 }
 
 int aim_device_sweeps_batch(const aim_calc *c)
@@ -249,60 +197,6 @@ int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)
     if (c->host_terms || s->n_atoms <= 512 || s->lists)
         return 0;
     return aim_device_knows_models(c);
-}
-
-void aim_device_set_terms(const aim_calc *c, const aim_member *member, const aim_range_plan *range,
-                          aim_dev_job *job)
-{
-    const aim_model *m = member->model;
-    job->crystal = batch_kind(c) == 1;
-    if (c->flat.closes)
-        job->cell = c->flat.closed;
-    if (member->coulomb) {
-        job->coulomb = range->method == AIMNET_COULOMB_DSF      ? AIM_DEV_COULOMB_DSF
-                       : range->method == AIMNET_COULOMB_SIMPLE ? AIM_DEV_COULOMB_SIMPLE
-                                                                : AIM_DEV_COULOMB_WAVES;
-        job->coulomb_cutoff = range->coulomb_cutoff;
-        job->dsf_alpha = range->dsf_alpha;
-        job->e_coulomb = c->values.coulomb;
-    }
-    if (member->coulomb && member->subtract_sr) {
-        job->sr = 1;
-        job->sr_rc = member->sr_rc;
-        job->sr_envelope = (int)member->sr_envelope;
-    }
-    for (int o = 0; o < m->n_outputs; o++)
-        if (m->output[o].kind == AIM_OUT_SRCOULOMB) {
-            job->sr = 1;
-            job->sr_rc = m->output[o].rc;
-            job->sr_envelope = (int)m->output[o].envelope;
-        }
-    if (job->sr)
-        job->e_sr = c->values.scrap;
-    if (member->dispersion) {
-        job->d3 = 1;
-        job->d3_s6 = member->d3.s6;
-        job->d3_s8 = member->d3.s8;
-        job->d3_a1 = member->d3.a1;
-        job->d3_a2 = member->d3.a2;
-        job->d3_cutoff = member->d3.cutoff;
-        job->d3_smoothing = member->d3.smoothing;
-        job->d3_reach = range->d3_reach;
-        job->e_d3 = c->values.dispersion;
-    }
-}
-
-static aim_status set_waves(aim_calc *c, const aim_range_plan *range, aim_dev_job *job)
-{
-    const size_t systems = (size_t)c->flat.batch.n_systems;
-    aim_arena measure = {0};
-    aim_take(&measure, "waves", systems, sizeof *job->waves);
-    AIM_TRY(aim_arena_reserve(&c->scratch, &c->alloc, measure.used, "waves"));
-    aim_dev_waves *waves = aim_take(&c->scratch, "waves", systems, sizeof *waves);
-    for (int32_t s = 0; s < c->flat.batch.n_systems; s++)
-        waves[s] = waves_of(c, range->method, range->ewald_accuracy, s);
-    job->waves = waves;
-    return AIMNET_OK;
 }
 
 /* What a call to the host between the halves needs, or beside the second one. */
@@ -468,8 +362,7 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
         return run(c, member, &job);
     }
     aim_device_set_terms(c, member, range, &job);
-    if (job.coulomb == AIM_DEV_COULOMB_WAVES)
-        AIM_TRY(set_waves(c, range, &job));
+    AIM_TRY(aim_device_set_waves(c, member, &job));
     if (want.grad > 1) {
         aim_program_backward(member, b, v);
     } else {
@@ -493,10 +386,10 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     if (member->coulomb && member->subtract_sr)
         for (int32_t s = 0; s < b->n_systems; s++)
             v->coulomb[s] += v->scrap[s];
-    c->given_sr = v->scrap;
+    c->given = 1;
     const aim_status status =
         aim_program_some(c, member, range, 0, m.done, member->model->n_outputs);
-    c->given_sr = NULL;
+    c->given = 0;
     return status;
 }
 
@@ -511,8 +404,7 @@ aim_status aim_device_estimate(aim_calc *c, aim_wishes want, size_t *peak)
             AIM_TRY(aim_calc_ranges(c, member, &range));
             job.alike = 1;
             aim_device_set_terms(c, member, &range, &job);
-            if (job.coulomb == AIM_DEV_COULOMB_WAVES)
-                AIM_TRY(set_waves(c, &range, &job));
+            AIM_TRY(aim_device_set_waves(c, member, &job));
         } else {
             AIM_TRY(
                 aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, want.grad, &c->pairs));

@@ -11,7 +11,21 @@ int aim_device_knows_models(const aim_calc *c);
 /* The current batch with its values and adjoints, without list and terms. */
 aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes want);
 void aim_device_give_list(const aim_calc *c, aim_dev_job *job);
-/* Coulomb and D3 of a member that the device takes as a whole, but for the waves of lattice sums. */
+/* Of the current batch, 0: molecules, 1: crystals in three directions, also by closed cells, -1: others */
+int aim_device_crystals(const aim_calc *c);
+/* device_terms.c: fills member->embedded */
+void aim_device_learn(aim_member *member);
+/* Whether D3TS' parameters come from a head; the output with D3 of its own tables, or NULL. Both of
+ * terms that the device computes. */
+int aim_device_predicts(const aim_member *member);
+const aim_output *aim_device_d3(const aim_member *member);
+/* Whether the Coulomb energy is a lattice sum; and its waves are not too many for a card. */
+int aim_device_waves(const aim_calc *c, const aim_member *member);
+int aim_device_fits_meshes(const aim_calc *c, const aim_member *member);
+/* The terms of a member that the device takes as a whole; then the waves of lattice sums, which stand
+ * until c->scratch is used again. */
+AIM_NODISCARD aim_status aim_device_set_waves(aim_calc *c, const aim_member *member,
+                                              aim_dev_job *job);
 void aim_device_set_terms(const aim_calc *c, const aim_member *member, const aim_range_plan *range,
                           aim_dev_job *job);
 AIM_NODISCARD aim_status aim_device_evaluate(aim_calc *c, const aim_member *member,

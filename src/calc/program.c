@@ -18,6 +18,14 @@ static size_t slot_size(const aim_model *m, const aim_batch *b, int s)
            (size_t)m->slot[s].width;
 }
 
+static int repels_by_atom(const aim_model *m)
+{
+    for (int o = 0; o < m->n_outputs; o++)
+        if (m->output[o].kind == AIM_OUT_SRREP && m->slot[m->output[o].out].kind == AIM_VALUE_ATOM)
+            return 1;
+    return 0;
+}
+
 void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_arena *arena,
                        aim_values *v)
 {
@@ -38,6 +46,11 @@ void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_ar
     v->coulomb = aim_take0(arena, "coulomb", systems, sizeof(double));
     v->dispersion = aim_take0(arena, "dispersion", systems, sizeof(double));
     v->scrap = aim_take0(arena, "scrap", systems, sizeof(double));
+    v->embedded_coulomb = aim_take0(arena, "coulomb", systems, sizeof(double));
+    v->embedded_dispersion = aim_take0(arena, "dispersion", systems, sizeof(double));
+    v->repulsion = aim_take0(arena, "repulsion", systems, sizeof(double));
+    v->repulsion_atom =
+        aim_take(arena, "repulsion", repels_by_atom(m) ? n : 0, sizeof(double));
     v->slot[AIM_SLOT_CHARGES] = v->q;
     v->slot[AIM_SLOT_SPIN_CHARGES] = v->spin;
 }
@@ -198,10 +211,6 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
     }
     switch (o->kind) {
     case AIM_OUT_SRCOULOMB:
-        for (int32_t s = 0; c->given_sr && s < c->flat.batch.n_systems; s++)
-            energy[s] += c->given_sr[s];
-        if (c->given_sr)
-            return AIMNET_OK;
         return aim_term_coulomb_sr(&near, o->rc, o->envelope, -1.0);
     case AIM_OUT_LRCOULOMB: {
         const aim_range_plan own = aim_program_own_range(c, o, range);
@@ -217,6 +226,38 @@ static aim_status run_term(aim_calc *c, const aim_output *o, const aim_range_pla
         const aim_d3_table table = aim_program_d3_table(c, o);
         return aim_term_d3(&far, &table, &p);
     }
+    }
+}
+
+static void add(double *to, const double *from, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        to[k] += from[k];
+}
+
+/* The same from what a device has computed. */
+static void add_given(const aim_calc *c, const aim_model *m, const aim_output *o)
+{
+    const aim_values *v = &c->values;
+    const size_t systems = (size_t)c->flat.batch.n_systems;
+    double *to = v->slot[o->out];
+    switch (o->kind) {
+    case AIM_OUT_SRCOULOMB:
+        add(to, v->scrap, systems);
+        break;
+    case AIM_OUT_LRCOULOMB:
+        add(to, v->embedded_coulomb, systems);
+        if (o->subtract_sr)
+            add(to, v->scrap, systems);
+        break;
+    case AIM_OUT_SRREP:
+        if (m->slot[o->out].kind == AIM_VALUE_ATOM)
+            add(to, v->repulsion_atom, (size_t)c->flat.batch.n_atoms);
+        else
+            add(to, v->repulsion, systems);
+        break;
+    default:
+        add(to, v->embedded_dispersion, systems);
     }
 }
 
@@ -267,14 +308,20 @@ aim_status aim_program_some(aim_calc *c, const aim_member *member, const aim_ran
             break;
         case AIM_OUT_SRREP:
             start_from_base(m, o, b, v);
-            AIM_TRY(repulsion(c, m, o, live));
+            if (c->given)
+                add_given(c, m, o);
+            else
+                AIM_TRY(repulsion(c, m, o, live));
             break;
         case AIM_OUT_SRCOULOMB:
         case AIM_OUT_D3TS:
         case AIM_OUT_LRCOULOMB:
         case AIM_OUT_DFTD3:
             start_from_base(m, o, b, v);
-            AIM_TRY(run_term(c, o, range, live, v->slot[o->out]));
+            if (c->given)
+                add_given(c, m, o);
+            else
+                AIM_TRY(run_term(c, o, range, live, v->slot[o->out]));
             break;
         }
     }

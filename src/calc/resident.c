@@ -15,11 +15,33 @@
 #include "calc/device.h"
 #include "calc/results.h"
 
+/* An output that adds an energy which the device has among its own. */
+static int is_term(const aim_output *o, aim_dev_step *step)
+{
+    switch (o->kind) {
+    case AIM_OUT_SRCOULOMB:
+        step->kind = AIM_DEV_STEP_SR;
+        return 1;
+    case AIM_OUT_LRCOULOMB:
+        step->kind = AIM_DEV_STEP_COULOMB;
+        return 1;
+    case AIM_OUT_D3TS:
+    case AIM_OUT_DFTD3:
+        step->kind = AIM_DEV_STEP_D3;
+        return 1;
+    case AIM_OUT_SRREP:
+        step->kind = AIM_DEV_STEP_REPULSION;
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 /* Slots are written once, so the energy's chain of outputs is found from its end. */
 static aim_status energy_recipe(const aim_member *member, aim_dev_caller *to)
 {
     const aim_model *m = member->model;
-    const double *atom[AIM_DEV_STEPS], *system[AIM_DEV_STEPS];
+    aim_dev_step atom[AIM_DEV_STEPS], system[AIM_DEV_STEPS];
     int slot = m->energy_slot, o = m->n_outputs - 1, n_atom = 0, n_system = 0;
     for (; o >= 0; o--) {
         const aim_output *out = &m->output[o];
@@ -28,27 +50,32 @@ static aim_status energy_recipe(const aim_member *member, aim_dev_caller *to)
         if (out->kind == AIM_OUT_MLP)
             break;
         const int per_atom = m->slot[slot].kind == AIM_VALUE_ATOM;
-        if (n_atom == AIM_DEV_STEPS || n_system == AIM_DEV_STEPS)
+        if (n_atom == AIM_DEV_STEPS || n_system >= AIM_DEV_STEPS - 1)
             return AIMNET_ERR_UNSUPPORTED;
-        if (out->kind == AIM_OUT_ATOMIC_SHIFT && per_atom)
-            atom[n_atom++] = out->shift;
-        else if (out->kind == AIM_OUT_ATOMIC_SHIFT)
-            system[n_system++] = out->shift;
-        else if (out->kind == AIM_OUT_SRCOULOMB)
-            system[n_system++] = NULL;
-        else if (out->kind != AIM_OUT_ATOMIC_SUM)
+        aim_dev_step step = {.table = out->shift};
+        if (out->kind == AIM_OUT_ATOMIC_SUM) {
+            slot = out->in;
+            continue;
+        }
+        if (out->kind != AIM_OUT_ATOMIC_SHIFT && !is_term(out, &step))
             return AIMNET_ERR_UNSUPPORTED;
-        slot = out->kind == AIM_OUT_SRCOULOMB ? out->base : out->in;
+        if (out->kind == AIM_OUT_LRCOULOMB && out->subtract_sr)
+            system[n_system++] = (aim_dev_step){.kind = AIM_DEV_STEP_SR};
+        if (per_atom)
+            atom[n_atom++] = step;
+        else
+            system[n_system++] = step;
+        slot = out->kind == AIM_OUT_ATOMIC_SHIFT ? out->in : out->base;
     }
     if (o < 0 || m->slot[slot].width != 1)
         return AIMNET_ERR_UNSUPPORTED;
     to->head = 0;
     for (int k = 0; k < o; k++)
         to->head += m->output[k].kind == AIM_OUT_MLP;
-    to->n_atom_tables = n_atom;
+    to->n_atom_steps = n_atom;
     to->n_system_steps = n_system;
     for (int k = 0; k < n_atom; k++)
-        to->atom_table[k] = atom[n_atom - 1 - k];
+        to->atom_step[k] = atom[n_atom - 1 - k];
     for (int k = 0; k < n_system; k++)
         to->system_step[k] = system[n_system - 1 - k];
     return AIMNET_OK;
@@ -72,7 +99,9 @@ aim_status aim_resident_job(aim_calc *c, const aim_member *member, aim_dev_job *
     r->caller.volume = r->volume;
     r->caller.member = ++r->member;
     r->caller.farthest = AIM_CALC_FARTHEST;
+    r->caller.add_coulomb = member->coulomb;
     r->caller.add_sr = member->coulomb && member->subtract_sr;
+    r->caller.add_d3 = member->dispersion;
     r->caller.found = 0;
     /* stresses are divided once, by the last member */
     for (int32_t s = 0; s < c->flat.batch.n_systems; s++)

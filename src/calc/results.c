@@ -165,6 +165,17 @@ void aim_warn_of_absurd_forces(aim_team *team, int32_t n_atoms, const double *fo
     warn_if_absurd(v.largest[0], (int32_t)v.atom[0], r);
 }
 
+/* What a device does for every model that it knows, but not for this batch. */
+static void warn_of_host(const aim_calc *c, aimnet_result *r)
+{
+    int waits = 0;
+    for (int k = 0; c->device.ops && !c->flat.lists && k < c->n_members; k++)
+        waits |= c->member[k].embedded.known && !aim_device_takes_all(c, &c->member[k]);
+    if (waits)
+        warn(r, "the GPU computed the network only and waited for the host's terms: mesh, waves or "
+                "cell are beyond it");
+}
+
 void aim_result_method(const aim_calc *c, const aim_range_plan *range, int32_t s, aimnet_result *r)
 {
     for (int k = 0; k < c->n_members; k++) {
@@ -177,6 +188,7 @@ void aim_result_method(const aim_calc *c, const aim_range_plan *range, int32_t s
     if (range->converted && r->has_coulomb)
         warn(r, "periodic system: Coulomb method simple was replaced by DSF with a cutoff of 15 A "
                 "and alpha 0.2");
+    warn_of_host(c, r);
 }
 
 void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,

@@ -9,6 +9,7 @@ target_sources(aimnet_objects PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/derivatives.c
     ${CMAKE_CURRENT_LIST_DIR}/device.c
     ${CMAKE_CURRENT_LIST_DIR}/device_tan.c
+    ${CMAKE_CURRENT_LIST_DIR}/device_terms.c
     ${CMAKE_CURRENT_LIST_DIR}/eval.c
     ${CMAKE_CURRENT_LIST_DIR}/lists.c
     ${CMAKE_CURRENT_LIST_DIR}/loss.c

@@ -5,7 +5,7 @@
  *
  * Every atom has a well at (Z / 2, 0, 0); d is its distance from there. Charge: q = 0.01 Z + 0.001 x;
  * output of a head: h = 0.15 d (1, 2, 3 by component) d, gradient: g = 0.3 d (1, 2, 3), which belong
- * together; strain: 0.7; Coulomb of a system: 0.5 n; short range: 0.25 n. */
+ * together; strain: 0.7; energies of terms: PER_ATOM n. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +109,11 @@ static void hand_atoms(const aim_dev_job *job)
     }
 }
 
+static const double PER_ATOM[] = {[AIM_DEV_STEP_SR] = 0.25,
+                                  [AIM_DEV_STEP_COULOMB] = 0.5,
+                                  [AIM_DEV_STEP_D3] = 0.0625,
+                                  [AIM_DEV_STEP_REPULSION] = 0.125};
+
 static double energy_of(const aim_dev_job *job, int32_t s)
 {
     const aim_dev_caller *c = job->caller;
@@ -118,18 +123,22 @@ static double energy_of(const aim_dev_job *job, int32_t s)
         double r[3];
         position_of(job, i, r);
         double h = head_of(job->numbers[i], r);
-        for (int t = 0; t < c->n_atom_tables; t++)
-            h += c->atom_table[t][job->numbers[i]];
+        for (int t = 0; t < c->n_atom_steps; t++)
+            h += c->atom_step[t].kind == AIM_DEV_STEP_TABLE ? c->atom_step[t].table[job->numbers[i]]
+                                                            : PER_ATOM[c->atom_step[t].kind];
         network += h;
     }
     for (int t = 0; t < c->n_system_steps; t++) {
+        const aim_dev_step *step = &c->system_step[t];
+        const int table = step->kind == AIM_DEV_STEP_TABLE;
         double sum = 0;
-        for (int32_t i = job->offset[s]; c->system_step[t] && i < job->offset[s + 1]; i++)
-            sum += c->system_step[t][job->numbers[i]];
-        network += c->system_step[t] ? sum : 0.25 * n;
+        for (int32_t i = job->offset[s]; table && i < job->offset[s + 1]; i++)
+            sum += step->table[job->numbers[i]];
+        network += table ? sum : n * PER_ATOM[step->kind];
     }
-    const double coulomb = job->coulomb ? 0.5 * n : 0.0;
-    return network + (c->add_sr ? coulomb + 0.25 * n : coulomb) + 0.0;
+    const double coulomb = c->add_coulomb ? n * PER_ATOM[AIM_DEV_STEP_COULOMB] : 0.0;
+    return network + (c->add_sr ? coulomb + n * PER_ATOM[AIM_DEV_STEP_SR] : coulomb) +
+           (c->add_d3 ? n * PER_ATOM[AIM_DEV_STEP_D3] : 0.0);
 }
 
 static int run(void *net, aim_dev_job *job, aim_dev_error *e)
@@ -163,11 +172,15 @@ static int run(void *net, aim_dev_job *job, aim_dev_error *e)
     for (int32_t s = 0; s < job->n_systems; s++) {
         const int32_t n = job->offset[s + 1] - job->offset[s];
         if (job->e_coulomb)
-            job->e_coulomb[s] = 0.5 * n;
+            job->e_coulomb[s] = n * PER_ATOM[AIM_DEV_STEP_COULOMB];
         if (job->e_sr)
-            job->e_sr[s] = 0.25 * n;
+            job->e_sr[s] = n * PER_ATOM[AIM_DEV_STEP_SR];
         if (job->e_d3)
-            job->e_d3[s] = 0.0;
+            job->e_d3[s] = n * PER_ATOM[AIM_DEV_STEP_D3];
+        if (job->e_rep)
+            job->e_rep[s] = n * PER_ATOM[AIM_DEV_STEP_REPULSION];
+        for (int32_t i = job->offset[s]; job->rep_atoms && i < job->offset[s + 1]; i++)
+            job->e_rep_atom[i] = PER_ATOM[AIM_DEV_STEP_REPULSION];
         for (int k = 0; job->want_strain && k < 9; k++)
             job->strain[9 * s + k] += 0.7;
     }

@@ -6,7 +6,9 @@
 #include "fail_alloc.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "aimnet_cuda.h"
 
@@ -136,6 +138,49 @@ static void results_are_those_of_the_host(void **state)
         card_close(&c);
         aimnet_calc_free(calc);
     }
+    aimnet_model_free(model);
+}
+
+/* Recipes of energies: terms among the outputs, by atom and by system, live and dead. */
+static void so_are_those_of_embedded_terms(void **state)
+{
+    static const char *const NAMES[] = {"d3ts.pt",        "d3ts_nse.pt",          "srrep_exp.pt",
+                                        "srrep_none.pt",  "srrep_cosine.pt",      "lr_simple.pt",
+                                        "lr_dsf_full.pt", "lr_dftd3.pt",          "shift_reduce.pt",
+                                        "script_d3ts.jpt", "script_coulomb_d3.jpt"};
+    (void)state;
+    for (size_t k = 0; k < sizeof NAMES / sizeof *NAMES; k++) {
+        char path[512];
+        aimnet_model *model;
+        snprintf(path, sizeof path, "%s/tests/golden/models/%s", AIM_SOURCE_DIR, NAMES[k]);
+        assert_int_equal(aimnet_model_load(path, NULL, &model), AIMNET_OK);
+        aimnet_calc *calc = open_calc(model, 1, "cuda");
+        assert_null(strstr(aimnet_calc_warnings(calc), "host"));
+        numbers_out want;
+        card c;
+        card_open(&c);
+        on_host(calc, &want);
+        assert_int_equal(aimnet_cuda_eval(calc, &c.in, &c.out, NULL), AIMNET_OK);
+        assert_same(&c, &want);
+        card_close(&c);
+        aimnet_calc_free(calc);
+        aimnet_model_free(model);
+    }
+}
+
+/* A Coulomb sum that is no part of the energy is not the card's. */
+static void what_is_left_to_the_host_is_said(void **state)
+{
+    aimnet_model *model;
+    (void)state;
+    assert_int_equal(aimnet_model_load(AIM_SOURCE_DIR "/tests/golden/models/lr_simple_full.pt",
+                                       NULL, &model),
+                     AIMNET_OK);
+    aimnet_calc *calc = open_calc(model, 1, "cuda");
+    assert_non_null(strstr(aimnet_calc_warnings(calc), "waits for the host's terms"));
+    assert_int_equal(aimnet_calc_set_lr_cutoff(calc, 10.0), AIMNET_OK);
+    assert_non_null(strstr(aimnet_calc_warnings(calc), "waits for the host's terms"));
+    aimnet_calc_free(calc);
     aimnet_model_free(model);
 }
 
@@ -321,6 +366,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_are_those_of_the_host),
+        cmocka_unit_test(so_are_those_of_embedded_terms),
+        cmocka_unit_test(what_is_left_to_the_host_is_said),
         cmocka_unit_test(a_bad_structure_costs_no_other_anything),
         cmocka_unit_test(stress_is_divided_by_the_volume),
         cmocka_unit_test(wrong_arguments_are_refused),

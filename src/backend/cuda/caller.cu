@@ -53,7 +53,7 @@ struct handed {
     const int *atom, *index, *offset, *kind;
     const double *head, *table;
     double *sum; /* [systems][1 + AIM_DEV_STEPS]: of the network, of the table of each step */
-    const double *volume, *e_coulomb, *e_sr, *e_d3, *grad, *q, *spin, *strain;
+    const double *volume, *e_coulomb, *e_sr, *e_d3, *e_rep, *e_rep_atom, *grad, *q, *spin, *strain;
     const int *longest;
     int *found;
 };
@@ -66,14 +66,15 @@ static __device__ void sum_system(const handed &h, int s)
     double *sum = h.sum + (size_t)s * (1 + AIM_DEV_STEPS);
     const double network = sum_in_order(first, last, [&](int i) {
         double x = h.head[i];
-        for (int t = 0; t < c->n_atom_tables; t++)
-            x += h.table[t * h.kinds + h.kind[i]];
+        for (int t = 0; t < c->n_atom_steps; t++)
+            x += c->atom_step[t] == AIM_DEV_STEP_TABLE ? h.table[t * h.kinds + h.kind[i]]
+                                                       : h.e_rep_atom[i];
         return x;
     });
     if (threadIdx.x == 0)
         sum[0] = network;
     for (int t = 0; t < c->n_system_steps; t++) {
-        if (c->sr_step[t])
+        if (c->system_step[t] != AIM_DEV_STEP_TABLE)
             continue;
         const double *own = h.table + (AIM_DEV_STEPS + t) * h.kinds,
                      step = sum_in_order(first, last, [&](int i) { return own[h.kind[i]]; });
@@ -132,6 +133,23 @@ static __device__ void hand_stress(const handed &h, int s, double *to)
                                 : w[k];
 }
 
+/* What a step adds to the energy of a system. */
+static __device__ double step_of(const handed &h, const double *sum, int s, int t)
+{
+    switch (h.caller->system_step[t]) {
+    case AIM_DEV_STEP_SR:
+        return h.e_sr[s];
+    case AIM_DEV_STEP_COULOMB:
+        return h.e_coulomb[s];
+    case AIM_DEV_STEP_D3:
+        return h.e_d3[s];
+    case AIM_DEV_STEP_REPULSION:
+        return h.e_rep[s];
+    default:
+        return sum[1 + t];
+    }
+}
+
 static __device__ void hand_system(const handed &h, int s)
 {
     const cu_caller *c = h.caller;
@@ -139,9 +157,10 @@ static __device__ void hand_system(const handed &h, int s)
     const double *sum = h.sum + (size_t)s * (1 + AIM_DEV_STEPS);
     double network = sum[0];
     for (int t = 0; t < c->n_system_steps; t++)
-        network += c->sr_step[t] ? h.e_sr[s] : sum[1 + t];
-    const double coulomb = c->add_sr ? h.e_coulomb[s] + h.e_sr[s] : h.e_coulomb[s],
-                 energy = network + coulomb + h.e_d3[s];
+        network += step_of(h, sum, s, t);
+    const double coulomb = c->add_coulomb ? h.e_coulomb[s] : 0.0,
+                 energy = network + (c->add_sr ? coulomb + h.e_sr[s] : coulomb) +
+                          (c->add_d3 ? h.e_d3[s] : 0.0);
     if (!isfinite(energy))
         atomicOr(h.found, FOUND_RESULT);
     if (c->energy)
@@ -197,6 +216,8 @@ template <typename real> static handed hand_args(const cu_work<real> *w)
     h.e_coulomb = w->e_coulomb;
     h.e_sr = w->e_sr;
     h.e_d3 = w->e_d3;
+    h.e_rep = w->e_rep;
+    h.e_rep_atom = w->e_rep_atom;
     h.grad = w->grad;
     h.q = w->q;
     h.spin = w->spin;
@@ -225,6 +246,13 @@ void cu_hand_out(cu_state *s, cudaStream_t stream, const cu_work<real> *w)
     cu_check(s, "handing results out");
 }
 
+static void fill_step(const aim_dev_step *step, int there, int n_kinds, const int32_t *number,
+                      double *table)
+{
+    for (int z = 0; z < n_kinds && there && step->kind == AIM_DEV_STEP_TABLE; z++)
+        table[z] = step->table[number[z]];
+}
+
 template <typename real>
 void cu_fill_caller(const cu_net *net, const aim_dev_job *job, int n_kinds, const int32_t *number,
                     const cu_work<real> *w)
@@ -242,16 +270,18 @@ void cu_fill_caller(const cu_net *net, const aim_dev_job *job, int n_kinds, cons
     c.stress = from->stress;
     c.farthest = from->farthest;
     c.member = from->member;
-    c.n_atom_tables = from->n_atom_tables;
+    c.n_atom_steps = from->n_atom_steps;
     c.n_system_steps = from->n_system_steps;
+    c.add_coulomb = from->add_coulomb;
     c.add_sr = from->add_sr;
+    c.add_d3 = from->add_d3;
     double *table = CU_PINNED(d->in, w->in_base, w->caller_table);
     for (int t = 0; t < AIM_DEV_STEPS; t++) {
-        c.sr_step[t] = t < c.n_system_steps && !from->system_step[t];
-        for (int z = 0; z < n_kinds && t < c.n_atom_tables; z++)
-            table[t * n_kinds + z] = from->atom_table[t][number[z]];
-        for (int z = 0; z < n_kinds && t < c.n_system_steps && !c.sr_step[t]; z++)
-            table[(AIM_DEV_STEPS + t) * n_kinds + z] = from->system_step[t][number[z]];
+        c.atom_step[t] = from->atom_step[t].kind;
+        c.system_step[t] = from->system_step[t].kind;
+        fill_step(&from->atom_step[t], t < c.n_atom_steps, n_kinds, number, table + t * n_kinds);
+        fill_step(&from->system_step[t], t < c.n_system_steps, n_kinds, number,
+                  table + (AIM_DEV_STEPS + t) * n_kinds);
     }
     *CU_PINNED(d->in, w->in_base, w->caller) = c;
     memcpy(CU_PINNED(d->in, w->in_base, w->caller_atom), from->atom,

@@ -22,6 +22,8 @@ enum {
     CU_ROW_PAD = 128,  /* output columns of packed weights are padded to this, or more */
     CU_D3_REFS = 7,    /* references per element, */
     CU_D3_ROW = 8,     /* in rows of eight */
+    CU_ELEMENT = 5,    /* parameters of an element for embedded terms (embedded.cu) */
+    CU_TS_ROW = 4,     /* numbers of an atom for D3TS */
     CU_SEGMENT = 2048, /* atoms of a system that are summed by one block */
     CU_GRAPHS = 16,    /* shapes of batches that are kept as graphs */
     CU_TILE_ROWS = 128 /* of the large matrix products */
@@ -104,8 +106,8 @@ struct cu_caller {
     const float *coord_single;
     double *energy, *forces, *charges, *spin, *stress;
     double farthest;
-    int member, n_atom_tables, n_system_steps, add_sr;
-    int sr_step[AIM_DEV_STEPS]; /* the step adds the short-range Coulomb energy */
+    int member, n_atom_steps, n_system_steps, add_coulomb, add_sr, add_d3;
+    int atom_step[AIM_DEV_STEPS], system_step[AIM_DEV_STEPS]; /* kinds */
 };
 
 /* Arrays of one evaluation, carved from the workspace: layout.cu lays them out with base NULL to
@@ -125,6 +127,7 @@ template <typename real> struct cu_work {
     int *ticket;                     /* NULL: results come all together */
     double *in_gq, *in_gspin;
     aim_dsf *screening; /* [systems] with lattice sums */
+    double *element;    /* [kinds][CU_ELEMENT] of embedded terms, or NULL */
     cu_grid *grid;      /* [systems], crystals without a list from the host */
     cu_cells cells;
     cu_caller *caller; /* NULL: positions and results pass through pinned memory */
@@ -135,7 +138,8 @@ template <typename real> struct cu_work {
     char *in_base;
     size_t in_first, in_bytes;
     /* out: likewise */
-    double *q, *spin, *head[AIM_DEV_HEADS], *e_coulomb, *e_sr, *e_d3, *grad, *strain;
+    double *q, *spin, *head[AIM_DEV_HEADS], *e_coulomb, *e_sr, *e_d3, *e_rep, *e_rep_atom, *grad,
+        *strain;
     /* q and grad while they are worked on: those of the results, or of crystals by places */
     double *own_q, *own_grad;
     int *longest; /* neighbours of the atom that has most */
@@ -153,7 +157,7 @@ template <typename real> struct cu_work {
     size_t clear_bytes;
     unsigned *rowmax; /* [slots][n] bits of the largest magnitude of each row of an operand */
     int n_slots;
-    double *gq, *term_e, *virial; /* [n], [3][n], [n][9] */
+    double *gq, *term_e, *virial; /* [n], [3 or, with repulsion, 4][n], [n][9] */
     real *gqs[AIM_DEV_PASSES];
     double *partial, *charge_state[AIM_DEV_PASSES];
     /* network */
@@ -167,6 +171,7 @@ template <typename real> struct cu_work {
     /* D3 */
     real *d3_w, *d3_dw, *d3_s, *d3_low, *cn_grad;
     double *grad_side, *virial_side;
+    double *ts; /* [n][CU_TS_ROW] of D3TS, by places */
     size_t bytes;
 };
 
@@ -180,6 +185,11 @@ template <typename real> static inline const int *cu_kind_of(const cu_work<real>
 int cu_wide(const aim_dev_job *job);
 /* Whether what the network puts out is copied while the card goes on. */
 int cu_comes_early(const aim_dev_job *job);
+/* Whether all atoms have the same adjoint of head h. */
+static inline int cu_alike(const aim_dev_job *job, int h)
+{
+    return job->alike && !(job->ts_params && job->ts_head == h);
+}
 /* There are not more groups of atoms of crystals (cells.h). */
 int cu_most_groups(const aim_dev_job *job, int bins);
 template <typename real>
@@ -406,7 +416,7 @@ struct cu_terms {
     double *virial, *virial_side;
     cu_cells cells;
     const int *shift;
-    double *e, *grad, *gq; /* e: [3][n] Coulomb, short range, D3 */
+    double *e, *grad, *gq; /* e: [4][n] Coulomb, short range, D3, repulsion if there is one */
     /* D3 */
     aim_dev_d3_table d3;
     double s6, s8, a1, a2, cutoff, smoothing, reach;
@@ -420,6 +430,24 @@ void cu_terms_prepare(cu_state *s);
 void cu_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
 /* Coulomb and, after cu_d3, its forces through the coordination numbers; adds all shares up. */
 void cu_pair_terms(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
+
+/* ---------------------------------------------------------------- embedded terms (embedded.cu) */
+
+/* What models of older kinds have among their outputs. Adds to what the pair terms have left. */
+struct cu_embedded {
+    struct cu_terms of;
+    int first, rows;       /* of the list: those of a slab, or all */
+    const double *element; /* [kinds][CU_ELEMENT] repulsion's a, b; D3TS' C6, alpha, r4r2 */
+    const int *atom;       /* [n] of each place; NULL: places are atoms */
+    double rc;             /* of the repulsion */
+    int envelope, moves;
+    double *e_atom;      /* [n] energies of the repulsion by atom, or NULL */
+    const double *value; /* [n][2] of the head that predicts D3TS' parameters, by atom, */
+    double *adjoint;     /* and dE/d it; NULL: not wanted */
+    double *ts;          /* [n][CU_TS_ROW] by place */
+};
+void cu_repulsion(cu_state *s, cudaStream_t stream, const struct cu_embedded *x);
+void cu_d3ts(cu_state *s, cudaStream_t stream, const struct cu_embedded *x);
 
 /* ---------------------------------------------------------------- arrays of the caller (caller.cu) */
 

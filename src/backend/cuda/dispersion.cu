@@ -14,7 +14,9 @@
 template <typename T>
 static __device__ void set_weights(const struct cu_terms &t, int place, int z, double cn)
 {
-    const int lane = threadIdx.x % 32, first = t.d3.first[z], n = t.d3.first[z + 1] - first;
+    const int lane = threadIdx.x % 32, first = t.d3.first[z], n = t.d3.first[z + 1] - first,
+              clamped = t.d3.cn_max && cn > t.d3.cn_max[z];
+    cn = clamped ? t.d3.cn_max[z] : cn;
     const double own = lane < n ? aim_d3_exponent(cn, t.d3.cn[first + lane]) : -INFINITY;
     double top = own;
     for (int d = 4; d > 0; d >>= 1)
@@ -32,7 +34,7 @@ static __device__ void set_weights(const struct cu_terms &t, int place, int z, d
     if (lane < D3_ROW) {
         const size_t k = (size_t)place * D3_ROW + lane;
         ((T *)t.w)[k] = (T)(lane < n ? w / sum : 0.0);
-        ((T *)t.dw)[k] = (T)(lane < n ? w / sum * (slope - dsum / sum) : 0.0);
+        ((T *)t.dw)[k] = (T)(lane < n && !clamped ? w / sum * (slope - dsum / sum) : 0.0);
         ((T *)t.s)[k] = (T)(lane < n ? e : -INFINITY);
     }
     if (lane == 0)

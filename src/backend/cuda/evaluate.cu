@@ -127,6 +127,19 @@ static void name_kinds(void *ctx, size_t first, size_t last)
         x->kind[i] = x->index[x->numbers[i]];
 }
 
+void cu_fill_elements(const aim_dev_job *job, const cu_kinds *k, double *element)
+{
+    for (int z = 0; z < k->n; z++, element += CU_ELEMENT) {
+        const int number = k->number[z];
+        memset(element, 0, CU_ELEMENT * sizeof *element);
+        for (int m = 0; m < 2; m++) {
+            element[m] = job->rep_params ? job->rep_params[2 * number + m] : 0.0;
+            element[2 + m] = job->ts_params ? job->ts_params[2 * number + m] : 0.0;
+        }
+        element[4] = job->ts_params ? job->ts_r4r2[number] : 0.0;
+    }
+}
+
 template <typename real>
 static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, const cu_work<real> *w)
 {
@@ -163,6 +176,8 @@ static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, c
         own->gauss = 2.0 * alpha / AIM_SQRT_PI;
         own->self = -alpha / AIM_SQRT_PI;
     }
+    if (w->element)
+        cu_fill_elements(job, k, CU_PINNED(d->in, w->in_base, w->element));
     if (w->grid)
         cu_fill_grids(job, CU_PINNED(d->in, w->in_base, w->grid));
     if (w->ticket) {
@@ -177,7 +192,7 @@ static void fill_adjoints(const cu_net *net, const aim_dev_job *job, const cu_wo
     const cu_device *d = net->device;
     const size_t n = (size_t)job->n_atoms;
     for (int h = 0; h < net->d.n_heads; h++) {
-        if (!w->ghead[h])
+        if (!w->ghead[h] || (job->ts_params && job->ts_head == h))
             continue;
         const size_t bytes = n * (size_t)net->d.head_width[h] * sizeof(double);
         double *to = CU_PINNED(d->in, w->in_base, w->ghead[h]);
@@ -228,6 +243,11 @@ static void fetch_rest(const cu_net *net, aim_dev_job *job, const cu_work<real> 
     copy_out(job, job->e_coulomb, CU_PINNED(d->out, w->out_base, w->e_coulomb), systems);
     copy_out(job, job->e_sr, CU_PINNED(d->out, w->out_base, w->e_sr), systems);
     copy_out(job, job->e_d3, CU_PINNED(d->out, w->out_base, w->e_d3), systems);
+    if (w->e_rep)
+        copy_out(job, job->e_rep, CU_PINNED(d->out, w->out_base, w->e_rep), systems);
+    if (w->e_rep_atom)
+        copy_out(job, job->e_rep_atom, CU_PINNED(d->out, w->out_base, w->e_rep_atom),
+                 (size_t)job->n_atoms);
     double *grad = CU_PINNED(d->out, w->out_base, w->grad);
     if (job->want_grad && job->middle)
         add_out(job->grad, grad, 3 * n);
@@ -266,7 +286,8 @@ static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins
     key.capacity = net->capacity;
     key.flags = job->want_grad | job->want_strain << 1 | job->sr << 2 | job->d3 << 3 |
                 (job->row != NULL) << 4 | (job->caller != NULL) << 5 | (job->alike != 0) << 6 |
-                cu_comes_early(job) << 7;
+                cu_comes_early(job) << 7 |
+                (job->rep_params != NULL) << 8 | (job->ts_params != NULL) << 9;
     key.coulomb = job->coulomb;
     key.envelope = job->sr_envelope;
     const double numbers[11] = {job->coulomb_cutoff, job->dsf_alpha, job->sr_rc,   job->d3_s6,
@@ -320,7 +341,7 @@ static void record(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_wo
 }
 
 /* Atoms of a slab; 0: all at once, where there is room for their activations. Only crystals whose list
- * the device makes go in slabs; of those that fit, the largest up to four tiles per processor, in whole
+ * the device makes go in slabs, and whose terms need no heads; of those that fit, the largest up to four tiles per processor, in whole
  * turns of all processors where that goes. */
 template <typename real>
 static int choose_rows(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, int bins)
@@ -328,7 +349,7 @@ static int choose_rows(const cu_net *net, const aim_dev_job *job, const cu_kinds
     const cu_device *d = net->device;
     cu_work<real> w;
     cu_layout<real>(net, job, k->n, bins, 0, NULL, &w);
-    if (!job->crystal || job->row || job->middle || w.bytes <= d->workspace_size)
+    if (!job->crystal || job->row || job->middle || job->ts_params || w.bytes <= d->workspace_size)
         return 0;
     const size_t room = cu_room(d);
     if (w.bytes <= room)

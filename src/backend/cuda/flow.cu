@@ -151,6 +151,43 @@ template <typename real> static void pair_terms(cu_flow<real> *f, cudaStream_t s
         cu_pair_terms(f->s, stream, &t);
 }
 
+/* Of the outputs that models of older kinds have: those over the slab's list, */
+template <typename real> static cu_embedded embedded_args(const cu_flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_job *j = f->job;
+    cu_embedded x = {};
+    x.of = term_args(f);
+    x.first = f->first;
+    x.rows = f->n;
+    x.element = w->element;
+    x.atom = w->grid ? w->cells.order : NULL;
+    x.rc = j->rep_rc;
+    x.envelope = j->rep_envelope;
+    x.moves = j->rep_moves;
+    x.e_atom = w->e_rep_atom;
+    x.ts = w->ts;
+    return x;
+}
+
+template <typename real> static void repulsion(cu_flow<real> *f, cudaStream_t stream)
+{
+    const cu_embedded x = embedded_args(f);
+    if (f->job->rep_params)
+        cu_repulsion(f->s, stream, &x);
+}
+
+/* and those that need a head. */
+template <typename real> static void d3ts(cu_flow<real> *f, cudaStream_t stream)
+{
+    cu_embedded x = embedded_args(f);
+    if (!f->job->ts_params)
+        return;
+    x.value = f->w->head[f->job->ts_head];
+    x.adjoint = f->w->ghead[f->job->ts_head];
+    cu_d3ts(f->s, stream, &x);
+}
+
 template <typename real> static void run_waves(cu_flow<real> *f, cudaStream_t stream)
 {
     const cu_terms t = term_args(f);
@@ -166,6 +203,8 @@ template <typename real> static void run_terms(cu_flow<real> *f, cudaStream_t st
         cu_join(f);
     pair_terms(f, stream);
     run_waves(f, stream);
+    repulsion(f, stream);
+    d3ts(f, stream);
 }
 
 template <typename real> static void seed_charges(cu_flow<real> *f, cudaStream_t stream)
@@ -232,6 +271,7 @@ template <typename real> static void finish_slabs(cu_flow<real> *f)
         if (f->job->want_grad)
             cu_pass_backward(f, last);
         pair_terms(f, f->stream);
+        repulsion(f, f->stream);
     }
     leave_slabs(f);
     run_waves(f, f->stream);
@@ -342,7 +382,7 @@ template <typename real> static void second_half(cu_flow<real> *f)
             cu_deliver(f->s, f->stream, w->n, w->own_grad, w->cells.order, w->grad);
     }
     cu_columns_sum sum = {w->systems,
-                          3,
+                          job->rep_params ? 4 : 3,
                           w->wide,
                           w->offset,
                           w->term_e,
@@ -352,7 +392,7 @@ template <typename real> static void second_half(cu_flow<real> *f)
                           w->partial,
                           1,
                           (size_t)(w->e_sr - w->e_coulomb)};
-    if (job->coulomb || job->sr || job->d3)
+    if (job->coulomb || job->sr || job->d3 || w->element)
         cu_reduce_systems(f->s, f->beside ? dev->side : f->stream, &sum);
     if (!job->want_strain)
         return;
@@ -371,7 +411,7 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
                 int second)
 {
     cu_flow<real> f = {s, net, job, w, net->device->stream, 0, 0, 0, w->n};
-    f.beside = !job->middle && !job->waves && !w->grid && w->wide == 1;
+    f.beside = !job->middle && !job->waves && !job->ts_params && !w->grid && w->wide == 1;
     if (first)
         first_half(&f);
     else /* slots are counted on from the first half */

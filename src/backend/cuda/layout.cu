@@ -28,6 +28,8 @@ static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_w
         TAKE(c, w->grid, w->systems);
     if (job->waves)
         TAKE(c, w->screening, w->systems);
+    if (job->rep_params || job->ts_params)
+        TAKE(c, w->element, CU_ELEMENT * w->kinds);
     if (job->row) {
         TAKE(c, w->in_count, n);
         TAKE(c, w->in_j, n * (size_t)w->capacity);
@@ -45,7 +47,7 @@ static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_w
     w->in_first = c->used - start;
     for (int h = 0; h < net->d.n_heads; h++)
         if (job->want_grad && (job->ghead[h] || job->middle))
-            TAKE(c, w->ghead[h], (job->alike ? 1 : n) * (size_t)net->d.head_width[h]);
+            TAKE(c, w->ghead[h], (cu_alike(job, h) ? 1 : n) * (size_t)net->d.head_width[h]);
     if (job->middle && job->want_grad) {
         TAKE(c, w->in_gq, n);
         TAKE(c, w->in_gspin, n);
@@ -72,6 +74,10 @@ static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_
     TAKE(c, w->e_coulomb, w->systems);
     TAKE(c, w->e_sr, w->systems);
     TAKE(c, w->e_d3, w->systems);
+    if (job->rep_params)
+        TAKE(c, w->e_rep, w->systems);
+    if (job->rep_atoms)
+        TAKE(c, w->e_rep_atom, n);
     if (job->want_grad)
         TAKE(c, w->grad, 3 * n);
     if (job->want_strain)
@@ -100,7 +106,7 @@ static void layout_cleared(const cu_net *net, const aim_dev_job *job, carver *c,
     if (!net->d.is_double)
         TAKE(c, w->rowmax, (size_t)w->n_slots * (size_t)w->rows);
     TAKE(c, w->gq, n);
-    TAKE(c, w->term_e, 3 * n);
+    TAKE(c, w->term_e, (job->rep_params ? 4 : 3) * n);
     for (int p = 0; p < net->d.n_pass - 1 && job->want_grad; p++)
         TAKE(c, w->gqs[p], n * (size_t)net->d.n_charge);
     if (job->want_strain)
@@ -249,6 +255,8 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, i
         if (job->want_strain)
             TAKE(&c, w->virial_side, 9 * n);
     }
+    if (job->ts_params)
+        TAKE(&c, w->ts, CU_TS_ROW * n);
     w->bytes = c.used;
 }
 

@@ -80,6 +80,8 @@ static void place_net(cu_net *net, const aim_dev_net *in, const aim_dev_d3_table
     net->d3.first = (int32_t *)place(p, (size_t)(d3->n_elements + 1) * sizeof(int32_t));
     net->d3.cn = (double *)place(p, (size_t)d3->n_refs * sizeof(double));
     net->d3.c6 = (double *)place(p, (size_t)d3->n_refs * (size_t)d3->n_refs * sizeof(double));
+    if (d3->cn_max)
+        net->d3.cn_max = (double *)place(p, (size_t)d3->n_elements * sizeof(double));
 }
 
 /* Copies to the device on its stream; remembers the first failure. */
@@ -151,6 +153,8 @@ static void upload_net(cu_state *s, const cu_net *net, const aim_dev_net *in,
     upload(s, dev, net->d3.first, d3->first, (size_t)(d3->n_elements + 1) * sizeof(int32_t));
     upload(s, dev, net->d3.cn, d3->cn, (size_t)d3->n_refs * sizeof(double));
     upload(s, dev, net->d3.c6, d3->c6, (size_t)d3->n_refs * (size_t)d3->n_refs * sizeof(double));
+    if (d3->cn_max)
+        upload(s, dev, net->d3.cn_max, d3->cn_max, (size_t)d3->n_elements * sizeof(double));
 }
 
 void cu_net_free(void *object)

@@ -265,7 +265,7 @@ static void backward_head(cu_flow<real> *f, int h, rows<real> out, const real *o
     }
     cu_head_out<real> o = head_args(f, h, &x);
     o.g = w->ghead[h];
-    o.ldg = f->job->alike ? 0 : o.n_out;
+    o.ldg = cu_alike(f->job, h) ? 0 : o.n_out;
     o.gx = x.x;
     o.ldgx = x.ld;
     o.gxmax = x.max;

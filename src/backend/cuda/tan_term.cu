@@ -280,14 +280,15 @@ static __device__ void set_refs(const cu_term_tan &c, int i, double cn)
 {
     const struct cu_terms &t = c.of;
     const int lane = threadIdx.x % 32, z = t.kind_number[t.kind[i]], first = t.d3.first[z],
-              n = t.d3.first[z + 1] - first;
+              n = t.d3.first[z + 1] - first, clamped = t.d3.cn_max && cn > t.d3.cn_max[z];
+    cn = clamped ? t.d3.cn_max[z] : cn;
     const double own = lane < n ? aim_d3_exponent(cn, t.d3.cn[first + lane]) : -INFINITY;
     double top = own;
     for (int d = 4; d > 0; d >>= 1)
         top = fmax(top, __shfl_xor_sync(0xffffffffu, top, d));
     const int kept = lane < n && own - top >= t.d3.weight_floor;
     const double w = kept ? exp(own - top) : 0.0,
-                 u = kept ? -2.0 * AIM_D3_K3 * (cn - t.d3.cn[first + lane]) : 0.0;
+                 u = kept && !clamped ? -2.0 * AIM_D3_K3 * (cn - t.d3.cn[first + lane]) : 0.0;
     double sum = w, mean = w * u, low = kept ? own - top : 0.0;
     for (int d = 4; d > 0; d >>= 1) {
         sum += __shfl_xor_sync(0xffffffffu, sum, d);

@@ -50,22 +50,6 @@ static __device__ __forceinline__ float far_share(float d, float reach)
     return __saturatef(d - (reach - 1.0f));
 }
 
-static __device__ __forceinline__ void list_pair(const struct cu_terms &t, int i, size_t at,
-                                                 double r[3])
-{
-    const double *x = t.order ? t.cells.wrapped : t.coord;
-    const int j = t.j[at];
-    for (int d = 0; d < 3; d++)
-        r[d] = x[3 * (size_t)j + d] - x[3 * (size_t)i + d];
-    if (!t.shift)
-        return;
-    const int s = t.shift[at];
-    const double *h = t.cells.grid[t.system[i]].cell;
-    for (int d = 0; d < 3; d++)
-        r[d] += (double)(signed char)(s & 255) * h[d] + (double)(signed char)(s >> 8 & 255) * h[3 + d] +
-                (double)(signed char)(s >> 16 & 255) * h[6 + d];
-}
-
 /* The short-range part, and of crystals the close share of damped shifted forces; potentials to phi
  * and phi_sr, of this lane. */
 static __device__ __forceinline__ void near_pairs(const struct cu_terms &t, int i,

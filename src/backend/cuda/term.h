@@ -67,6 +67,25 @@ static __device__ __forceinline__ void for_molecule(const struct cu_terms &t, in
     }
 }
 
+/* ---------------------------------------------------------------- the network's list */
+
+/* From atom i to the neighbour that stands at this place of the list. */
+static __device__ __forceinline__ void list_pair(const struct cu_terms &t, int i, size_t at,
+                                                 double r[3])
+{
+    const double *x = t.order ? t.cells.wrapped : t.coord;
+    const int j = t.j[at];
+    for (int d = 0; d < 3; d++)
+        r[d] = x[3 * (size_t)j + d] - x[3 * (size_t)i + d];
+    if (!t.shift)
+        return;
+    const int s = t.shift[at];
+    const double *h = t.cells.grid[t.system[i]].cell;
+    for (int d = 0; d < 3; d++)
+        r[d] += (double)(signed char)(s & 255) * h[d] + (double)(signed char)(s >> 8 & 255) * h[3 + d] +
+                (double)(signed char)(s >> 16 & 255) * h[6 + d];
+}
+
 /* ---------------------------------------------------------------- forces */
 
 /* sum of force r and of force r r (xx yy zz xy xz yz) */
