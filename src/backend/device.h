@@ -169,9 +169,10 @@ typedef struct aim_dev_places {
  * times vector. `job` gives batch, list (from the host), strain wanted or not, and the adjoints gq,
  * gspin, ghead; its terms and other results are not used.
  *
- * on_device: the job's Coulomb (not waves) and D3 terms are differentiated there as well. Then the
+ * on_device: the job's terms are differentiated there as well. Then the
  * job may come without a list, and gives its terms in place of gq and gspin; its q, spin and overlap
- * are assigned; there is no `middle`, and tgq, tgspin, tghead are what is added to the terms'. */
+ * are assigned; there is no `middle`, and tgq, tgspin, tghead are what is added to the terms'; that of ts_head is made
+ * there. */
 typedef struct aim_dev_sweep {
     aim_dev_job *job;
     int on_device;

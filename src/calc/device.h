@@ -15,9 +15,9 @@ void aim_device_give_list(const aim_calc *c, aim_dev_job *job);
 int aim_device_crystals(const aim_calc *c);
 /* device_terms.c: fills member->embedded */
 void aim_device_learn(aim_member *member);
-/* Whether D3TS' parameters come from a head; the output with D3 of its own tables, or NULL. Both of
- * terms that the device computes. */
-int aim_device_predicts(const aim_member *member);
+/* Of terms that the device computes: the slot with D3TS' parameters, -1: none; the output with D3 of
+ * its own tables, NULL: none. */
+int aim_device_predicted(const aim_member *member);
 const aim_output *aim_device_d3(const aim_member *member);
 /* Whether the Coulomb energy is a lattice sum; and its waves are not too many for a card. */
 int aim_device_waves(const aim_calc *c, const aim_member *member);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* device_tan.c - tangents of a member on a compute device: the network's two halves there, the
  * terms' tangents between them on the host, with the same code as without a device. */
+#include <string.h>
+
 #include "calc/device.h"
 
 typedef struct middle {
@@ -39,15 +41,21 @@ static void use_heads(const aim_member *member, const aim_tangents *t, aim_dev_s
 }
 
 /* Terms with tangents on the device: what is added to theirs is known before. */
-static void use_terms(aim_calc *c, const aim_member *member, const aim_range_plan *range,
+static aim_status use_terms(aim_calc *c, const aim_member *member, const aim_range_plan *range,
                       const aim_tangents *t, aim_dev_job *job, aim_dev_sweep *sweep)
 {
+    const int predicted = aim_device_predicted(member);
     aim_device_set_terms(c, member, range, job);
+    AIM_TRY(aim_device_set_waves(c, member, job));
+    if (predicted >= 0) /* the device makes the adjoints of their head */
+        memset(t->tslot[predicted], 0,
+               2 * (size_t)t->n_dir * (size_t)c->flat.batch.n_atoms * sizeof(double));
     aim_program_tangent_backward(c, member, t);
     sweep->on_device = 1;
     sweep->tgq = t->charge_seed;
     sweep->tgspin = t->spin_seed;
     sweep->weight = t->seed;
+    return AIMNET_OK;
 }
 
 aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_range_plan *range,
@@ -70,7 +78,7 @@ aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_ran
                            .places = t->places};
     if (aim_device_sweeps_all(c, member)) {
         sweep.again = t->again || t->places; /* of a loss, aim_device_evaluate was called */
-        use_terms(c, member, range, t, &job, &sweep);
+        AIM_TRY(use_terms(c, member, range, t, &job, &sweep));
     } else {
         aim_device_give_list(c, &job);
         sweep.middle = host_terms;

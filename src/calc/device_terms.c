@@ -117,9 +117,10 @@ static const aim_output *d3ts_of(const aim_member *member)
     return out && out->kind == AIM_OUT_D3TS ? out : NULL;
 }
 
-int aim_device_predicts(const aim_member *member)
+int aim_device_predicted(const aim_member *member)
 {
-    return member->embedded.known && d3ts_of(member);
+    const aim_output *ts = member->embedded.known ? d3ts_of(member) : NULL;
+    return ts ? ts->in : -1;
 }
 
 const aim_output *aim_device_d3(const aim_member *member)
@@ -163,10 +164,11 @@ static aim_dev_waves waves_of(const aim_calc *c, aimnet_coulomb method, double a
     return w;
 }
 
-/* The device's transforms have lines of up to 2,048 points, and its meshes up to 2^30; sums over
+/* The device's transforms have lines of up to 3,072 points, and its meshes up to 2^30; sums over
  * more than 2^24 waves are not for a card either. */
 int aim_device_fits_meshes(const aim_calc *c, const aim_member *member)
 {
+    enum { LONGEST = 3072 };
     double accuracy;
     const aimnet_coulomb method = (aimnet_coulomb)method_of(c, member, &accuracy);
     if (!aim_device_waves(c, member))
@@ -180,7 +182,7 @@ int aim_device_fits_meshes(const aim_calc *c, const aim_member *member)
             const double *a = w.frame + 3 * d,
                          m = w.k_cutoff * sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]);
             size *= w.order ? w.mesh[d] : 1.0 + m / 3.0;
-            if (w.order && w.mesh[d] > 2048)
+            if (w.order && w.mesh[d] > LONGEST)
                 return 0;
         }
         if (size > (w.order ? 1 << 30 : 1 << 24))

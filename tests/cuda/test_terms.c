@@ -44,7 +44,7 @@ enum { N_CASES = sizeof CASES / sizeof *CASES };
 
 /* ---------------------------------------------------------------- structures */
 
-typedef enum kind { MOLECULE, CRYSTAL, SLAB, BOX, N_KINDS } kind;
+typedef enum kind { MOLECULE, CRYSTAL, SLAB, BOX, NEEDLE, N_KINDS } kind;
 
 typedef struct structure {
     molecule mol;
@@ -74,8 +74,26 @@ static molecule make_water(int side)
     return m;
 }
 
+/* A row of water as long as the meshes of a card may be. */
+static structure needle_open(void)
+{
+    static const double LENGTH = 3200.0; /* 2,916 points */
+    structure s = {.mol = make_water(8), .cell = {9.0, 0, 0, 0, 9.0, 0, 0, 0, LENGTH}};
+    const int32_t waters = s.mol.n / 3;
+    for (int32_t k = 0; k < waters; k++) {
+        double *x = s.mol.coord + 9 * (size_t)k;
+        const double to[3] = {4.0, 4.0, LENGTH / waters * k}, from[3] = {x[0], x[1], x[2]};
+        for (int d = 0; d < 9; d++)
+            x[d] += to[d % 3] - from[d % 3];
+    }
+    s.system = molecule_system(&s.mol);
+    return s;
+}
+
 static structure structure_open(kind what)
 {
+    if (what == NEEDLE)
+        return needle_open();
     static const double skew[9] = {12.0, 0.3, 0.5, 1.0, 11.0, 0.0, -0.5, 0.8, 9.0};
     enum { SIDE = 6 };
     structure s = {.mol = what == BOX ? make_water(SIDE) : molecule_read("caffeine")};
@@ -99,7 +117,10 @@ static aimnet_system system_of(const structure *s, kind what)
 
 static int serves(const term_case *c, kind what)
 {
-    return what == MOLECULE ? c->molecules : what == SLAB ? c->slabs : c->crystals;
+    return what == MOLECULE ? c->molecules
+           : what == SLAB   ? c->slabs
+           : what == NEEDLE ? c->coulomb == AIMNET_COULOMB_PME
+                            : c->crystals;
 }
 
 /* ---------------------------------------------------------------- results */

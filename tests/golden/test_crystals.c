@@ -197,9 +197,12 @@ static int compare(const golden_case *c, const expected *e, const aimnet_result 
     const double accuracy = lattice ? o->ewald_accuracy : 0.0;
     const double wider = pme && o->precision == AIMNET_SINGLE ? 4 : 1;
     const size_t n = (size_t)e->frame.n_atoms;
+    /* of random networks: where the reference in float32 misses the tolerance itself, half of its error */
+    const double noise =
+        c->model[0] && o->precision == AIMNET_SINGLE ? 0.5 * e->noise[ENERGY] : 0.0;
     int failed = 0;
     failed |= judge(c, e, ENERGY, fabs(r->energy - e->energy[0]),
-                    wider * fmax(t->energy_per_atom * (double)n, t->energy_least) +
+                    wider * fmax(fmax(t->energy_per_atom * (double)n, t->energy_least), noise) +
                         LATTICE_ENERGY * accuracy * (double)n);
     failed |= judge(c, e, FORCES, deviation(r->forces, e->forces, 3 * n),
                     wider * fmax(t->force, t->force_relative * largest(e->forces, 3 * n)) +

@@ -444,7 +444,8 @@ struct cu_embedded {
     double *e_atom;      /* [n] energies of the repulsion by atom, or NULL */
     const double *value; /* [n][2] of the head that predicts D3TS' parameters, by atom, */
     double *adjoint;     /* and dE/d it; NULL: not wanted */
-    double *ts;          /* [n][CU_TS_ROW] by place */
+    double *slope;       /* dE/d the parameters, likewise by atom, or NULL */
+    double *ts;          /* [n][CU_TS_ROW] parameters; by place, or with of.order by atom */
 };
 void cu_repulsion(cu_state *s, cudaStream_t stream, const struct cu_embedded *x);
 void cu_d3ts(cu_state *s, cudaStream_t stream, const struct cu_embedded *x);
@@ -527,6 +528,12 @@ template <typename T> static __device__ __forceinline__ T cu_warp_sum(T x)
     for (int d = 16; d > 0; d >>= 1)
         x += __shfl_xor_sync(0xffffffffu, x, d);
     return x;
+}
+
+/* Of p = p0 exp(clamp(y, -4, 4)) to y, where it is not clamped. */
+static __device__ __forceinline__ double cu_predicted_slope(double p, double y)
+{
+    return fabs(y) <= 4.0 ? p : 0.0;
 }
 
 static __device__ __forceinline__ unsigned cu_bits(float x)

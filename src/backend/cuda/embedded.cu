@@ -62,16 +62,6 @@ void cu_repulsion(cu_state *s, cudaStream_t stream, const struct cu_embedded *x)
 
 enum { THREADS = 256 };
 
-/* p0 exp(clamp(y, -4, 4)); and, where it is not clamped, its derivative to y */
-static __device__ __forceinline__ double predicted(double p0, double y)
-{
-    return p0 * exp(fmax(-4.0, fmin(4.0, y)));
-}
-static __device__ __forceinline__ double predicted_slope(double p, double y)
-{
-    return fabs(y) <= 4.0 ? p : 0.0;
-}
-
 __global__ void __launch_bounds__(THREADS) predict(const __grid_constant__ struct cu_embedded x)
 {
     const int place = blockIdx.x * THREADS + threadIdx.x;
@@ -80,9 +70,9 @@ __global__ void __launch_bounds__(THREADS) predict(const __grid_constant__ struc
     const int atom = x.atom ? x.atom[place] : place,
               kind = x.of.cells.grid ? x.of.cells.kind[place] : x.of.kind[place];
     const double *element = x.element + CU_ELEMENT * kind, *y = x.value + 2 * (size_t)atom;
-    double *to = x.ts + CU_TS_ROW * (size_t)place;
+    double *to = x.ts + CU_TS_ROW * (size_t)atom_of(x.of, place);
     for (int k = 0; k < 2; k++)
-        to[k] = predicted(element[2 + k], y[k]);
+        to[k] = element[2 + k] * exp(fmax(-4.0, fmin(4.0, y[k])));
     to[2] = element[4];
 }
 
@@ -107,11 +97,11 @@ __global__ void __launch_bounds__(WARPS * 32) d3ts(const __grid_constant__ struc
     const int place = own_row(t.n);
     if (place < 0)
         return;
-    const double *own = x.ts + CU_TS_ROW * (size_t)place;
+    const double *own = x.ts + CU_TS_ROW * (size_t)atom_of(t, place);
     pull<double> p = {};
     double e = 0, slope[2] = {0, 0};
     for_far<CRYSTAL>(t, place, [&](int k, const double r[3]) {
-        const double *other = x.ts + CU_TS_ROW * (size_t)k;
+        const double *other = x.ts + CU_TS_ROW * (size_t)atom_of(t, k);
         const double d = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]),
                      ratio = aim_d3_c8_ratio(own[2], other[2]);
         const aim_deriv f = aim_d3_damping(d * AIM_BOHR_INV, t.s6, t.s8, ratio,
@@ -131,9 +121,12 @@ __global__ void __launch_bounds__(WARPS * 32) d3ts(const __grid_constant__ struc
     if (threadIdx.x % 32)
         return;
     t.e[2 * (size_t)t.n + row] = -0.5 * AIM_HARTREE * e;
-    for (int k = 0; k < 2 && x.adjoint; k++)
-        x.adjoint[2 * (size_t)atom + k] =
-            -AIM_HARTREE * slope[k] * predicted_slope(own[k], x.value[2 * (size_t)atom + k]);
+    for (int k = 0; k < 2 && x.adjoint; k++) {
+        const size_t at = 2 * (size_t)atom + k;
+        x.adjoint[at] = -AIM_HARTREE * slope[k] * cu_predicted_slope(own[k], x.value[at]);
+        if (x.slope)
+            x.slope[at] = -AIM_HARTREE * slope[k];
+    }
 }
 
 void cu_d3ts(cu_state *s, cudaStream_t stream, const struct cu_embedded *x)

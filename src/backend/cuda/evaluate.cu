@@ -127,6 +127,19 @@ static void name_kinds(void *ctx, size_t first, size_t last)
         x->kind[i] = x->index[x->numbers[i]];
 }
 
+void cu_fill_screening(const aim_dev_job *job, aim_dsf *screening)
+{
+    for (int32_t s = 0; s < job->n_systems; s++) {
+        const double alpha = job->waves[s].alpha;
+        aim_dsf *own = &screening[s];
+        memset(own, 0, sizeof *own);
+        own->alpha = alpha;
+        own->rc = job->waves[s].real_cutoff;
+        own->gauss = 2.0 * alpha / AIM_SQRT_PI;
+        own->self = -alpha / AIM_SQRT_PI;
+    }
+}
+
 void cu_fill_elements(const aim_dev_job *job, const cu_kinds *k, double *element)
 {
     for (int z = 0; z < k->n; z++, element += CU_ELEMENT) {
@@ -167,15 +180,8 @@ static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, c
         cu_fill_list(job, w->capacity, CU_PINNED(d->in, w->in_base, w->in_count),
                      CU_PINNED(d->in, w->in_base, w->in_j),
                      CU_PINNED(d->in, w->in_base, w->in_shift));
-    for (size_t i = 0; w->screening && i < systems; i++) {
-        const double alpha = job->waves[i].alpha;
-        aim_dsf *own = CU_PINNED(d->in, w->in_base, w->screening) + i;
-        memset(own, 0, sizeof *own);
-        own->alpha = alpha;
-        own->rc = job->waves[i].real_cutoff;
-        own->gauss = 2.0 * alpha / AIM_SQRT_PI;
-        own->self = -alpha / AIM_SQRT_PI;
-    }
+    if (w->screening)
+        cu_fill_screening(job, CU_PINNED(d->in, w->in_base, w->screening));
     if (w->element)
         cu_fill_elements(job, k, CU_PINNED(d->in, w->in_base, w->element));
     if (w->grid)

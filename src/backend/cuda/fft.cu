@@ -6,7 +6,7 @@
  * these passes already run at the speed of memory. */
 #include "backend/cuda/waves.h"
 
-enum { THREADS = 256, SHARED = 96 * 1024, MOST_LINES = 8, MAX_STAGES = 24 };
+enum { THREADS = 256, SHARED = 96 * 1024 /* two copies of 3,072 points */, MOST_LINES = 8, MAX_STAGES = 24 };
 
 typedef struct stages {
     int n, radix[MAX_STAGES], width; /* lines of a block */

@@ -4,23 +4,10 @@
  * Atoms are sorted by the tile of their first mesh point, those of a tile by their index. A block of
  * spreading owns a tile of CU_TILE^3 points and gathers the atoms that touch it, tile after tile: no
  * point is written twice, and the order of its sum depends on the own crystal alone. */
+#include "backend/cuda/mesh.h"
 #include "backend/cuda/sums.h"
-#include "backend/cuda/waves.h"
-#include "point/bspline.h"
 
-enum { THREADS = 256, POINTS = CU_TILE * CU_TILE * CU_TILE, ATOMS = 16, WARPS = 4 };
-
-typedef struct mesh {
-    int n[3], tiles[3], order, bins, atoms;
-    double inverse[9], quarter, prefactor, b[9];
-    double2 *grid, *turn[3];
-    double *modulus[3];
-    int *start, *fill, *bin, *raw, *place; /* [bins + 1], [bins], [atoms] */
-    int *cell;                             /* [atoms][3] sorted */
-    double *t, *w;                         /* [atoms][3], [atoms][3][order] sorted */
-    char *clear;
-    size_t clear_bytes, bytes;
-} mesh;
+enum { THREADS = 256, ATOMS = 16, WARPS = 4 };
 
 static void *carve(char *base, size_t *used, size_t bytes)
 {
@@ -29,9 +16,9 @@ static void *carve(char *base, size_t *used, size_t bytes)
     return at;
 }
 
-static mesh make_mesh(const aim_dev_waves *p, int atoms, char *base)
+static cu_mesh_work make_mesh(const aim_dev_waves *p, int atoms, char *base)
 {
-    mesh m = {};
+    cu_mesh_work m = {};
     m.order = p->order;
     m.atoms = atoms;
     m.bins = 1;
@@ -84,7 +71,7 @@ __global__ void fill_modulus(int order, int n, double *modulus)
 
 /* ---------------------------------------------------------------- atoms by tiles */
 
-static __device__ void find_spot(const mesh &m, const double *x, int cell[3], double t[3])
+static __device__ void find_spot(const cu_mesh_work &m, const double *x, int cell[3], double t[3])
 {
 #pragma unroll
     for (int d = 0; d < 3; d++) {
@@ -97,7 +84,7 @@ static __device__ void find_spot(const mesh &m, const double *x, int cell[3], do
     }
 }
 
-__global__ void count_atoms(const mesh m, const double *coord)
+__global__ void count_atoms(const cu_mesh_work m, const double *coord)
 {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= m.atoms)
@@ -112,12 +99,12 @@ __global__ void count_atoms(const mesh m, const double *coord)
 }
 
 /* start[k] becomes the sum of the counts before. */
-__global__ void __launch_bounds__(1024) add_up(const mesh m)
+__global__ void __launch_bounds__(1024) add_up(const cu_mesh_work m)
 {
     cu_running_sum(m.bins, m.start);
 }
 
-__global__ void drop_atoms(const mesh m)
+__global__ void drop_atoms(const cu_mesh_work m)
 {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < m.atoms)
@@ -125,7 +112,7 @@ __global__ void drop_atoms(const mesh m)
 }
 
 /* Atoms of a tile by their index, with their splines. */
-__global__ void rank_atoms(const mesh m, const double *coord)
+__global__ void rank_atoms(const cu_mesh_work m, const double *coord)
 {
     const int k = blockIdx.x * blockDim.x + threadIdx.x;
     if (k >= m.atoms)
@@ -149,36 +136,17 @@ __global__ void rank_atoms(const mesh m, const double *coord)
 
 /* ---------------------------------------------------------------- spreading */
 
-/* A stretch of tiles along an axis that atoms touching the own points may have started in, counted
- * without wrapping: `shift` is a multiple of the mesh. */
-struct stretch {
-    int first, last, shift;
-};
-/* The one that begins at u and ends at most at `end`, within one period; only one tile where
- * `single`. */
-static __device__ __forceinline__ stretch stretch_at(int u, int end, int n, int single)
-{
-    const int c = (u % n + n) % n, shift = u - c, stop = min(end - shift, n - 1);
-    stretch s = {c / CU_TILE, single ? c / CU_TILE : stop / CU_TILE, shift};
-    return s;
-}
-/* where the next begins */
-static __device__ __forceinline__ int after(const stretch &s, int n)
-{
-    return s.shift + min((s.last + 1) * CU_TILE, n);
-}
-
 struct spread_batch {
     double w[ATOMS][3][AIM_BSPLINE_MAX];
     double q[ATOMS];
     int cell[ATOMS][3];
 };
 
-static __device__ __forceinline__ void load_atoms(const mesh &m, const double *q, int from, int n,
+static __device__ __forceinline__ void load_atoms(const cu_mesh_work &m, const double *q, int from, int n,
                                                   const int shift[3], spread_batch *b)
 {
     __syncthreads();
-    for (int t = threadIdx.x; t < n * 3 * m.order; t += POINTS)
+    for (int t = threadIdx.x; t < n * 3 * m.order; t += CU_TILE_POINTS)
         b->w[t / (3 * m.order)][t / m.order % 3][t % m.order] =
             m.w[(size_t)from * 3 * m.order + t];
     if ((int)threadIdx.x < 3 * n)
@@ -189,7 +157,7 @@ static __device__ __forceinline__ void load_atoms(const mesh &m, const double *q
     __syncthreads();
 }
 
-__global__ void __launch_bounds__(POINTS) spread(const mesh m, const double *q)
+__global__ void __launch_bounds__(CU_TILE_POINTS) spread(const cu_mesh_work m, const double *q)
 {
     __shared__ spread_batch b;
     const int tile[3] = {(int)blockIdx.x / (m.tiles[1] * m.tiles[2]),
@@ -197,68 +165,36 @@ __global__ void __launch_bounds__(POINTS) spread(const mesh m, const double *q)
     const int g[3] = {tile[0] * CU_TILE + (int)threadIdx.x / (CU_TILE * CU_TILE),
                       tile[1] * CU_TILE + (int)threadIdx.x / CU_TILE % CU_TILE,
                       tile[2] * CU_TILE + (int)threadIdx.x % CU_TILE};
-    int low[3], high[3];
-    for (int d = 0; d < 3; d++) {
-        low[d] = tile[d] * CU_TILE - m.order + 1;
-        high[d] = min(tile[d] * CU_TILE + CU_TILE, m.n[d]) - 1;
-    }
     double sum = 0;
-    for (int ux = low[0]; ux <= high[0];) {
-        const stretch x = stretch_at(ux, high[0], m.n[0], 1);
-        for (int uy = low[1]; uy <= high[1];) {
-            const stretch y = stretch_at(uy, high[1], m.n[1], 1);
-            for (int uz = low[2]; uz <= high[2];) {
-                const stretch z = stretch_at(uz, high[2], m.n[2], 0);
-                const int row = (x.first * m.tiles[1] + y.first) * m.tiles[2];
-                const int from = m.start[row + z.first], to = m.start[row + z.last + 1];
-                const int shift[3] = {x.shift, y.shift, z.shift};
-                for (int k = from; k < to; k += ATOMS) {
-                    const int n = min(ATOMS, to - k);
-                    load_atoms(m, q, k, n, shift, &b);
-                    for (int a = 0; a < n; a++) {
-                        const unsigned jx = g[0] - b.cell[a][0], jy = g[1] - b.cell[a][1],
-                                       jz = g[2] - b.cell[a][2];
-                        if (jx < (unsigned)m.order && jy < (unsigned)m.order &&
-                            jz < (unsigned)m.order)
-                            sum += b.q[a] * b.w[a][0][jx] * b.w[a][1][jy] * b.w[a][2][jz];
-                    }
-                }
-                uz = after(z, m.n[2]);
+    cu_for_tiles(m, tile, [&](int from, int to, const int shift[3]) {
+        for (int k = from; k < to; k += ATOMS) {
+            const int n = min((int)ATOMS, to - k);
+            load_atoms(m, q, k, n, shift, &b);
+            for (int a = 0; a < n; a++) {
+                const unsigned jx = g[0] - b.cell[a][0], jy = g[1] - b.cell[a][1],
+                               jz = g[2] - b.cell[a][2];
+                if (jx < (unsigned)m.order && jy < (unsigned)m.order && jz < (unsigned)m.order)
+                    sum += b.q[a] * b.w[a][0][jx] * b.w[a][1][jy] * b.w[a][2][jz];
             }
-            uy = after(y, m.n[1]);
         }
-        ux = after(x, m.n[0]);
-    }
+    });
     if (g[0] < m.n[0] && g[1] < m.n[1] && g[2] < m.n[2])
         m.grid[((size_t)g[0] * m.n[1] + g[1]) * m.n[2] + g[2]] = make_double2(sum, 0.0);
 }
 
 /* ---------------------------------------------------------------- waves and back */
 
-__global__ void __launch_bounds__(THREADS) convolve(const mesh m, double *sums)
+__global__ void __launch_bounds__(THREADS) convolve(const cu_mesh_work m, double *sums)
 {
     double x[CU_WAVE_SUMS] = {};
     const size_t points = (size_t)m.n[0] * m.n[1] * m.n[2];
     for (size_t at = blockIdx.x * (size_t)THREADS + threadIdx.x; at < points;
          at += (size_t)gridDim.x * THREADS) {
-        const unsigned rest = (unsigned)(at / m.n[2]);
-        const int i[3] = {(int)(rest / m.n[1]), (int)(rest % m.n[1]),
-                          (int)(at - (size_t)rest * m.n[2])};
-        double k[3] = {0, 0, 0};
-#pragma unroll
-        for (int d = 0; d < 3; d++) {
-            const int f = 2 * i[d] > m.n[d] ? i[d] - m.n[d] : i[d];
-            for (int c = 0; c < 3; c++)
-                k[c] += f * m.b[3 * d + c];
-        }
-        const double k2 = k[0] * k[0] + k[1] * k[1] + k[2] * k[2];
-        double2 q = m.grid[at];
-        double weight = 0;
-        if (at > 0) {
-            weight = m.prefactor * exp(-k2 * m.quarter) / k2 * m.modulus[0][i[0]] *
-                     m.modulus[1][i[1]] * m.modulus[2][i[2]];
+        double k[3], k2;
+        const double weight = cu_mesh_wave(m, at, k, &k2);
+        const double2 q = m.grid[at];
+        if (at > 0)
             cu_add_wave(x, 0.5 * weight * (q.x * q.x + q.y * q.y), k, k2, m.quarter);
-        }
         m.grid[at] = make_double2(q.x * weight, q.y * weight);
     }
     cu_wave_sums(x, sums);
@@ -271,7 +207,7 @@ struct tile_row {
 
 /* One warp per atom, in the order of the tiles. */
 __global__ void __launch_bounds__(WARPS * 32)
-    interpolate(const mesh m, const double *q, double *grad, double *gq)
+    interpolate(const cu_mesh_work m, const double *q, double *grad, double *gq)
 {
     __shared__ tile_row rows[WARPS];
     const int k = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
@@ -313,11 +249,12 @@ __global__ void __launch_bounds__(WARPS * 32)
     }
 }
 
-static void transform(cu_state *s, cudaStream_t stream, const mesh *m, int sign)
+void cu_mesh_transform(cu_state *s, cudaStream_t stream, const cu_mesh_work *m, double2 *grid,
+                       int meshes, int sign)
 {
     for (int step = 0; step < 3; step++) {
         const int d = sign < 0 ? 2 - step : step;
-        cu_lines l = {m->grid, m->turn[d], m->n[d], 1, 1};
+        cu_lines l = {grid, m->turn[d], m->n[d], 1, meshes};
         for (int e = 0; e < 3; e++) {
             l.inner *= e > d ? m->n[e] : 1;
             l.lines *= e != d ? m->n[e] : 1;
@@ -326,10 +263,10 @@ static void transform(cu_state *s, cudaStream_t stream, const mesh *m, int sign)
     }
 }
 
-void cu_mesh(cu_state *s, cudaStream_t stream, const aim_dev_waves *p, const cu_wave_system *w,
-             char *space)
+cu_mesh_work cu_mesh_start(cu_state *s, cudaStream_t stream, const aim_dev_waves *p,
+                           const cu_wave_system *w, char *space)
 {
-    mesh m = make_mesh(p, w->n, space);
+    cu_mesh_work m = make_mesh(p, w->n, space);
     m.quarter = 0.25 / (w->alpha * w->alpha);
     m.prefactor = w->prefactor;
     for (int d = 0; d < 3; d++)
@@ -337,7 +274,7 @@ void cu_mesh(cu_state *s, cudaStream_t stream, const aim_dev_waves *p, const cu_
             m.inverse[3 * c + d] = w->inverse[3 * c + d];
             m.b[3 * d + c] = 2.0 * 3.14159265358979323846 * w->inverse[3 * c + d];
         }
-    const double *coord = w->coord + 3 * (size_t)w->first, *q = w->q + w->first;
+    const double *coord = w->coord + 3 * (size_t)w->first;
     const unsigned atoms = (unsigned)((w->n + THREADS - 1) / THREADS);
     for (int d = 0; d < 3; d++) {
         cu_fft_turn(s, stream, m.n[d], m.turn[d]);
@@ -350,11 +287,26 @@ void cu_mesh(cu_state *s, cudaStream_t stream, const aim_dev_waves *p, const cu_
     add_up<<<1, 1024, 0, stream>>>(m);
     drop_atoms<<<atoms, THREADS, 0, stream>>>(m);
     rank_atoms<<<atoms, THREADS, 0, stream>>>(m, coord);
-    spread<<<m.bins, POINTS, 0, stream>>>(m, q);
-    transform(s, stream, &m, -1);
+    cu_check(s, "sorting the atoms of a mesh");
+    return m;
+}
+
+void cu_mesh_spread(cu_state *s, cudaStream_t stream, const cu_mesh_work *m, const double *q)
+{
+    spread<<<m->bins, CU_TILE_POINTS, 0, stream>>>(*m, q);
+    cu_check(s, "spreading charges");
+}
+
+void cu_mesh(cu_state *s, cudaStream_t stream, const aim_dev_waves *p, const cu_wave_system *w,
+             char *space)
+{
+    const cu_mesh_work m = cu_mesh_start(s, stream, p, w, space);
+    const double *q = w->q + w->first;
+    cu_mesh_spread(s, stream, &m, q);
+    cu_mesh_transform(s, stream, &m, m.grid, 1, -1);
     convolve<<<CU_WAVE_BLOCKS, THREADS, 0, stream>>>(m, w->sums);
     if (w->want_grad) {
-        transform(s, stream, &m, 1);
+        cu_mesh_transform(s, stream, &m, m.grid, 1, 1);
         interpolate<<<(w->n + WARPS - 1) / WARPS, WARPS * 32, 0, stream>>>(
             m, q, w->grad + 3 * (size_t)w->first, w->gq + w->first);
     }

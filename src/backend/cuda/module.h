@@ -72,6 +72,8 @@ int cu_check_list(cu_net *net, const aim_dev_job *job, aim_dev_error *e);
 /* That list in rows of `capacity`. */
 void cu_fill_list(const aim_dev_job *job, int capacity, int *count, int *j, int *shift);
 int cu_synchronize(cu_net *net, cu_state *s, aim_dev_error *e);
+/* Real-space part and self energies of lattice sums, [n_systems]. */
+void cu_fill_screening(const aim_dev_job *job, aim_dsf *screening);
 /* Parameters of the embedded terms by kind, [kinds][CU_ELEMENT]. */
 void cu_fill_elements(const aim_dev_job *job, const cu_kinds *k, double *element);
 /* Bins of the crystals of a job that brings no list; and their grids, [n_systems]. */

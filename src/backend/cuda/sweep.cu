@@ -35,6 +35,10 @@ static void fill_job(const cu_net *net, const aim_dev_job *job, const cu_kinds *
         AT(kind_number)[z] = kinds->number[z];
         AT(kind_species)[z] = net->d.species_of[kinds->number[z]];
     }
+    if (k->screening)
+        cu_fill_screening(job, AT(screening));
+    if (k->element)
+        cu_fill_elements(job, kinds, AT(element));
     if (job->row)
         cu_fill_list(job, k->capacity, AT(in_count), AT(in_j), AT(in_shift));
     if (k->grid)
@@ -135,6 +139,10 @@ static void give_values(const cu_net *net, aim_dev_job *job, const cu_kept<real>
     give(job->e_coulomb, AT(e_coulomb), systems);
     give(job->e_sr, AT(e_sr), systems);
     give(job->e_d3, AT(e_d3), systems);
+    if (k->e_rep)
+        give(job->e_rep, AT(e_rep), systems);
+    if (k->e_rep_atom)
+        give(job->e_rep_atom, AT(e_rep_atom), n);
     add(job->grad, AT(grad), 3 * n);
     if (k->strain)
         add(job->strain, AT(strain), 9 * systems);

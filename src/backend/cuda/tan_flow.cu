@@ -7,6 +7,7 @@
  * curvature beside every slope would cost each evaluation the memory and the time that only second
  * derivatives need. Products, convolution and lists are the same kernels, hence the same bits. */
 #include "backend/cuda/tan_layers.h"
+#include "backend/cuda/tan_waves.h"
 
 /* ---------------------------------------------------------------- arguments */
 
@@ -168,6 +169,7 @@ template <typename real> static cu_term_tan term_args(const flow<real> *f)
     o->capacity = k->capacity;
     o->list_cutoff = j->cutoff;
     o->shift = k->shift;
+    o->screening = k->screening;
     o->coulomb = j->coulomb;
     o->sr = j->sr;
     o->envelope = j->sr_envelope;
@@ -219,6 +221,37 @@ template <typename real> static cu_term_tan term_args(const flow<real> *f)
     return c;
 }
 
+/* Terms among the outputs of older models. */
+template <typename real>
+static cu_embedded_tan embedded_args(const flow<real> *f, const cu_term_tan &c)
+{
+    const cu_kept<real> *k = f->k;
+    const aim_dev_job *j = f->sweep->job;
+    cu_embedded_tan e = {};
+    e.c = c;
+    e.x.of = c.of;
+    e.x.rows = k->n;
+    e.x.element = k->element;
+    e.x.atom = k->cells.grid ? k->cells.order : NULL;
+    e.x.rc = j->rep_rc;
+    e.x.envelope = j->rep_envelope;
+    e.x.moves = j->rep_moves;
+    e.x.e_atom = k->e_rep_atom;
+    e.x.ts = k->ts;
+    e.x.slope = k->ts_slope;
+    e.slope = k->ts_slope;
+    if (!j->ts_params)
+        return e;
+    e.x.value = k->value[j->ts_head];
+    e.x.adjoint = k->ghead[j->ts_head];
+    if (!f->t)
+        return e;
+    e.thead = f->t->thead[j->ts_head];
+    e.tghead = f->t->tghead[j->ts_head];
+    e.tparam = f->t->tparam;
+    return e;
+}
+
 /* D3 of an evaluation, which needs no charges, and what its tangents read: beside the network. */
 template <typename real> static void keep_dispersion(const flow<real> *f)
 {
@@ -241,16 +274,41 @@ template <typename real> static void keep_terms(const flow<real> *f)
     c.of.d3_ran = c.of.through_cn = f->sweep->job->d3 && cu_evaluates(f->sweep);
     if (c.of.coulomb || c.of.sr || c.of.through_cn)
         cu_pair_terms(f->s, f->stream, &c.of);
+    const aim_dev_job *j = f->sweep->job;
+    if (j->waves)
+        cu_waves(f->s, f->stream, j, &c.of, f->k->waves);
+    cu_embedded_tan e = embedded_args(f, c);
+    e.x.atom = NULL; /* rows of the list are atoms here */
+    if (j->rep_params && cu_evaluates(f->sweep))
+        cu_repulsion(f->s, f->stream, &e.x);
+    e = embedded_args(f, c);
+    if (j->ts_params)
+        cu_d3ts(f->s, f->stream, &e.x);
+}
+
+/* Tangents of the terms, where those of the backward half begin. */
+template <typename real> static void sweep_terms(const flow<real> *f)
+{
+    const aim_dev_job *j = f->sweep->job;
+    const cu_term_tan c = term_args(f);
+    const cu_embedded_tan e = embedded_args(f, c);
+    cu_term_tangents(f->s, f->stream, &c);
+    if (j->waves)
+        cu_wave_tangents(f->s, f->stream, j, &c, f->t->waves);
+    if (j->rep_params && j->rep_moves)
+        cu_repulsion_tan(f->s, f->stream, &e);
+    if (j->ts_params)
+        cu_d3ts_tan(f->s, f->stream, &e);
 }
 
 /* Energies of the terms by system, and the strain derivative. */
 template <typename real> static void sum_terms(const flow<real> *f)
 {
     const cu_kept<real> *k = f->k;
-    cu_columns_sum sum = {k->systems, 3, k->wide, k->offset, k->term_e, 1, (size_t)k->n,
-                          k->e_coulomb, k->partial, 1, (size_t)(k->e_sr - k->e_coulomb)};
     const aim_dev_job *j = f->sweep->job;
-    if (j->coulomb || j->sr || j->d3)
+    cu_columns_sum sum = {k->systems, j->rep_params ? 4 : 3, k->wide, k->offset, k->term_e, 1, (size_t)k->n,
+                          k->e_coulomb, k->partial, 1, (size_t)(k->e_sr - k->e_coulomb)};
+    if (j->coulomb || j->sr || j->d3 || k->element)
         cu_reduce_systems(f->s, f->stream, &sum);
     if (!j->want_strain)
         return;
@@ -523,10 +581,8 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
           cudaMemcpyAsync(t->in_base + t->in_first, (char *)dev->in + t->in_first,
                           t->in_bytes - t->in_first, cudaMemcpyHostToDevice, f.stream),
           "copying adjoints");
-    if (sweep->on_device) {
-        const cu_term_tan terms = term_args(&f);
-        cu_term_tangents(s, f.stream, &terms);
-    }
+    if (sweep->on_device)
+        sweep_terms(&f);
     cu_seed(s, f.stream, t->rows, d->n_charge, t->tgq, t->tgspin, 0,
             t->tgqs[d->n_pass - 2]);
     for (int p = d->n_pass - 1; p >= 0; p--) {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "backend/cuda/carve.h"
-#include "backend/cuda/tangent.h"
+#include "backend/cuda/tan_waves.h"
 
 static char *here(const carver *c)
 {
@@ -22,14 +22,21 @@ static void kept_out(const cu_net *net, const aim_dev_sweep *sweep, carver *c, c
     TAKE(c, k->overlap, 1);
     TAKE(c, k->q, n);
     TAKE(c, k->spin, n);
-    if (cu_evaluates(sweep)) {
-        for (int h = 0; h < net->d.n_heads; h++)
+    const aim_dev_job *job = sweep->job;
+    const int evaluates = cu_evaluates(sweep);
+    for (int h = 0; h < net->d.n_heads; h++)
+        if (evaluates || cu_predicts(sweep, h))
             TAKE(c, k->value[h], n * (size_t)net->d.head_width[h]);
+    if (evaluates) {
         TAKE(c, k->e_coulomb, k->systems);
         TAKE(c, k->e_sr, k->systems);
         TAKE(c, k->e_d3, k->systems);
+        if (job->rep_params)
+            TAKE(c, k->e_rep, k->systems);
+        if (job->rep_atoms)
+            TAKE(c, k->e_rep_atom, n);
         TAKE(c, k->grad, 3 * n);
-        if (sweep->job->want_strain)
+        if (job->want_strain)
             TAKE(c, k->strain, 9 * k->systems);
     }
     k->out_bytes = c->used - start;
@@ -51,6 +58,10 @@ static void kept_in(const cu_net *net, const aim_dev_sweep *sweep, carver *c, cu
     TAKE(c, k->kind_number, k->kinds);
     if (k->cells.bins)
         TAKE(c, k->grid, k->systems);
+    if (sweep->on_device && sweep->job->waves)
+        TAKE(c, k->screening, k->systems);
+    if (sweep->on_device && (sweep->job->rep_params || sweep->job->ts_params))
+        TAKE(c, k->element, CU_ELEMENT * k->kinds);
     if (sweep->job->row) {
         TAKE(c, k->in_count, n);
         TAKE(c, k->in_j, n * (size_t)k->capacity);
@@ -117,7 +128,13 @@ static void kept_terms(const aim_dev_sweep *sweep, carver *c, cu_kept<real> *k)
     const aim_dev_job *job = sweep->job;
     const size_t n = (size_t)k->n;
     const int evaluates = cu_evaluates(sweep);
-    TAKE(c, k->term_e, 3 * n);
+    TAKE(c, k->term_e, (job->rep_params ? 4 : 3) * n);
+    if (job->waves)
+        TAKE(c, k->waves, cu_waves_bytes(job));
+    if (job->ts_params) {
+        TAKE(c, k->ts, CU_TS_ROW * n);
+        TAKE(c, k->ts_slope, 2 * n);
+    }
     if (k->cells.bins) {
         TAKE(c, k->shift, n * (size_t)k->capacity);
         TAKE(c, k->cells.bin, n);
@@ -369,6 +386,10 @@ void cu_tans_layout(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept
         TAKE(&c, t->tcn, t->rows);
         TAKE(&c, t->tslope, t->rows);
     }
+    if (sweep->on_device && sweep->job->ts_params)
+        TAKE(&c, t->tparam, 2 * (size_t)t->rows);
+    if (sweep->on_device && sweep->job->waves)
+        TAKE(&c, t->waves, cu_wave_tan_bytes(sweep->job, n_dir));
     tans_network(net, sweep->places != NULL, &c, t);
     tans_train(net, sweep, &c, t);
     t->bytes = c.used;

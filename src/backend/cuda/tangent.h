@@ -48,7 +48,7 @@ template <typename real> struct cu_kept {
     char *out_base;
     size_t out_bytes;
     /* of an evaluation, besides; else grad is of no use, kernels write it */
-    double *value[AIM_DEV_HEADS], *e_coulomb, *e_sr, *e_d3, *grad, *strain;
+    double *value[AIM_DEV_HEADS], *e_coulomb, *e_sr, *e_d3, *e_rep, *e_rep_atom, *grad, *strain;
     /* network */
     real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES];
@@ -63,8 +63,11 @@ template <typename real> struct cu_kept {
     cu_grid *grid;
     cu_cells cells;
     int *shift;
-    double *term_e; /* [3][n] */
+    double *term_e; /* [3 or 4][n] */
     double *refs, *low, *d3_slope;
+    aim_dsf *screening;              /* [systems] with lattice sums; in */
+    char *waves;                     /* of these, cu_waves_bytes */
+    double *element, *ts, *ts_slope; /* as in cu_work, in; [n][CU_TS_ROW]; [n][2] */
     /* of an evaluation: D3, virials, sums over large systems */
     real *d3_w, *d3_dw, *d3_s, *d3_low, *cn_grad;
     double *grad_side, *virial, *virial_side, *partial;
@@ -91,6 +94,8 @@ template <typename real> struct cu_tans {
     unsigned *max, *aim_max;
     double *tvirial;       /* [rows][9] */
     double *tcn, *tslope;  /* [rows] of D3's coordination numbers, of dE/d them */
+    double *tparam;        /* [rows][2] of D3TS' parameters */
+    char *waves;           /* of lattice sums, cu_wave_tan_bytes */
     /* with the gradient by the parameters: environments S and tS, the adjoint of the embedding as a
      * feature, features of pass 0, directions that do not move, slices of sums, the result */
     real *s[AIM_DEV_PASSES], *sq[AIM_DEV_PASSES], *ts[AIM_DEV_PASSES], *tsq[AIM_DEV_PASSES];
@@ -109,6 +114,12 @@ template <typename real> struct cu_tans {
 static inline int cu_evaluates(const aim_dev_sweep *s)
 {
     return s->places && s->on_device;
+}
+
+/* Whether head h predicts parameters of a term on the device. */
+static inline int cu_predicts(const aim_dev_sweep *s, int h)
+{
+    return s->on_device && s->job->ts_params && s->job->ts_head == h;
 }
 
 template <typename real>
@@ -176,6 +187,17 @@ struct cu_term_tan {
 void cu_term_keep(cu_state *s, cudaStream_t stream, const cu_term_tan *c);
 void cu_term_tangents(cu_state *s, cudaStream_t stream, const cu_term_tan *c);
 void cu_term_tan_prepare(cu_state *s);
+/* tan_embedded.cu */
+struct cu_embedded_tan {
+    struct cu_term_tan c;
+    struct cu_embedded x;  /* of the primal */
+    const double *slope;   /* [n][2] dE/d the parameters of D3TS, by atom */
+    const double *thead;   /* [rows][2] tangents of the head that predicts them */
+    double *tparam;        /* [rows][2] of the parameters */
+    double *tghead;        /* [rows][2] of dE/d the head, assigned */
+};
+void cu_repulsion_tan(cu_state *s, cudaStream_t stream, const struct cu_embedded_tan *e);
+void cu_d3ts_tan(cu_state *s, cudaStream_t stream, const struct cu_embedded_tan *e);
 
 /* ---------------------------------------------------------------- steps of rows (tan_dense.cu) */
 

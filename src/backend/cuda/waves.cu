@@ -7,8 +7,8 @@
  * that is less than the network costs. */
 #include <math.h>
 
+#include "backend/cuda/ewald.h"
 #include "backend/cuda/sums.h"
-#include "backend/cuda/waves.h"
 #include "point/units.h"
 
 enum { THREADS = 256, CHARGE_BLOCKS = 128 };
@@ -87,16 +87,9 @@ void cu_waves_finish(cu_state *s, cudaStream_t stream, const cu_wave_system *w, 
 
 /* ---------------------------------------------------------------- Ewald */
 
-typedef struct ewald {
-    int m[3], waves, n;
-    double inverse[9], k2_most, quarter, prefactor;
-    double2 *f; /* [waves] A S; 0 outside the half sphere */
-    double *x;  /* [n][3] fractional */
-} ewald;
-
-static ewald make_ewald(const aim_dev_waves *p, int n, char *base)
+static cu_ewald make_ewald(const aim_dev_waves *p, int n, char *base)
 {
-    ewald e = {};
+    cu_ewald e = {};
     for (int d = 0; d < 3; d++) {
         const double *a = p->frame + 3 * d,
                      m = p->k_cutoff * sqrt(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]) /
@@ -110,12 +103,12 @@ static ewald make_ewald(const aim_dev_waves *p, int n, char *base)
     return e;
 }
 
-static size_t ewald_bytes(const aim_dev_waves *p, int n)
+size_t cu_ewald_bytes(const aim_dev_waves *p, int n)
 {
     return (size_t)make_ewald(p, n, NULL).waves * sizeof(double2) + 3 * (size_t)n * sizeof(double);
 }
 
-__global__ void fractional(const ewald e, const double *coord)
+__global__ void fractional(const cu_ewald e, const double *coord)
 {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= e.n)
@@ -127,33 +120,7 @@ __global__ void fractional(const ewald e, const double *coord)
     }
 }
 
-/* Indices of a wave of the box; 0: outside the half sphere. */
-static __device__ __forceinline__ int wave_of(const ewald &e, int at, int m[3], double k[3],
-                                              double *k2)
-{
-    const int wide = 2 * e.m[2] + 1, high = 2 * e.m[1] + 1;
-    m[2] = at % wide - e.m[2];
-    m[1] = at / wide % high - e.m[1];
-    m[0] = at / (wide * high);
-    if (m[0] == 0 && (m[1] < 0 || (m[1] == 0 && m[2] < 1)))
-        return 0;
-    *k2 = 0;
-#pragma unroll
-    for (int c = 0; c < 3; c++) {
-        k[c] = 2.0 * AIM_PI *
-               (m[0] * e.inverse[3 * c] + m[1] * e.inverse[3 * c + 1] + m[2] * e.inverse[3 * c + 2]);
-        *k2 += k[c] * k[c];
-    }
-    return *k2 <= e.k2_most;
-}
-
-static __device__ __forceinline__ void phase(const int m[3], const double *x, double *s, double *c)
-{
-    const double turns = m[0] * x[0] + m[1] * x[1] + m[2] * x[2];
-    sincospi(2.0 * (turns - rint(turns)), s, c);
-}
-
-__global__ void __launch_bounds__(THREADS) structure(const ewald e, const double *q, double *sums)
+__global__ void __launch_bounds__(THREADS) structure(const cu_ewald e, const double *q, double *sums)
 {
     const int lane = threadIdx.x % 32;
     double x[CU_WAVE_SUMS] = {};
@@ -161,10 +128,10 @@ __global__ void __launch_bounds__(THREADS) structure(const ewald e, const double
          at += gridDim.x * THREADS / 32) {
         int m[3];
         double k[3], k2, re = 0, im = 0, a = 0;
-        if (wave_of(e, at, m, k, &k2)) {
+        if (cu_ewald_wave(e, at, m, k, &k2)) {
             for (int i = lane; i < e.n; i += 32) {
                 double s, c;
-                phase(m, e.x + 3 * (size_t)i, &s, &c);
+                cu_phase(m, e.x + 3 * (size_t)i, &s, &c);
                 re += q[i] * c;
                 im += q[i] * s;
             }
@@ -182,7 +149,7 @@ __global__ void __launch_bounds__(THREADS) structure(const ewald e, const double
 
 /* One warp per atom. */
 __global__ void __launch_bounds__(THREADS)
-    potential(const ewald e, const double *q, double *grad, double *gq)
+    potential(const cu_ewald e, const double *q, double *grad, double *gq)
 {
     const int i = (blockIdx.x * THREADS + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (i >= e.n)
@@ -193,9 +160,9 @@ __global__ void __launch_bounds__(THREADS)
         const double2 f = e.f[at];
         int m[3];
         double k[3], k2, s, c;
-        if ((f.x == 0.0 && f.y == 0.0) || !wave_of(e, at, m, k, &k2))
+        if ((f.x == 0.0 && f.y == 0.0) || !cu_ewald_wave(e, at, m, k, &k2))
             continue;
-        phase(m, x, &s, &c);
+        cu_phase(m, x, &s, &c);
         sum[0] += f.x * c + f.y * s;
         for (int d = 0; d < 3; d++)
             sum[1 + d] += k[d] * (f.y * c - f.x * s);
@@ -209,32 +176,39 @@ __global__ void __launch_bounds__(THREADS)
         grad[3 * (size_t)i + d] += 2.0 * e.prefactor * q[i] * sum[1 + d];
 }
 
-static void ewald_sum(cu_state *s, cudaStream_t stream, const aim_dev_waves *p,
-                      const cu_wave_system *w, char *space)
+cu_ewald cu_ewald_start(cu_state *s, cudaStream_t stream, const aim_dev_waves *p,
+                        const cu_wave_system *w, char *space, int *n_blocks)
 {
-    ewald e = make_ewald(p, w->n, space);
+    cu_ewald e = make_ewald(p, w->n, space);
     e.k2_most = p->k_cutoff * p->k_cutoff;
     e.quarter = 0.25 / (w->alpha * w->alpha);
     e.prefactor = w->prefactor;
     for (int k = 0; k < 9; k++)
         e.inverse[k] = w->inverse[k];
-    const double *q = w->q + w->first;
-    const int blocks = (e.waves + THREADS / 32 - 1) / (THREADS / 32),
-              n_blocks = blocks < CU_WAVE_BLOCKS ? blocks : CU_WAVE_BLOCKS;
+    const int blocks = (e.waves + THREADS / 32 - 1) / (THREADS / 32);
+    *n_blocks = blocks < CU_WAVE_BLOCKS ? blocks : CU_WAVE_BLOCKS;
     fractional<<<(w->n + THREADS - 1) / THREADS, THREADS, 0, stream>>>(
         e, w->coord + 3 * (size_t)w->first);
-    structure<<<n_blocks, THREADS, 0, stream>>>(e, q, w->sums);
+    structure<<<*n_blocks, THREADS, 0, stream>>>(e, w->q + w->first, w->sums);
+    cu_check(s, "the structure factors");
+    return e;
+}
+
+static void ewald_sum(cu_state *s, cudaStream_t stream, const aim_dev_waves *p,
+                      const cu_wave_system *w, char *space)
+{
+    int n_blocks;
+    const cu_ewald e = cu_ewald_start(s, stream, p, w, space, &n_blocks);
     if (w->want_grad)
         potential<<<(w->n * 32 + THREADS - 1) / THREADS, THREADS, 0, stream>>>(
-            e, q, w->grad + 3 * (size_t)w->first, w->gq + w->first);
+            e, w->q + w->first, w->grad + 3 * (size_t)w->first, w->gq + w->first);
     cu_waves_finish(s, stream, w, n_blocks);
     cu_check(s, "the Ewald sum");
 }
 
 /* ---------------------------------------------------------------- all systems */
 
-static const size_t SUMS_BYTES =
-    (CU_WAVE_BLOCKS * CU_WAVE_SUMS + CHARGE_BLOCKS) * sizeof(double);
+enum { SUMS_BYTES = (CU_WAVE_BLOCKS * CU_WAVE_SUMS + CHARGE_BLOCKS) * (int)sizeof(double) };
 
 size_t cu_waves_bytes(const aim_dev_job *job)
 {
@@ -242,7 +216,7 @@ size_t cu_waves_bytes(const aim_dev_job *job)
     for (int32_t s = 0; job->waves && s < job->n_systems; s++) {
         const int n = job->offset[s + 1] - job->offset[s];
         const aim_dev_waves *p = &job->waves[s];
-        const size_t own = p->order ? cu_mesh_bytes(p, n) : ewald_bytes(p, n);
+        const size_t own = p->order ? cu_mesh_bytes(p, n) : cu_ewald_bytes(p, n);
         most = own > most ? own : most;
     }
     return job->waves ? most + SUMS_BYTES : 0;
@@ -264,25 +238,32 @@ static double invert(const double h[9], double inverse[9])
     return det;
 }
 
+cu_wave_system cu_wave_system_of(const aim_dev_job *job, const struct cu_terms *t, int k, char *space)
+{
+    const aim_dev_waves *p = &job->waves[k];
+    cu_wave_system w = {};
+    w.system = k;
+    w.first = job->offset[k];
+    w.n = job->offset[k + 1] - w.first;
+    w.alpha = p->alpha;
+    w.prefactor = 4.0 * AIM_PI * AIM_COULOMB_K / fabs(invert(p->frame, w.inverse));
+    w.coord = t->coord;
+    w.q = t->q;
+    w.e = t->e;
+    w.grad = t->grad;
+    w.gq = t->gq;
+    w.virial = t->want_strain ? t->virial : NULL;
+    w.sums = (double *)space;
+    w.want_grad = t->want_grad;
+    return w;
+}
+
 void cu_waves(cu_state *s, cudaStream_t stream, const aim_dev_job *job, const struct cu_terms *t,
               char *space)
 {
     for (int32_t k = 0; k < job->n_systems; k++) {
         const aim_dev_waves *p = &job->waves[k];
-        cu_wave_system w = {};
-        w.system = k;
-        w.first = job->offset[k];
-        w.n = job->offset[k + 1] - w.first;
-        w.alpha = p->alpha;
-        w.prefactor = 4.0 * AIM_PI * AIM_COULOMB_K / fabs(invert(p->frame, w.inverse));
-        w.coord = t->coord;
-        w.q = t->q;
-        w.e = t->e;
-        w.grad = t->grad;
-        w.gq = t->gq;
-        w.virial = t->want_strain ? t->virial : NULL;
-        w.sums = (double *)space;
-        w.want_grad = t->want_grad;
+        const cu_wave_system w = cu_wave_system_of(job, t, k, space);
         if (p->order)
             cu_mesh(s, stream, p, &w, space + SUMS_BYTES);
         else

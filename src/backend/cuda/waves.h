@@ -32,6 +32,9 @@ size_t cu_waves_bytes(const aim_dev_job *job);
 void cu_waves(cu_state *s, cudaStream_t stream, const aim_dev_job *job, const struct cu_terms *t,
               char *space);
 
+/* System k of a job; space: of its sums. */
+cu_wave_system cu_wave_system_of(const aim_dev_job *job, const struct cu_terms *t, int k, char *space);
+
 /* mesh.cu */
 size_t cu_mesh_bytes(const aim_dev_waves *p, int n);
 void cu_mesh(cu_state *s, cudaStream_t stream, const aim_dev_waves *p, const cu_wave_system *w,
