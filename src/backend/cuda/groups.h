@@ -69,13 +69,20 @@ static __device__ __forceinline__ cu_search cu_start_search(const cu_grid &g, co
     return h;
 }
 
+/* 0, -1, 1, -2, 2, ..: own bins come first, where atoms of a group have most of their neighbours and meet
+ * on their walks. */
+static __device__ __forceinline__ int cu_zigzag(int k)
+{
+    return k % 2 ? -(k / 2) - 1 : k / 2;
+}
+
 /* Stretch number v < h.n; its length may be 0. */
 static __device__ __forceinline__ cu_stretch cu_find_stretch(const cu_cells &c, const cu_grid &g,
                                                              const cu_search &h, int v)
 {
     cu_stretch s = {};
     const int row = v / h.images, ix = h.first_image + v % h.images,
-              ky = h.at[1] - h.m[1] + row % h.rows_y, kz = h.at[2] - h.m[2] + row / h.rows_y;
+              ky = h.at[1] + cu_zigzag(row % h.rows_y), kz = h.at[2] + cu_zigzag(row / h.rows_y);
     const double dy = fmax(0.0, fmax(ky * h.wide[1] - h.high[1], h.low[1] - (ky + 1) * h.wide[1])),
                  dz = fmax(0.0, fmax(kz * h.wide[2] - h.high[2], h.low[2] - (kz + 1) * h.wide[2])),
                  all = h.cutoff * h.cutoff,
