@@ -25,7 +25,7 @@ template <typename real> static cu_cells cells_of(const cu_flow<real> *f)
     return c;
 }
 
-template <typename real> static cu_charges<real> charge_args(const cu_flow<real> *f, int p)
+template <typename real> cu_charges<real> cu_charge_args(const cu_flow<real> *f, int p)
 {
     const cu_work<real> *w = f->w;
     cu_charges<real> c = {};
@@ -120,15 +120,6 @@ template <typename real> static void leave_slabs(cu_flow<real> *f)
 
 /* ---------------------------------------------------------------- terms */
 
-/* What is put into the second stream from here on comes after what is in the first by now. */
-template <typename real> static void fork(cu_flow<real> *f)
-{
-    cu_device *dev = f->net->device;
-    cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
-    cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
-    f->s->joined = 1;
-}
-
 /* Where cu_join() waits. */
 template <typename real> static void end_of_side(cu_flow<real> *f)
 {
@@ -220,7 +211,7 @@ template <typename real> static void seed_charges(cu_flow<real> *f, cudaStream_t
 template <typename real> static void run_terms_beside(cu_flow<real> *f)
 {
     cu_device *dev = f->net->device;
-    fork(f);
+    cu_fork(f);
     run_terms(f, dev->side);
     if (f->job->want_grad)
         seed_charges(f, dev->side);
@@ -243,8 +234,9 @@ template <typename real> static void find_charges(cu_flow<real> *f)
             cu_pass_forward(f, p, 0);
         }
         leave_slabs(f);
-        const cu_charges<real> q = charge_args(f, p);
-        cu_charge_forward(f->s, f->stream, &q);
+        const cu_charges<real> q = cu_charge_args(f, p);
+        if (w->part_count)
+            cu_charge_forward(f->s, f->stream, &q);
     }
 }
 
@@ -292,8 +284,8 @@ template <typename real> static void backward_network(cu_flow<real> *f)
             cu_pass_gather(f, p);
         }
         leave_slabs(f);
-        if (p > 0) {
-            const cu_charges<real> q = charge_args(f, p - 1);
+        if (p > 0 && slabs) {
+            const cu_charges<real> q = cu_charge_args(f, p - 1);
             cu_charge_backward(f->s, f->stream, &q);
         }
     }
@@ -316,7 +308,7 @@ template <typename real> static void copy_early(cu_flow<real> *f)
     const cu_work<real> *w = f->w;
     cu_device *dev = f->net->device;
     const size_t mark = (size_t)((char *)w->arrived - w->out_base);
-    fork(f);
+    cu_fork(f);
     copy_back(f, dev->side, 0, mark);
     cu_check_call(f->s,
                   cudaMemcpyAsync((char *)dev->out + mark, w->ticket, sizeof *w->ticket,
@@ -343,7 +335,7 @@ template <typename real> static void first_half(cu_flow<real> *f)
         cu_sort_atoms(f->s, f->stream, &w->cells, w->coord, w->system);
     if (job->d3) {
         const cu_terms t = cu_term_args(f->net, f->job, f->w);
-        fork(f);
+        cu_fork(f);
         cu_d3(f->s, dev->side, &t);
         end_of_side(f);
     }
@@ -359,7 +351,7 @@ template <typename real> static void first_half(cu_flow<real> *f)
     if (w->ticket)
         copy_early(f);
     if (cu_sums_beside(w)) { /* atom after atom, beside what follows */
-        fork(f);
+        cu_fork(f);
         cu_sum_network(f->s, dev->side, w);
     }
 }
@@ -428,6 +420,7 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
 }
 
 #define INSTANCE(real)                                                                             \
+    template cu_charges<real> cu_charge_args(const cu_flow<real> *, int);                          \
     template void cu_enqueue(cu_state *, cu_net *, const aim_dev_job *, const cu_work<real> *,     \
                              int, int)
 INSTANCE(float);

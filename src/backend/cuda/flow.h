@@ -30,6 +30,15 @@ template <typename real> static inline void cu_join(cu_flow<real> *f)
     f->s->joined = 1;
 }
 
+/* What is put into the second stream from here on comes after what is in the first by now. */
+template <typename real> static inline void cu_fork(cu_flow<real> *f)
+{
+    cu_device *dev = f->net->device;
+    cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
+    cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
+    f->s->joined = 1;
+}
+
 /* Of an array of all atoms, the row where the slab begins. */
 template <typename real, typename T>
 static inline T *slab_row(const cu_flow<real> *f, T *all, size_t width)
@@ -44,10 +53,12 @@ static inline T *from_zero(const cu_flow<real> *f, T *rows, size_t width)
     return rows ? (T *)((uintptr_t)rows - (size_t)f->first * width * sizeof *rows) : NULL;
 }
 
-/* Pass p of the slab's atoms; of the last one, heads as well. again: for its backward half, what it
+template <typename real> cu_charges<real> cu_charge_args(const cu_flow<real> *f, int p);
+
+/* Pass p of the slab's atoms; without slabs, of all but the last also the charges; of the last one, heads as well. again: for its backward half, what it
  * puts out is there. */
 template <typename real> void cu_pass_forward(cu_flow<real> *f, int p, int again);
-/* From the adjoints of what pass p has put out to those of the environments of the slab's atoms; */
+/* From the adjoints of what pass p has put out (without slabs, from those of charges and features) to those of the environments of the slab's atoms; */
 template <typename real> void cu_pass_backward(cu_flow<real> *f, int p);
 /* then, from those of all atoms, to the slab's forces and features. */
 template <typename real> void cu_pass_gather(cu_flow<real> *f, int p);

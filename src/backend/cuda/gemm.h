@@ -233,9 +233,12 @@ template <typename real> static inline int cu_columns(const cu_gemm<real> *g)
     return g->mode == CU_UPDATE ? g->fa + g->ldcharges : g->ldy;
 }
 
-/* tile.cu: instructions of a warp, any card; warpgroup.cu: those of four warps, Hopper, where few blocks
+/* few.cu: few rows; tile.cu: instructions of a warp, any card; warpgroup.cu: those of four warps, Hopper, where few blocks
  * fill the card, else wide.cu with tiles of so many columns: 256, 192, 128; updates 264, 128. These
  * must cover no more columns than the weights are padded to. */
+int cu_few_fits(const cu_gemm<float> *g);
+void cu_multiply_few(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
+void cu_few_prepare(void);
 void cu_multiply_tiles(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
 void cu_multiply_warpgroups(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
 void cu_multiply_wide(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int columns);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/cuda/flow.h"
+#include "backend/cuda/front.h"
 
 /* ---------------------------------------------------------------- forward */
 
@@ -132,7 +133,12 @@ static void forward_layers(cu_flow<real> *f, const cu_mlp *m, int n, rows<real> 
             g.old_row = pass > 0 ? NULL : slab_row(f, w->species, 1);
             g.ldold = d->fa;
         }
-        cu_multiply(f->s, f->stream, &g);
+        if (g.mode == CU_UPDATE && !w->part_count) {
+            const cu_charges<real> q = cu_charge_args(f, pass);
+            cu_multiply_charges(f->s, f->stream, &g, &q);
+        } else {
+            cu_multiply(f->s, f->stream, &g);
+        }
         at += layer->gelu ? layer->ld_out : 0;
         in = out;
     }
@@ -161,20 +167,33 @@ static cu_head_out<real> head_args(const cu_flow<real> *f, int h, const rows<rea
     return o;
 }
 
+/* Whether the end of the only head can go beside its adjoint, which needs nothing from it: its input then
+ * stands where the last pass has put its own, and nobody wants that any more. */
+template <typename real> static int head_goes_beside(const cu_flow<real> *f)
+{
+    const cu_mlp *m = &f->net->head[0], *pass = &f->net->mlp[f->net->d.n_pass - 1];
+    return f->beside && f->net->d.n_heads == 1 && m->n_layers > 2 &&
+           !m->layer[m->n_layers - 1].gelu &&
+           m->layer[m->n_layers - 2].ld_out <= pass->layer[pass->n_layers - 1].ld_out;
+}
+
 template <typename real> static void forward_heads(cu_flow<real> *f, rows<real> aim)
 {
     const cu_work<real> *w = f->w;
+    const int beside = head_goes_beside(f);
     for (int h = 0; h < f->net->d.n_heads; h++) {
         const cu_mlp *m = &f->net->head[h];
         rows<real> x = aim;
         if (m->n_layers > 1) {
-            x.x = w->hidden[m->n_layers % 2];
+            x.x = beside ? w->aim : w->hidden[m->n_layers % 2];
             x.ld = m->layer[m->n_layers - 2].ld_out;
             x.max = NULL;
             forward_layers(f, m, m->n_layers - 1, aim, w->head_slope[h], -1, &x);
         }
         const cu_head_out<real> o = head_args(f, h, &x);
-        cu_head_forward(f->s, f->stream, &o);
+        if (beside)
+            cu_fork(f);
+        cu_head_forward(f->s, beside ? f->net->device->side : f->stream, &o);
     }
 }
 
@@ -213,11 +232,18 @@ static int slope_at(const cu_mlp *m, int l)
     return at;
 }
 
-/* Layers n - 1 .. 0: `in` is the adjoint of the last one's sum; the adjoint of the input goes to
- * `out`, times out_slope where that is given. */
+/* What the adjoint of a last layer's sum is made of, in front of its product; neither: it is there. */
+template <typename real> struct origin {
+    const cu_pass_front<real> *pass;
+    const cu_head_out<real> *head;
+};
+
+/* Layers n - 1 .. 0: `in` is the adjoint of the last one's sum, made of `from`; the adjoint of the input
+ * goes to `out`, times out_slope where that is given. */
 template <typename real>
-static void backward_layers(cu_flow<real> *f, const cu_mlp *m, int n, rows<real> in, real *slope,
-                            rows<real> out, const real *out_slope, int ld_out_slope)
+static void backward_layers(cu_flow<real> *f, const cu_mlp *m, int n, origin<real> from,
+                            rows<real> in, real *slope, rows<real> out, const real *out_slope,
+                            int ld_out_slope)
 {
     for (int l = n - 1; l >= 0; l--) {
         const cu_layer *layer = &m->layer[l];
@@ -241,7 +267,12 @@ static void backward_layers(cu_flow<real> *f, const cu_mlp *m, int n, rows<real>
         g.ymax = to.max;
         g.slope = l == 0 ? (real *)out_slope : below >= 0 ? slope + below : NULL;
         g.ldslope = l == 0 ? ld_out_slope : m->slope_width;
-        cu_multiply(f->s, f->stream, &g);
+        if (l == n - 1 && from.pass)
+            cu_multiply_pass(f->s, f->stream, &g, from.pass);
+        else if (l == n - 1 && from.head)
+            cu_multiply_head(f->s, f->stream, &g, from.head);
+        else
+            cu_multiply(f->s, f->stream, &g);
         in = to;
     }
 }
@@ -271,9 +302,11 @@ static void backward_head(cu_flow<real> *f, int h, rows<real> out, const real *o
     o.gxmax = x.max;
     o.slope_below = m->n_layers == 1 ? out_slope : below >= 0 ? w->head_slope[h] + below : NULL;
     o.ldslope_below = m->n_layers == 1 ? ld_out_slope : m->slope_width;
-    cu_head_backward(f->s, f->stream, &o);
-    if (m->n_layers > 1)
-        backward_layers(f, m, m->n_layers - 1, x, w->head_slope[h], out, out_slope, ld_out_slope);
+    if (m->n_layers == 1)
+        cu_head_backward(f->s, f->stream, &o);
+    else
+        backward_layers(f, m, m->n_layers - 1, {NULL, &o}, x, w->head_slope[h], out, out_slope,
+                        ld_out_slope);
 }
 
 /* Adjoint of the last pass's sums, from all heads that carry one. */
@@ -310,22 +343,24 @@ template <typename real> void cu_pass_backward(cu_flow<real> *f, int p)
     const cu_work<real> *w = f->w;
     const aim_dev_net *d = &f->net->d;
     const cu_mlp *m = &f->net->mlp[p];
-    const int slope = slope_at(m, m->n_layers - 1);
-    rows<real> gy;
-    if (p == d->n_pass - 1) {
-        gy = backward_heads(f);
-    } else {
-        gy.x = w->hidden[0];
-        gy.ld = m->layer[m->n_layers - 1].ld_out;
-        gy.max = next_slot(f);
-        cu_output_adjoint<real>(f->s, f->stream, f->n, d->fa, d->n_charge,
-                                slab_row(f, w->ga[(p + 1) % 2], d->fa),
-                                slab_row(f, w->gy[p], 2 * d->n_charge),
-                                slope >= 0 ? w->slope[p] + slope : NULL, m->slope_width, gy.x,
-                                gy.ld, gy.max);
-    }
     const rows<real> gx = {w->x, m->layer[0].ld_in, NULL};
-    backward_layers<real>(f, m, m->n_layers, gy, w->slope[p], gx, NULL, 0);
+    if (p == d->n_pass - 1) {
+        backward_layers<real>(f, m, m->n_layers, {NULL, NULL}, backward_heads(f), w->slope[p], gx,
+                              NULL, 0);
+    } else {
+        const int slope = slope_at(m, m->n_layers - 1);
+        const rows<real> gy = {w->hidden[0], m->layer[m->n_layers - 1].ld_out, next_slot(f)};
+        cu_pass_front<real> front = {};
+        front.fa = d->fa;
+        front.nc = d->n_charge;
+        front.ga = slab_row(f, w->ga[(p + 1) % 2], d->fa);
+        front.gy = slab_row(f, w->gy[p], 2 * d->n_charge);
+        front.slope = slope >= 0 ? w->slope[p] + slope : NULL;
+        front.ldslope = m->slope_width;
+        front.has_charges = !w->part_count;
+        front.charges = cu_charge_args(f, p);
+        backward_layers<real>(f, m, m->n_layers, {&front, NULL}, gy, w->slope[p], gx, NULL, 0);
+    }
     const cu_conv<real> c = conv_args(f, p);
     if (f->beside && p == d->n_pass - 1) /* it adds to what the terms have left of the charges */
         cu_join(f);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* front.h - what surrounds a dense layer where rows are few (few.cu): the rows of a product made of what
+ * is there instead of by a kernel in front of it, and charge equilibration at its end. A kernel less is
+ * two microseconds less, of which a small molecule has some 150. */
+#ifndef AIM_BACKEND_CUDA_FRONT_H
+#define AIM_BACKEND_CUDA_FRONT_H
+
+#include "backend/cuda/cuda.h"
+
+/* The adjoint of what a pass has put out, as cu_output_adjoint makes it; before that, where `charges` is
+ * set, cu_charge_backward. */
+template <typename real> struct cu_pass_front {
+    int fa, nc;
+    const real *ga, *gy, *slope;
+    int ldslope;
+    int has_charges;
+    cu_charges<real> charges; /* of all atoms, which are the rows */
+};
+
+/* y = front's rows times a matrix; x and xmax of g: room for the rows where they are not few. */
+template <typename real>
+void cu_multiply_pass(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g,
+                      const cu_pass_front<real> *front);
+/* The same with the adjoint of a head's last layer (cu_head_backward). */
+template <typename real>
+void cu_multiply_head(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g,
+                      const cu_head_out<real> *head);
+/* An update (CU_UPDATE), then cu_charge_forward of all atoms, which are its rows. */
+template <typename real>
+void cu_multiply_charges(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g,
+                         const cu_charges<real> *charges);
+
+#endif
