@@ -212,7 +212,8 @@ aim_status aim_run_open(aim_calc *c, const aimnet_system *systems, int32_t first
         c->index[k] = first + k;
     AIM_TRY(aim_flatten(c, systems, c->index, n));
     const int alone = n == 1 && first == 0;
-    if (aim_device_sweeps_batch(c) && (alone || !aim_batch_periodic(&c->flat.batch, 0)))
+    if (aim_device_sweeps_batch(c) && !c->flat.lists &&
+        (alone || !aim_batch_periodic(&c->flat.batch, 0)))
         return AIMNET_OK;
     AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
     for (int32_t s = 0; aim_batch_periodic(&c->flat.batch, 0) && s < n; s++) {

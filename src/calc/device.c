@@ -179,7 +179,7 @@ int aim_device_takes_all(const aim_calc *c, const aim_member *member)
 
 int aim_device_sweeps_all(const aim_calc *c, const aim_member *member)
 {
-    return member->device_sweeps && !c->flat.lists && aim_device_takes_all(c, member);
+    return member->device_sweeps && aim_device_takes_all(c, member);
 }
 
 int aim_device_sweeps_batch(const aim_calc *c)

@@ -253,6 +253,52 @@ static void company_and_repetition_change_no_bit(void **state)
     }
 }
 
+/* As much memory as slabs need, of what all atoms at once would take. */
+static aimnet_calc *open_in_slabs(const term_case *c, aimnet_model *model, const aimnet_system *s)
+{
+    aimnet_options o = aimnet_options_default();
+    o.device = "cuda";
+    o.coulomb = c->coulomb;
+    aimnet_calc *calc = calc_open(model, &o);
+    size_t whole, bytes;
+    assert_int_equal(aimnet_calc_memory_estimate(calc, s, 1, 1, &whole), AIMNET_OK);
+    for (double share = 0.5; share < 0.97; share += 0.05) {
+        aimnet_calc_free(calc);
+        o.device_memory = (size_t)(share * (double)whole);
+        calc = calc_open(model, &o);
+        assert_int_equal(aimnet_calc_memory_estimate(calc, s, 1, 1, &bytes), AIMNET_OK);
+        if (bytes <= o.device_memory)
+            return calc;
+    }
+    fail_msg("%s: no slabs", c->model);
+    return calc;
+}
+
+static void slabs_change_no_bit(void **state)
+{
+    (void)state;
+    structure s = structure_open(BOX);
+    const aimnet_system system = system_of(&s, BOX);
+    const size_t n = (size_t)system.n_atoms;
+    for (const term_case *c = CASES; c < CASES + N_CASES; c++) {
+        if (!c->crystals)
+            continue;
+        aimnet_model *model = model_open(c->model);
+        aimnet_calc *all = open_on(c, model, "cuda", AIMNET_SINGLE),
+                    *slabs = open_in_slabs(c, model, &system);
+        numbers_out a = evaluate_one(all, &system, 1), b = evaluate_one(slabs, &system, 1);
+        same("energies in slabs", c, &a.energy, &b.energy, 1);
+        same("forces in slabs", c, a.forces, b.forces, 3 * n);
+        same("stresses in slabs", c, a.stress, b.stress, 9);
+        numbers_free(&a);
+        numbers_free(&b);
+        aimnet_calc_free(all);
+        aimnet_calc_free(slabs);
+        aimnet_model_free(model);
+    }
+    molecule_free(&s.mol);
+}
+
 static void *on_card(const void *host, size_t bytes)
 {
     void *p;
@@ -427,6 +473,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(terms_are_those_of_the_host),
         cmocka_unit_test(company_and_repetition_change_no_bit),
+        cmocka_unit_test(slabs_change_no_bit),
         cmocka_unit_test(arrays_on_the_card_get_the_same_bits),
         cmocka_unit_test(products_are_those_of_the_host),
         cmocka_unit_test(gradients_of_losses_are_those_of_the_host),

@@ -347,7 +347,7 @@ static void record(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_wo
 }
 
 /* Atoms of a slab; 0: all at once, where there is room for their activations. Only crystals whose list
- * the device makes go in slabs, and whose terms need no heads; of those that fit, the largest up to four tiles per processor, in whole
+ * the device makes go in slabs; of those that fit, the largest up to four tiles per processor, in whole
  * turns of all processors where that goes. */
 template <typename real>
 static int choose_rows(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, int bins)
@@ -355,7 +355,7 @@ static int choose_rows(const cu_net *net, const aim_dev_job *job, const cu_kinds
     const cu_device *d = net->device;
     cu_work<real> w;
     cu_layout<real>(net, job, k->n, bins, 0, NULL, &w);
-    if (!job->crystal || job->row || job->middle || job->ts_params || w.bytes <= d->workspace_size)
+    if (!job->crystal || job->row || job->middle || w.bytes <= d->workspace_size)
         return 0;
     const size_t room = cu_room(d);
     if (w.bytes <= room)

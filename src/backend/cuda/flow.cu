@@ -250,20 +250,29 @@ template <typename real> static void finish_at_once(cu_flow<real> *f)
         run_terms(f, f->stream);
 }
 
-/* The same while a slab's list and activations are there, with the adjoint. */
+/* The same while a slab's list and activations are there, with the adjoint; once more for the adjoint
+ * where a term makes that of a head from the heads of all slabs. */
 template <typename real> static void finish_slabs(cu_flow<real> *f)
 {
     const int last = f->net->d.n_pass - 1;
     report_charges(f, f->stream);
     if (f->job->d3)
         cu_join(f);
+    const int at_once = f->job->want_grad && !f->job->ts_params;
     for (int k = 0; k < f->w->part_count; k++) {
         enter_slab(f, k);
         cu_pass_forward(f, last, 0);
-        if (f->job->want_grad)
+        if (at_once)
             cu_pass_backward(f, last);
         pair_terms(f, f->stream);
         repulsion(f, f->stream);
+    }
+    leave_slabs(f);
+    d3ts(f, f->stream);
+    for (int k = 0; k < f->w->part_count && f->job->want_grad && !at_once; k++) {
+        enter_slab(f, k);
+        cu_pass_forward(f, last, 1);
+        cu_pass_backward(f, last);
     }
     leave_slabs(f);
     run_waves(f, f->stream);
