@@ -17,7 +17,7 @@
 #include "backend/device_path.h"
 
 enum {
-    AIM_DEV_ABI = 10, /* of everything in this file */
+    AIM_DEV_ABI = 11, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -193,10 +193,11 @@ typedef struct aim_dev_sweep {
         *weight; /* on_device: [n_systems] that adds weight gq to the tangent of gq, or NULL */
     double *tgrad, *tstrain; /* += */
     /* n_dir 1: the gradient of the sum of all seeds by the numbers of the network, in the order of
-     * `places`; page-locked memory that stands until the next call, in the precision of the
-     * network. Then nothing else is a result. places NULL: not wanted */
+     * `places` and its precision, goes to `take`, part after part, each as soon as it is there. Then
+     * nothing else is a result. places NULL: not wanted */
     const aim_dev_places *places;
-    const void *gradient;
+    void (*take)(void *ctx, const void *gradient, size_t first, size_t last);
+    void *take_ctx;
 } aim_dev_sweep;
 
 /* The sums a gradient is put together from. Of every pass, then every head, every layer: weights

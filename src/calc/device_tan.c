@@ -75,7 +75,9 @@ aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_ran
                            .tspin = t->tspin,
                            .tgrad = t->tgrad,
                            .tstrain = t->tstrain,
-                           .places = t->places};
+                           .places = t->places,
+                           .take = t->take,
+                           .take_ctx = t->take_ctx};
     if (aim_device_sweeps_all(c, member)) {
         sweep.again = t->again || t->places; /* of a loss, aim_device_evaluate was called */
         AIM_TRY(use_terms(c, member, range, t, &job, &sweep));
@@ -89,7 +91,6 @@ aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_ran
     use_heads(member, t, &sweep);
     if (c->device.ops->sweep(member->device_net, &sweep, &e))
         return aim_device_error(&e);
-    t->gradient = sweep.gradient;
     return job.overlap ? aim_device_overlap(c, member) : AIMNET_OK;
 }
 

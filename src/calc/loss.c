@@ -177,15 +177,16 @@ static void shift_gradient(const loss_job *j, const seeds *s)
     }
 }
 
-/* The gradient of a batch, which a network in single precision leaves in float. */
+/* A part of the gradient of a batch, which a network in single precision leaves in float. */
 typedef struct copying {
+    aim_team *team;
     const void *from;
     double *to;
-    int64_t n;
+    int64_t first, n;
     int add, is_double;
 } copying;
 
-enum { COPY_CHUNK = 65536 };
+enum { COPY_CHUNK = 8192 };
 
 static void take_doubles(int64_t n, const double *from, int add, double *to)
 {
@@ -202,8 +203,8 @@ static void take_floats(int64_t n, const float *from, int add, double *to)
 static void copy_task(void *ctx, int64_t task, int worker)
 {
     const copying *c = ctx;
-    const int64_t first = task * COPY_CHUNK, left = c->n - first,
-                  n = left < COPY_CHUNK ? left : COPY_CHUNK;
+    const int64_t from = task * COPY_CHUNK, left = c->n - from,
+                  n = left < COPY_CHUNK ? left : COPY_CHUNK, first = c->first + from;
     (void)worker;
     if (c->is_double)
         take_doubles(n, (const double *)c->from + first, c->add, c->to + first);
@@ -211,7 +212,16 @@ static void copy_task(void *ctx, int64_t task, int worker)
         take_floats(n, (const float *)c->from + first, c->add, c->to + first);
 }
 
-/* A device gives the gradient of a batch in the order of the caller's. */
+static void take_part(void *ctx, const void *gradient, size_t first, size_t last)
+{
+    copying *c = ctx;
+    c->from = gradient;
+    c->first = (int64_t)first;
+    c->n = (int64_t)(last - first);
+    aim_parallel_for(c->team, (c->n + COPY_CHUNK - 1) / COPY_CHUNK, copy_task, c);
+}
+
+/* A device gives the gradient of a batch in the order of the caller's, part by part. */
 static aim_status sweep_device(loss_job *j, const aim_range_plan *range, aim_net_call *call,
                                aim_tangents *t)
 {
@@ -219,10 +229,13 @@ static aim_status sweep_device(loss_job *j, const aim_range_plan *range, aim_net
     aim_net_tan tan;
     AIM_TRY(aim_device_places(c));
     t->places = &c->places;
+    copying copy = {.team = c->team,
+                    .to = j->gradient,
+                    .add = j->started,
+                    .is_double = c->options.precision == AIMNET_DOUBLE};
+    t->take = take_part;
+    t->take_ctx = &copy;
     AIM_TRY(aim_tangent_sweep(c, &c->member[0], range, call, t, &tan));
-    copying copy = {t->gradient, j->gradient, c->parameters.count, j->started,
-                    c->options.precision == AIMNET_DOUBLE};
-    aim_parallel_for(c->team, (copy.n + COPY_CHUNK - 1) / COPY_CHUNK, copy_task, &copy);
     j->started = 1;
     return AIMNET_OK;
 }

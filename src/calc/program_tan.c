@@ -166,21 +166,24 @@ void aim_program_tangent_backward(const aim_calc *c, const aim_member *member,
         const int from = o->in >= AIM_SLOT_FIRST_FREE ? o->in : o->base;
         if (!member->live[o->out] || from < AIM_SLOT_FIRST_FREE || !t->tadjoint[from])
             continue;
-        const size_t width = (size_t)m->slot[from].width, n = (size_t)b->n_atoms * width;
+        const size_t width = (size_t)m->slot[from].width, atoms = (size_t)b->n_atoms;
         const double *later = t->tadjoint[o->out], *in = c->values.slot[o->in >= 0 ? o->in : from],
                      *out = c->values.slot[o->out], *g = c->values.adjoint[o->out];
-        for (size_t r = 0; r < (size_t)t->n_dir * n; r++) {
-            const size_t e = r % n;
-            double *tg = t->tadjoint[from] + r;
-            const double seed = seed_of(b, t, e / width);
-            if (o->kind == AIM_OUT_ATOMIC_SUM)
-                *tg += seed;
-            else if (o->kind == AIM_OUT_DISP_PARAM)
-                *tg += fabs(in[e]) <= 4.0
-                           ? (later[r] + seed * g[e]) * out[e] + g[e] * t->tslot[o->out][r]
-                           : 0.0;
-            else if (later)
-                *tg += later[r];
+        size_t r = 0;
+        for (size_t row = 0, i = 0; row < (size_t)t->n_dir * atoms; row++, i++) {
+            i = i == atoms ? 0 : i;
+            const double seed = seed_of(b, t, i);
+            for (size_t e = i * width; e < (i + 1) * width; e++, r++) {
+                double *tg = t->tadjoint[from] + r;
+                if (o->kind == AIM_OUT_ATOMIC_SUM)
+                    *tg += seed;
+                else if (o->kind == AIM_OUT_DISP_PARAM)
+                    *tg += fabs(in[e]) <= 4.0
+                               ? (later[r] + seed * g[e]) * out[e] + g[e] * t->tslot[o->out][r]
+                               : 0.0;
+                else if (later)
+                    *tg += later[r];
+            }
         }
     }
 }

@@ -27,7 +27,9 @@ typedef struct aim_tangents {
     double *tadjoint[AIM_MAX_SLOTS]; /* likewise */
     double *tgrad, *tstrain;         /* [dir][n][3]; [dir][systems][9] or NULL */
     const aim_dev_places *places;    /* the gradient by every parameter from a device; NULL: no */
-    const void *gradient; /* in the precision of the network, until the device is used again */
+    /* called for all parts of that, as in aim_dev_sweep */
+    void (*take)(void *ctx, const void *gradient, size_t first, size_t last);
+    void *take_ctx;
 } aim_tangents;
 
 /* program_tan.c. The layout has room for everything but tx, w and seed. */

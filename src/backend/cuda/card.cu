@@ -32,6 +32,9 @@ void cu_close(void *object)
         cudaEventDestroy(d->fork);
     if (d->join)
         cudaEventDestroy(d->join);
+    for (int k = 0; k < CU_PARTS; k++)
+        if (d->arrived[k])
+            cudaEventDestroy(d->arrived[k]);
     cudaFree(d->workspace);
     cudaFreeHost(d->in);
     cudaFreeHost(d->out);
@@ -67,6 +70,8 @@ static int start_device(cu_device *d, int cards, aim_dev_error *e)
     CU_TRY(e, cudaStreamCreateWithFlags(&d->side, cudaStreamNonBlocking), "starting");
     CU_TRY(e, cudaEventCreateWithFlags(&d->fork, cudaEventDisableTiming), "starting");
     CU_TRY(e, cudaEventCreateWithFlags(&d->join, cudaEventDisableTiming), "starting");
+    for (int k = 0; k < CU_PARTS; k++)
+        CU_TRY(e, cudaEventCreateWithFlags(&d->arrived[k], cudaEventDisableTiming), "starting");
     cu_multiply_prepare(&s);
     cu_terms_prepare(&s);
     cu_term_tan_prepare(&s);

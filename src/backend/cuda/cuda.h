@@ -25,6 +25,7 @@ enum {
     CU_ELEMENT = 5,    /* parameters of an element for embedded terms (embedded.cu) */
     CU_TS_ROW = 4,     /* numbers of an atom for D3TS */
     CU_SEGMENT = 2048, /* atoms of a system that are summed by one block */
+    CU_PARTS = 24,     /* of a gradient by the parameters on its way to the host */
     CU_GRAPHS = 16,    /* shapes of batches that are kept as graphs */
     CU_TILE_ROWS = 128 /* of the large matrix products */
 };
@@ -44,7 +45,7 @@ typedef struct cu_device {
     int index, processors, major, minor;
     int warpgroups;            /* matrix instructions of four warps */
     cudaStream_t stream, side; /* `side`: what does not depend on the network */
-    cudaEvent_t fork, join;
+    cudaEvent_t fork, join, arrived[CU_PARTS];
     void *workspace;
     size_t workspace_size, limit; /* limit: most of it, 0: none */
     void *in, *out; /* pinned */
@@ -87,6 +88,7 @@ typedef struct cu_net {
     /* for gradients by the parameters (aim_dev_places), copied when first asked for */
     const aim_dev_places *placed;
     int *places;
+    int part_stage[CU_PARTS]; /* when a part can be put together: tan_train.cu */
     float *folded;
     struct {
         cudaGraphExec_t exec;

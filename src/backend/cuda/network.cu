@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* network.cu - a network on a card: where its weights lie, and their copies. */
 #include "backend/cuda/module.h"
+#include "backend/cuda/tangent.h"
 
 typedef struct placer {
     char *base;
@@ -184,6 +185,8 @@ int cu_put_places(cu_net *net, const aim_dev_places *p, aim_dev_error *e)
     cu_state s = {cudaSuccess, NULL};
     upload(&s, net->device, net->places, p->from, p->count * sizeof(int32_t));
     upload(&s, net->device, net->folded, p->folded, folded * sizeof(float));
+    cu_mark_weights(net->device->stream, net, p->count, net->places);
+    cu_find_stages(net, p);
     if (cu_synchronize(net, &s, e))
         return e->status;
     net->placed = p;

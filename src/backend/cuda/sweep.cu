@@ -152,7 +152,7 @@ static void give_values(const cu_net *net, aim_dev_job *job, const cu_kept<real>
 /* What the primal has to say: charges, whether atoms overlap, the longest row, or everything. */
 template <typename real>
 static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_kept<real> *k,
-                      aim_dev_error *e, int *longest)
+                      const cu_tans<real> *t, aim_dev_error *e, int *longest)
 {
     cu_device *d = net->device;
     aim_dev_job *job = sweep->job;
@@ -160,7 +160,14 @@ static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, cons
     cu_check_call(s, cudaMemcpyAsync(d->out, k->out_base, k->out_bytes, cudaMemcpyDeviceToHost,
                                      d->stream),
                   "copying results");
-    if (cu_synchronize(net, s, e))
+    if (sweep->places) { /* the card goes on while the host makes seeds of the results */
+        cu_check_call(s, cudaEventRecord(d->fork, d->stream), "an event");
+        s->joined = 1;
+        cu_keep_environments(s, net, sweep, k, t);
+        if (s->code == cudaSuccess)
+            s->code = cudaEventSynchronize(d->fork);
+    }
+    if ((!sweep->places || s->code != cudaSuccess) && cu_synchronize(net, s, e))
         return e->status;
     *longest = *CU_PINNED(d->out, k->out_base, k->longest);
     job->overlap = *CU_PINNED(d->out, k->out_base, k->overlap);
@@ -172,16 +179,18 @@ static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, cons
 /* The primal of a job. *again: a row of its list was too short. */
 template <typename real>
 static int keep(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_kinds *kinds,
-                const cu_kept<real> *k, aim_dev_error *e, int *again)
+                const cu_kept<real> *k, const cu_tans<real> *t, aim_dev_error *e, int *again)
 {
     cu_device *d = net->device;
     int longest = 0;
     d->kept = NULL;
     fill_job(net, sweep->job, kinds, sweep->on_device, k);
     cu_keep(s, net, sweep, k);
+    if (!sweep->on_device && sweep->places)
+        cu_keep_environments(s, net, sweep, k, t);
     if (!sweep->on_device && cu_synchronize(net, s, e))
         return e->status;
-    if (sweep->on_device && fetch_kept(net, s, sweep, k, e, &longest))
+    if (sweep->on_device && fetch_kept(net, s, sweep, k, t, e, &longest))
         return e->status;
     if (!sweep->job->row && longest > net->capacity) {
         net->capacity = cu_round_up(longest + longest / 16, 8);
@@ -203,6 +212,28 @@ static int call_middle(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, con
     return e->status = sweep->middle ? sweep->middle(sweep->ctx) : 0;
 }
 
+/* Parts of the gradient in the order in which they come. */
+template <typename real>
+static int give_gradient(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_tans<real> *t,
+                         aim_dev_error *e)
+{
+    cu_device *d = net->device;
+    const void *gradient = CU_PINNED(d->out, t->out_base, t->gradient);
+    for (int stage = 0; stage <= net->d.n_pass; stage++)
+        for (int part = 0; part < CU_PARTS && s->code == cudaSuccess; part++) {
+            if (net->part_stage[part] != stage)
+                continue;
+            s->code = cudaEventSynchronize(d->arrived[part]);
+            s->what = "copying results";
+            if (s->code == cudaSuccess)
+                sweep->take(sweep->take_ctx, gradient, cu_part_start(t->gradient_size, part),
+                            cu_part_start(t->gradient_size, part + 1));
+        }
+    if (s->code != cudaSuccess)
+        cudaStreamSynchronize(d->side);
+    return cu_synchronize(net, s, e);
+}
+
 /* One try; *again: a row of the list was too short. */
 template <typename real>
 static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const cu_kinds *kinds, aim_dev_error *e,
@@ -217,7 +248,7 @@ static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const cu_kinds *kinds, a
     if (make_room(net, sweep, kinds, e, &k, &t))
         return e->status;
     if (!sweep->again || d->kept != net) {
-        if (keep(net, &s, sweep, kinds, &k, e, again) || *again)
+        if (keep(net, &s, sweep, kinds, &k, &t, e, again) || *again)
             return e->status;
     }
     if (sweep->evaluate) {
@@ -234,8 +265,7 @@ static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const cu_kinds *kinds, a
     fill_adjoints(net, sweep, &t);
     cu_sweep_backward(&s, net, sweep, &k, &t);
     if (t.gradient) {
-        sweep->gradient = CU_PINNED(d->out, t.out_base, t.gradient);
-        return fetch(net, &s, &t, (size_t)((char *)t.gradient - t.out_base), t.out_bytes, e);
+        return give_gradient(net, &s, sweep, &t, e);
     }
     if (fetch(net, &s, &t, sweep->on_device ? 0 : t.out_first, t.out_bytes, e))
         return e->status;

@@ -30,6 +30,7 @@ enum act { FORWARD, TANGENT, BACKWARD, BACK_TANGENT };
 template <typename real, int ACT>
 __global__ void __launch_bounds__(BLOCK) activate(const cu_act<real> a)
 {
+    cu_wait();
     const int row = (int)((blockIdx.x * (size_t)BLOCK + threadIdx.x) / 32), lane = threadIdx.x % 32;
     if (row >= a.rows)
         return;
@@ -71,25 +72,25 @@ static unsigned blocks_of(int rows)
 template <typename real>
 void cu_act_forward(cu_state *s, cudaStream_t stream, const cu_act<real> *a)
 {
-    activate<real, FORWARD><<<blocks_of(a->rows), BLOCK, 0, stream>>>(*a);
+    cu_launch(s, stream, blocks_of(a->rows), BLOCK, 0, activate<real, FORWARD>, *a);
     cu_check(s, "an activation");
 }
 template <typename real>
 void cu_act_tangent(cu_state *s, cudaStream_t stream, const cu_act<real> *a)
 {
-    activate<real, TANGENT><<<blocks_of(a->rows), BLOCK, 0, stream>>>(*a);
+    cu_launch(s, stream, blocks_of(a->rows), BLOCK, 0, activate<real, TANGENT>, *a);
     cu_check(s, "the tangent of an activation");
 }
 template <typename real>
 void cu_act_backward(cu_state *s, cudaStream_t stream, const cu_act<real> *a)
 {
-    activate<real, BACKWARD><<<blocks_of(a->rows), BLOCK, 0, stream>>>(*a);
+    cu_launch(s, stream, blocks_of(a->rows), BLOCK, 0, activate<real, BACKWARD>, *a);
     cu_check(s, "the adjoint of an activation");
 }
 template <typename real>
 void cu_act_back_tangent(cu_state *s, cudaStream_t stream, const cu_act<real> *a)
 {
-    activate<real, BACK_TANGENT><<<blocks_of(a->rows), BLOCK, 0, stream>>>(*a);
+    cu_launch(s, stream, blocks_of(a->rows), BLOCK, 0, activate<real, BACK_TANGENT>, *a);
     cu_check(s, "the tangent of an activation's adjoint");
 }
 
@@ -98,6 +99,7 @@ __global__ void __launch_bounds__(BLOCK)
     split_output(int rows, const real *x, int ldx, int fa, int width, const real *old,
                  const int *old_row, real *a, real *charges)
 {
+    cu_wait();
     const size_t row = (blockIdx.x * (size_t)BLOCK + threadIdx.x) / 32;
     if (row >= (size_t)rows)
         return;
@@ -114,8 +116,8 @@ template <typename real>
 void cu_split_output(cu_state *s, cudaStream_t stream, int rows, const real *x, int ldx, int fa,
                      int width, const real *old, const int *old_row, real *a, real *charges)
 {
-    split_output<<<blocks_of(rows), BLOCK, 0, stream>>>(rows, x, ldx, fa, width, old, old_row, a,
-                                                        charges);
+    cu_launch(s, stream, blocks_of(rows), BLOCK, 0, split_output<real>, rows, x, ldx, fa, width, old,
+              old_row, a, charges);
     cu_check(s, "the output of a pass");
 }
 
@@ -123,6 +125,7 @@ template <typename real>
 __global__ void __launch_bounds__(BLOCK) join_output(int rows, const real *a, const real *charges,
                                                      int fa, int width, real *y, int ldy)
 {
+    cu_wait();
     const size_t row = (blockIdx.x * (size_t)BLOCK + threadIdx.x) / 32;
     if (row >= (size_t)rows)
         return;
@@ -135,30 +138,40 @@ template <typename real>
 void cu_join_output(cu_state *s, cudaStream_t stream, int rows, const real *a, const real *charges,
                     int fa, int width, real *y, int ldy)
 {
-    join_output<<<blocks_of(rows), BLOCK, 0, stream>>>(rows, a, charges, fa, width, y, ldy);
+    cu_launch(s, stream, blocks_of(rows), BLOCK, 0, join_output<real>, rows, a, charges, fa, width, y,
+              ldy);
     cu_check(s, "the adjoint of a pass");
 }
 
 template <typename real>
 __global__ void __launch_bounds__(BLOCK)
-    pad_rows(int rows, const double *x, int width, real *y, int ldy)
+    pad_rows(int rows, const double *x, int width, real *y, int ldy, unsigned *max_of)
 {
-    const size_t k = blockIdx.x * (size_t)BLOCK + threadIdx.x, row = k / ldy;
-    const int c = (int)(k % ldy);
-    if (row < (size_t)rows)
-        y[k] = x && c < width ? (real)x[row * width + c] : (real)0;
+    cu_wait();
+    const size_t row = (blockIdx.x * (size_t)BLOCK + threadIdx.x) / 32;
+    unsigned bits = 0;
+    if (row >= (size_t)rows)
+        return;
+    for (int k = threadIdx.x % 32; k < ldy; k += 32) {
+        const real value = x && k < width ? (real)x[row * width + k] : (real)0;
+        y[row * ldy + k] = value;
+        bits = max(bits, cu_bits(value));
+    }
+    bits = __reduce_max_sync(0xffffffffu, bits);
+    if (threadIdx.x % 32 == 0)
+        max_of[row] = bits;
 }
 template <typename real>
 void cu_pad_rows(cu_state *s, cudaStream_t stream, int rows, const double *x, int width, real *y,
-                 int ldy)
+                 int ldy, unsigned *max_of)
 {
-    const size_t count = (size_t)rows * (size_t)ldy;
-    pad_rows<<<(unsigned)((count + BLOCK - 1) / BLOCK), BLOCK, 0, stream>>>(rows, x, width, y, ldy);
+    cu_launch(s, stream, blocks_of(rows), BLOCK, 0, pad_rows<real>, rows, x, width, y, ldy, max_of);
     cu_check(s, "the adjoint of a head");
 }
 
 template <typename real> __global__ void add_rows(size_t count, const real *x, real *y)
 {
+    cu_wait();
     const size_t k = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
     if (k < count)
         y[k] += x[k];
@@ -166,7 +179,7 @@ template <typename real> __global__ void add_rows(size_t count, const real *x, r
 template <typename real>
 void cu_add_rows(cu_state *s, cudaStream_t stream, size_t count, const real *x, real *y)
 {
-    add_rows<<<(unsigned)((count + BLOCK - 1) / BLOCK), BLOCK, 0, stream>>>(count, x, y);
+    cu_launch(s, stream, (unsigned)((count + BLOCK - 1) / BLOCK), BLOCK, 0, add_rows<real>, count, x, y);
     cu_check(s, "the sum of the heads' adjoints");
 }
 
@@ -226,6 +239,7 @@ static __device__ missing missing_charge(const reader<real> &r, int s)
 template <typename real>
 __global__ void __launch_bounds__(BLOCK) charge_tan_forward(const cu_charges_tan<real> c)
 {
+    cu_wait();
     const int item = blockIdx.x, s = item / c.of.nc % c.of.systems;
     const reader<real> r = {&c, item % c.of.nc, (size_t)(item / c.of.nc / c.of.systems) * c.n};
     const missing m = missing_charge(r, s);
@@ -239,6 +253,7 @@ __global__ void __launch_bounds__(BLOCK) charge_tan_forward(const cu_charges_tan
 template <typename real>
 __global__ void __launch_bounds__(BLOCK) charge_tan_backward(const cu_charges_tan<real> c)
 {
+    cu_wait();
     const int item = blockIdx.x, s = item / c.of.nc % c.of.systems, nc = c.of.nc;
     const reader<real> r = {&c, item % nc, (size_t)(item / nc / c.of.systems) * c.n};
     const missing m = missing_charge(r, s);
@@ -266,13 +281,13 @@ __global__ void __launch_bounds__(BLOCK) charge_tan_backward(const cu_charges_ta
 template <typename real>
 void cu_charge_tan_forward(cu_state *s, cudaStream_t stream, const cu_charges_tan<real> *c)
 {
-    charge_tan_forward<<<c->n_dir * c->of.systems * c->of.nc, BLOCK, 0, stream>>>(*c);
+    cu_launch(s, stream, c->n_dir * c->of.systems * c->of.nc, BLOCK, 0, charge_tan_forward<real>, *c);
     cu_check(s, "the tangent of charge equilibration");
 }
 template <typename real>
 void cu_charge_tan_backward(cu_state *s, cudaStream_t stream, const cu_charges_tan<real> *c)
 {
-    charge_tan_backward<<<c->n_dir * c->of.systems * c->of.nc, BLOCK, 0, stream>>>(*c);
+    cu_launch(s, stream, c->n_dir * c->of.systems * c->of.nc, BLOCK, 0, charge_tan_backward<real>, *c);
     cu_check(s, "the tangent of charge equilibration's adjoint");
 }
 
@@ -306,7 +321,8 @@ void cu_reduce_directions(cu_state *s, cudaStream_t stream, int n_dir, int n, in
                                   const real *, const int *, real *, real *);                      \
     template void cu_join_output(cu_state *, cudaStream_t, int, const real *, const real *, int,   \
                                  int, real *, int);                                                \
-    template void cu_pad_rows(cu_state *, cudaStream_t, int, const double *, int, real *, int);    \
+    template void cu_pad_rows(cu_state *, cudaStream_t, int, const double *, int, real *, int,     \
+                              unsigned *);                                                         \
     template void cu_add_rows(cu_state *, cudaStream_t, size_t, const real *, real *);             \
     template void cu_charge_tan_forward(cu_state *, cudaStream_t, const cu_charges_tan<real> *);   \
     template void cu_charge_tan_backward(cu_state *, cudaStream_t, const cu_charges_tan<real> *)

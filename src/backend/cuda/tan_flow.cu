@@ -46,7 +46,7 @@ template <typename real> static cu_conv_tan<real> conv_args(const flow<real> *f,
     c->x = k->pass[p].x[0];
     c->gx = k->pass[p].gx;
     c->ldx = f->net->mlp[p].layer[0].ld_in;
-    c->xmax = k->max;
+    c->xmax = k->pass[p].xmax[0];
     c->v = k->v[p];
     c->vq = k->vq[p];
     c->s_adj = k->s_adj[p];
@@ -74,7 +74,7 @@ template <typename real> static cu_conv_tan<real> conv_args(const flow<real> *f,
     a.ta = t->ta[p];
     a.tq = p > 0 ? t->tqs[p - 1] : NULL;
     a.tx = t->pass[p].x[0];
-    a.txmax = t->max;
+    a.txmax = t->pass[p].xmax[0];
     a.tv = t->tv[p];
     a.tvq = t->tvq[p];
     a.ts_adj = t->ts_adj;
@@ -356,7 +356,7 @@ template <typename real> static void keep_head(const flow<real> *f, int h)
     const cu_kept<real> *k = f->k;
     const cu_mlp *m = &f->net->head[h];
     const int end = m->n_layers - 1;
-    forward_layers<real>(f, m, &k->head[h], NULL, end, NULL, k->aim_max, k->max);
+    forward_layers<real>(f, m, &k->head[h], NULL, end, NULL);
     if (!k->value[h])
         return;
     cu_head_out<real> o = head_args<real>(f, h, k->n, k->head[h].x[end], k->value[h], NULL, NULL);
@@ -376,8 +376,7 @@ template <typename real> static void keep_forward(const flow<real> *f)
         const int last = p == d->n_pass - 1, end = m->n_layers;
         const cu_conv_tan<real> c = conv_args(f, p);
         cu_conv_forward(f->s, f->stream, &c.of);
-        forward_layers<real>(f, m, &k->pass[p], NULL, end, p == 0 ? k->species : NULL, k->max,
-                             last ? k->aim_max : k->max);
+        forward_layers<real>(f, m, &k->pass[p], NULL, end, p == 0 ? k->species : NULL);
         if (last)
             break;
         const real *old = p > 0 ? k->a[p] : (const real *)d->embedding;
@@ -420,7 +419,8 @@ template <typename real> static void heads_backward(const flow<real> *f)
         }
         if (f->sweep->places)
             cu_pad_rows(f->s, f->stream, rows, g, m->layer[n - 1].n_out,
-                        t ? ta->gz[n - 1] : a->gz[n - 1], m->layer[n - 1].ld_out);
+                        t ? ta->gz[n - 1] : a->gz[n - 1], m->layer[n - 1].ld_out,
+                        t ? ta->gzmax[n - 1] : a->gzmax[n - 1]);
         if (n == 1 && !g)
             continue;
         if (n > 1) {
@@ -500,14 +500,13 @@ void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept
 
 /* The primal's environments, S_d = sum a_j gs w_d: the tangent of the convolution for features that
  * change by their own values while nothing moves. Its other outputs are written again later. */
-template <typename real> static void environments(const flow<real> *f)
+template <typename real>
+void cu_keep_environments(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
+                          const cu_kept<real> *k, const cu_tans<real> *t)
 {
-    const cu_kept<real> *k = f->k;
-    const cu_tans<real> *t = f->t;
+    const flow<real> all = {s, net, sweep, k, t, net->device->stream}, *f = &all;
     const aim_dev_net *d = &f->net->d;
     cu_check_call(f->s, cudaMemsetAsync(t->still, 0, 3 * (size_t)t->rows * sizeof(double), f->stream),
-          "clearing");
-    cu_check_call(f->s, cudaMemsetAsync(t->tga0, 0, (size_t)t->rows * (size_t)d->fa * sizeof(real), f->stream),
           "clearing");
     if (d->d2)
         cu_gather_rows(f->s, f->stream, k->n, d->fa, (const real *)d->embedding, k->species, t->a0);
@@ -521,8 +520,8 @@ template <typename real> static void environments(const flow<real> *f)
         c.tq = c.of.q;
         c.tx_atom = t->still;
         c.w = NULL;
-        c.ts = t->s[p];
-        c.tsq = t->sq[p];
+        c.ts = k->s[p];
+        c.tsq = k->sq[p];
         cu_conv_tan_forward(f->s, f->stream, &c);
     }
 }
@@ -539,14 +538,15 @@ void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, cons
     cu_check_call(s, cudaMemsetAsync(t->clear_base, 0, t->clear_bytes, f.stream), "clearing");
     cu_check_call(s, cudaMemsetAsync(t->out_base, 0, t->out_bytes, f.stream), "clearing");
     if (sweep->places)
-        environments(&f);
+        cu_check_call(s, cudaMemsetAsync(t->tga0, 0, (size_t)t->rows * (size_t)d->fa * sizeof(real),
+                                         f.stream),
+              "clearing");
     for (int p = 0; p < d->n_pass; p++) {
         const cu_mlp *m = &net->mlp[p];
         const int last = p == d->n_pass - 1, end = m->n_layers;
         const cu_conv_tan<real> c = conv_args(&f, p);
         cu_conv_tan_forward(s, f.stream, &c);
-        forward_layers<real>(&f, m, &k->pass[p], &t->pass[p], end, NULL, t->max,
-                             last ? t->aim_max : t->max);
+        forward_layers<real>(&f, m, &k->pass[p], &t->pass[p], end, NULL);
         if (last)
             break;
         cu_split_output(s, f.stream, t->rows, (const real *)t->pass[p].x[end],
@@ -559,8 +559,7 @@ void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, cons
         const cu_mlp *m = &net->head[h];
         if (!k->ghead[h])
             continue;
-        forward_layers<real>(&f, m, &k->head[h], &t->head[h], m->n_layers - 1, NULL, t->aim_max,
-                             t->max);
+        forward_layers<real>(&f, m, &k->head[h], &t->head[h], m->n_layers - 1, NULL);
         if (!t->thead[h])
             continue;
         const cu_head_out<real> o = head_args<real>(&f, h, t->rows, t->head[h].x[m->n_layers - 1],
@@ -592,6 +591,8 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
         else
             output_backward(&f, p);
         backward_layers<real>(&f, m, &k->pass[p], &t->pass[p], m->n_layers);
+        if (sweep->places)
+            cu_gradient(s, net, k, t, d->n_pass - 1 - p);
         cu_conv_tan<real> c = conv_args(&f, p);
         c.tx = t->pass[p].gx;
         cu_conv_tan_project(s, f.stream, &c);
@@ -608,11 +609,13 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
         cu_reduce_directions(s, f.stream, t->n_dir, k->n, k->systems, k->offset, t->tvirial, 9,
                              t->tstrain);
     if (sweep->places)
-        cu_gradient(s, net, k, t);
+        cu_gradient(s, net, k, t, d->n_pass);
 }
 
 #define INSTANCE(real)                                                                             \
     template void cu_keep(cu_state *, cu_net *, const aim_dev_sweep *, const cu_kept<real> *);     \
+    template void cu_keep_environments(cu_state *, cu_net *, const aim_dev_sweep *,                \
+                                       const cu_kept<real> *, const cu_tans<real> *);              \
     template void cu_sweep_forward(cu_state *, cu_net *, const aim_dev_sweep *,                    \
                                    const cu_kept<real> *, const cu_tans<real> *);                  \
     template void cu_sweep_backward(cu_state *, cu_net *, const aim_dev_sweep *,                   \

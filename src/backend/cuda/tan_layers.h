@@ -52,7 +52,6 @@ static cu_act<real> act_args(const flow<real> *f, const cu_mlp *m, const cu_acts
     r.n = f->k->n;
     r.rows = t ? f->t->rows : r.n;
     r.ld = m->layer[l].ld_out;
-    r.max = t ? f->t->max : f->k->max;
     r.bias = (const real *)m->layer[l].bias;
     r.gelu = m->layer[l].gelu;
     r.slope = a->slope + at;
@@ -62,22 +61,21 @@ static cu_act<real> act_args(const flow<real> *f, const cu_mlp *m, const cu_acts
     return r;
 }
 
-/* Layers 0 .. n_layers - 1; `first` has the maxima of the input's rows, `last` takes those of the
- * output. */
+/* Layers 0 .. n_layers - 1. */
 template <typename real>
 static void forward_layers(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
-                           const cu_tan_acts<real> *t, int n_layers, const int *bias_row,
-                           const unsigned *first, unsigned *last)
+                           const cu_tan_acts<real> *t, int n_layers, const int *bias_row)
 {
     real *const *x = t ? t->x : a->x;
+    unsigned *const *max = t ? t->xmax : a->xmax;
     for (int l = 0; l < n_layers; l++) {
         const cu_layer *layer = &m->layer[l];
         cu_act<real> r = act_args(f, m, a, t, l);
-        multiply(f, r.rows, x[l], layer->ld_in, l ? r.max : first, &layer->fwd, x[l + 1],
+        multiply(f, r.rows, x[l], layer->ld_in, max[l], &layer->fwd, x[l + 1],
                  layer->ld_out);
         r.x = r.y = x[l + 1];
         r.bias_row = l == 0 ? bias_row : NULL;
-        r.max = l == n_layers - 1 ? last : r.max;
+        r.max = max[l + 1];
         if (t)
             cu_act_tangent(f->s, f->stream, &r);
         else
@@ -92,6 +90,7 @@ static void through_activation(const flow<real> *f, const cu_mlp *m, const cu_ac
     cu_act<real> r = act_args(f, m, a, t, l);
     r.x = x;
     r.y = t ? t->gz[l] : a->gz[l];
+    r.max = t ? t->gzmax[l] : a->gzmax[l];
     if (t)
         cu_act_back_tangent(f->s, f->stream, &r);
     else
@@ -104,10 +103,11 @@ static void backward_layers(const flow<real> *f, const cu_mlp *m, const cu_acts<
                             const cu_tan_acts<real> *t, int n_layers)
 {
     real *const *gz = t ? t->gz : a->gz;
+    unsigned *const *max = t ? t->gzmax : a->gzmax;
     for (int l = n_layers - 1; l >= 0; l--) {
         const cu_layer *layer = &m->layer[l];
         real *to = l > 0 ? gz[l - 1] : t ? t->gx : a->gx;
-        multiply(f, t ? f->t->rows : f->k->n, gz[l], layer->ld_out, t ? f->t->max : f->k->max,
+        multiply(f, t ? f->t->rows : f->k->n, gz[l], layer->ld_out, max[l],
                  &layer->bwd, to, layer->ld_in);
         if (l > 0)
             through_activation(f, m, a, t, l - 1, (const real *)to);

@@ -86,10 +86,14 @@ static void kept_acts(const cu_mlp *m, size_t n, carver *c, int first, cu_acts<r
     TAKE(c, a->gx, n * (size_t)m->layer[0].ld_in);
     TAKE(c, a->slope, n * (size_t)m->slope_width);
     TAKE(c, a->curve, n * (size_t)m->slope_width);
+    for (int l = first; l <= m->n_layers; l++)
+        TAKE(c, a->xmax[l], n);
+    for (int l = 0; l < m->n_layers; l++)
+        TAKE(c, a->gzmax[l], n);
 }
 
 template <typename real>
-static void kept_network(const cu_net *net, carver *c, cu_kept<real> *k)
+static void kept_network(const cu_net *net, int train, carver *c, cu_kept<real> *k)
 {
     const aim_dev_net *d = &net->d;
     const size_t n = (size_t)k->n, nc = (size_t)d->n_charge, gp = (size_t)d->gp;
@@ -104,6 +108,10 @@ static void kept_network(const cu_net *net, carver *c, cu_kept<real> *k)
         }
         TAKE(c, k->v[p], n * (size_t)(3 * d->conv_a.nf * d->conv_a.hp));
         TAKE(c, k->s_adj[p], n * 4 * (size_t)d->conv_a.nf * gp);
+        if (train)
+            TAKE(c, k->s[p], n * 4 * (size_t)d->conv_a.nf * gp);
+        if (train && p > 0)
+            TAKE(c, k->sq[p], n * 4 * nc * gp);
         if (p > 0) {
             TAKE(c, k->vq[p], n * 3 * nc * (size_t)d->conv_q.hp);
             TAKE(c, k->sq_adj[p], n * 4 * nc * gp);
@@ -113,12 +121,11 @@ static void kept_network(const cu_net *net, carver *c, cu_kept<real> *k)
     for (int h = 0; h < d->n_heads; h++) {
         kept_acts(&net->head[h], n, c, 1, &k->head[h]);
         k->head[h].x[0] = k->pass[d->n_pass - 1].x[net->mlp[d->n_pass - 1].n_layers];
+        k->head[h].xmax[0] = k->pass[d->n_pass - 1].xmax[net->mlp[d->n_pass - 1].n_layers];
     }
     for (int m = 0; m < 2; m++)
         TAKE(c, k->ga[m], n * (size_t)d->fa);
     TAKE(c, k->e_adj, n * (size_t)k->kinds * 4 * gp);
-    TAKE(c, k->max, n);
-    TAKE(c, k->aim_max, n);
 }
 
 /* What the terms need on the device besides. */
@@ -191,7 +198,7 @@ void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, in
     TAKE(&c, k->u, slots);
     if (!net->d.is_double)
         TAKE(&c, k->tug, 4 * slots);
-    kept_network(net, &c, k);
+    kept_network(net, sweep->places != NULL, &c, k);
     if (sweep->on_device)
         kept_terms(sweep, &c, k);
     const size_t start = c.used;
@@ -262,7 +269,6 @@ static void tans_in_out(const cu_net *net, const aim_dev_sweep *sweep, const cu_
     if (sweep->places) {
         t->gradient_size = sweep->places->count;
         t->parts_size = aim_dev_gradient_size(&net->d);
-        TAKE(c, t->parts, t->parts_size);
         TAKE(c, t->by_species, (size_t)net->d.n_species * (size_t)net->mlp[0].layer[0].n_out);
     }
     t->clear_bytes = c->used - start;
@@ -284,6 +290,10 @@ static void tan_acts(const cu_mlp *m, size_t rows, int train, carver *c, real *i
         }
     }
     TAKE(c, a->z, rows * (size_t)m->slope_width);
+    for (int l = 0; l <= m->n_layers; l++)
+        TAKE(c, a->xmax[l], rows);
+    for (int l = 0; l < m->n_layers; l++)
+        TAKE(c, a->gzmax[l], rows);
 }
 
 /* What gradients by the parameters read besides. */
@@ -295,33 +305,18 @@ static void tans_train(const cu_net *net, const aim_dev_sweep *sweep, carver *c,
                  q = 4 * (size_t)(d->n_charge * d->gp);
     if (!sweep->places)
         return;
-    size_t widest = (size_t)d->fa;
     for (int p = 0; p < d->n_pass; p++) {
-        TAKE(c, t->s[p], rows * a);
         TAKE(c, t->ts[p], rows * a);
-        TAKE(c, t->sq[p], rows * q);
         TAKE(c, t->tsq[p], rows * q);
         TAKE(c, t->pass[p].x[0], rows * (size_t)net->mlp[p].layer[0].ld_in);
         TAKE(c, t->pass[p].gx, rows * (size_t)net->mlp[p].layer[0].ld_in);
-        for (int l = 0; l < net->mlp[p].n_layers; l++) {
-            const cu_layer *layer = &net->mlp[p].layer[l];
-            const size_t size = (size_t)layer->n_out * (size_t)(layer->n_in + 1);
-            widest = size > widest ? size : widest;
-        }
     }
-    for (int h = 0; h < d->n_heads; h++)
-        for (int l = 0; l < net->head[h].n_layers; l++) {
-            const cu_layer *layer = &net->head[h].layer[l];
-            const size_t size = (size_t)layer->n_out * (size_t)(layer->n_in + 1);
-            widest = size > widest ? size : widest;
-        }
-    const size_t sums = 4 * (size_t)(t->kinds + 1) *
-                        (size_t)max_of(d->fa, net->mlp[0].layer[0].ld_out);
-    widest = widest > sums ? widest : sums;
     TAKE(c, t->tga0, rows * (size_t)d->fa);
     TAKE(c, t->a0, rows * (size_t)d->fa);
     TAKE(c, t->still, 3 * rows);
-    TAKE(c, t->part, CU_WEIGHT_SLICES * widest + CU_COMBINE_SLICES * a / 4 * (size_t)d->conv_a.hp);
+    TAKE(c, t->part, CU_COMBINE_SLICES * (a / 4 * (size_t)d->conv_a.hp + q / 4 * (size_t)d->conv_q.hp));
+    TAKE(c, t->parts, t->parts_size);
+    TAKE(c, t->weights, (size_t)cu_weight_slices(t->rows) * t->parts_size);
 }
 
 template <typename real>
@@ -363,13 +358,12 @@ static void tans_network(const cu_net *net, int train, carver *c, cu_tans<real> 
     for (int h = 0; h < d->n_heads; h++) {
         tan_acts(&net->head[h], rows, train, c, out, buffer, &t->head[h]);
         t->head[h].gx = part;
+        t->head[h].xmax[0] = t->pass[d->n_pass - 1].xmax[last->n_layers];
     }
     for (int m = 0; m < 2; m++)
         TAKE(c, t->tga[m], rows * (size_t)d->fa);
     TAKE(c, t->ts_adj, rows * 4 * (size_t)d->conv_a.nf * gp);
     TAKE(c, t->tsq_adj, rows * 4 * nc * gp);
-    TAKE(c, t->max, rows);
-    TAKE(c, t->aim_max, rows);
 }
 
 template <typename real>

@@ -5,10 +5,11 @@
  *     W: tgz x^T + gz tx^T,   b: sum tgz,   combinations: tgv S + gv tS,   embedding: sum of adjoints
  *
  * Sums over atoms are cut into slices that depend on their number alone; the slices are added in
- * double, one after the other. */
-#include "backend/cuda/tangent.h"
+ * double, one after the other, where the gradient is put together. */
+#include "backend/cuda/gemm.h"
+#include "backend/cuda/tan_train.h"
 
-enum { CHUNK = 32, TILE = 64, DEPTH = 16, TILE_THREADS = 128, COLUMNS = 128, COMBINE = 256 };
+enum { CHUNK = CU_WEIGHT_CHUNK, TILE = 64, DEPTH = 16, TILE_THREADS = 128 };
 
 static int slices_of(int rows, int each, int most)
 {
@@ -16,22 +17,19 @@ static int slices_of(int rows, int each, int most)
     return n < 1 ? 1 : n > most ? most : n;
 }
 
+int cu_weight_slices(int n)
+{
+    return slices_of(n, 384, CU_WEIGHT_SLICES);
+}
+
 /* ---------------------------------------------------------------- weights */
 
 template <typename real> struct product {
-    int rows, n_out, n_in, ldx, ldz;
-    const real *x, *tx, *gz, *tgz;
-    double *out; /* [slices][n_out][n_in] */
+    int rows, slices;
+    cu_product<real> of;
+    size_t size;
+    real *part;
 };
-
-/* Rows of slice blockIdx.z: whole chunks. */
-template <typename real>
-static __device__ __forceinline__ void slice_of(const product<real> &p, int *from, int *end)
-{
-    const int each = ((p.rows + (int)gridDim.z - 1) / (int)gridDim.z + CHUNK - 1) / CHUNK * CHUNK;
-    *from = blockIdx.z * each;
-    *end = min(*from + each, p.rows);
-}
 
 /* ---- single precision: tensor cores, operands of two halves of 11 bits each, three products of four.
  * Chunks of 32 rows are summed by them and then added in float. */
@@ -110,8 +108,8 @@ static __device__ __forceinline__ void load_chunk(const product<float> &p, int c
                                                   int from, int end, tiles *t)
 {
     const int half = chunk >= each, row = from + (half ? chunk - each : chunk) * CHUNK;
-    copy_tile(t->z, half ? p.gz : p.tgz, p.ldz, row, end, blockIdx.y * OUT);
-    copy_tile(t->x, half ? p.tx : p.x, p.ldx, row, end, blockIdx.x * IN);
+    copy_tile(t->z, half ? p.of.gz : p.of.tgz, p.of.ldz, row, end, blockIdx.y * OUT);
+    copy_tile(t->x, half ? p.of.tx : p.of.x, p.of.ldx, row, end, blockIdx.x * IN);
     asm volatile("cp.async.commit_group;");
 }
 
@@ -121,7 +119,7 @@ __global__ void __launch_bounds__(THREADS) multiply_rows(const product<float> p)
     tiles *stage = (tiles *)memory; /* [2] */
     const int warp = threadIdx.x / 32, out = warp / 4 * 64, in = warp % 4 * 32;
     int from, end;
-    slice_of(p, &from, &end);
+    cu_slice(p.rows, p.slices, blockIdx.z, &from, &end);
     const int each = (end - from + CHUNK - 1) / CHUNK;
     float total[4][4][4] = {};
     if (each > 0)
@@ -141,19 +139,19 @@ __global__ void __launch_bounds__(THREADS) multiply_rows(const product<float> p)
             total[m / 16][m / 4 % 4][m % 4] += sum[m / 16][m / 4 % 4][m % 4];
         __syncthreads();
     }
-    double *to = p.out + (size_t)blockIdx.z * p.n_out * p.n_in;
+    float *to = p.part + (size_t)blockIdx.z * p.size + p.of.out;
 #pragma unroll
     for (int m = 0; m < 64; m++) {
         const int e = m % 4, o = blockIdx.y * OUT + out + m / 16 * 16 + threadIdx.x % 32 / 4 + e / 2 * 8,
                   i = blockIdx.x * IN + in + m / 4 % 4 * 8 + threadIdx.x % 4 * 2 + e % 2;
-        if (o < p.n_out && i < p.n_in)
-            to[(size_t)o * p.n_in + i] = (double)total[m / 16][m / 4 % 4][e];
+        if (o < p.of.n_out && i < p.of.n_in)
+            to[(size_t)o * p.of.n_in + i] = total[m / 16][m / 4 % 4][e];
     }
 }
 
-static void launch_product(cudaStream_t stream, const product<float> &p, int slices)
+static void launch_product(cudaStream_t stream, const product<float> &p)
 {
-    const dim3 grid((p.n_in + IN - 1) / IN, (p.n_out + OUT - 1) / OUT, slices);
+    const dim3 grid((p.of.n_in + IN - 1) / IN, (p.of.n_out + OUT - 1) / OUT, p.slices);
     multiply_rows<<<grid, THREADS, 2 * sizeof(tiles), stream>>>(p);
 }
 
@@ -175,12 +173,12 @@ __global__ void __launch_bounds__(TILE_THREADS) multiply_doubles(const product<d
     const int i0 = blockIdx.x * TILE, o0 = blockIdx.y * TILE, ti = threadIdx.x % 16 * 4,
               to = threadIdx.x / 16 * 8;
     int from, end;
-    slice_of(p, &from, &end);
+    cu_slice(p.rows, p.slices, blockIdx.z, &from, &end);
     double sum[8][4] = {};
     for (int half = 0; half < 2; half++)
         for (int r0 = from; r0 < end; r0 += DEPTH) {
-            load_tile(z, half ? p.gz : p.tgz, p.ldz, r0, end, o0, p.n_out);
-            load_tile(x, half ? p.tx : p.x, p.ldx, r0, end, i0, p.n_in);
+            load_tile(z, half ? p.of.gz : p.of.tgz, p.of.ldz, r0, end, o0, p.of.n_out);
+            load_tile(x, half ? p.of.tx : p.of.x, p.of.ldx, r0, end, i0, p.of.n_in);
             __syncthreads();
 #pragma unroll
             for (int r = 0; r < DEPTH; r++)
@@ -191,16 +189,16 @@ __global__ void __launch_bounds__(TILE_THREADS) multiply_doubles(const product<d
                         sum[m][n] += z[r][to + m] * x[r][ti + n];
             __syncthreads();
         }
-    double *out = p.out + (size_t)blockIdx.z * p.n_out * p.n_in;
+    double *out = p.part + (size_t)blockIdx.z * p.size + p.of.out;
     for (int m = 0; m < 8; m++)
         for (int n = 0; n < 4; n++)
-            if (o0 + to + m < p.n_out && i0 + ti + n < p.n_in)
-                out[(size_t)(o0 + to + m) * p.n_in + i0 + ti + n] = sum[m][n];
+            if (o0 + to + m < p.of.n_out && i0 + ti + n < p.of.n_in)
+                out[(size_t)(o0 + to + m) * p.of.n_in + i0 + ti + n] = sum[m][n];
 }
 
-static void launch_product(cudaStream_t stream, const product<double> &p, int slices)
+static void launch_product(cudaStream_t stream, const product<double> &p)
 {
-    const dim3 grid((p.n_in + TILE - 1) / TILE, (p.n_out + TILE - 1) / TILE, slices);
+    const dim3 grid((p.of.n_in + TILE - 1) / TILE, (p.of.n_out + TILE - 1) / TILE, p.slices);
     multiply_doubles<<<grid, TILE_THREADS, 0, stream>>>(p);
 }
 
@@ -208,150 +206,309 @@ void cu_gradient_prepare(cu_state *s)
 {
     cudaFuncSetAttribute(multiply_rows, cudaFuncAttributeMaxDynamicSharedMemorySize,
                          (int)(2 * sizeof(tiles)));
+    cu_weights_prepare();
     cu_check(s, "the shared memory of gradients");
 }
 
-/* out[row_of[block]] += the slices' sums; [slices][blocks][width] */
-__global__ void add_slices(int slices, int blocks, int width, const double *part,
-                           const int *row_of, double *out)
+/* All products of a list; it is empty then. */
+template <typename real> static void launch_each(cudaStream_t stream, cu_products<real> *p)
 {
-    const size_t k = blockIdx.x * (size_t)blockDim.x + threadIdx.x,
-                 count = (size_t)blocks * width;
-    if (k >= count)
-        return;
-    double sum = 0;
-    for (int s = 0; s < slices; s++)
-        sum += part[s * count + k];
-    const size_t row = row_of ? (size_t)row_of[k / width] : k / width;
-    out[row * width + k % width] += sum;
+    for (int k = 0; k < p->count; k++)
+        launch_product(stream, product<real>{p->rows, p->slices, p->of[k], p->size, p->part});
+    p->count = 0;
 }
-
-static void add_up(cudaStream_t stream, int slices, int blocks, int width, const double *part,
-                   const int *row_of, double *out)
+static void launch_products(cudaStream_t stream, const cu_device *d, cu_products<float> *p)
 {
-    const size_t count = (size_t)blocks * (size_t)width;
-    add_slices<<<(unsigned)((count + 255) / 256), 256, 0, stream>>>(slices, blocks, width, part,
-                                                                   row_of, out);
+    if (!d->warpgroups) {
+        launch_each(stream, p);
+        return;
+    }
+    cu_weights_wide(stream, d->processors, p);
+    p->count = 0;
+}
+static void launch_products(cudaStream_t stream, const cu_device *, cu_products<double> *p)
+{
+    launch_each(stream, p);
 }
 
 /* ---------------------------------------------------------------- sums of columns */
 
-/* part[slice][kind][column], of all rows where kind is NULL */
+enum { COLUMNS = 32, ROWS = 32, COLUMN_LISTS = 40 };
+
+/* by_kind: out[species][cols] for the rows of each kind, else out[cols]; more: added as well, or NULL */
+template <typename real> struct column_list {
+    const real *x, *more;
+    int ld, cols, by_kind, first; /* first: blocks of those before */
+    double *out;
+};
+
+template <typename real> struct columns {
+    int count, rows, kinds, blocks;
+    const int *kind, *kind_species;
+    column_list<real> of[COLUMN_LISTS];
+};
+
+/* A warp takes every 32nd row, then the warps' sums are added in their order. */
 template <typename real>
-__global__ void __launch_bounds__(COLUMNS)
-    sum_columns(int rows, const real *x, int ld, int cols, const int *kind, double *part)
+__global__ void __launch_bounds__(COLUMNS *ROWS)
+    sum_columns(const __grid_constant__ columns<real> all)
 {
-    const int c = blockIdx.x * COLUMNS + threadIdx.x, slices = gridDim.y,
-              each = (rows + slices - 1) / slices, from = blockIdx.y * each,
-              to = min(from + each, rows);
-    if (c >= cols)
-        return;
+    __shared__ double part[ROWS][COLUMNS];
+    const int lane = threadIdx.x % COLUMNS, warp = threadIdx.x / COLUMNS;
+    int l = 0;
+    while (l + 1 < all.count && all.of[l + 1].first <= (int)blockIdx.x)
+        l++;
+    const column_list<real> &c = all.of[l];
+    const int side = (c.cols + COLUMNS - 1) / COLUMNS, own = (int)blockIdx.x - c.first,
+              kind = own / side, col = own % side * COLUMNS + lane;
     double sum = 0;
-    for (int r = from; r < to; r++)
-        if (!kind || kind[r] == (int)blockIdx.z)
-            sum += (double)x[(size_t)r * ld + c];
-    part[((size_t)blockIdx.y * gridDim.z + blockIdx.z) * cols + c] = sum;
+    if (col < c.cols && !c.by_kind) {
+#pragma unroll 8
+        for (int r = warp; r < all.rows; r += ROWS)
+            sum += (double)c.x[(size_t)r * c.ld + col];
+    } else if (col < c.cols) {
+#pragma unroll 4
+        for (int r = warp; r < all.rows; r += ROWS)
+            if (all.kind[r] == kind) {
+                sum += (double)c.x[(size_t)r * c.ld + col];
+                if (c.more)
+                    sum += (double)c.more[(size_t)r * c.ld + col];
+            }
+    }
+    part[warp][lane] = sum;
+    __syncthreads();
+    if (warp > 0 || col >= c.cols)
+        return;
+    sum = 0;
+    for (int k = 0; k < ROWS; k++)
+        sum += part[k][lane];
+    c.out[(c.by_kind ? (size_t)all.kind_species[kind] * c.cols : 0) + col] = sum;
+}
+
+template <typename real> static void launch_columns(cudaStream_t stream, columns<real> *c)
+{
+    if (c->blocks > 0)
+        sum_columns<<<c->blocks, COLUMNS * ROWS, 0, stream>>>(*c);
+    c->count = c->blocks = 0;
 }
 
 template <typename real>
-static void column_sums(cudaStream_t stream, const cu_kept<real> *k, const real *x, int ld,
-                        int cols, int by_kind, double *part, double *out)
+static void add_columns(cudaStream_t stream, columns<real> *c, const real *x, const real *more,
+                        int ld, int cols, int by_kind, double *out)
 {
-    const int slices = slices_of(k->n, 64, 64), kinds = by_kind ? k->kinds : 1;
-    const dim3 grid((cols + COLUMNS - 1) / COLUMNS, slices, kinds);
-    sum_columns<<<grid, COLUMNS, 0, stream>>>(k->n, x, ld, cols, by_kind ? k->kind : (int *)NULL,
-                                              part);
-    add_up(stream, slices, kinds, cols, part, by_kind ? k->kind_species : (int *)NULL, out);
+    if (c->count == COLUMN_LISTS)
+        launch_columns(stream, c);
+    c->of[c->count++] = column_list<real>{x, more, ld, cols, by_kind, c->blocks, out};
+    c->blocks += (cols + COLUMNS - 1) / COLUMNS * (by_kind ? c->kinds : 1);
 }
 
 /* ---------------------------------------------------------------- combinations */
 
+enum { ATOMS = 8, TOGETHER = 6 };
+
+/* Of one kind of features; col: where xv stands in a row of the pass's input. */
+template <typename real> struct combined {
+    int nf, ncomb, hp, first_pass;
+    size_t out; /* where it begins in a slice */
+    int col[AIM_DEV_PASSES];
+    const real *s[AIM_DEV_PASSES], *ts[AIM_DEV_PASSES], *v[AIM_DEV_PASSES], *tv[AIM_DEV_PASSES];
+};
+
 template <typename real> struct combinations {
-    int n, nf, gp, ncomb, hp, ldx, col;
-    const real *s, *ts, *v, *tv, *gx, *tgx; /* gx: rows of adjoints, xv at column col */
-    double *out;                            /* [slices][nf][gp][hp] */
+    int n, gp, passes;
+    size_t size; /* of a slice */
+    int ldx[AIM_DEV_PASSES];
+    const real *gx[AIM_DEV_PASSES], *tgx[AIM_DEV_PASSES]; /* adjoints of the passes' inputs */
+    combined<real> of[2];                                 /* of features, of charges */
+    double *out;                                          /* [slices][nf][gp][hp], twice */
+};
+
+/* A chunk of atoms of one feature: what multiplies S and tS, and these; rows of atoms and components. */
+template <typename real> struct chunk {
+    real *p, *q, *s, *ts;
 };
 
 template <typename real>
-__global__ void __launch_bounds__(COMBINE) combine(const combinations<real> c)
+static __device__ void load_chunk(const combinations<real> &c, const combined<real> &k, int pass,
+                                  int f, int first, int atoms, const chunk<real> &to)
 {
-    const int f = blockIdx.x, columns = c.nf * c.gp,
-              each = (c.n + (int)gridDim.y - 1) / (int)gridDim.y, from = blockIdx.y * each,
-              to = min(from + each, c.n);
-    for (int k = threadIdx.x; k < c.gp * c.hp; k += COMBINE) {
-        const int g = k / c.hp, h = k % c.hp;
-        double sum = 0;
-        for (int i = from; i < to && h < c.ncomb; i++) {
-            const size_t x = (size_t)i * c.ldx + c.col + f * c.ncomb + h;
-            const real gxv = c.gx[x], tgxv = c.tgx[x];
+    const int h = threadIdx.x % k.hp, own = threadIdx.x / k.hp, step = blockDim.x / k.hp,
+              g = threadIdx.x % c.gp, g_own = threadIdx.x / c.gp, g_step = blockDim.x / c.gp,
+              rows = 3 * atoms, least = step < g_step ? step : g_step;
+    const bool used = h < k.ncomb;
+    for (int base = 0; base < rows; base += TOGETHER * least) {
+        real gx[TOGETHER], tgx[TOGETHER], v[TOGETHER], tv[TOGETHER], s[TOGETHER], ts[TOGETHER];
 #pragma unroll
-            for (int d = 0; d < 3; d++) {
-                const size_t v = (((size_t)i * c.nf + f) * 3 + d) * c.hp + h,
-                             s = ((size_t)i * 4 + d + 1) * columns + f * c.gp + g;
-                sum += (double)((c.tv[v] * gxv + c.v[v] * tgxv) * c.s[s] +
-                                c.v[v] * gxv * c.ts[s]);
+        for (int m = 0; m < TOGETHER; m++) { /* all are under way before the first is needed */
+            const int r = min(base + own + m * step, rows - 1), gr = min(base + g_own + m * g_step, rows - 1);
+            const size_t i = (size_t)(first + r / 3), at = ((i * k.nf + f) * 3 + r % 3) * k.hp + h,
+                         x = i * c.ldx[pass] + k.col[pass] + f * k.ncomb + (used ? h : 0),
+                         to_s = (((size_t)(first + gr / 3) * 4 + gr % 3 + 1) * k.nf + f) * c.gp + g;
+            gx[m] = c.gx[pass][x];
+            tgx[m] = c.tgx[pass][x];
+            v[m] = k.v[pass][at];
+            tv[m] = k.tv[pass][at];
+            s[m] = k.s[pass][to_s];
+            ts[m] = k.ts[pass][to_s];
+        }
+#pragma unroll
+        for (int m = 0; m < TOGETHER; m++) {
+            const int r = base + own + m * step, gr = base + g_own + m * g_step;
+            if (r < rows && r < base + TOGETHER * least && own < step) {
+                to.p[r * k.hp + h] = used ? tv[m] * gx[m] + v[m] * tgx[m] : (real)0;
+                to.q[r * k.hp + h] = used ? v[m] * gx[m] : (real)0;
+            }
+            if (gr < rows && gr < base + TOGETHER * least && g_own < g_step) {
+                to.s[gr * c.gp + g] = s[m];
+                to.ts[gr * c.gp + g] = ts[m];
             }
         }
-        c.out[(((size_t)blockIdx.y * c.nf + f) * c.gp + g) * c.hp + h] = 2.0 * sum;
     }
+}
+
+/* A block: one feature of one slice of atoms, all passes; a thread: four radial functions of one
+ * combination. */
+template <typename real>
+__global__ void combine(const __grid_constant__ combinations<real> c)
+{
+    extern __shared__ __align__(32) unsigned char shared[];
+    const int charges = (int)blockIdx.x >= c.of[0].nf, f = (int)blockIdx.x - charges * c.of[0].nf,
+              each = (c.n + (int)gridDim.y - 1) / (int)gridDim.y, from = blockIdx.y * each,
+              end = min(from + each, c.n);
+    const combined<real> &k = c.of[charges];
+    const int h = threadIdx.x % k.hp, g = threadIdx.x / k.hp * 4;
+    real *memory = (real *)shared;
+    const chunk<real> own = {memory + 6 * ATOMS * c.gp, memory + 6 * ATOMS * c.gp + 3 * ATOMS * k.hp,
+                             memory, memory + 3 * ATOMS * c.gp};
+    double sum[4] = {};
+    for (int pass = k.first_pass; pass < c.passes; pass++)
+        for (int first = from; first < end; first += ATOMS) {
+            const int atoms = min((int)ATOMS, end - first);
+            __syncthreads();
+            load_chunk(c, k, pass, f, first, atoms, own);
+            __syncthreads();
+            for (int i = 0; i < atoms && g < c.gp; i++) {
+                real part[4] = {};
+#pragma unroll
+                for (int d = 0; d < 3; d++) {
+                    const int row = 3 * i + d;
+                    const real p = own.p[row * k.hp + h], q = own.q[row * k.hp + h];
+                    const vec4<real> s = *(const vec4<real> *)(own.s + row * c.gp + g),
+                                     ts = *(const vec4<real> *)(own.ts + row * c.gp + g);
+                    part[0] += p * s.x + q * ts.x;
+                    part[1] += p * s.y + q * ts.y;
+                    part[2] += p * s.z + q * ts.z;
+                    part[3] += p * s.w + q * ts.w;
+                }
+#pragma unroll
+                for (int m = 0; m < 4; m++)
+                    sum[m] += (double)part[m];
+            }
+        }
+    double *out = c.out + blockIdx.y * c.size + k.out;
+    for (int m = 0; m < 4 && g < c.gp; m++)
+        out[((size_t)f * c.gp + g + m) * k.hp + h] = 2.0 * sum[m];
+}
+
+enum { OUTPUTS = 32, SUMMERS = 8 };
+
+/* out[k] = sum over slices: each of eight warps takes every eighth, then theirs in order. */
+__global__ void __launch_bounds__(OUTPUTS *SUMMERS)
+    add_slices(int slices, size_t count, const double *part, double *out)
+{
+    __shared__ double sums[SUMMERS][OUTPUTS];
+    const size_t k = blockIdx.x * (size_t)OUTPUTS + threadIdx.x % OUTPUTS;
+    const int warp = threadIdx.x / OUTPUTS;
+    double sum = 0;
+#pragma unroll 8
+    for (int s = warp; s < slices; s += SUMMERS)
+        sum += k < count ? part[s * count + k] : 0.0;
+    sums[warp][threadIdx.x % OUTPUTS] = sum;
+    __syncthreads();
+    if (warp > 0 || k >= count)
+        return;
+    sum = 0;
+    for (int m = 0; m < SUMMERS; m++)
+        sum += sums[m][threadIdx.x];
+    out[k] = sum;
+}
+
+template <typename real>
+static void set_combined(const cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t,
+                         int charges, combined<real> *c)
+{
+    const aim_dev_conv *conv = charges ? &net->d.conv_q : &net->d.conv_a;
+    c->nf = conv->nf;
+    c->ncomb = conv->ncomb;
+    c->hp = conv->hp;
+    c->first_pass = charges;
+    for (int p = charges; p < net->d.n_pass; p++) {
+        c->col[p] = charges ? net->d.columns[p].qv : net->d.columns[p].xv;
+        c->s[p] = charges ? k->sq[p] : k->s[p];
+        c->ts[p] = charges ? t->tsq[p] : t->ts[p];
+        c->v[p] = charges ? k->vq[p] : k->v[p];
+        c->tv[p] = charges ? t->tvq[p] : t->tv[p];
+    }
+}
+
+/* Both kinds stand one after the other. */
+template <typename real>
+static double *conv_gradient(cudaStream_t stream, const cu_net *net, const cu_kept<real> *k,
+                             const cu_tans<real> *t, double *out)
+{
+    combinations<real> c = {};
+    c.n = k->n;
+    c.gp = net->d.gp;
+    c.passes = net->d.n_pass;
+    for (int p = 0; p < c.passes; p++) {
+        c.ldx[p] = net->mlp[p].layer[0].ld_in;
+        c.gx[p] = k->pass[p].gx;
+        c.tgx[p] = t->pass[p].gx;
+    }
+    for (int m = 0; m < 2; m++) {
+        set_combined(net, k, t, m, &c.of[m]);
+        c.of[m].out = c.size;
+        c.size += (size_t)(c.of[m].nf * c.gp * c.of[m].hp);
+    }
+    c.out = t->part;
+    const int hp = c.of[0].hp > c.of[1].hp ? c.of[0].hp : c.of[1].hp, units = c.gp / 4 * hp,
+              slices = slices_of(k->n, 32, CU_COMBINE_SLICES);
+    const size_t bytes = (size_t)(6 * ATOMS * (c.gp + hp)) * sizeof(real);
+    combine<<<dim3(c.of[0].nf + c.of[1].nf, slices), (units + 31) / 32 * 32, bytes, stream>>>(c);
+    add_slices<<<(unsigned)((c.size + OUTPUTS - 1) / OUTPUTS), OUTPUTS * SUMMERS, 0, stream>>>(
+        slices, c.size, t->part, out);
+    return out + c.size;
 }
 
 /* ---------------------------------------------------------------- everything */
 
+/* Products and biases of one MLP go into the lists; those of a head without an adjoint are zero. */
 template <typename real>
-static double *mlp_gradient(cudaStream_t stream, const cu_mlp *m, const cu_acts<real> *a,
-                            const cu_tan_acts<real> *ta, const cu_kept<real> *k, double *part,
-                            double *out)
+static void mlp_gradient(cudaStream_t stream, const cu_device *d, const cu_mlp *m,
+                            const cu_acts<real> *a, const cu_tan_acts<real> *ta,
+                            const cu_tans<real> *t, int live, cu_products<real> *list,
+                            columns<real> *biases, double *out)
 {
     for (int l = 0; l < m->n_layers; l++) {
         const cu_layer *layer = &m->layer[l];
-        product<real> p = {};
-        p.rows = k->n;
-        p.n_out = layer->n_out;
-        p.n_in = layer->n_in;
-        p.ldx = layer->ld_in;
-        p.ldz = layer->ld_out;
-        p.x = a->x[l];
-        p.tx = ta->x[l];
-        p.gz = a->gz[l];
-        p.tgz = ta->gz[l];
-        p.out = part;
-        const int slices = slices_of(k->n, 512, CU_WEIGHT_SLICES);
-        launch_product(stream, p, slices);
-        add_up(stream, slices, p.n_out, p.n_in, part, NULL, out);
-        out += (size_t)p.n_out * (size_t)p.n_in;
-        column_sums(stream, k, p.tgz, p.ldz, p.n_out, 0, part, out);
-        out += p.n_out;
+        const size_t size = (size_t)layer->n_out * (size_t)layer->n_in,
+                     at = (size_t)(out - t->parts);
+        if (!live) {
+            cudaMemset2DAsync(list->part + at, list->size * sizeof(real), 0, size * sizeof(real),
+                              list->slices, stream);
+            cudaMemsetAsync(out + size, 0, layer->n_out * sizeof *out, stream);
+        } else {
+            if (list->count == CU_PRODUCTS)
+                launch_products(stream, d, list);
+            list->of[list->count++] = cu_product<real>{
+                layer->n_out, layer->n_in,  layer->ld_in, layer->ld_out, a->x[l], ta->x[l],
+                a->gz[l],     ta->gz[l],    a->xmax[l],   ta->xmax[l],   a->gzmax[l],
+                ta->gzmax[l], at};
+            add_columns(stream, biases, (const real *)ta->gz[l], (const real *)NULL, layer->ld_out,
+                        layer->n_out, 0, out + size);
+        }
+        out += size + (size_t)layer->n_out;
     }
-    return out;
-}
-
-template <typename real>
-static double *conv_gradient(cudaStream_t stream, const cu_net *net, const cu_kept<real> *k,
-                             const cu_tans<real> *t, int plain, double *part, double *out)
-{
-    const aim_dev_conv *conv = plain ? &net->d.conv_q : &net->d.conv_a;
-    const int slices = slices_of(k->n, 32, CU_COMBINE_SLICES), size = net->d.gp * conv->hp;
-    for (int p = plain; p < net->d.n_pass; p++) {
-        combinations<real> c = {};
-        c.n = k->n;
-        c.nf = conv->nf;
-        c.gp = net->d.gp;
-        c.ncomb = conv->ncomb;
-        c.hp = conv->hp;
-        c.ldx = net->mlp[p].layer[0].ld_in;
-        c.col = plain ? net->d.columns[p].qv : net->d.columns[p].xv;
-        c.s = plain ? t->sq[p] : t->s[p];
-        c.ts = plain ? t->tsq[p] : t->ts[p];
-        c.v = plain ? k->vq[p] : k->v[p];
-        c.tv = plain ? t->tvq[p] : t->tv[p];
-        c.gx = k->pass[p].gx;
-        c.tgx = t->pass[p].gx;
-        c.out = part;
-        combine<<<dim3(conv->nf, slices), COMBINE, 0, stream>>>(c);
-        add_up(stream, slices, conv->nf, size, part, NULL, out);
-    }
-    return out + (size_t)conv->nf * (size_t)size;
 }
 
 /* The embedding's part of the first layer from the sums B of tgz over the atoms of each element: its
@@ -369,60 +526,188 @@ __global__ void fold_columns(int n_species, int n_out, int fa, const double *by_
     out[(size_t)o * fa + c] = sum;
 }
 
-__global__ void fold_embedding(int n_out, int fa, const double *by_species, const float *folded,
-                               double *out)
+/* Each of eight warps takes every eighth row, then theirs in order. */
+__global__ void __launch_bounds__(OUTPUTS *SUMMERS)
+    fold_embedding(int n_out, int fa, const double *by_species, const float *folded, double *out)
 {
-    const int c = blockIdx.x * blockDim.x + threadIdx.x, z = blockIdx.y;
-    if (c >= fa)
-        return;
+    __shared__ double sums[SUMMERS][OUTPUTS];
+    const int c = blockIdx.x * OUTPUTS + threadIdx.x % OUTPUTS, z = blockIdx.y,
+              warp = threadIdx.x / OUTPUTS;
     double sum = 0;
-    for (int o = 0; o < n_out; o++)
+    for (int o = warp; o < n_out && c < fa; o += SUMMERS)
         sum += by_species[(size_t)z * n_out + o] * (double)folded[(size_t)o * fa + c];
-    out[(size_t)z * fa + c] += sum;
+    sums[warp][threadIdx.x % OUTPUTS] = sum;
+    __syncthreads();
+    if (warp > 0 || c >= fa)
+        return;
+    sum = out[(size_t)z * fa + c];
+    for (int m = 0; m < SUMMERS; m++)
+        sum += sums[m][threadIdx.x];
+    out[(size_t)z * fa + c] = sum;
 }
 
+/* Weights have their slices, at place -2 - from; lost: what the matrix units truncate of them. */
 template <typename real>
-__global__ void put_in_places(size_t count, const int *from, const double *parts, real *out)
+__global__ void put_in_places(size_t count, const int *from, const double *parts, int slices,
+                              size_t size, const real *weights, double lost, size_t first, real *out)
+{
+    const size_t k = first + blockIdx.x * (size_t)blockDim.x + threadIdx.x;
+    if (k >= count)
+        return;
+    const int place = from[k];
+    double sum = place >= 0 ? parts[place] : 0.0;
+#pragma unroll 4
+    for (int s = 0; s < slices && place < -1; s++)
+        sum += (double)weights[s * size + (size_t)(-2 - place)];
+    out[k] = (real)(place < -1 ? fma(sum, lost, sum) : sum);
+}
+
+__global__ void mark_weights(size_t count, int first, int last, int *place)
 {
     const size_t k = blockIdx.x * (size_t)blockDim.x + threadIdx.x;
-    if (k < count)
-        out[k] = from[k] >= 0 ? (real)parts[from[k]] : (real)0;
+    if (k < count && place[k] >= first && place[k] < last)
+        place[k] = -2 - place[k];
+}
+
+void cu_mark_weights(cudaStream_t stream, const cu_net *net, size_t count, int *place)
+{
+    size_t at = 0;
+    for (int m = 0; m < net->d.n_pass + net->d.n_heads; m++) {
+        const cu_mlp *mlp = m < net->d.n_pass ? &net->mlp[m] : &net->head[m - net->d.n_pass];
+        for (int l = 0; l < mlp->n_layers; l++) {
+            const cu_layer *layer = &mlp->layer[l];
+            const size_t size = (size_t)layer->n_out * (size_t)layer->n_in;
+            mark_weights<<<(unsigned)((count + 255) / 256), 256, 0, stream>>>(
+                count, (int)at, (int)(at + size), place);
+            at += size + (size_t)layer->n_out;
+        }
+    }
+}
+
+/* The stage after which a number of the sums is there. */
+static int stage_of(const cu_net *net, size_t from)
+{
+    size_t at = 0;
+    for (int m = 0; m < net->d.n_pass + net->d.n_heads; m++) {
+        const cu_mlp *mlp = m < net->d.n_pass ? &net->mlp[m] : &net->head[m - net->d.n_pass];
+        for (int l = 0; l < mlp->n_layers; l++)
+            at += (size_t)mlp->layer[l].n_out * (size_t)(mlp->layer[l].n_in + 1);
+        if (from < at)
+            return m < net->d.n_pass ? net->d.n_pass - 1 - m : 0;
+    }
+    return net->d.n_pass;
+}
+
+void cu_find_stages(cu_net *net, const aim_dev_places *p)
+{
+    for (int part = 0; part < CU_PARTS; part++) {
+        int last = 0;
+        for (size_t k = cu_part_start(p->count, part); k < cu_part_start(p->count, part + 1); k++) {
+            const int stage = p->from[k] < 0 ? 0 : stage_of(net, (size_t)p->from[k]);
+            last = stage > last ? stage : last;
+        }
+        net->part_stage[part] = last;
+    }
+}
+
+/* Puts the parts together that are complete by now, and sends them, in the second stream. */
+template <typename real>
+static void send_parts(cu_state *s, cu_net *net, const cu_tans<real> *t, int slices, int stage)
+{
+    cu_device *d = net->device;
+    for (int part = 0, end; part < CU_PARTS; part = end) {
+        const size_t first = cu_part_start(t->gradient_size, part);
+        for (end = part; end < CU_PARTS && net->part_stage[end] == stage; end++)
+            ;
+        if (end == part) {
+            end++;
+            continue;
+        }
+        const size_t last = cu_part_start(t->gradient_size, end);
+        if (last > first)
+            put_in_places<<<(unsigned)((last - first + 255) / 256), 256, 0, d->side>>>(
+                last, net->places, t->parts, slices, t->parts_size, (const real *)t->weights,
+                d->warpgroups && !net->d.is_double ? CU_LOST : 0.0, first, t->gradient);
+        for (int k = part; k < end; k++) {
+            real *from = t->gradient + cu_part_start(t->gradient_size, k);
+            const size_t bytes = (cu_part_start(t->gradient_size, k + 1) -
+                                  cu_part_start(t->gradient_size, k)) * sizeof *from;
+            cu_check_call(s, cudaMemcpyAsync((char *)d->out + ((char *)from - t->out_base), from,
+                                             bytes, cudaMemcpyDeviceToHost, d->side),
+                          "copying results");
+            cu_check_call(s, cudaEventRecord(d->arrived[k], d->side), "an event");
+        }
+    }
+}
+
+/* What is left when all layers are done: combinations, and the embedding, `out` being where the folded
+ * columns begin. */
+template <typename real>
+static void finish_gradient(cudaStream_t stream, const cu_net *net, const cu_kept<real> *k,
+                            const cu_tans<real> *t, columns<real> *sums, double *folded)
+{
+    const aim_dev_net *d = &net->d;
+    const cu_layer *first = &net->mlp[0].layer[0];
+    double *const combined = folded + (size_t)first->n_out * (size_t)d->fa,
+                  *const embedding = conv_gradient(stream, net, k, t, combined);
+    cudaMemsetAsync(embedding, 0, (size_t)d->n_species * (size_t)d->fa * sizeof *embedding, stream);
+    add_columns(stream, sums, (const real *)t->pass[0].gz[0], (const real *)NULL, first->ld_out,
+                first->n_out, 1, t->by_species);
+    add_columns(stream, sums, (const real *)t->tga0, (const real *)t->tga[1], d->fa, d->fa, 1,
+                embedding);
+    launch_columns(stream, sums);
+    fold_columns<<<dim3((d->fa + 127) / 128, first->n_out), 128, 0, stream>>>(
+        d->n_species, first->n_out, d->fa, t->by_species, (const real *)d->embedding, folded);
+    fold_embedding<<<dim3((d->fa + OUTPUTS - 1) / OUTPUTS, d->n_species), OUTPUTS * SUMMERS, 0,
+                     stream>>>(first->n_out, d->fa, t->by_species, net->folded, embedding);
+}
+
+static size_t numbers_of(const cu_mlp *m)
+{
+    size_t n = 0;
+    for (int l = 0; l < m->n_layers; l++)
+        n += (size_t)m->layer[l].n_out * (size_t)(m->layer[l].n_in + 1);
+    return n;
 }
 
 template <typename real>
-void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t)
+void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t, int stage)
 {
     cudaStream_t stream = net->device->stream;
     const aim_dev_net *d = &net->d;
+    const int own = d->n_pass - 1 - stage; /* -1: no pass */
     double *out = t->parts;
-    for (int p = 0; p < d->n_pass; p++)
-        out = mlp_gradient(stream, &net->mlp[p], &k->pass[p], &t->pass[p], k, t->part, out);
-    for (int h = 0; h < d->n_heads; h++) {
-        if (k->ghead[h])
-            out = mlp_gradient(stream, &net->head[h], &k->head[h], &t->head[h], k, t->part, out);
-        else
-            for (int l = 0; l < net->head[h].n_layers; l++)
-                out += (size_t)net->head[h].layer[l].n_out * (net->head[h].layer[l].n_in + 1);
+    cu_products<real> products = {};
+    products.rows = k->n;
+    products.slices = cu_weight_slices(k->n);
+    products.size = t->parts_size;
+    products.part = t->weights;
+    columns<real> sums = {0, k->n, k->kinds, 0, k->kind, k->kind_species};
+    for (int p = 0; p < d->n_pass; p++) {
+        if (p == own)
+            mlp_gradient(stream, net->device, &net->mlp[p], &k->pass[p], &t->pass[p], t, 1,
+                         &products, &sums, out);
+        out += numbers_of(&net->mlp[p]);
     }
-    const cu_layer *first = &net->mlp[0].layer[0];
-    column_sums(stream, k, (const real *)t->pass[0].gz[0], first->ld_out, first->n_out, 1, t->part,
-                t->by_species);
-    const dim3 columns((d->fa + 127) / 128, first->n_out);
-    fold_columns<<<columns, 128, 0, stream>>>(d->n_species, first->n_out, d->fa, t->by_species,
-                                              (const real *)d->embedding, out);
-    out += (size_t)first->n_out * (size_t)d->fa;
-    out = conv_gradient(stream, net, k, t, 0, t->part, out);
-    out = conv_gradient(stream, net, k, t, 1, t->part, out);
-    column_sums(stream, k, (const real *)t->tga0, d->fa, d->fa, 1, t->part, out);
-    column_sums(stream, k, (const real *)t->tga[1], d->fa, d->fa, 1, t->part, out);
-    fold_embedding<<<dim3(columns.x, d->n_species), 128, 0, stream>>>(
-        first->n_out, d->fa, t->by_species, net->folded, out);
-    put_in_places<<<(unsigned)((t->gradient_size + 255) / 256), 256, 0, stream>>>(
-        t->gradient_size, net->places, t->parts, t->gradient);
+    for (int h = 0; h < d->n_heads; h++) {
+        if (stage == 0)
+            mlp_gradient(stream, net->device, &net->head[h], &k->head[h], &t->head[h], t,
+                         k->ghead[h] != NULL, &products, &sums, out);
+        out += numbers_of(&net->head[h]);
+    }
+    launch_products(stream, net->device, &products);
+    if (own < 0)
+        finish_gradient(stream, net, k, t, &sums, out);
+    cu_check(s, "the gradient by the parameters");
+    cu_check_call(s, cudaEventRecord(net->device->fork, stream), "an event");
+    cu_check_call(s, cudaStreamWaitEvent(net->device->side, net->device->fork, 0), "an event");
+    s->joined = 1;
+    launch_columns(net->device->side, &sums);
+    send_parts(s, net, t, products.slices, stage);
     cu_check(s, "the gradient by the parameters");
 }
 
 #define INSTANCE(real)                                                                             \
-    template void cu_gradient(cu_state *, cu_net *, const cu_kept<real> *, const cu_tans<real> *)
+    template void cu_gradient(cu_state *, cu_net *, const cu_kept<real> *, const cu_tans<real> *, int)
 INSTANCE(float);
 INSTANCE(double);

@@ -15,15 +15,18 @@ enum { CU_WEIGHT_SLICES = 16, CU_COMBINE_SLICES = 256 }; /* of sums over atoms b
 enum { CU_PAIR_SUMS = 8 }; /* gd, gu[3], B[3], c of a pair, see tan_pair.cu */
 enum { CU_TAN_REFS = 5 };  /* rows that an atom keeps of its D3 references, see tan_term.cu */
 
-/* Inputs x, adjoints gz of the sums of all layers of an MLP, and gelu', gelu'' (later gy gelu''). */
+/* Inputs x, adjoints gz of the sums of all layers of an MLP, with the bits of the largest magnitude of
+ * every row, and gelu', gelu'' (later gy gelu''). */
 template <typename real> struct cu_acts {
     real *x[AIM_DEV_LAYERS + 1], *gz[AIM_DEV_LAYERS];
+    unsigned *xmax[AIM_DEV_LAYERS + 1], *gzmax[AIM_DEV_LAYERS];
     real *gx;            /* adjoint of the input */
     real *slope, *curve; /* [n][slope_width] */
 };
 
 template <typename real> struct cu_tan_acts {
     real *x[AIM_DEV_LAYERS + 1], *gz[AIM_DEV_LAYERS];
+    unsigned *xmax[AIM_DEV_LAYERS + 1], *gzmax[AIM_DEV_LAYERS];
     real *gx;
     real *z; /* [rows][slope_width] tangents of the sums */
 };
@@ -54,10 +57,10 @@ template <typename real> struct cu_kept {
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES];
     cu_acts<real> pass[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
     real *s_adj[AIM_DEV_PASSES], *sq_adj[AIM_DEV_PASSES];
+    real *s[AIM_DEV_PASSES], *sq[AIM_DEV_PASSES]; /* environments, for gradients by the parameters */
     real *gy[AIM_DEV_PASSES], *gqs[AIM_DEV_PASSES], *ga[2], *e_adj;
     double *charge_state[AIM_DEV_PASSES];
     real *zero; /* widest head: no bias */
-    unsigned *max, *aim_max;
     double *sums; /* [n][capacity][CU_PAIR_SUMS] */
     /* terms on the device: crystals without a list from the host, D3 (tan_term.cu) */
     cu_grid *grid;
@@ -91,19 +94,19 @@ template <typename real> struct cu_tans {
     real *tv[AIM_DEV_PASSES], *tvq[AIM_DEV_PASSES];
     cu_tan_acts<real> pass[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
     real *tgy[AIM_DEV_PASSES], *tgqs[AIM_DEV_PASSES], *tga[2], *ts_adj, *tsq_adj;
-    unsigned *max, *aim_max;
     double *tvirial;       /* [rows][9] */
     double *tcn, *tslope;  /* [rows] of D3's coordination numbers, of dE/d them */
     double *tparam;        /* [rows][2] of D3TS' parameters */
     char *waves;           /* of lattice sums, cu_wave_tan_bytes */
-    /* with the gradient by the parameters: environments S and tS, the adjoint of the embedding as a
+    /* with the gradient by the parameters: tangents tS of the environments, the adjoint of the embedding as a
      * feature, features of pass 0, directions that do not move, slices of sums, the result */
-    real *s[AIM_DEV_PASSES], *sq[AIM_DEV_PASSES], *ts[AIM_DEV_PASSES], *tsq[AIM_DEV_PASSES];
+    real *ts[AIM_DEV_PASSES], *tsq[AIM_DEV_PASSES];
     real *tga0, *a0;
     double *still, *part, *by_species, *parts;
+    real *weights; /* [slices][parts_size], of weights only */
     real *gradient;
     size_t parts_size, gradient_size;
-    char *clear_base; /* tgqs, tvirial, by_species, parts */
+    char *clear_base; /* tgqs, tvirial, by_species */
     size_t clear_bytes;
     size_t bytes;
 };
@@ -130,16 +133,32 @@ void cu_tans_layout(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept
                     int n_dir, char *base, cu_tans<real> *t);
 template <typename real>
 void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k);
+/* For gradients by the parameters, after that: k->s, k->sq; arrays of the tangents are lost. */
+template <typename real>
+void cu_keep_environments(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
+                          const cu_kept<real> *k, const cu_tans<real> *t);
 template <typename real>
 void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
                       const cu_tans<real> *t);
 template <typename real>
 void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
                        const cu_kept<real> *k, const cu_tans<real> *t);
-/* tan_train.cu: into t->gradient, in the order of the places */
+/* tan_train.cu: into t->gradient, in the order of the places. Of stage p what belongs to the layers of
+ * pass n_pass - 1 - p, of 0 those of the heads as well, of n_pass all the rest; a part of the
+ * gradient goes to the host, in the second stream, after the stage that completes it. */
 template <typename real>
-void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t);
+void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t, int stage);
+void cu_find_stages(cu_net *net, const aim_dev_places *p);
+/* Numbers of a part begin here. */
+static inline size_t cu_part_start(size_t count, int part)
+{
+    return count * (size_t)part / CU_PARTS;
+}
 void cu_gradient_prepare(cu_state *s);
+/* Slices of the sums over n atoms. */
+int cu_weight_slices(int n);
+/* Tells weights, which have slices, from the rest of the places (aim_dev_places). */
+void cu_mark_weights(cudaStream_t stream, const cu_net *net, size_t count, int *place);
 
 /* ---------------------------------------------------------------- convolution (tan_conv.cu) */
 
@@ -237,7 +256,7 @@ void cu_join_output(cu_state *s, cudaStream_t stream, int rows, const real *a, c
 /* y = x in the working precision, rows padded with zeros */
 template <typename real>
 void cu_pad_rows(cu_state *s, cudaStream_t stream, int rows, const double *x, int width, real *y,
-                 int ldy);
+                 int ldy, unsigned *max);
 template <typename real>
 void cu_add_rows(cu_state *s, cudaStream_t stream, size_t count, const real *x, real *y);
 
