@@ -225,7 +225,7 @@ static void check_ends(int n_in, int n_out, int mode, int by_row, int warpgroups
         g.ldold = ldbias;
         g.fa = fa;
         g.ldcharges = 2;
-        g.processors = 132;
+        g.processors = columns > 2 ? 2 : 132; /* wide.cu: several tiles for a block */
         g.warpgroups = columns == 2;
         cudaMemset(y + 2 * n, 0, rows * 4);
         const int step = columns == 1 ? 100 : rows;

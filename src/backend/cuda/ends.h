@@ -4,7 +4,9 @@
  *
  * Sums stand in blocks of 16 rows x 64 columns, whose pieces of 16 bytes are permuted by the row: neither
  * those who write them as the matrix instructions leave them nor those who read rows collide.
- * Nothing branches: so the elements of a batch hide each other's latencies. */
+ * Factors of backward products are brought there before the sums: loaded when sums are there, they
+ * would be waited for a few rows at a time. Nothing branches: so the elements of a batch hide each
+ * other's latencies. */
 #ifndef AIM_BACKEND_CUDA_ENDS_H
 #define AIM_BACKEND_CUDA_ENDS_H
 
@@ -23,11 +25,59 @@ static __device__ __forceinline__ void end_stage(float *block, const float *tota
     *(float2 *)(to + 8 * 64) = make_float2(total[2], total[3]);
 }
 
+/* The same, multiplied with what stands there. */
+static __device__ __forceinline__ void end_stage_times(float *block, const float *total, int n,
+                                                       int lane)
+{
+    const int r = lane / 4, piece = n * 2 + lane % 4 / 2;
+    float *to = block + r * 64 + ((piece ^ r % 4 * 2) << 2) + lane % 2 * 2;
+    const float2 upper = *(float2 *)to, lower = *(float2 *)(to + 8 * 64);
+    *(float2 *)to = make_float2(total[0] * upper.x, total[1] * upper.y);
+    *(float2 *)(to + 8 * 64) = make_float2(total[2] * lower.x, total[3] * lower.y);
+}
+
+/* COLUMNS from the registers of one warp; times: with their factors. */
+template <int COLUMNS>
+static __device__ __forceinline__ void end_stage(float *blocks, const float *total, bool times,
+                                                 int lane)
+{
+    if (times) {
+        copies_wait();
+        __syncwarp();
+#pragma unroll
+        for (int i = 0; i < COLUMNS / 8; i++)
+            end_stage_times(blocks + i / 8 * END_BLOCK, total + i * 4, i % 8, lane);
+    } else {
+#pragma unroll
+        for (int i = 0; i < COLUMNS / 8; i++)
+            end_stage(blocks + i / 8 * END_BLOCK, total + i * 4, i % 8, lane);
+    }
+    __syncwarp();
+}
+
 /* How the lanes of a warp share 16 rows x COLUMNS: four columns each, ROWS rows in a turn. */
 template <int COLUMNS> struct end_share {
     static constexpr int LANES = COLUMNS > 64 ? 32 : COLUMNS / 4, ROWS = 32 / LANES,
                          TURNS = 16 / ROWS;
 };
+
+/* What the sums of columns from col0 on are to be multiplied with, on its way to where they will
+ * stand. */
+template <int COLUMNS>
+static __device__ __forceinline__ void end_factors(const cu_gemm<float> &g, float *blocks, int m0,
+                                                   int col0, int lane)
+{
+    using S = end_share<COLUMNS>;
+    const int at = lane % S::LANES, first = lane / S::LANES, col = col0 + at * 4;
+    const unsigned to = (unsigned)__cvta_generic_to_shared(blocks + at / 16 * END_BLOCK);
+    if (at * 4 < COLUMNS && col < g.ldy)
+#pragma unroll
+        for (int k = 0; k < S::TURNS; k++) {
+            const int r = first + k * S::ROWS;
+            copy_piece(to + r * 256 + ((at % 16 ^ r % 4 * 2) << 4),
+                       g.slope + (size_t)min(m0 + r, g.rows - 1) * g.ldslope + col);
+        }
+}
 
 /* Four sums of row r. */
 static __device__ __forceinline__ float4 end_sums(const float *blocks, int r, int at)
@@ -105,6 +155,7 @@ static __device__ __forceinline__ void end_forward(const cu_gemm<float> &g, cons
     }
 }
 
+/* Of sums that are multiplied with g.slope. */
 template <int COLUMNS, int BATCH>
 static __device__ __forceinline__ void end_backward(const cu_gemm<float> &g, const float *blocks,
                                                     float inverse, int m0, int col0, int lane)
@@ -114,27 +165,18 @@ static __device__ __forceinline__ void end_backward(const cu_gemm<float> &g, con
     const bool inside = at * 4 < COLUMNS && col < g.ldy;
     const float4 columns = inside ? *(const float4 *)(g.m.scale + col) : float4{};
     float *y = g.y + (size_t)(m0 + first) * g.ldy + col;
-    const float *slope = g.slope + (size_t)(m0 + first) * g.ldslope + col;
 #pragma unroll 1
     for (int turn = 0; turn < S::TURNS; turn += BATCH) {
-        float4 factor[BATCH];
-#pragma unroll
-        for (int k = 0; k < BATCH; k++) {
-            factor[k] = make_float4(1, 1, 1, 1);
-            if (g.slope && inside && m0 + first + (turn + k) * S::ROWS < g.rows)
-                factor[k] = *(const float4 *)(slope + (size_t)k * (S::ROWS * g.ldslope));
-        }
-        slope += (size_t)BATCH * (S::ROWS * g.ldslope);
 #pragma unroll
         for (int k = 0; k < BATCH; k++) {
             const int r = first + (turn + k) * S::ROWS, row = m0 + r;
             const float scale = __shfl_sync(0xffffffffu, inverse, r);
             const bool real = inside && row < g.rows;
             float4 z = end_sums(blocks, r, at);
-            z.x = z.x * scale * columns.x * factor[k].x;
-            z.y = z.y * scale * columns.y * factor[k].y;
-            z.z = z.z * scale * columns.z * factor[k].z;
-            z.w = z.w * scale * columns.w * factor[k].w;
+            z.x = z.x * scale * columns.x;
+            z.y = z.y * scale * columns.y;
+            z.z = z.z * scale * columns.z;
+            z.w = z.w * scale * columns.w;
             store4_if(real, y, z);
             end_report<S::LANES>(g.ymax, row, g.rows, lane, real ? end_bits(z) : 0);
             y += S::ROWS * g.ldy;

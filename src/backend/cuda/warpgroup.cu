@@ -59,6 +59,10 @@ static __device__ __forceinline__ void multiply_group(const cu_gemm<float> &g, u
     };
     load(0, 0);
     load(1, 1);
+    float *sums = staging + warp * BLOCKS * END_BLOCK;
+    const bool times = MODE == CU_BACKWARD && g.slope;
+    if (times)
+        end_factors<N>(g, sums, own, n0, lane);
 #pragma unroll
     for (int half = 0; half < 2; half++)
         scale[half] = row_scale(g.xmax[min(own + half * 8 + lane / 4, g.rows - 1)], &inverse);
@@ -105,11 +109,7 @@ static __device__ __forceinline__ void multiply_group(const cu_gemm<float> &g, u
                 barrier_arrive(empty + 8 * s);
             __syncwarp();
         }
-    float *sums = staging + warp * BLOCKS * END_BLOCK;
-#pragma unroll
-    for (int i = 0; i < N / 8; i++)
-        end_stage(sums + i / 8 * END_BLOCK, total + i * 4, i % 8, lane);
-    __syncwarp();
+    end_stage<N>(sums, total, times, lane);
     end_rows<N, MODE, MODE == CU_BACKWARD ? 4 : 2>(g, sums, inverse, own, n0, lane);
 }
 #endif

@@ -46,6 +46,10 @@ static __device__ __forceinline__ void copy_piece(unsigned to, const void *from)
 {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
 }
+static __device__ __forceinline__ void copies_wait(void)
+{
+    asm volatile("cp.async.wait_all;" ::: "memory");
+}
 static __device__ __forceinline__ void copies_arrive(unsigned bar)
 {
     asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(bar) : "memory");
@@ -66,6 +70,16 @@ template <int N>
 static __device__ __forceinline__ void multiply_add(float *d, const unsigned a[4], uint64_t weights,
                                                     int add);
 template <>
+__device__ __forceinline__ void multiply_add<8>(float *d, const unsigned a[4], uint64_t weights,
+                                                int add)
+{
+    asm volatile("{.reg .pred p; setp.ne.b32 p, %9, 0; "
+                 "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%0, %1, %2, %3}, "
+                 "{%4, %5, %6, %7}, %8, p, 1, 1, 0;}"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(weights), "r"(add));
+}
+template <>
 __device__ __forceinline__ void multiply_add<64>(float *d, const unsigned a[4], uint64_t weights,
                                                  int add)
 {
@@ -81,26 +95,6 @@ __device__ __forceinline__ void multiply_add<64>(float *d, const unsigned a[4], 
                    "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),
                    "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]),
                    "+f"(d[30]), "+f"(d[31])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(weights), "r"(add));
-}
-
-template <>
-__device__ __forceinline__ void multiply_add<72>(float *d, const unsigned a[4], uint64_t weights,
-                                                 int add)
-{
-    asm volatile("{.reg .pred p; setp.ne.b32 p, %41, 0; "
-                 "wgmma.mma_async.sync.aligned.m64n72k16.f32.f16.f16 {"
-                 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, "
-                 "%13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, "
-                 "%24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, "
-                 "%35"
-                 "}, {%36, %37, %38, %39}, %40, p, 1, 1, 0;}"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]),
-                   "+f"(d[6]), "+f"(d[7]), "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]),
-                   "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), "+f"(d[16]), "+f"(d[17]),
-                   "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),
-                   "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]),
-                   "+f"(d[30]), "+f"(d[31]), "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(weights), "r"(add));
 }
 
@@ -151,6 +145,18 @@ __device__ __forceinline__ void multiply_add<128>(float *d, const unsigned a[4],
                    "+f"(d[54]), "+f"(d[55]), "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]),
                    "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(weights), "r"(add));
+}
+
+/* The sums of a step, small products first. */
+template <int N, int FAST>
+static __device__ __forceinline__ void multiply_step(float *sum, const unsigned hi[4],
+                                                     const unsigned lo[4], uint64_t weights)
+{
+    if (!FAST) {
+        multiply_add<N>(sum, lo, weights, 0);
+        multiply_add<N>(sum, hi, weights + (CU_BLOCK / 2 >> 4), 1);
+    }
+    multiply_add<N>(sum, hi, weights, FAST ? 0 : 1);
 }
 
 /* Where one plane of a step stands: halves of eight columns 128 bytes apart, the next eight columns

@@ -6,23 +6,23 @@
  * fetches: a step's rows piece by piece, its weights in one bulk copy. Two groups multiply 64
  * rows each, in parts of 64 columns, so that one part's sums are added while the next is multiplied:
  * the registers hold 64 x N totals and two parts' sums, and weights are read once for 128 rows. The next
- * tile's first steps come while a tile ends. */
+ * tile's first steps come while a tile ends, and the first factors of a backward tile's ends while it
+ * is multiplied. */
 #include "backend/cuda/ends.h"
 
 enum {
     WIDE_ROWS = 128,
     WIDE_WARPS = WIDE_ROWS / 16,      /* that multiply */
-    WIDE_MULTIPLIER = 232,            /* registers of a thread that multiplies */
-    WIDE_FETCHER = 40,                /* and of one that fetches */
+    WIDE_MULTIPLIER = 232,            /* registers of a thread that multiplies, */
+    WIDE_FETCHER = 40,                /* of one that fetches: 2 x 232 + 40 = 3 x 168, as launched */
     WIDE_X = WIDE_ROWS * CU_STEP * 4, /* bytes of a step of rows */
     WIDE_ENDS = WIDE_WARPS * 2 * END_BYTES,
     WIDE_ROOM = 232448 - 1024 - WIDE_ENDS /* shared memory for stages */
 };
 
 template <int N> struct wide {
-    static constexpr int PARTS = N / 64;
-    static constexpr int FIRST = N - 64 * (PARTS - 1); /* columns of part 0; others: 64 */
-    static constexpr int REST = N % 128 ? N % 128 : 128;
+    static constexpr int PARTS = (N + 63) / 64;
+    static constexpr int FIRST = N - 64 * (PARTS - 1);    /* columns of part 0; others: 64 */
     static constexpr int BYTES = WIDE_X + STEP_BYTES * N; /* of a stage, which is a step */
     static constexpr int STAGES = WIDE_ROOM / BYTES < 8 ? WIDE_ROOM / BYTES : 8;
     static constexpr int SHARED = STAGES * BYTES + WIDE_ENDS;
@@ -104,41 +104,41 @@ static __device__ __forceinline__ float inverse_of(float scale)
     return __uint_as_float((254u << 23) - __float_as_uint(scale));
 }
 
-/* A tile's sums of one warp become what they are for. Nothing here is kept in registers while the next
- * tile is multiplied, hence the special register. */
+/* A tile's sums of one warp become what they are for, 128 columns at a time. Nothing here is kept in
+ * registers while the next tile is multiplied, hence the special register. */
 template <int N, int MODE>
 static __device__ __forceinline__ void wide_end(const cu_gemm<float> &g, const wide_tiles &tiles,
                                                 const float *total, const float scale[2],
                                                 float *sums, int t)
 {
-    using W = wide<N>;
+    constexpr int FULL = N / 128, REST = N % 128;
+    /* an update's ends take many registers */
+    constexpr int BATCH = MODE == CU_UPDATE && N > 256 ? 2 : 4;
     int tid;
     asm volatile("mov.u32 %0, %%tid.x;" : "=r"(tid));
     const int lane = tid % 32, warp = tid / 32, n0 = t % tiles.columns * N,
               m0 = t / tiles.columns * WIDE_ROWS + warp * 16;
-    constexpr int BATCH = 4;
     float *own = sums + warp * (2 * END_BLOCK);
     const float low = __shfl_sync(0xffffffffu, scale[0], lane % 8 * 4),
                 high = __shfl_sync(0xffffffffu, scale[1], lane % 8 * 4),
                 inverse = inverse_of(lane % 16 < 8 ? low : high);
+    const bool times = MODE == CU_BACKWARD && g.slope;
 #pragma unroll 1
-    for (int j = 0; j < N / 128; j++) {
+    for (int j = 0; j < FULL; j++) {
 #pragma unroll
-        for (int k = 0; k < N / 128; k++)
+        for (int k = 0; k < FULL; k++)
             if (k == j)
-#pragma unroll
-                for (int i = 0; i < 16; i++)
-                    end_stage(own + i / 8 * END_BLOCK, total + (k * 16 + i) * 4, i % 8, lane);
-        __syncwarp();
+                end_stage<128>(own, total + k * 64, times, lane);
         end_rows<128, MODE, BATCH>(g, own, inverse, m0, n0 + j * 128, lane);
         __syncwarp();
+        if (times && j + 1 < FULL)
+            end_factors<128>(g, own, m0, n0 + (j + 1) * 128, lane);
     }
-    if (N % 128) {
-#pragma unroll
-        for (int i = 0; i < N % 128 / 8; i++)
-            end_stage(own + i / 8 * END_BLOCK, total + (N / 128 * 16 + i) * 4, i % 8, lane);
-        __syncwarp();
-        end_rows<W::REST, MODE, BATCH>(g, own, inverse, m0, n0 + N / 128 * 128, lane);
+    if constexpr (REST != 0) {
+        if (times)
+            end_factors<REST>(g, own, m0, n0 + FULL * 128, lane);
+        end_stage<REST>(own, total + FULL * 64, times, lane);
+        end_rows<REST, MODE, BATCH>(g, own, inverse, m0, n0 + FULL * 128, lane);
         __syncwarp();
     }
 }
@@ -164,7 +164,7 @@ wide_multiply(const cu_gemm<float> &g, const wide_tiles &tiles, unsigned stages,
     cu_wait();
     look(blockIdx.x);
     for (int t = blockIdx.x; t < tiles.count; t += gridDim.x) {
-        float total[N / 2], sum[2][W::FIRST / 2], scale[2];
+        float total[N / 2], sum[2][32], scale[2];
         unsigned hi[2][4], lo[2][4];
 #pragma unroll
         for (int half = 0; half < 2; half++) {
@@ -174,6 +174,10 @@ wide_multiply(const cu_gemm<float> &g, const wide_tiles &tiles, unsigned stages,
 #pragma unroll
         for (int k = 0; k < N / 2; k++)
             total[k] = 0.0f;
+        if (MODE == CU_BACKWARD && g.slope)
+            end_factors<128>(g, sums + warp * (2 * END_BLOCK),
+                             t / tiles.columns * WIDE_ROWS + warp * 16, t % tiles.columns * N,
+                             lane);
 #pragma unroll 1
         for (int step = 0; step < steps; step += 2) {
             unsigned done = 0;
@@ -195,27 +199,17 @@ wide_multiply(const cu_gemm<float> &g, const wide_tiles &tiles, unsigned stages,
                     const int b = (ks * W::PARTS + j) % 2, before = (j + W::PARTS - 1) % W::PARTS;
                     const uint64_t w =
                         weights + (j == 0 ? 0 : (W::FIRST + 64 * (j - 1)) / 8 * (CU_BLOCK >> 4));
-                    constexpr int LOW = CU_BLOCK / 2 >> 4;
-                    hold<W::FIRST / 2>(sum[b]);
+                    hold<32>(sum[b]);
                     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-                    if (j == 0) {
-                        if (!FAST) {
-                            multiply_add<W::FIRST>(sum[b], lo[ks], w, 0);
-                            multiply_add<W::FIRST>(sum[b], hi[ks], w + LOW, 1);
-                        }
-                        multiply_add<W::FIRST>(sum[b], hi[ks], w, FAST ? 0 : 1);
-                    } else {
-                        if (!FAST) {
-                            multiply_add<64>(sum[b], lo[ks], w, 0);
-                            multiply_add<64>(sum[b], hi[ks], w + LOW, 1);
-                        }
-                        multiply_add<64>(sum[b], hi[ks], w, FAST ? 0 : 1);
-                    }
+                    if (j == 0)
+                        multiply_step<W::FIRST, FAST>(sum[b], hi[ks], lo[ks], w);
+                    else
+                        multiply_step<64, FAST>(sum[b], hi[ks], lo[ks], w);
                     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
                     if (ks + j == 0)
                         continue;
                     asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
-                    hold<W::FIRST / 2>(sum[1 - b]);
+                    hold<32>(sum[1 - b]);
                     if (ks == 1 && j == 0)
                         barrier_arrive(done);
                     const int first = before == 0 ? 0 : (W::FIRST + 64 * (before - 1)) / 2;
@@ -227,7 +221,7 @@ wide_multiply(const cu_gemm<float> &g, const wide_tiles &tiles, unsigned stages,
                 at.next();
             }
             asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-            hold<W::FIRST / 2>(sum[1]);
+            hold<32>(sum[1]);
             barrier_arrive(done);
             constexpr int LAST = W::PARTS == 1 ? 0 : (N - 64) / 2;
 #pragma unroll
