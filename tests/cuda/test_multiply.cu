@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* test_multiply.cu - the dense layers of the CUDA module against sums in double: error compared with
  * that of ordinary float arithmetic, no bias (the error's regression on the value), the same bits for
- * any number of rows and from every kernel, whatever follows the product. Exit status 77: no GPU.
+ * any number of rows and from every kernel, whatever follows the product, and of layers in one kernel.
+ * Exit status 77: no GPU.
  *     test_multiply [few]     few: the first shapes only, for compute-sanitizer */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <algorithm>
 #include <vector>
 
 #include "backend/cuda/gemm.h"
@@ -263,6 +265,124 @@ static void check_ends(int n_in, int n_out, int mode, int by_row, int warpgroups
     cudaFree(m.w), cudaFree(m.scale);
 }
 
+/* Layers from width[0] to width[1] and so on, one kernel after the other and as the card does them
+ * all: the same bits of what they leave. Forward: GELU but in the last, which updates if `update`. */
+static void check_layers(const std::vector<int> &width, int rows, int mode, int update, int by_row,
+                         cudaStream_t stream)
+{
+    const int layers = (int)width.size() - 1, first = cu_round_up(width[0], CU_CHUNK);
+    int widest = 0, at = 0;
+    for (int n : width)
+        widest = n > widest ? n : widest;
+    const int ld = cu_round_up(widest, CU_CHUNK), ldslope = layers * ld;
+    const size_t values = (size_t)rows * ld, slopes = (size_t)rows * ldslope,
+                 rest = values + 3 * (size_t)cu_round_up(rows, CU_CHUNK);
+    std::vector<float> x((size_t)rows * first, 0.0f), bias(3 * ld, 0.0f), slope(slopes), old(values);
+    std::vector<unsigned> max(rows, 0u);
+    std::vector<int> kind(rows);
+    for (int r = 0; r < rows; r++) {
+        kind[r] = (int)(3 * uniform());
+        for (int k = 0; k < width[0]; k++) {
+            const float v = normal(), a = fabsf(v);
+            unsigned bits;
+            x[(size_t)r * first + k] = v;
+            memcpy(&bits, &a, 4);
+            max[r] = bits > max[r] ? bits : max[r];
+        }
+    }
+    for (float &v : bias)
+        v = normal();
+    for (float &v : slope)
+        v = normal();
+    for (float &v : old)
+        v = normal();
+    cu_state st = {cudaSuccess, NULL};
+    float *dx = to_device(x), *db = to_device(bias), *dold = to_device(old);
+    unsigned *dm = to_device(max);
+    int *dk = to_device(kind);
+    std::vector<cu_matrix> m;
+    for (int l = 0; l < layers; l++) {
+        std::vector<float> w((size_t)width[l + 1] * width[l]);
+        for (float &v : w)
+            v = 0.1f * normal();
+        float *dw = to_device(w);
+        m.push_back({width[l], width[l + 1], cu_round_up(width[l], CU_CHUNK),
+                     cu_pad_columns(width[l + 1]), NULL, NULL});
+        cudaMalloc(&m[l].w, (size_t)m[l].k_pad * m[l].n_pad * 4);
+        cudaMalloc((void **)&m[l].scale, m[l].n_pad * 4);
+        cu_pack(&st, stream, 0, dw, width[l + 1], width[l], 0, &m[l]);
+        cudaStreamSynchronize(stream);
+        cudaFree(dw);
+    }
+    char *room;
+    cudaMalloc((void **)&room, cu_layers_room(rows, widest));
+    std::vector<unsigned char> first_bits;
+    int same = 1;
+    for (int k = 0; k < 4; k++) { /* 0: one by one; then thrice together */
+        std::vector<float> start(slope);
+        if (mode == CU_FORWARD)
+            std::fill(start.begin(), start.end(), 0.0f);
+        std::vector<unsigned char> bits((rest + slopes) * 4);
+        float *out, *hidden[2];
+        cudaMalloc((void **)&out, bits.size());
+        cudaMemset(out, 0, bits.size());
+        cudaMemcpy(out + rest, start.data(), slopes * 4, cudaMemcpyHostToDevice);
+        unsigned *maxima;
+        cudaMalloc((void **)&maxima, (size_t)layers * rows * 4);
+        cudaMemset(maxima, 0, (size_t)layers * rows * 4);
+        for (float *&h : hidden)
+            cudaMalloc((void **)&h, values * 4);
+        cu_layers<float> list;
+        list.n = 0;
+        at = 0;
+        for (int l = 0; l < layers; l++) {
+            const int last = l == layers - 1;
+            cu_gemm<float> g = {};
+            g.rows = rows;
+            g.mode = last && update ? CU_UPDATE : mode;
+            g.gelu = mode == CU_FORWARD && !last;
+            g.warpgroups = 1;
+            g.processors = 132;
+            g.m = m[l];
+            g.x = l ? hidden[(l + 1) % 2] : dx;
+            g.ldx = m[l].k_pad;
+            g.xmax = l ? maxima + (size_t)(l - 1) * rows : dm;
+            g.bias = db;
+            g.ldbias = ld;
+            g.bias_row = by_row && l == 0 ? dk : NULL;
+            g.y = last ? out : hidden[l % 2];
+            g.ldy = last && update ? width[layers] : cu_round_up(width[l + 1], CU_CHUNK);
+            g.ymax = last && update ? NULL : last ? (unsigned *)(out + values) : maxima + (size_t)l * rows;
+            g.slope = out + rest + at;
+            g.ldslope = ldslope;
+            g.fa = update ? width[layers] - 2 : 0;
+            g.ldcharges = 2;
+            g.charges = out + values + cu_round_up(rows, CU_CHUNK);
+            g.old = dold;
+            g.ldold = ld;
+            g.inner = !last;
+            list.g[list.n++] = g;
+            at += cu_round_up(g.ldy, CU_CHUNK);
+        }
+        cu_multiply_all(&st, stream, &list, k ? room : NULL);
+        cudaStreamSynchronize(stream);
+        cudaMemcpy(bits.data(), out, bits.size(), cudaMemcpyDeviceToHost);
+        if (first_bits.empty())
+            first_bits = bits;
+        same &= bits == first_bits;
+        cudaFree(out), cudaFree(maxima), cudaFree(hidden[0]), cudaFree(hidden[1]);
+    }
+    const int good = same && st.code == cudaSuccess && cudaGetLastError() == cudaSuccess;
+    failures += !good;
+    printf("%s %d layers from %d to %d, %d rows, %s: together and one by one %s\n", good ? "ok  " : "FAIL",
+           layers, width[0], width[layers], rows,
+           update ? "update" : mode == CU_BACKWARD ? "backward" : "forward",
+           same ? "identical" : "DIFFERENT");
+    cudaFree(dx), cudaFree(db), cudaFree(dold), cudaFree(dm), cudaFree(dk), cudaFree(room);
+    for (const cu_matrix &w : m)
+        cudaFree(w.w), cudaFree(w.scale);
+}
+
 int main(int argc, char **argv)
 {
     const int few = argc > 1 && strcmp(argv[1], "few") == 0;
@@ -294,5 +414,14 @@ int main(int argc, char **argv)
     check_ends(128, 380, CU_FORWARD, 0, warpgroups, stream);
     check_ends(512, 733, CU_BACKWARD, 0, warpgroups, stream);
     check_ends(258, 37, CU_BACKWARD, 0, warpgroups, stream);
+    for (int rows : {170, 333, 1002}) {
+        if (!warpgroups || (few && rows > 170))
+            continue;
+        check_layers({448, 512, 380, 258}, rows, CU_FORWARD, 1, 1, stream);
+        check_layers({733, 512, 380, 258}, rows, CU_FORWARD, 1, 0, stream);
+        check_layers({733, 512, 380, 380, 256, 128, 128}, rows, CU_FORWARD, 0, 0, stream);
+        check_layers({128, 128, 256, 380, 380, 512, 733}, rows, CU_BACKWARD, 0, 0, stream);
+        check_layers({258, 380, 512, 448}, rows, CU_BACKWARD, 0, 0, stream);
+    }
     return failures != 0;
 }

@@ -165,6 +165,7 @@ template <typename real> struct cu_work {
     /* network */
     real *x, *hidden[2], *aim;
     real *tug; /* in place of x */
+    char *between; /* layers: cu_layers_room; NULL: they do not go together */
     real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES], *slope[AIM_DEV_PASSES];
     real *head_slope[AIM_DEV_HEADS];
@@ -234,6 +235,13 @@ template <typename real> struct cu_gemm {
     int ldold, fa;
     real *charges;
     int ldcharges;
+    int inner; /* only the next layer reads y and ymax: they may stay away */
+};
+
+/* Layers one after the other, x of one y of the one before, or from anywhere. */
+template <typename real> struct cu_layers {
+    int n;
+    cu_gemm<real> g[2 * AIM_DEV_LAYERS];
 };
 
 void cu_pack(cu_state *s, cudaStream_t stream, int is_double, const void *w, int n_out, int n_in,
@@ -242,6 +250,10 @@ void cu_multiply_prepare(cu_state *s);
 /* The module has code for the matrix instructions of four warps (compute capability 9.0). */
 int cu_have_warpgroups(void);
 template <typename real> void cu_multiply(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g);
+/* All of them; empties the list. room: NULL, or bytes between the layers of some numbers of rows. */
+template <typename real>
+void cu_multiply_all(cu_state *s, cudaStream_t stream, cu_layers<real> *layers, char *room);
+size_t cu_layers_room(int rows, int widest);
 
 /* last layer of a head: out[r][c] in double */
 template <typename real> struct cu_head_out {

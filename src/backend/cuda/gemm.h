@@ -35,6 +35,7 @@
 
 enum {
     CU_STEP = 16,
+    CU_CHAIN = 8,  /* layers in one kernel */
     CU_PIECES = 8, /* per chunk: planes x steps x halves */
     CU_BLOCK = 512 /* bytes of eight columns in a step */
 };
@@ -242,7 +243,10 @@ void cu_few_prepare(void);
 void cu_multiply_tiles(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
 void cu_multiply_warpgroups(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
 void cu_multiply_wide(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int columns);
+/* chain.cu: as many of n layers as one kernel takes, none or more than one. */
+int cu_multiply_chain(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int n, char *room);
 void cu_tiles_prepare(void);
+void cu_chain_prepare(void);
 void cu_warpgroups_prepare(void);
 void cu_wide_prepare(void);
 

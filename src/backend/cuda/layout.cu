@@ -139,6 +139,8 @@ static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c,
     w->tug = w->x; /* tugs of pairs are there while no pass is under way */
     for (int k = 0; k < 2; k++)
         TAKE(c, w->hidden[k], rows * (size_t)hidden);
+    if (!d->is_double && cu_layers_room(w->rows, max_of(x, hidden)))
+        TAKE(c, w->between, cu_layers_room(w->rows, max_of(x, hidden)));
     const cu_mlp *last = &net->mlp[d->n_pass - 1];
     TAKE(c, w->aim, rows * (size_t)last->layer[last->n_layers - 1].ld_out);
     for (int p = 0; p < d->n_pass; p++) {

@@ -110,6 +110,7 @@ void cu_multiply_prepare(cu_state *s)
     if (major == 9) { /* others have less shared memory than these take */
         cu_warpgroups_prepare();
         cu_wide_prepare();
+        cu_chain_prepare();
     }
     cu_check(s, "the shared memory of dense layers");
 }
@@ -125,9 +126,30 @@ template <> void cu_multiply<float>(cu_state *s, cudaStream_t stream, const cu_g
     cu_check(s, "a dense layer");
 }
 
+template <>
+void cu_multiply_all<float>(cu_state *s, cudaStream_t stream, cu_layers<float> *layers, char *room)
+{
+    for (int l = 0; l < layers->n;) {
+        const int taken = cu_multiply_chain(s, stream, layers->g + l, layers->n - l, room);
+        if (!taken)
+            cu_multiply(s, stream, &layers->g[l]);
+        l += taken ? taken : 1;
+    }
+    layers->n = 0;
+    cu_check(s, "layers");
+}
+
 template <> void cu_multiply<double>(cu_state *s, cudaStream_t stream, const cu_gemm<double> *g)
 {
     const dim3 grid((cu_columns(g) + DBL - 1) / DBL, (g->rows + DBL - 1) / DBL);
     cu_launch(s, stream, grid, 256, 0, multiply_double, *g);
     cu_check(s, "a dense layer");
+}
+
+template <>
+void cu_multiply_all<double>(cu_state *s, cudaStream_t stream, cu_layers<double> *layers, char *)
+{
+    for (int l = 0; l < layers->n; l++)
+        cu_multiply(s, stream, &layers->g[l]);
+    layers->n = 0;
 }

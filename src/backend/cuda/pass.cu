@@ -102,10 +102,11 @@ static cu_gemm<real> layer_args(const cu_flow<real> *f, const cu_layer *l, const
     return g;
 }
 
-/* Layers 0 .. n - 1; the last one writes to `end` (features and charges where it updates). */
+/* Layers 0 .. n - 1, put to the list where layers go together; the last one writes to `end` (features and
+ * charges where it updates). */
 template <typename real>
-static void forward_layers(cu_flow<real> *f, const cu_mlp *m, int n, rows<real> in, real *slope,
-                           int pass, rows<real> *end)
+static void forward_layers(cu_flow<real> *f, cu_layers<real> *list, const cu_mlp *m, int n,
+                           rows<real> in, real *slope, int pass, rows<real> *end)
 {
     const cu_work<real> *w = f->w;
     const aim_dev_net *d = &f->net->d;
@@ -133,7 +134,10 @@ static void forward_layers(cu_flow<real> *f, const cu_mlp *m, int n, rows<real> 
             g.old_row = pass > 0 ? NULL : slab_row(f, w->species, 1);
             g.ldold = d->fa;
         }
-        if (g.mode == CU_UPDATE && !w->part_count) {
+        if (w->between) {
+            g.inner = l < n - 1;
+            list->g[list->n++] = g;
+        } else if (g.mode == CU_UPDATE && !w->part_count) {
             const cu_charges<real> q = cu_charge_args(f, pass);
             cu_multiply_charges(f->s, f->stream, &g, &q);
         } else {
@@ -168,16 +172,19 @@ static cu_head_out<real> head_args(const cu_flow<real> *f, int h, const rows<rea
 }
 
 /* Whether the end of the only head can go beside its adjoint, which needs nothing from it: its input then
- * stands where the last pass has put its own, and nobody wants that any more. */
+ * stands where the last pass has put its own, and nobody wants that any more. Not where layers go
+ * together: some rows would still be on their way when those of the head come. */
 template <typename real> static int head_goes_beside(const cu_flow<real> *f)
 {
     const cu_mlp *m = &f->net->head[0], *pass = &f->net->mlp[f->net->d.n_pass - 1];
-    return f->beside && f->net->d.n_heads == 1 && m->n_layers > 2 &&
+    return f->beside && !f->w->between && f->net->d.n_heads == 1 && m->n_layers > 2 &&
            !m->layer[m->n_layers - 1].gelu &&
            m->layer[m->n_layers - 2].ld_out <= pass->layer[pass->n_layers - 1].ld_out;
 }
 
-template <typename real> static void forward_heads(cu_flow<real> *f, rows<real> aim)
+/* `list`: layers in front of them. */
+template <typename real>
+static void forward_heads(cu_flow<real> *f, cu_layers<real> *list, rows<real> aim)
 {
     const cu_work<real> *w = f->w;
     const int beside = head_goes_beside(f);
@@ -188,8 +195,9 @@ template <typename real> static void forward_heads(cu_flow<real> *f, rows<real> 
             x.x = beside ? w->aim : w->hidden[m->n_layers % 2];
             x.ld = m->layer[m->n_layers - 2].ld_out;
             x.max = NULL;
-            forward_layers(f, m, m->n_layers - 1, aim, w->head_slope[h], -1, &x);
+            forward_layers(f, list, m, m->n_layers - 1, aim, w->head_slope[h], -1, &x);
         }
+        cu_multiply_all(f->s, f->stream, list, w->between);
         const cu_head_out<real> o = head_args(f, h, &x);
         if (beside)
             cu_fork(f);
@@ -214,9 +222,16 @@ template <typename real> void cu_pass_forward(cu_flow<real> *f, int p, int again
         end.max = next_slot(f);
     }
     const int n = m->n_layers - (again && !last && !m->layer[m->n_layers - 1].gelu);
-    forward_layers(f, m, n, in, w->slope[p], p, n == m->n_layers ? &end : NULL);
+    cu_layers<real> list;
+    list.n = 0;
+    forward_layers(f, &list, m, n, in, w->slope[p], p, n == m->n_layers ? &end : NULL);
     if (last)
-        forward_heads(f, end);
+        forward_heads(f, &list, end);
+    cu_multiply_all(f->s, f->stream, &list, w->between);
+    if (w->between && !last && !w->part_count) {
+        const cu_charges<real> q = cu_charge_args(f, p);
+        cu_charge_forward(f->s, f->stream, &q);
+    }
 }
 
 /* ---------------------------------------------------------------- backward */
@@ -238,12 +253,26 @@ template <typename real> struct origin {
     const cu_head_out<real> *head;
 };
 
-/* Layers n - 1 .. 0: `in` is the adjoint of the last one's sum, made of `from`; the adjoint of the input
- * goes to `out`, times out_slope where that is given. */
+/* By kernels of its own: x and xmax of g. */
 template <typename real>
-static void backward_layers(cu_flow<real> *f, const cu_mlp *m, int n, origin<real> from,
-                            rows<real> in, real *slope, rows<real> out, const real *out_slope,
-                            int ld_out_slope)
+static void make_origin(cu_flow<real> *f, const cu_gemm<real> *g, origin<real> from)
+{
+    const cu_pass_front<real> *p = from.pass;
+    if (p && p->has_charges)
+        cu_charge_backward(f->s, f->stream, &p->charges);
+    if (p)
+        cu_output_adjoint(f->s, f->stream, g->rows, p->fa, p->nc, p->ga, p->gy, p->slope,
+                          p->ldslope, (real *)g->x, g->ldx, (unsigned *)g->xmax);
+    if (from.head)
+        cu_head_backward(f->s, f->stream, from.head);
+}
+
+/* Layers n - 1 .. 0, put to the list where layers go together: `in` is the adjoint of the last one's sum,
+ * made of `from`; the adjoint of the input goes to `out`, times out_slope where that is given. */
+template <typename real>
+static void backward_layers(cu_flow<real> *f, cu_layers<real> *list, const cu_mlp *m, int n,
+                            origin<real> from, rows<real> in, real *slope, rows<real> out,
+                            const real *out_slope, int ld_out_slope)
 {
     for (int l = n - 1; l >= 0; l--) {
         const cu_layer *layer = &m->layer[l];
@@ -267,7 +296,12 @@ static void backward_layers(cu_flow<real> *f, const cu_mlp *m, int n, origin<rea
         g.ymax = to.max;
         g.slope = l == 0 ? (real *)out_slope : below >= 0 ? slope + below : NULL;
         g.ldslope = l == 0 ? ld_out_slope : m->slope_width;
-        if (l == n - 1 && from.pass)
+        if (l == n - 1 && f->w->between)
+            make_origin(f, &g, from);
+        if (f->w->between) {
+            g.inner = l > 0;
+            list->g[list->n++] = g;
+        } else if (l == n - 1 && from.pass)
             cu_multiply_pass(f->s, f->stream, &g, from.pass);
         else if (l == n - 1 && from.head)
             cu_multiply_head(f->s, f->stream, &g, from.head);
@@ -277,10 +311,10 @@ static void backward_layers(cu_flow<real> *f, const cu_mlp *m, int n, origin<rea
     }
 }
 
-/* Adjoint of one head's input. */
+/* Adjoint of one head's input, once the list has been gone through. */
 template <typename real>
-static void backward_head(cu_flow<real> *f, int h, rows<real> out, const real *out_slope,
-                          int ld_out_slope)
+static void backward_head(cu_flow<real> *f, cu_layers<real> *list, int h, rows<real> out,
+                          const real *out_slope, int ld_out_slope)
 {
     const cu_work<real> *w = f->w;
     const cu_mlp *m = &f->net->head[h];
@@ -305,12 +339,13 @@ static void backward_head(cu_flow<real> *f, int h, rows<real> out, const real *o
     if (m->n_layers == 1)
         cu_head_backward(f->s, f->stream, &o);
     else
-        backward_layers(f, m, m->n_layers - 1, {NULL, &o}, x, w->head_slope[h], out, out_slope,
+        backward_layers(f, list, m, m->n_layers - 1, {NULL, &o}, x, w->head_slope[h], out, out_slope,
                         ld_out_slope);
 }
 
-/* Adjoint of the last pass's sums, from all heads that carry one. */
-template <typename real> static rows<real> backward_heads(cu_flow<real> *f)
+/* Adjoint of the last pass's sums, from all heads that carry one, once the list has been gone through. */
+template <typename real>
+static rows<real> backward_heads(cu_flow<real> *f, cu_layers<real> *list)
 {
     const cu_work<real> *w = f->w;
     const cu_mlp *m = &f->net->mlp[f->net->d.n_pass - 1];
@@ -325,13 +360,14 @@ template <typename real> static rows<real> backward_heads(cu_flow<real> *f)
         }
     rows<real> out = {w->hidden[0], ld, next_slot(f)};
     if (n == 1) {
-        backward_head(f, only, out, slope, m->slope_width);
+        backward_head(f, list, only, out, slope, m->slope_width);
         return out;
     }
     for (int h = 0; h < f->net->d.n_heads; h++)
         if (w->ghead[h]) {
             const rows<real> own = {w->gaim[h], ld, next_slot(f)};
-            backward_head<real>(f, h, own, NULL, 0);
+            backward_head<real>(f, list, h, own, NULL, 0);
+            cu_multiply_all(f->s, f->stream, list, w->between);
         }
     cu_combine(f->s, f->stream, f->n, ld, n, part, slope, m->slope_width, out.x, out.max);
     return out;
@@ -344,9 +380,11 @@ template <typename real> void cu_pass_backward(cu_flow<real> *f, int p)
     const aim_dev_net *d = &f->net->d;
     const cu_mlp *m = &f->net->mlp[p];
     const rows<real> gx = {w->x, m->layer[0].ld_in, NULL};
+    cu_layers<real> list;
+    list.n = 0;
     if (p == d->n_pass - 1) {
-        backward_layers<real>(f, m, m->n_layers, {NULL, NULL}, backward_heads(f), w->slope[p], gx,
-                              NULL, 0);
+        const rows<real> gy = backward_heads(f, &list);
+        backward_layers<real>(f, &list, m, m->n_layers, {NULL, NULL}, gy, w->slope[p], gx, NULL, 0);
     } else {
         const int slope = slope_at(m, m->n_layers - 1);
         const rows<real> gy = {w->hidden[0], m->layer[m->n_layers - 1].ld_out, next_slot(f)};
@@ -359,8 +397,10 @@ template <typename real> void cu_pass_backward(cu_flow<real> *f, int p)
         front.ldslope = m->slope_width;
         front.has_charges = !w->part_count;
         front.charges = cu_charge_args(f, p);
-        backward_layers<real>(f, m, m->n_layers, {&front, NULL}, gy, w->slope[p], gx, NULL, 0);
+        backward_layers<real>(f, &list, m, m->n_layers, {&front, NULL}, gy, w->slope[p], gx, NULL,
+                              0);
     }
+    cu_multiply_all(f->s, f->stream, &list, w->between);
     const cu_conv<real> c = conv_args(f, p);
     if (f->beside && p == d->n_pass - 1) /* it adds to what the terms have left of the charges */
         cu_join(f);

@@ -1,0 +1,762 @@
+/* SPDX-License-Identifier: MIT */
+/* chain.cu - the layers of a pass in one kernel, for some hundred rows, where each of them alone is
+ * over before the card is full. What is computed: gemm.h.
+ *
+ * A cluster of eight or four blocks takes 64 rows through all layers. Each block computes its share of
+ * a layer's columns; all of them need all columns of the layer before. Those stand in shared memory,
+ * split into halves, as the threads take them into registers: a block splits its own columns, once
+ * all have told each other their rows' maxima, and sends them to all blocks by a multicast. Weights
+ * come by bulk copies of one thread, which runs ahead across layers. Two groups of four warps share
+ * a block's columns; each has two or four steps under way, whose matrix instructions alternate. */
+#include "backend/cuda/warpgroup.h"
+
+enum {
+    ROWS = 64, /* of a cluster */
+    GROUPS = 2, /* of four warps that multiply */
+    WARPS = 4 * GROUPS,
+    THREADS = 32 * WARPS + 128, /* and a group of which one thread fetches */
+    MULTIPLIER = 232,           /* registers of a thread that multiplies, */
+    FETCHER = 40,               /* and of the others */
+    MOST_STAGES = 24,               /* steps of weights in shared memory */
+    LEAST_STAGES = 5,
+    STEP_ROWS = ROWS * CU_STEP * 4, /* bytes of a step of split rows */
+    MAXIMA = 2 * ROWS * 4,
+    BARS = 8 * (2 * MOST_STAGES + 3),
+    SHARED = 232448,
+    ROOM = SHARED - 128 - MAXIMA - BARS,
+    LEAST_ROWS = 161, /* those of mlp.cu are faster with fewer */
+    MOST_ROWS = 2048
+};
+
+struct chain_args {
+    cu_gemm<float> g[CU_CHAIN];
+    int width[CU_CHAIN]; /* columns of a block */
+    int ends[CU_CHAIN];  /* where factors and biases of a layer's columns stand in shared memory */
+    int layers, most_steps, stages, slot, end_bytes; /* slot: bytes of a stage */
+    char *split; /* what blocks send, [clusters][most_steps] */
+};
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define CLUSTER(blocks) __cluster_dims__(blocks, 1, 1)
+
+/* ---------------------------------------------------------------- instructions of clusters */
+
+static __device__ __forceinline__ void cluster_meet(void)
+{
+    asm volatile("barrier.cluster.arrive.release.aligned;\n\t"
+                 "barrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
+/* The same place in shared memory of another block of the cluster. */
+static __device__ __forceinline__ unsigned place_of(unsigned address, int block)
+{
+    unsigned there;
+    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(address), "r"(block));
+    return there;
+}
+
+/* Raises a number there; the barrier counts its four bytes. */
+static __device__ __forceinline__ void send_largest(unsigned to, unsigned bits, unsigned bar)
+{
+    asm volatile("red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.max.u32 "
+                 "[%0], %1, [%2];" ::"r"(to),
+                 "r"(bits), "r"(bar)
+                 : "memory");
+}
+
+/* To the same place of all blocks, whose barriers at the same place count the bytes. */
+static __device__ __forceinline__ void copy_to_all(int blocks, unsigned to, const void *from,
+                                                   unsigned bytes, unsigned bar)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1], %2, [%3], %4;" ::"r"(to),
+                 "l"(from), "r"(bytes), "r"(bar), "h"((unsigned short)((1 << blocks) - 1))
+                 : "memory");
+}
+
+static __device__ __forceinline__ void arrive_if(bool yes, unsigned bar)
+{
+    asm volatile("{.reg .pred p; setp.ne.s32 p, %0, 0; "
+                 "@p mbarrier.arrive.shared::cta.b64 _, [%1];}" ::"r"((int)yes),
+                 "r"(bar)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void load_shared(unsigned r[4], unsigned address)
+{
+    asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address)
+                 : "memory");
+}
+
+/* Of the threads that multiply. */
+static __device__ __forceinline__ void groups_meet(void)
+{
+    asm volatile("bar.sync 1, %0;" ::"n"(32 * WARPS) : "memory");
+}
+
+/* ---------------------------------------------------------------- weights */
+
+/* Stages in shared memory, in turns. */
+struct chain_ring {
+    unsigned stages, full, empty; /* addresses */
+    int s, count, bytes;
+    unsigned parity;
+    __device__ __forceinline__ void next(void)
+    {
+        if (++s == count)
+            s = 0, parity ^= 1;
+    }
+};
+
+/* Factors and biases of a block's columns, of all layers. */
+static __device__ __forceinline__ void fetch_ends(const chain_args &c, unsigned ends, unsigned bar,
+                                                  int rank)
+{
+    unsigned bytes = 0;
+    for (int turn = 0; turn < 2; turn++) { /* first count them */
+        for (int l = 0; l < c.layers; l++) {
+            const cu_gemm<float> &g = c.g[l];
+            const int n0 = rank * c.width[l], biases = g.bias_row ? 0 : min(c.width[l], g.ldbias - n0);
+            const unsigned to = ends + c.ends[l];
+            if (n0 >= g.ldy)
+                continue;
+            if (turn)
+                bulk_copy(to, g.m.scale + n0, c.width[l] * 4, bar);
+            bytes += c.width[l] * 4;
+            if (g.mode == CU_BACKWARD || biases <= 0)
+                continue;
+            if (turn)
+                bulk_copy(to + c.width[l] * 4, g.bias + n0, biases * 4, bar);
+            bytes += biases * 4;
+        }
+        if (turn == 0)
+            barrier_expect(bar, bytes);
+    }
+}
+
+/* All weights of a block, one step after the other. */
+static __device__ __forceinline__ void fetch_chain(const chain_args &c, chain_ring ring, int rank)
+{
+    for (int l = 0; l < c.layers; l++) {
+        const cu_matrix &m = c.g[l].m;
+        const int n0 = rank * c.width[l];
+        const unsigned bytes = STEP_BYTES * c.width[l];
+        const size_t step = (size_t)(m.n_pad / 8) * CU_BLOCK;
+        const char *from = (const char *)m.w + n0 / 8 * CU_BLOCK;
+        if (n0 >= c.g[l].ldy)
+            continue;
+        for (int k = 0; k < m.k_pad / CU_STEP; k++) {
+            barrier_wait(ring.empty + 8 * ring.s, ring.parity ^ 1);
+            barrier_expect(ring.full + 8 * ring.s, bytes);
+            bulk_copy(ring.stages + ring.s * ring.bytes, from, bytes, ring.full + 8 * ring.s);
+            from += step;
+            ring.next();
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- products */
+
+/* What a thread that multiplies knows of itself. Its rows: `row` and the eighth after that. */
+struct chain_self {
+    int rank, group, warp, lane; /* warp: of the group */
+    int row;
+    unsigned rows, largest; /* in shared memory: split rows; maxima of rows, two turns; */
+    const char *ends;       /* factors and biases */
+    unsigned ready, met;    /* barriers: rows have come; maxima have */
+    char *split;            /* of the cluster */
+    float scale[2], inverse[2];
+};
+
+/* Some steps whose products are under way. */
+template <int N, int U> struct chain_set {
+    float sum[U][N / 2];
+    unsigned hi[U][4], lo[U][4], done[U];
+};
+
+/* Begins U steps of 64 rows x N columns: instructions of different steps take turns, as those of one
+ * step wait for each other. rows, column: where those of the warp and the group begin. */
+template <int N, int U>
+static __device__ __forceinline__ void begin_steps(chain_set<N, U> &set, unsigned rows,
+                                                   unsigned column, chain_ring *ring)
+{
+    unsigned at[U];
+#pragma unroll
+    for (int u = 0; u < U; u++) {
+        load_shared(set.hi[u], rows + u * STEP_ROWS);
+        load_shared(set.lo[u], rows + u * STEP_ROWS + 512);
+        at[u] = ring->stages + ring->s * ring->bytes + column;
+        set.done[u] = ring->empty + 8 * ring->s;
+        barrier_wait(ring->full + 8 * ring->s, ring->parity);
+        ring->next();
+        hold<N / 2>(set.sum[u]);
+    }
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#pragma unroll
+    for (int u = 0; u < U; u++)
+        multiply_add<N>(set.sum[u], set.lo[u], describe(at[u]), 0);
+#pragma unroll
+    for (int u = 0; u < U; u++)
+        multiply_add<N>(set.sum[u], set.hi[u], describe(at[u] + CU_BLOCK / 2), 1);
+#pragma unroll
+    for (int u = 0; u < U; u++)
+        multiply_add<N>(set.sum[u], set.hi[u], describe(at[u]), 1);
+    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+
+/* Their sums to the totals, once no more than LEFT sets begun later are under way. */
+template <int N, int U, int LEFT>
+static __device__ __forceinline__ void end_steps(chain_set<N, U> &set, float *total, int lane)
+{
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
+#pragma unroll
+    for (int u = 0; u < U; u++) {
+        hold<N / 2>(set.sum[u]);
+        arrive_if(lane == 0, set.done[u]);
+#pragma unroll
+        for (int k = 0; k < N / 2; k++)
+            total[k] += set.sum[u][k];
+    }
+}
+
+/* STEPS steps: while some are under way, those before are added. Then none is under way, or the
+ * compiler would let none overlap. */
+template <int N, int STEPS>
+static __device__ __forceinline__ void run_steps(float *total, unsigned rows, unsigned column,
+                                                 chain_ring *ring, int lane)
+{
+    constexpr int U = N < 64 && STEPS > 2 ? 2 : 1;
+    chain_set<N, U> set[2];
+    begin_steps<N, U>(set[0], rows, column, ring);
+#pragma unroll
+    for (int k = 1; k < STEPS / U; k++) {
+        begin_steps<N, U>(set[k % 2], rows + k * (U * STEP_ROWS), column, ring);
+        end_steps<N, U, 1>(set[1 - k % 2], total, lane);
+    }
+    end_steps<N, U, 0>(set[(STEPS / U - 1) % 2], total, lane);
+}
+
+template <int N>
+static __device__ __forceinline__ void chain_sums(const cu_gemm<float> &g, const chain_self &me,
+                                                  chain_ring *ring, float *total)
+{
+    const int steps = g.m.k_pad / CU_STEP;
+    const unsigned rows = me.rows + me.warp * 1024 + me.lane * 16,
+                   column = me.group * (N / 8 * CU_BLOCK);
+    int k = 0;
+#pragma unroll 1
+    for (; k + 8 <= steps; k += 8)
+        run_steps<N, 8>(total, rows + k * STEP_ROWS, column, ring, me.lane);
+#pragma unroll 1
+    for (; k < steps; k += 2)
+        run_steps<N, 2>(total, rows + k * STEP_ROWS, column, ring, me.lane);
+}
+
+/* ---------------------------------------------------------------- from layer to layer */
+
+/* Steps of the rows of layer l that a block makes. */
+static __device__ __forceinline__ int share_of(const chain_args &c, int l, int blocks)
+{
+    return l ? c.width[l - 1] / CU_STEP : (c.g[0].m.k_pad / CU_STEP + blocks - 1) / blocks;
+}
+
+/* Those of this block go to all blocks. */
+template <int BLOCKS>
+static __device__ __forceinline__ void chain_send(const chain_args &c, const chain_self &me, int l)
+{
+    const int share = share_of(c, l, BLOCKS), first = me.rank * share,
+              count = min(share, c.g[l].m.k_pad / CU_STEP - first);
+    asm volatile("fence.proxy.async.global;" ::: "memory");
+    groups_meet();
+    if (threadIdx.x == 0 && count > 0)
+        copy_to_all(BLOCKS, me.rows + first * STEP_ROWS, me.split + (size_t)first * STEP_ROWS,
+                    count * STEP_ROWS, me.ready);
+}
+
+/* The input's rows: a share of its columns. */
+template <int BLOCKS>
+static __device__ __forceinline__ void chain_enter(const chain_args &c, chain_self *me)
+{
+    const cu_gemm<float> &g = c.g[0];
+    const int share = share_of(c, 0, BLOCKS), first = me->rank * share,
+              end = min(first + share, g.m.k_pad / CU_STEP);
+    const float *x[2];
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        const int row = min(me->row + half * 8, g.rows - 1);
+        x[half] = g.x + (size_t)row * g.ldx + me->lane % 4 * 4;
+        me->scale[half] = row_scale(g.xmax[row], &me->inverse[half]);
+    }
+#pragma unroll 4
+    for (int k = first + me->group; k < end; k += GROUPS) {
+        char *to = me->split + (size_t)k * STEP_ROWS + me->warp * 1024 + me->lane * 16;
+        unsigned hi[2][2], lo[2][2];
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+            split4(*(const float4 *)(x[half] + k * CU_STEP), me->scale[half], hi[half], lo[half]);
+        *(uint4 *)to = make_uint4(hi[0][0], hi[1][0], hi[0][1], hi[1][1]);
+        *(uint4 *)(to + 512) = make_uint4(lo[0][0], lo[1][0], lo[0][1], lo[1][1]);
+    }
+    chain_send<BLOCKS>(c, *me, 0);
+}
+
+/* Maxima of the thread's rows over all columns, from its own: every block tells every other. */
+template <int BLOCKS>
+static __device__ __forceinline__ void chain_maxima(const chain_args &c, chain_self *me, int l,
+                                                    const unsigned bits[2])
+{
+    const int quarter = me->lane % 4;
+    const unsigned own = me->largest + l % 2 * (ROWS * 4) + (me->warp * 16 + me->lane / 4) * 4;
+#pragma unroll
+    for (int block = quarter; block < BLOCKS; block += 4) {
+        const unsigned there = place_of(own, block), bar = place_of(me->met, block);
+        send_largest(there, bits[0], bar);
+        send_largest(there + 8 * 4, bits[1], bar);
+    }
+    barrier_wait(me->met, l & 1);
+    if (threadIdx.x == 0 && l + 2 < c.layers)
+        barrier_expect(me->met, BLOCKS * GROUPS * ROWS * 4);
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        unsigned largest;
+        asm volatile("ld.shared.u32 %0, [%1];" : "=r"(largest) : "r"(own + half * 8 * 4) : "memory");
+        me->scale[half] = row_scale(largest, &me->inverse[half]);
+    }
+}
+
+/* Once all of the block have read the maxima of layer l: their place is needed again in layer l + 2. */
+static __device__ __forceinline__ void chain_forget(const chain_self &me, int l)
+{
+    const unsigned own = me.largest + l % 2 * (ROWS * 4) + (me.warp * 16 + me.lane / 4) * 4;
+    if (me.group == 0 && me.lane % 4 == 0) {
+        asm volatile("st.shared.u32 [%0], %1;" ::"r"(own), "r"(0) : "memory");
+        asm volatile("st.shared.u32 [%0], %1;" ::"r"(own + 8 * 4), "r"(0) : "memory");
+    }
+}
+
+/* Values of layer l become rows of the next: split, in the order of its products. */
+template <int N, int BLOCKS>
+static __device__ __forceinline__ void chain_pass_on(const chain_args &c, chain_self *me, int l,
+                                                     const float *value, const unsigned bits[2])
+{
+    chain_maxima<BLOCKS>(c, me, l, bits);
+    const int quarter = me->lane % 4, first = me->rank * (c.width[l] / CU_STEP),
+              steps = c.g[l + 1].m.k_pad / CU_STEP;
+#pragma unroll
+    for (int j = 0; j < N / 8; j++) {
+        const int column = me->group * N + j * 8, lane = me->lane / 4 * 4 + column / 8 % 2 * 2 + quarter / 2;
+        char *to = me->split + (size_t)(first + column / CU_STEP) * STEP_ROWS + me->warp * 1024 +
+                   lane * 16 + quarter % 2 * 8;
+        uint2 hi, lo;
+        split2(value[4 * j] * me->scale[0], value[4 * j + 1] * me->scale[0], &hi.x, &lo.x);
+        split2(value[4 * j + 2] * me->scale[1], value[4 * j + 3] * me->scale[1], &hi.y, &lo.y);
+        if (first + column / CU_STEP < steps) {
+            *(uint2 *)to = hi;
+            *(uint2 *)(to + 512) = lo;
+        }
+    }
+    chain_send<BLOCKS>(c, *me, l + 1);
+    chain_forget(*me, l);
+}
+
+/* ---------------------------------------------------------------- ends */
+
+/* Of the thread's elements, in the order of their sums, read before the products: slopes of the layer
+ * below, or features that are updated. */
+template <int N, int MODE>
+static __device__ __forceinline__ void read_ahead(const cu_gemm<float> &g, const chain_self &me,
+                                                  int col0, float *ahead)
+{
+#pragma unroll
+    for (int k = 0; k < N / 4; k++) {
+        const int col = col0 + k / 2 * 8, row = min(me.row + k % 2 * 8, g.rows - 1);
+        const float *from = NULL;
+        if (MODE == CU_BACKWARD && g.slope && col < g.ldy)
+            from = g.slope + (size_t)row * g.ldslope + col;
+        if (MODE == CU_UPDATE && col < g.fa)
+            from = g.old + (size_t)(g.old_row ? g.old_row[row] : row) * g.ldold + col;
+        const float2 v = from ? *(const float2 *)from : make_float2(1, 1);
+        ahead[2 * k] = v.x, ahead[2 * k + 1] = v.y;
+    }
+}
+
+/* Eights of columns that are ended at once. */
+template <int N> constexpr int EIGHTS = N % 24 == 0 ? 3 : N % 16 == 0 ? 2 : 1;
+
+/* Their elements, at a place that is known only when it runs, of an array in registers. */
+template <int N> static __device__ __forceinline__ void pick(float *to, const float *from, int turn)
+{
+    constexpr int COUNT = 4 * EIGHTS<N>;
+#pragma unroll
+    for (int k = 0; k < N / 2 / COUNT; k++)
+        if (k == turn)
+#pragma unroll
+            for (int i = 0; i < COUNT; i++)
+                to[i] = from[k * COUNT + i];
+}
+template <int N> static __device__ __forceinline__ void put(float *to, const float *from, int turn)
+{
+    constexpr int COUNT = 4 * EIGHTS<N>;
+#pragma unroll
+    for (int k = 0; k < N / 2 / COUNT; k++)
+        if (k == turn)
+#pragma unroll
+            for (int i = 0; i < COUNT; i++)
+                to[k * COUNT + i] = from[i];
+}
+
+static __device__ __forceinline__ void store2_if(bool yes, float *to, float x, float y)
+{
+    asm volatile("{.reg .pred p; setp.ne.s32 p, %0, 0; @p st.global.v2.f32 [%1], {%2, %3};}" ::"r"(
+                     (int)yes),
+                 "l"(to), "f"(x), "f"(y)
+                 : "memory");
+}
+
+/* Two neighbouring columns of a row, as far as others than the next layer read them. */
+template <int MODE>
+static __device__ __forceinline__ void chain_store(const cu_gemm<float> &g, bool real, int row,
+                                                   int col, const float *z, const float *old)
+{
+    if (MODE == CU_UPDATE) {
+        const bool feature = col < g.fa;
+        float *to = feature ? g.y + (size_t)row * g.fa + col
+                            : g.charges + (size_t)row * g.ldcharges + (col - g.fa);
+        store2_if(real, to, feature ? old[0] + z[0] : z[0], feature ? old[1] + z[1] : z[1]);
+    } else {
+        store2_if(real && !g.inner, g.y + (size_t)row * g.ldy + col, z[0], z[1]);
+    }
+}
+
+/* Biases of a layer's first columns: one row of them, or each row its own. */
+template <int COUNT>
+static __device__ __forceinline__ void read_biases(const cu_gemm<float> &g, const float *biases,
+                                                   int row, int col, float *bias)
+{
+    if (g.bias_row) {
+#pragma unroll
+        for (int k = 0; k < COUNT; k += 2) {
+            const float *from = bias_of(g, min(row + k / 2 % 2 * 8, g.rows - 1));
+            const float2 b = *(const float2 *)(from + min(col + k / 4 * 8, g.ldy - 2));
+            bias[k] = b.x, bias[k + 1] = b.y;
+        }
+    } else {
+#pragma unroll
+        for (int k = 0; k < COUNT; k += 2) {
+            const float2 b = *(const float2 *)(biases + k / 4 * 8);
+            bias[k] = b.x, bias[k + 1] = b.y;
+        }
+    }
+}
+
+/* Sums of the layers forward become values, some columns after the other in a loop that fits the
+ * instruction cache, and without branches between elements. factors, biases: of col0 and so on. */
+template <int N, int MODE, int GELU>
+static __device__ __forceinline__ void end_forward(const cu_gemm<float> &g, const chain_self &me,
+                                                   int col0, const float *factors, int biases,
+                                                   const float *old, float *total, unsigned bits[2])
+{
+    constexpr int COUNT = 4 * EIGHTS<N>;
+#pragma unroll 1
+    for (int turn = 0; turn < N / 2 / COUNT; turn++) {
+        float z[COUNT], slope[COUNT], bias[COUNT], before[COUNT];
+        const int col1 = col0 + turn * (COUNT * 2);
+        pick<N>(z, total, turn);
+        if (MODE == CU_UPDATE)
+            pick<N>(before, old, turn);
+        read_biases<COUNT>(g, factors + biases + turn * (COUNT * 2), me.row, col1, bias);
+#pragma unroll
+        for (int k = 0; k < COUNT; k++) {
+            const float factor = factors[turn * (COUNT * 2) + k / 4 * 8 + k % 2];
+            z[k] = activate(z[k] * me.inverse[k / 2 % 2] * factor, bias[k], GELU, &slope[k]);
+        }
+#pragma unroll
+        for (int k = 0; k < COUNT; k += 2) {
+            const int half = k / 2 % 2, col = col1 + k / 4 * 8, row = me.row + half * 8;
+            const bool inside = col < g.ldy, real = inside && row < g.rows;
+            if (GELU)
+                store2_if(real && g.slope, g.slope + (size_t)row * g.ldslope + col, slope[k],
+                          slope[k + 1]);
+            chain_store<MODE>(g, real, row, col, z + k, before + k);
+            z[k] = inside ? z[k] : 0.0f;
+            z[k + 1] = inside ? z[k + 1] : 0.0f;
+            bits[half] = max(bits[half], max(cu_bits(z[k]), cu_bits(z[k + 1])));
+        }
+        put<N>(total, z, turn);
+    }
+}
+
+template <int N>
+static __device__ __forceinline__ void end_backward(const cu_gemm<float> &g, const chain_self &me,
+                                                    int col0, const float *factors,
+                                                    const float *slope, float *total,
+                                                    unsigned bits[2])
+{
+#pragma unroll
+    for (int k = 0; k < N / 2; k += 2) {
+        const int half = k / 2 % 2, col = col0 + k / 4 * 8, row = me.row + half * 8;
+        const float2 factor = *(const float2 *)(factors + k / 4 * 8);
+        total[k] = total[k] * me.inverse[half] * factor.x * slope[k];
+        total[k + 1] = total[k + 1] * me.inverse[half] * factor.y * slope[k + 1];
+        const bool inside = col < g.ldy;
+        chain_store<CU_BACKWARD>(g, inside && row < g.rows, row, col, total + k, NULL);
+        total[k] = inside ? total[k] : 0.0f;
+        total[k + 1] = inside ? total[k + 1] : 0.0f;
+        bits[half] = max(bits[half], max(cu_bits(total[k]), cu_bits(total[k + 1])));
+    }
+}
+
+template <int N, int MODE>
+static __device__ __forceinline__ void chain_end(const chain_args &c, int l, const chain_self &me,
+                                                 int n0, int col0, const float *ahead, float *total,
+                                                 unsigned bits[2])
+{
+    const cu_gemm<float> &g = c.g[l];
+    const float *factors = (const float *)(me.ends + c.ends[l]) + (col0 - n0);
+    if (MODE == CU_BACKWARD)
+        end_backward<N>(g, me, col0, factors, ahead, total, bits);
+    else if (g.gelu)
+        end_forward<N, MODE, 1>(g, me, col0, factors, c.width[l], ahead, total, bits);
+    else
+        end_forward<N, MODE, 0>(g, me, col0, factors, c.width[l], ahead, total, bits);
+#pragma unroll
+    for (int half = 0; half < 2; half++)
+#pragma unroll
+        for (int d = 1; d < 4; d <<= 1)
+            bits[half] = max(bits[half], __shfl_xor_sync(0xffffffffu, bits[half], d));
+    if (MODE != CU_UPDATE && !g.inner && g.ymax && me.lane % 4 == 0)
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+            raise_if(me.row + half * 8 < g.rows, g.ymax + me.row + half * 8, bits[half]);
+}
+
+/* ---------------------------------------------------------------- layers */
+
+template <int N, int MODE, int BLOCKS>
+static __device__ __forceinline__ void chain_layer(const chain_args &c, int l, chain_self *me,
+                                                   chain_ring *ring)
+{
+    const cu_gemm<float> &g = c.g[l];
+    const int n0 = me->rank * 2 * N, col0 = n0 + me->group * N + me->lane % 4 * 2;
+    float total[N / 2], ahead[N / 2];
+    unsigned bits[2] = {0, 0};
+    read_ahead<N, MODE>(g, *me, col0, ahead);
+#pragma unroll
+    for (int k = 0; k < N / 2; k++)
+        total[k] = 0.0f;
+    barrier_wait(me->ready, l & 1);
+    if (threadIdx.x == 0 && l + 1 < c.layers)
+        barrier_expect(me->ready, c.g[l + 1].m.k_pad / CU_STEP * STEP_ROWS);
+    __syncwarp();
+    if (n0 < g.ldy) {
+        chain_sums<N>(g, *me, ring, total);
+        chain_end<N, MODE>(c, l, *me, n0, col0, ahead, total, bits);
+    }
+    if (l + 1 < c.layers)
+        chain_pass_on<N, BLOCKS>(c, me, l, total, bits);
+}
+
+template <int BACKWARD, int BLOCKS>
+static __device__ __forceinline__ void multiply_layers(const chain_args &c, chain_self *me,
+                                                       chain_ring *ring)
+{
+    constexpr int MODE = BACKWARD ? CU_BACKWARD : CU_FORWARD, PART = 64 / BLOCKS; /* of 128 columns */
+#pragma unroll 1
+    for (int l = 0; l < c.layers; l++) {
+        const int n = c.width[l] / 2;
+        if (!BACKWARD && c.g[l].mode == CU_UPDATE) {
+            if (n == PART)
+                chain_layer<PART, CU_UPDATE, BLOCKS>(c, l, me, ring);
+            else if (n == 2 * PART)
+                chain_layer<2 * PART, CU_UPDATE, BLOCKS>(c, l, me, ring);
+            else
+                chain_layer<3 * PART, CU_UPDATE, BLOCKS>(c, l, me, ring);
+        } else if (n == PART) {
+            chain_layer<PART, MODE, BLOCKS>(c, l, me, ring);
+        } else if (n == 2 * PART) {
+            chain_layer<2 * PART, MODE, BLOCKS>(c, l, me, ring);
+        } else if (n == 3 * PART) {
+            chain_layer<3 * PART, MODE, BLOCKS>(c, l, me, ring);
+        } else if (n == 4 * PART) {
+            chain_layer<4 * PART, MODE, BLOCKS>(c, l, me, ring);
+        } else {
+            chain_layer<6 * PART, MODE, BLOCKS>(c, l, me, ring);
+        }
+    }
+}
+#else
+#define CLUSTER(blocks)
+#endif
+
+template <int BACKWARD, int BLOCKS>
+__global__ void CLUSTER(BLOCKS) __launch_bounds__(THREADS, 1)
+    multiply_chain(const __grid_constant__ chain_args c)
+{
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+    extern __shared__ __align__(128) unsigned char shared[];
+    const unsigned base = (unsigned)__cvta_generic_to_shared(shared),
+                   stages = base + c.most_steps * STEP_ROWS, ends = stages + c.stages * c.slot,
+                   maxima = ends + c.end_bytes, bars = maxima + MAXIMA,
+                   ready = bars + 16 * MOST_STAGES, met = ready + 8, ended = met + 8;
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, rank = blockIdx.x % BLOCKS,
+              cluster = blockIdx.x / BLOCKS;
+    chain_ring ring = {stages, bars, bars + 8 * MOST_STAGES, 0, c.stages, c.slot, 0};
+    if (threadIdx.x == 0) {
+        for (int s = 0; s < c.stages; s++) {
+            barrier_create(ring.full + 8 * s, 1);
+            barrier_create(ring.empty + 8 * s, WARPS);
+        }
+        for (int k = 0; k < 3; k++)
+            barrier_create(ready + 8 * k, 1);
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        barrier_expect(ready, c.g[0].m.k_pad / CU_STEP * STEP_ROWS);
+        barrier_expect(met, BLOCKS * GROUPS * ROWS * 4);
+    }
+    if (threadIdx.x < MAXIMA / 4)
+        *(unsigned *)(shared + (maxima - base) + threadIdx.x * 4) = 0;
+    cluster_meet();
+    if (warp >= WARPS) {
+        registers_down<FETCHER>();
+        if (threadIdx.x == 32 * WARPS) {
+            fetch_ends(c, ends, ended, rank);
+            fetch_chain(c, ring, rank);
+        }
+        __syncwarp();
+    } else {
+        registers_up<MULTIPLIER>();
+        chain_self me = {};
+        me.rank = rank;
+        me.group = warp / 4;
+        me.warp = warp % 4;
+        me.lane = lane;
+        me.row = cluster * ROWS + me.warp * 16 + lane / 4;
+        me.rows = base;
+        me.largest = maxima;
+        me.ends = (const char *)shared + (ends - base);
+        me.ready = ready;
+        me.met = met;
+        me.split = c.split + (size_t)cluster * c.most_steps * STEP_ROWS;
+        cu_wait();
+        chain_enter<BLOCKS>(c, &me);
+        barrier_wait(ended, 0);
+        multiply_layers<BACKWARD, BLOCKS>(c, &me, &ring);
+    }
+    cluster_meet(); /* nothing is under way to a block that has ended */
+#else
+    (void)c;
+#endif
+}
+
+/* ---------------------------------------------------------------- launches */
+
+static int clusters_of_8, clusters_of_4; /* that run at once on this card; 0: no use */
+
+/* Columns of a block: parts of 128 columns; 0: the kernel has no code for so many. */
+static int width_of(const cu_gemm<float> *g, int blocks)
+{
+    const int part = 128 / blocks, parts = (cu_columns(g) + 127) / 128;
+    if (g->mode == CU_UPDATE)
+        return parts <= 3 ? parts * part : 0;
+    return parts <= 4 ? parts * part : parts <= 6 ? 6 * part : 0;
+}
+
+static int layer_fits(const cu_gemm<float> *g, int blocks)
+{
+    const int width = width_of(g, blocks);
+    if (!width || cu_round_up(cu_columns(g), width) > g->m.n_pad || g->ldx != g->m.k_pad || g->fast)
+        return 0;
+    return g->mode != CU_UPDATE ||
+           (g->fa % 2 == 0 && g->ldold % 2 == 0 && g->ldcharges % 2 == 0);
+}
+
+/* Whether layer `next` is of the same chain as the one before. */
+static int follows(const cu_gemm<float> *g, const cu_gemm<float> *next)
+{
+    return next->x == g->y && g->mode != CU_UPDATE && g->ldy == next->ldx &&
+           next->rows == g->rows && (g->mode == CU_BACKWARD) == (next->mode == CU_BACKWARD);
+}
+
+/* Puts one more layer to the others; 0: it does not fit. */
+static int add_layer(chain_args *c, const cu_gemm<float> *g, int blocks)
+{
+    if (c->layers == CU_CHAIN || !layer_fits(g, blocks) || (c->layers && !follows(g - 1, g)))
+        return 0;
+    const int width = width_of(g, blocks), steps = g->m.k_pad / CU_STEP, slot = STEP_BYTES * width;
+    chain_args more = *c;
+    more.most_steps = steps > c->most_steps ? steps : c->most_steps;
+    more.slot = slot > c->slot ? slot : c->slot;
+    more.ends[c->layers] = c->end_bytes;
+    more.end_bytes += 2 * 4 * width;
+    more.stages = (ROOM - more.most_steps * STEP_ROWS - more.end_bytes) / more.slot;
+    more.stages = more.stages < MOST_STAGES ? more.stages : MOST_STAGES;
+    if (more.stages < LEAST_STAGES)
+        return 0;
+    more.g[c->layers] = *g;
+    more.width[c->layers] = width;
+    more.layers++;
+    *c = more;
+    return 1;
+}
+
+size_t cu_layers_room(int rows, int widest)
+{
+    return rows < LEAST_ROWS || rows > MOST_ROWS
+               ? 0
+               : (size_t)cu_round_up(rows, ROWS) * (size_t)widest * sizeof(float);
+}
+
+template <int BLOCKS>
+static void launch(cu_state *s, cudaStream_t stream, int clusters, const chain_args *c)
+{
+    cu_launch(s, stream, clusters * BLOCKS, THREADS,
+              c->most_steps * STEP_ROWS + c->stages * c->slot + c->end_bytes + MAXIMA + BARS,
+              c->g[0].mode == CU_BACKWARD ? multiply_chain<1, BLOCKS> : multiply_chain<0, BLOCKS>,
+              *c);
+}
+
+int cu_multiply_chain(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int n, char *room)
+{
+    const int clusters = (g->rows + ROWS - 1) / ROWS,
+              blocks = clusters <= clusters_of_8 ? 8 : clusters <= clusters_of_4 ? 4 : 0;
+    chain_args c = {};
+    if (!room || !g->warpgroups || !blocks || g->rows < LEAST_ROWS || g->rows > MOST_ROWS)
+        return 0;
+    while (c.layers < n && add_layer(&c, g + c.layers, blocks))
+        ;
+    if (c.layers < 2)
+        return 0;
+    c.g[c.layers - 1].inner = 0;
+    c.split = room;
+    if (blocks == 8)
+        launch<8>(s, stream, clusters, &c);
+    else
+        launch<4>(s, stream, clusters, &c);
+    return c.layers;
+}
+
+/* Clusters that run at once. */
+template <int BACKWARD, int BLOCKS> static int prepare(void)
+{
+    int clusters = 0;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = dim3(BLOCKS);
+    config.blockDim = dim3(THREADS);
+    config.dynamicSmemBytes = SHARED;
+    cudaFuncSetAttribute(multiply_chain<BACKWARD, BLOCKS>,
+                         cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED);
+    if (cudaOccupancyMaxActiveClusters(&clusters, multiply_chain<BACKWARD, BLOCKS>, &config) !=
+        cudaSuccess)
+        clusters = 0;
+    (void)cudaGetLastError();
+    return clusters;
+}
+
+void cu_chain_prepare(void)
+{
+    clusters_of_8 = prepare<0, 8>();
+    clusters_of_4 = prepare<0, 4>();
+    (void)prepare<1, 8>();
+    (void)prepare<1, 4>();
+}
