@@ -704,7 +704,7 @@ size_t cu_layers_room(int rows, int widest)
 {
     return rows < LEAST_ROWS || rows > MOST_ROWS
                ? 0
-               : (size_t)cu_round_up(rows, ROWS) * (size_t)widest * sizeof(float);
+               : (size_t)cu_round_up(rows, ROWS) * (size_t)cu_round_up(widest, CU_CHUNK) * sizeof(float);
 }
 
 template <int BLOCKS>
