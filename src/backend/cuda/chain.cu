@@ -11,13 +11,13 @@
 #include "backend/cuda/warpgroup.h"
 
 enum {
-    ROWS = 64, /* of a cluster */
+    ROWS = 64,  /* of a cluster */
     GROUPS = 2, /* of four warps that multiply */
     WARPS = 4 * GROUPS,
     THREADS = 32 * WARPS + 128, /* and a group of which one thread fetches */
     MULTIPLIER = 232,           /* registers of a thread that multiplies, */
     FETCHER = 40,               /* and of the others */
-    MOST_STAGES = 24,               /* steps of weights in shared memory */
+    MOST_STAGES = 24,           /* steps of weights in shared memory */
     LEAST_STAGES = 5,
     STEP_ROWS = ROWS * CU_STEP * 4, /* bytes of a step of split rows */
     MAXIMA = 2 * ROWS * 4,
@@ -33,7 +33,7 @@ struct chain_args {
     int width[CU_CHAIN]; /* columns of a block */
     int ends[CU_CHAIN];  /* where factors and biases of a layer's columns stand in shared memory */
     int layers, most_steps, stages, slot, end_bytes; /* slot: bytes of a stage */
-    char *split; /* what blocks send, [clusters][most_steps] */
+    char *split;                                     /* what blocks send, [clusters][most_steps] */
 };
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -44,7 +44,8 @@ struct chain_args {
 static __device__ __forceinline__ void cluster_meet(void)
 {
     asm volatile("barrier.cluster.arrive.release.aligned;\n\t"
-                 "barrier.cluster.wait.acquire.aligned;" ::: "memory");
+                 "barrier.cluster.wait.acquire.aligned;" ::
+                     : "memory");
 }
 
 /* The same place in shared memory of another block of the cluster. */
@@ -118,7 +119,8 @@ static __device__ __forceinline__ void fetch_ends(const chain_args &c, unsigned 
     for (int turn = 0; turn < 2; turn++) { /* first count them */
         for (int l = 0; l < c.layers; l++) {
             const cu_gemm<float> &g = c.g[l];
-            const int n0 = rank * c.width[l], biases = g.bias_row ? 0 : min(c.width[l], g.ldbias - n0);
+            const int n0 = rank * c.width[l],
+                      biases = g.bias_row ? 0 : min(c.width[l], g.ldbias - n0);
             const unsigned to = ends + c.ends[l];
             if (n0 >= g.ldy)
                 continue;
@@ -321,7 +323,10 @@ static __device__ __forceinline__ void chain_maxima(const chain_args &c, chain_s
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         unsigned largest;
-        asm volatile("ld.shared.u32 %0, [%1];" : "=r"(largest) : "r"(own + half * 8 * 4) : "memory");
+        asm volatile("ld.shared.u32 %0, [%1];"
+                     : "=r"(largest)
+                     : "r"(own + half * 8 * 4)
+                     : "memory");
         me->scale[half] = row_scale(largest, &me->inverse[half]);
     }
 }
@@ -346,7 +351,8 @@ static __device__ __forceinline__ void chain_pass_on(const chain_args &c, chain_
               steps = c.g[l + 1].m.k_pad / CU_STEP;
 #pragma unroll
     for (int j = 0; j < N / 8; j++) {
-        const int column = me->group * N + j * 8, lane = me->lane / 4 * 4 + column / 8 % 2 * 2 + quarter / 2;
+        const int column = me->group * N + j * 8,
+                  lane = me->lane / 4 * 4 + column / 8 % 2 * 2 + quarter / 2;
         char *to = me->split + (size_t)(first + column / CU_STEP) * STEP_ROWS + me->warp * 1024 +
                    lane * 16 + quarter % 2 * 8;
         uint2 hi, lo;
@@ -409,10 +415,10 @@ template <int N> static __device__ __forceinline__ void put(float *to, const flo
 
 static __device__ __forceinline__ void store2_if(bool yes, float *to, float x, float y)
 {
-    asm volatile("{.reg .pred p; setp.ne.s32 p, %0, 0; @p st.global.v2.f32 [%1], {%2, %3};}" ::"r"(
-                     (int)yes),
-                 "l"(to), "f"(x), "f"(y)
-                 : "memory");
+    asm volatile(
+        "{.reg .pred p; setp.ne.s32 p, %0, 0; @p st.global.v2.f32 [%1], {%2, %3};}" ::"r"((int)yes),
+        "l"(to), "f"(x), "f"(y)
+        : "memory");
 }
 
 /* Two neighbouring columns of a row, as far as others than the next layer read them. */
@@ -489,10 +495,9 @@ static __device__ __forceinline__ void end_forward(const cu_gemm<float> &g, cons
 }
 
 template <int N>
-static __device__ __forceinline__ void end_backward(const cu_gemm<float> &g, const chain_self &me,
-                                                    int col0, const float *factors,
-                                                    const float *slope, float *total,
-                                                    unsigned bits[2])
+static __device__ __forceinline__ void
+end_backward(const cu_gemm<float> &g, const chain_self &me, int col0, const float *factors,
+             const float *slope, float *total, unsigned bits[2])
 {
 #pragma unroll
     for (int k = 0; k < N / 2; k += 2) {
@@ -562,7 +567,8 @@ template <int BACKWARD, int BLOCKS>
 static __device__ __forceinline__ void multiply_layers(const chain_args &c, chain_self *me,
                                                        chain_ring *ring)
 {
-    constexpr int MODE = BACKWARD ? CU_BACKWARD : CU_FORWARD, PART = 64 / BLOCKS; /* of 128 columns */
+    constexpr int MODE = BACKWARD ? CU_BACKWARD : CU_FORWARD,
+                  PART = 64 / BLOCKS; /* of 128 columns */
 #pragma unroll 1
     for (int l = 0; l < c.layers; l++) {
         const int n = c.width[l] / 2;
@@ -667,8 +673,7 @@ static int layer_fits(const cu_gemm<float> *g, int blocks)
     const int width = width_of(g, blocks);
     if (!width || cu_round_up(cu_columns(g), width) > g->m.n_pad || g->ldx != g->m.k_pad || g->fast)
         return 0;
-    return g->mode != CU_UPDATE ||
-           (g->fa % 2 == 0 && g->ldold % 2 == 0 && g->ldcharges % 2 == 0);
+    return g->mode != CU_UPDATE || (g->fa % 2 == 0 && g->ldold % 2 == 0 && g->ldcharges % 2 == 0);
 }
 
 /* Whether layer `next` is of the same chain as the one before. */
@@ -704,7 +709,8 @@ size_t cu_layers_room(int rows, int widest)
 {
     return rows < LEAST_ROWS || rows > MOST_ROWS
                ? 0
-               : (size_t)cu_round_up(rows, ROWS) * (size_t)cu_round_up(widest, CU_CHUNK) * sizeof(float);
+               : (size_t)cu_round_up(rows, ROWS) * (size_t)cu_round_up(widest, CU_CHUNK) *
+                     sizeof(float);
 }
 
 template <int BLOCKS>
@@ -718,8 +724,9 @@ static void launch(cu_state *s, cudaStream_t stream, int clusters, const chain_a
 
 int cu_multiply_chain(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int n, char *room)
 {
-    const int clusters = (g->rows + ROWS - 1) / ROWS,
-              blocks = clusters <= clusters_of_8 ? 8 : clusters <= clusters_of_4 ? 4 : 0;
+    const int clusters = (g->rows + ROWS - 1) / ROWS, blocks = clusters <= clusters_of_8   ? 8
+                                                               : clusters <= clusters_of_4 ? 4
+                                                                                           : 0;
     chain_args c = {};
     if (!room || !g->warpgroups || !blocks || g->rows < LEAST_ROWS || g->rows > MOST_ROWS)
         return 0;
