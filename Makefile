@@ -35,8 +35,9 @@ build:
 
 deps:
 	@tools/install_deps.sh build
-deps-test:
+deps-test: | build
 	@tools/install_deps.sh test
+	@tools/install_programs.sh build/programs
 
 # Only the command: the tests and the CUDA module take many times as long.
 demo: deps | build

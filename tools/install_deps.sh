@@ -4,13 +4,13 @@
 # Installs the Debian packages that are missing. Usage: tools/install_deps.sh [build|test|dev]
 #   build   what the library and the command need
 #   test    and what the tests need (default)
-#   dev     and clang, clang-format, valgrind for `make clang`, `make format`, `make fuzz`, `make valgrind`; ASE for the tests that drive it
+#   dev     and clang, clang-format, valgrind for `make clang`, `make format`, `make fuzz`, `make valgrind`
 # Does nothing where nothing is missing. Needs root or sudo otherwise; without either it names the packages and fails.
 set -eu
 
 build="gcc libc6-dev make cmake pkg-config zlib1g-dev libyaml-dev"
-test="g++ libcmocka-dev libjansson-dev liblapack3 locales libcurl4 openssl python3 python3-numpy"
-dev="clang clang-format llvm valgrind afl++ gcovr python3-ase"
+test="g++ libcmocka-dev libjansson-dev liblapack3 locales libcurl4 openssl python3 python3-numpy python3-venv"
+dev="clang clang-format llvm valgrind afl++ gcovr"
 
 case ${1:-test} in
 build) wanted=$build ;;

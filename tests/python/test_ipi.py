@@ -12,6 +12,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -365,7 +366,11 @@ class Ase(Base):
         self.assertAlmostEqual(energy, reference, delta=2e-3)
 
 
-@unittest.skipIf(ase is None or shutil.which("i-pi") is None, "i-PI is not installed")
+# In PATH, or beside the interpreter.
+IPI = shutil.which("i-pi") or shutil.which("i-pi", path=os.path.dirname(sys.executable))
+
+
+@unittest.skipIf(ase is None or IPI is None, "i-PI is not installed")
 class Ipi(Base):
     """Path-integral dynamics of water with 8 beads: one batch a step, conserved quantity constant."""
 
@@ -391,7 +396,7 @@ class Ipi(Base):
         water.write(self.folder / "start.xyz", format="extxyz")
         text = self.INPUT.format(mode=mode, address=address, batch=f"<batch_size>{batch}</batch_size>" if batch > 1 else "")
         (self.folder / "input.xml").write_text(text)
-        server = subprocess.Popen(["i-pi", "input.xml"], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        server = subprocess.Popen([IPI, "input.xml"], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             client = subprocess.run([AIMNET, "ipi", "--unix", address, "--wait", "60", *options, str(WATER)], stderr=subprocess.PIPE,
                                     text=True, timeout=60)
