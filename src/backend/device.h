@@ -142,7 +142,8 @@ typedef struct aim_dev_job {
     int no_graph;             /* 1: launches one by one */
     /* by the host's workers, for numbers of atoms: memcpy, and fn for the parts of [0, n) */
     void (*copy)(void *team, void *to, const void *from, size_t bytes);
-    void (*share)(void *team, size_t n, void (*fn)(void *ctx, size_t first, size_t last), void *ctx);
+    void (*share)(void *team, size_t n, void (*fn)(void *ctx, size_t first, size_t last),
+                  void *ctx);
     void *team;
     /* results, assigned */
     double *q, *spin;
@@ -152,8 +153,8 @@ typedef struct aim_dev_job {
     /* added to. grad without `middle` is assigned; out: where it stands until the next call, which may
      * be memory of the device's module */
     double *grad, *strain;
-    int overlap;                     /* out: some atoms of some system are nearly at one place */
-    aim_dev_caller *caller;          /* NULL; else positions and results are there, not above */
+    int overlap;            /* out: some atoms of some system are nearly at one place */
+    aim_dev_caller *caller; /* NULL; else positions and results are there, not above */
 } aim_dev_job;
 
 /* Where numbers of a gradient belong (net/weights.c). */

@@ -41,7 +41,7 @@ typedef struct aim_dev_caller {
     int head, n_atom_steps, n_system_steps;
     aim_dev_step atom_step[AIM_DEV_STEPS], system_step[AIM_DEV_STEPS];
     int add_coulomb, add_sr, add_d3; /* terms outside; the short-range part belongs to Coulomb */
-    int found;  /* out: something that only the host can put into words; results are not valid */
+    int found; /* out: something that only the host can put into words; results are not valid */
 } aim_dev_caller;
 
 /* What a pointer is. */

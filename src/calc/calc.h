@@ -24,8 +24,8 @@ typedef struct aim_embedded {
 typedef struct aim_member {
     const aim_model *model;
     void *net;
-    void *device_net;  /* the same on the calculator's device; NULL: computes on the CPU */
-    int device_sweeps; /* the device also computes its tangents */
+    void *device_net;      /* the same on the calculator's device; NULL: computes on the CPU */
+    int device_sweeps;     /* the device also computes its tangents */
     aim_embedded embedded; /* with a device */
     size_t device_gradient, device_folded; /* numbers of its sums, and of aim_dev_places.folded */
     int coulomb,

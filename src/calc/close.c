@@ -15,8 +15,7 @@ static double reach_of(const aim_calc *c)
         const aim_model *m = c->member[k].model;
         reach = fmax(reach, m->cutoff);
         for (int o = 0; o < m->n_outputs; o++)
-            if (m->output[o].kind == AIM_OUT_LRCOULOMB &&
-                m->output[o].method == AIMNET_COULOMB_DSF)
+            if (m->output[o].kind == AIM_OUT_LRCOULOMB && m->output[o].method == AIMNET_COULOMB_DSF)
                 reach = fmax(reach, m->output[o].dsf_rc);
     }
     return reach;

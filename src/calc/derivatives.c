@@ -143,8 +143,8 @@ static aim_status sweep_member(aim_calc *c, const aim_member *member, const aim_
     aim_net_call call;
     aim_net_tan tan;
     c->host_network = !member->device_sweeps;
-    AIM_TRY(
-        aim_calc_member(c, member, range, (aim_wishes){.grad = AIM_NET_KEEP, .strain = d->parts.strain}, &call));
+    AIM_TRY(aim_calc_member(c, member, range,
+                            (aim_wishes){.grad = AIM_NET_KEEP, .strain = d->parts.strain}, &call));
     const int most = directions_of_block(c, d->n_directions);
     for (int64_t first = 0; first < d->n_directions; first += most) {
         const int64_t left = d->n_directions - first;

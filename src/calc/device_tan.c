@@ -42,7 +42,7 @@ static void use_heads(const aim_member *member, const aim_tangents *t, aim_dev_s
 
 /* Terms with tangents on the device: what is added to theirs is known before. */
 static aim_status use_terms(aim_calc *c, const aim_member *member, const aim_range_plan *range,
-                      const aim_tangents *t, aim_dev_job *job, aim_dev_sweep *sweep)
+                            const aim_tangents *t, aim_dev_job *job, aim_dev_sweep *sweep)
 {
     const int predicted = aim_device_predicted(member);
     aim_device_set_terms(c, member, range, job);

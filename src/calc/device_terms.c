@@ -18,7 +18,8 @@ static int count_readers(const aim_member *member, int slot)
     const aim_model *m = member->model;
     int n = 0;
     for (int o = 0; o < m->n_outputs; o++)
-        n += member->live[m->output[o].out] && (m->output[o].in == slot || m->output[o].base == slot);
+        n += member->live[m->output[o].out] &&
+             (m->output[o].in == slot || m->output[o].base == slot);
     return n;
 }
 

@@ -84,6 +84,11 @@ static aim_status write_notes(const aim_calc *c, const aimnet_options *o, aim_st
                          "it has outputs that a GPU does not compute: it computes the network and "
                          "waits for the host's terms",
                          m->name));
+        if (c->device.ops && member->embedded.known && !member->device_sweeps)
+            AIM_TRY(note(c, notes,
+                         "a head ends with an activation: its second derivatives are computed by "
+                         "the host",
+                         m->name));
         if (member->coulomb && o->needs_coulomb == 1 && !m->needs_coulomb)
             AIM_TRY(note(c, notes, "Coulomb was added although the model does not ask for it",
                          m->name));

@@ -49,8 +49,7 @@ void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_ar
     v->embedded_coulomb = aim_take0(arena, "coulomb", systems, sizeof(double));
     v->embedded_dispersion = aim_take0(arena, "dispersion", systems, sizeof(double));
     v->repulsion = aim_take0(arena, "repulsion", systems, sizeof(double));
-    v->repulsion_atom =
-        aim_take(arena, "repulsion", repels_by_atom(m) ? n : 0, sizeof(double));
+    v->repulsion_atom = aim_take(arena, "repulsion", repels_by_atom(m) ? n : 0, sizeof(double));
     v->slot[AIM_SLOT_CHARGES] = v->q;
     v->slot[AIM_SLOT_SPIN_CHARGES] = v->spin;
 }

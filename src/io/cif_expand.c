@@ -19,9 +19,9 @@
 #include "data/element.h"
 #include "io/cell.h"
 
-static const double SAME = 0.2;       /* Angstrom */
-static const double TOO_NEAR = 0.5;   /* Angstrom, of an atom to its own image */
-static const double MATRIX = 1e-3;    /* Angstrom, agreement of a transformation matrix */
+static const double SAME = 0.2;     /* Angstrom */
+static const double TOO_NEAR = 0.5; /* Angstrom, of an atom to its own image */
+static const double MATRIX = 1e-3;  /* Angstrom, agreement of a transformation matrix */
 
 static aim_span span_of(const aim_cif_value *v)
 {

@@ -17,9 +17,9 @@ aim_pickle_kind aim_pickle_kind_of(const aim_pickle *p, aim_ref value)
 
 const char *aim_pickle_kind_name(aim_pickle_kind kind)
 {
-    static const char *const names[] = {"None",      "a bool",   "an integer", "a float",
-                                        "a string",  "a tuple",  "a list",     "a dict",
-                                        "a storage", "a tensor", "an object", "a class", "a class"};
+    static const char *const names[] = {
+        "None",   "a bool",    "an integer", "a float",   "a string", "a tuple", "a list",
+        "a dict", "a storage", "a tensor",   "an object", "a class",  "a class"};
     return names[kind];
 }
 

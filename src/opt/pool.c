@@ -82,9 +82,9 @@ static aim_status advance(aim_pool *p, int n, int on_card)
     if (n == 0)
         return AIMNET_OK;
     p->calc->options.no_graph |= n > 1;
-    const aim_status status =
-        on_card ? aim_card_advance(p->card, p->running, n, p->systems, p->results)
-                : advance_on_host(p, n);
+    const aim_status status = on_card
+                                  ? aim_card_advance(p->card, p->running, n, p->systems, p->results)
+                                  : advance_on_host(p, n);
     p->calc->options.no_graph = no_graph;
     return status;
 }

@@ -50,14 +50,9 @@ template <typename T> struct card_array {
         if (host)
             cudaMemcpy(at, host, n * sizeof(T), cudaMemcpyHostToDevice);
     }
-    explicit card_array(const std::vector<T> &host) : card_array(host.size(), host.data())
-    {
-    }
+    explicit card_array(const std::vector<T> &host) : card_array(host.size(), host.data()) {}
     card_array(const card_array &) = delete;
-    ~card_array()
-    {
-        cudaFree(at);
-    }
+    ~card_array() { cudaFree(at); }
     std::vector<T> fetch(void) const
     {
         std::vector<T> out(n);

@@ -120,7 +120,7 @@ static void lists(cudaStream_t stream)
     compare_list(list, "a box", a, 5.0, stream);
     a = gas(64, 10.0);
     a.n_systems = 4;
-    a.cell = {6.0, 0, 0, 0, 6.0, 0, 0, 0, 6.0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    a.cell = {6.0, 0, 0, 0, 6.0, 0, 0, 0, 6.0, 0,   0, 0, 0, 0,   0, 0, 0, 0,
               5.0, 1, 2, 0, 5.5, 1, 0, 0, 4.0, 9.0, 0, 0, 0, 9.0, 0, 0, 0, 9.0};
     a.pbc = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1};
     compare_list(list, "crystals and a molecule together", a, 4.5, stream);
@@ -131,12 +131,15 @@ static void lists(cudaStream_t stream)
             grid.coord.push_back(1.1 * (k / (d == 0 ? 1 : d == 1 ? 6 : 36) % 6));
     grid.cell = {6.6, 0, 0, 0, 6.6, 0, 0, 0, 6.6};
     compare_list(list, "distances that are the cutoff", grid, 2.2, stream);
-    compare_list(list, "a planar molecule", [] {
-        atoms_on_host p = gas(90, 14.0);
-        for (size_t k = 2; k < p.coord.size(); k += 3)
-            p.coord[k] = 1.0;
-        return p;
-    }(), 5.0, stream);
+    compare_list(
+        list, "a planar molecule",
+        [] {
+            atoms_on_host p = gas(90, 14.0);
+            for (size_t k = 2; k < p.coord.size(); k += 3)
+                p.coord[k] = 1.0;
+            return p;
+        }(),
+        5.0, stream);
     compare_list(list, "no atoms", gas(0, 1.0), 5.0, stream);
     aimnet_cuda_nlist_free(list);
 }

@@ -12,9 +12,9 @@
 #include "aimnet_cuda.h"
 #include "aimnet_deriv.h"
 
-static const double ENERGY = 1e-9, FORCE = 1e-8, CHARGE = 1e-9, STRESS = 1e-8;  /* per atom */
-static const double PRODUCT = 1e-7, SLOPE = 1e-8, STRAIN_SLOPE = 1e-6; /* eV/A^2, e/A, eV */
-static const double GRADIENT = 1e-8;                                   /* of the largest */
+static const double ENERGY = 1e-9, FORCE = 1e-8, CHARGE = 1e-9, STRESS = 1e-8; /* per atom */
+static const double PRODUCT = 1e-7, SLOPE = 1e-8, STRAIN_SLOPE = 1e-6;         /* eV/A^2, e/A, eV */
+static const double GRADIENT = 1e-8;                                           /* of the largest */
 
 typedef struct term_case {
     const char *model;
@@ -161,9 +161,8 @@ static numbers_out evaluate_one(aimnet_calc *calc, const aimnet_system *s, int o
 {
     numbers_out out = {.forces = zeroed(3 * (size_t)s->n_atoms),
                        .charges = zeroed((size_t)s->n_atoms)};
-    aimnet_result r = {.forces = out.forces,
-                       .charges = out.charges,
-                       .stress = s->cell ? out.stress : NULL};
+    aimnet_result r = {
+        .forces = out.forces, .charges = out.charges, .stress = s->cell ? out.stress : NULL};
     if (aimnet_calc_eval(calc, s, 1, &r) != AIMNET_OK)
         fail_msg("%s", r.message);
     out.energy = r.energy;
@@ -319,13 +318,12 @@ static void compare_arrays(const term_case *c, kind what)
     numbers_out want = evaluate_one(card, &system, 1);
     double *coord = on_card(system.coord, bytes), *energy = on_card(NULL, sizeof *energy),
            *forces = on_card(NULL, bytes), *back = zeroed(3 * n), e = 0;
-    const aimnet_cuda_systems in = {
-        .atoms = {.n_atoms = (int32_t)n,
-                  .n_systems = 1,
-                  .coord = coord,
-                  .n_cells = system.cell != NULL,
-                  .cell = system.cell},
-        .numbers = system.numbers};
+    const aimnet_cuda_systems in = {.atoms = {.n_atoms = (int32_t)n,
+                                              .n_systems = 1,
+                                              .coord = coord,
+                                              .n_cells = system.cell != NULL,
+                                              .cell = system.cell},
+                                    .numbers = system.numbers};
     const aimnet_cuda_results out = {.energy = energy, .forces = forces};
     assert_int_equal(aimnet_cuda_eval(card, &in, &out, NULL), AIMNET_OK);
     assert_int_equal(aimnet_cuda_copy(0, back, forces, bytes, NULL), AIMNET_OK);

@@ -536,9 +536,9 @@ static void only_the_code_of_scripts_may_be_compressed(void **state)
     for (size_t i = z.start[1], k = 0; i + 4 <= z.file.n; i++)
         if (i == z.start[1] || (memcmp(z.file.at + i, "PK\1\2", 4) == 0 && k++ == 1)) {
             unsigned char *header = z.file.at + i + (i == z.start[1] ? 8 : 10);
-            header[0] = 8;                                 /* method: deflate */
+            header[0] = 8;                             /* method: deflate */
             memcpy(header + 6, "\x83\x16\xdc\x8c", 4); /* CRC-32 of "x" */
-            header[14] = 1;                                /* its size */
+            header[14] = 1;                            /* its size */
         }
     assert_int_equal(aim_torch_open(&a, z.file.at, z.file.n, &t), AIMNET_ERR_FORMAT);
     assert_says("is compressed");

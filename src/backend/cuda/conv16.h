@@ -18,7 +18,7 @@ enum {
     HP = 16,
     COLUMNS = 256,
     HALF = 128,
-    FEW = 2048, /* with fewer atoms, warps are wanted more than shared rows */
+    FEW = 2048,       /* with fewer atoms, warps are wanted more than shared rows */
     FEW_FORWARD = 800 /* the same in the forward direction */
 };
 
@@ -66,8 +66,9 @@ static __device__ __forceinline__ float cutoff(float d, float inv_rc, float *slo
 /* A batch of N neighbours of one atom, in shared memory of its warp. With SLOPES, rows are of a length
  * that spreads them over the banks. */
 template <int N, int SLOPES> struct neighbours {
-    float4 u[N];                               /* direction, distance */
-    float radial[N][SLOPES ? 2 * GP + 4 : GP]; /* radial functions, their slopes; and room for four */
+    float4 u[N]; /* direction, distance */
+    float radial[N]
+                [SLOPES ? 2 * GP + 4 : GP]; /* radial functions, their slopes; and room for four */
     int j[N];
 };
 

@@ -48,7 +48,7 @@ typedef struct cu_device {
     cudaEvent_t fork, join, arrived[CU_PARTS];
     void *workspace;
     size_t workspace_size, limit; /* limit: most of it, 0: none */
-    void *in, *out; /* pinned */
+    void *in, *out;               /* pinned */
     size_t in_size, out_size;
     int ticket;             /* number of an evaluation whose first results come early */
     unsigned workspace_age; /* changes when addresses do */
@@ -80,9 +80,9 @@ typedef struct cu_net {
     cu_device *device;
     aim_dev_net d; /* pointers: device memory */
     cu_mlp mlp[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
-    aim_dev_d3_table d3; /* device memory; n_refs 0: none */
+    aim_dev_d3_table d3;        /* device memory; n_refs 0: none */
     float *agh_g[2], *agh_h[2]; /* of features and charges, turned: see cu_conv; or NULL */
-    void *block;         /* of all the above */
+    void *block;                /* of all the above */
     size_t block_size;
     int capacity; /* neighbours per atom that lists have room for */
     /* for gradients by the parameters (aim_dev_places), copied when first asked for */
@@ -94,7 +94,8 @@ typedef struct cu_net {
         cudaGraphExec_t exec;
         unsigned age, used;
         struct {
-            int n, systems, kinds, bins, groups, capacity, flags, coulomb, envelope, wide, caller_head;
+            int n, systems, kinds, bins, groups, capacity, flags, coulomb, envelope, wide,
+                caller_head;
             double numbers[11];
             uint64_t heads;
         } key;
@@ -120,7 +121,7 @@ template <typename real> struct cu_work {
      * for so many: list, x to slope, what heads have, and v of one pass at a time. */
     int rows, part_count;
     int *part; /* [part_count] where each slab begins in the groups; NULL: none, all at once */
-    int wide; /* blocks that share the sums over one system */
+    int wide;  /* blocks that share the sums over one system */
     /* in: one block, filled in pinned memory and copied as it is */
     double *coord, *cell, *charge, *mult;
     int *offset, *system, *kind, *kind_species, *kind_number;
@@ -164,7 +165,7 @@ template <typename real> struct cu_work {
     double *partial, *charge_state[AIM_DEV_PASSES];
     /* network */
     real *x, *hidden[2], *aim;
-    real *tug; /* in place of x */
+    real *tug;     /* in place of x */
     char *between; /* layers: cu_layers_room; NULL: they do not go together */
     real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES], *slope[AIM_DEV_PASSES];
@@ -466,13 +467,11 @@ void cu_d3ts(cu_state *s, cudaStream_t stream, const struct cu_embedded *x);
 
 /* ---------------------------------------------------------------- arrays of the caller (caller.cu) */
 
-template <typename real>
-void cu_bring_in(cu_state *s, cudaStream_t stream, const cu_work<real> *w);
+template <typename real> void cu_bring_in(cu_state *s, cudaStream_t stream, const cu_work<real> *w);
 /* The network's energy of each system, once the heads are there. */
 template <typename real>
 void cu_sum_network(cu_state *s, cudaStream_t stream, const cu_work<real> *w);
-template <typename real>
-void cu_hand_out(cu_state *s, cudaStream_t stream, const cu_work<real> *w);
+template <typename real> void cu_hand_out(cu_state *s, cudaStream_t stream, const cu_work<real> *w);
 
 /* ---------------------------------------------------------------- helpers */
 

@@ -22,8 +22,8 @@ cu_ewald cu_ewald_start(cu_state *s, cudaStream_t stream, const aim_dev_waves *p
 
 #if defined(__CUDACC__)
 /* Indices of a wave of the box; 0: outside the half sphere. */
-static __device__ __forceinline__ int cu_ewald_wave(const cu_ewald &e, int at, int m[3], double k[3],
-                                              double *k2)
+static __device__ __forceinline__ int cu_ewald_wave(const cu_ewald &e, int at, int m[3],
+                                                    double k[3], double *k2)
 {
     const int wide = 2 * e.m[2] + 1, high = 2 * e.m[1] + 1;
     m[2] = at % wide - e.m[2];
@@ -34,14 +34,16 @@ static __device__ __forceinline__ int cu_ewald_wave(const cu_ewald &e, int at, i
     *k2 = 0;
 #pragma unroll
     for (int c = 0; c < 3; c++) {
-        k[c] = 2.0 * AIM_PI *
-               (m[0] * e.inverse[3 * c] + m[1] * e.inverse[3 * c + 1] + m[2] * e.inverse[3 * c + 2]);
+        k[c] =
+            2.0 * AIM_PI *
+            (m[0] * e.inverse[3 * c] + m[1] * e.inverse[3 * c + 1] + m[2] * e.inverse[3 * c + 2]);
         *k2 += k[c] * k[c];
     }
     return *k2 <= e.k2_most;
 }
 
-static __device__ __forceinline__ void cu_phase(const int m[3], const double *x, double *s, double *c)
+static __device__ __forceinline__ void cu_phase(const int m[3], const double *x, double *s,
+                                                double *c)
 {
     const double turns = m[0] * x[0] + m[1] * x[1] + m[2] * x[2];
     sincospi(2.0 * (turns - rint(turns)), s, c);

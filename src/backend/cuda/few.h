@@ -24,9 +24,7 @@ static __device__ __forceinline__ float4 times(float4 a, float4 b)
 /* What a product's rows are made of: memory, */
 struct plain_front {
     static constexpr int MAKES = 0;
-    __device__ __forceinline__ void prepare(int) const
-    {
-    }
+    __device__ __forceinline__ void prepare(int) const {}
     __device__ __forceinline__ float4 row(const cu_gemm<float> &g, int row, int k) const
     {
         return *(const float4 *)(g.x + (size_t)row * g.ldx + k);
@@ -37,9 +35,7 @@ struct plain_front {
 struct head_front {
     static constexpr int MAKES = 1;
     cu_head_out<float> h;
-    __device__ __forceinline__ void prepare(int) const
-    {
-    }
+    __device__ __forceinline__ void prepare(int) const {}
     __device__ __forceinline__ float4 row(const cu_gemm<float> &, int row, int k) const
     {
         const double *own = h.g + (size_t)(h.order ? h.order[row] : row) * h.ldg;
@@ -55,8 +51,7 @@ struct head_front {
             sum.w = fmaf(a, w.w, sum.w);
         }
         if (h.slope_below)
-            sum = times(sum,
-                        *(const float4 *)(h.slope_below + (size_t)row * h.ldslope_below + k));
+            sum = times(sum, *(const float4 *)(h.slope_below + (size_t)row * h.ldslope_below + k));
         return sum;
     }
 };
@@ -161,8 +156,8 @@ static __device__ __forceinline__ ahead read_ahead(const cu_gemm<float> &g, int 
 }
 
 /* finish with what was read; *value: also of an update's charges. */
-static __device__ __forceinline__ float finish_few(const cu_gemm<float> &g, int row, int col, float z,
-                                                   const ahead &a, float *value)
+static __device__ __forceinline__ float finish_few(const cu_gemm<float> &g, int row, int col,
+                                                   float z, const ahead &a, float *value)
 {
     if (col >= g.ldy)
         return 0;

@@ -26,12 +26,12 @@ typedef struct list_work {
     const double *coord;
     aim_dev_list_system *system;
     list_plan *plan;
-    double *fraction;            /* [n][3] in the frame, wrapped */
-    float *inside;               /* [n][3] the same as positions */
-    int *wrap;                   /* [n][3] x = wrapped + wrap frame */
+    double *fraction;              /* [n][3] in the frame, wrapped */
+    float *inside;                 /* [n][3] the same as positions */
+    int *wrap;                     /* [n][3] x = wrapped + wrap frame */
     int *bin, *start, *fill, *sum; /* [n], [bins + 1], [bins], [blocks of the scan] */
-    int *order, *home;           /* [n] atom at a place, and its system */
-    float *pos;                  /* [3][n] by place, wrapped */
+    int *order, *home;             /* [n] atom at a place, and its system */
+    float *pos;                    /* [3][n] by place, wrapped */
     int *report;
     int bins, *nbmat, *shifts, *num_neighbors;
 } list_work;

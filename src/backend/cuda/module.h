@@ -30,10 +30,7 @@ struct on_card {
         if (card >= 0)
             (void)cudaSetDevice(card);
     }
-    ~on_card()
-    {
-        (void)cudaSetDevice(before);
-    }
+    ~on_card() { (void)cudaSetDevice(before); }
 };
 
 /* card.cu */

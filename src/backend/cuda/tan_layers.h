@@ -71,8 +71,7 @@ static void forward_layers(const flow<real> *f, const cu_mlp *m, const cu_acts<r
     for (int l = 0; l < n_layers; l++) {
         const cu_layer *layer = &m->layer[l];
         cu_act<real> r = act_args(f, m, a, t, l);
-        multiply(f, r.rows, x[l], layer->ld_in, max[l], &layer->fwd, x[l + 1],
-                 layer->ld_out);
+        multiply(f, r.rows, x[l], layer->ld_in, max[l], &layer->fwd, x[l + 1], layer->ld_out);
         r.x = r.y = x[l + 1];
         r.bias_row = l == 0 ? bias_row : NULL;
         r.max = max[l + 1];
@@ -107,8 +106,8 @@ static void backward_layers(const flow<real> *f, const cu_mlp *m, const cu_acts<
     for (int l = n_layers - 1; l >= 0; l--) {
         const cu_layer *layer = &m->layer[l];
         real *to = l > 0 ? gz[l - 1] : t ? t->gx : a->gx;
-        multiply(f, t ? f->t->rows : f->k->n, gz[l], layer->ld_out, max[l],
-                 &layer->bwd, to, layer->ld_in);
+        multiply(f, t ? f->t->rows : f->k->n, gz[l], layer->ld_out, max[l], &layer->bwd, to,
+                 layer->ld_in);
         if (l > 0)
             through_activation(f, m, a, t, l - 1, (const real *)to);
     }

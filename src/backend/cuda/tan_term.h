@@ -84,7 +84,8 @@ static __device__ __forceinline__ int find_share(const cu_term_tan &c, share *s)
     return 1;
 }
 
-static __device__ __forceinline__ size_t row_of(const cu_term_tan &c, const share &s, int d, int atom)
+static __device__ __forceinline__ size_t row_of(const cu_term_tan &c, const share &s, int d,
+                                                int atom)
 {
     return (size_t)(s.first + d) * c.of.n + atom;
 }

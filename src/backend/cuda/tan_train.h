@@ -15,8 +15,8 @@ template <typename real> struct cu_product {
     int n_out, n_in, ldx, ldz;
     const real *x, *tx, *gz, *tgz;
     const unsigned *xmax, *txmax, *gzmax, *tgzmax;
-    size_t out;             /* where they begin in a slice */
-    int tiles_in, first;    /* tiles side by side; tiles of those before */
+    size_t out;          /* where they begin in a slice */
+    int tiles_in, first; /* tiles side by side; tiles of those before */
 };
 
 template <typename real> struct cu_products {
@@ -27,10 +27,11 @@ template <typename real> struct cu_products {
 };
 
 /* Rows of a slice: whole chunks. */
-static __device__ __forceinline__ void cu_slice(int rows, int slices, int slice, int *from, int *end)
+static __device__ __forceinline__ void cu_slice(int rows, int slices, int slice, int *from,
+                                                int *end)
 {
-    const int each = ((rows + slices - 1) / slices + CU_WEIGHT_CHUNK - 1) / CU_WEIGHT_CHUNK *
-                     CU_WEIGHT_CHUNK;
+    const int each =
+        ((rows + slices - 1) / slices + CU_WEIGHT_CHUNK - 1) / CU_WEIGHT_CHUNK * CU_WEIGHT_CHUNK;
     *from = min(slice * each, rows);
     *end = min(*from + each, rows);
 }

@@ -12,8 +12,8 @@
 typedef struct cu_wave_tan {
     cu_wave_system of;
     int n, systems, n_dir;
-    const double *tx, *w, *tq;      /* w NULL: cells stay */
-    double *tgrad, *tvirial, *tgq;  /* +=; tvirial NULL: not wanted, of a system to its first atom */
+    const double *tx, *w, *tq;     /* w NULL: cells stay */
+    double *tgrad, *tvirial, *tgq; /* +=; tvirial NULL: not wanted, of a system to its first atom */
 } cu_wave_tan;
 
 /* Bytes of workspace for the systems of a job; and their tangents. */

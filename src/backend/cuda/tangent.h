@@ -57,10 +57,11 @@ template <typename real> struct cu_kept {
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES];
     cu_acts<real> pass[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
     real *s_adj[AIM_DEV_PASSES], *sq_adj[AIM_DEV_PASSES];
-    real *s[AIM_DEV_PASSES], *sq[AIM_DEV_PASSES]; /* environments, for gradients by the parameters */
+    real *s[AIM_DEV_PASSES],
+        *sq[AIM_DEV_PASSES]; /* environments, for gradients by the parameters */
     real *gy[AIM_DEV_PASSES], *gqs[AIM_DEV_PASSES], *ga[2], *e_adj;
     double *charge_state[AIM_DEV_PASSES];
-    real *zero; /* widest head: no bias */
+    real *zero;   /* widest head: no bias */
     double *sums; /* [n][capacity][CU_PAIR_SUMS] */
     /* terms on the device: crystals without a list from the host, D3 (tan_term.cu) */
     cu_grid *grid;
@@ -94,10 +95,10 @@ template <typename real> struct cu_tans {
     real *tv[AIM_DEV_PASSES], *tvq[AIM_DEV_PASSES];
     cu_tan_acts<real> pass[AIM_DEV_PASSES], head[AIM_DEV_HEADS];
     real *tgy[AIM_DEV_PASSES], *tgqs[AIM_DEV_PASSES], *tga[2], *ts_adj, *tsq_adj;
-    double *tvirial;       /* [rows][9] */
-    double *tcn, *tslope;  /* [rows] of D3's coordination numbers, of dE/d them */
-    double *tparam;        /* [rows][2] of D3TS' parameters */
-    char *waves;           /* of lattice sums, cu_wave_tan_bytes */
+    double *tvirial;      /* [rows][9] */
+    double *tcn, *tslope; /* [rows] of D3's coordination numbers, of dE/d them */
+    double *tparam;       /* [rows][2] of D3TS' parameters */
+    char *waves;          /* of lattice sums, cu_wave_tan_bytes */
     /* with the gradient by the parameters: tangents tS of the environments, the adjoint of the embedding as a
      * feature, features of pass 0, directions that do not move, slices of sums, the result */
     real *ts[AIM_DEV_PASSES], *tsq[AIM_DEV_PASSES];
@@ -141,13 +142,14 @@ template <typename real>
 void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
                       const cu_tans<real> *t);
 template <typename real>
-void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
-                       const cu_kept<real> *k, const cu_tans<real> *t);
+void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
+                       const cu_tans<real> *t);
 /* tan_train.cu: into t->gradient, in the order of the places. Of stage p what belongs to the layers of
  * pass n_pass - 1 - p, of 0 those of the heads as well, of n_pass all the rest; a part of the
  * gradient goes to the host, in the second stream, after the stage that completes it. */
 template <typename real>
-void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t, int stage);
+void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t,
+                 int stage);
 void cu_find_stages(cu_net *net, const aim_dev_places *p);
 /* Numbers of a part begin here. */
 static inline size_t cu_part_start(size_t count, int part)
@@ -197,10 +199,10 @@ struct cu_term_tan {
     struct cu_terms of; /* its list is not read */
     double near;        /* reach of the network's list, to which the short-range part belongs */
     int n_dir, systems;
-    double *refs, *low, *slope;           /* of the primal: [n][CU_TAN_REFS][8]; [n]; [n] dE/dCN */
-    const double *tx, *w, *tq, *weight;   /* as in cu_tans */
-    double *tcn, *tslope;                 /* [rows] */
-    double *tgrad, *tvirial, *tgq;        /* += */
+    double *refs, *low, *slope;         /* of the primal: [n][CU_TAN_REFS][8]; [n]; [n] dE/dCN */
+    const double *tx, *w, *tq, *weight; /* as in cu_tans */
+    double *tcn, *tslope;               /* [rows] */
+    double *tgrad, *tvirial, *tgq;      /* += */
 };
 /* D3's coordination numbers and slopes of the primal; one direction. */
 void cu_term_keep(cu_state *s, cudaStream_t stream, const cu_term_tan *c);
@@ -209,11 +211,11 @@ void cu_term_tan_prepare(cu_state *s);
 /* tan_embedded.cu */
 struct cu_embedded_tan {
     struct cu_term_tan c;
-    struct cu_embedded x;  /* of the primal */
-    const double *slope;   /* [n][2] dE/d the parameters of D3TS, by atom */
-    const double *thead;   /* [rows][2] tangents of the head that predicts them */
-    double *tparam;        /* [rows][2] of the parameters */
-    double *tghead;        /* [rows][2] of dE/d the head, assigned */
+    struct cu_embedded x; /* of the primal */
+    const double *slope;  /* [n][2] dE/d the parameters of D3TS, by atom */
+    const double *thead;  /* [rows][2] tangents of the head that predicts them */
+    double *tparam;       /* [rows][2] of the parameters */
+    double *tghead;       /* [rows][2] of dE/d the head, assigned */
 };
 void cu_repulsion_tan(cu_state *s, cudaStream_t stream, const struct cu_embedded_tan *e);
 void cu_d3ts_tan(cu_state *s, cudaStream_t stream, const struct cu_embedded_tan *e);

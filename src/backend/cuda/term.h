@@ -82,7 +82,8 @@ static __device__ __forceinline__ void list_pair(const struct cu_terms &t, int i
     const int s = t.shift[at];
     const double *h = t.cells.grid[t.system[i]].cell;
     for (int d = 0; d < 3; d++)
-        r[d] += (double)(signed char)(s & 255) * h[d] + (double)(signed char)(s >> 8 & 255) * h[3 + d] +
+        r[d] += (double)(signed char)(s & 255) * h[d] +
+                (double)(signed char)(s >> 8 & 255) * h[3 + d] +
                 (double)(signed char)(s >> 16 & 255) * h[6 + d];
 }
 

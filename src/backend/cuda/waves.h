@@ -33,7 +33,8 @@ void cu_waves(cu_state *s, cudaStream_t stream, const aim_dev_job *job, const st
               char *space);
 
 /* System k of a job; space: of its sums. */
-cu_wave_system cu_wave_system_of(const aim_dev_job *job, const struct cu_terms *t, int k, char *space);
+cu_wave_system cu_wave_system_of(const aim_dev_job *job, const struct cu_terms *t, int k,
+                                 char *space);
 
 /* mesh.cu */
 size_t cu_mesh_bytes(const aim_dev_waves *p, int n);
