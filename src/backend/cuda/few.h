@@ -126,6 +126,43 @@ struct pass_front {
     }
 };
 
+/* Four neighbouring elements of rows 8 r + lane / 4 in each of the two steps of a chunk. */
+template <int M> struct chunk_rows {
+    float4 x[FEW_STEPS][2 * M];
+};
+
+template <int M, typename F>
+static __device__ __forceinline__ void read_chunk(chunk_rows<M> *rows, int c, int m0, int last, F f)
+{
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int ks = 0; ks < FEW_STEPS; ks++)
+#pragma unroll
+        for (int r = 0; r < 2 * M; r++)
+            rows->x[ks][r] =
+                f(min(m0 + r * 8 + lane / 4, last), c * CU_CHUNK + ks * CU_STEP + lane % 4 * 4);
+}
+
+/* The largest magnitude of each row, from the chunks that the warps have. */
+template <int M>
+static __device__ __forceinline__ void find_largest(const chunk_rows<M> &rows, unsigned *largest)
+{
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int r = 0; r < 2 * M; r++) {
+        unsigned bits = 0;
+#pragma unroll
+        for (int ks = 0; ks < FEW_STEPS; ks++) {
+            const float4 v = rows.x[ks][r];
+            bits = max(bits, max(max(cu_bits(v.x), cu_bits(v.y)), max(cu_bits(v.z), cu_bits(v.w))));
+        }
+        bits = max(bits, __shfl_xor_sync(0xffffffffu, bits, 1));
+        bits = max(bits, __shfl_xor_sync(0xffffffffu, bits, 2));
+        if (lane % 4 == 0)
+            atomicMax(largest + r * 8 + lane / 4, bits);
+    }
+}
+
 /* ---------------------------------------------------------------- ends */
 
 /* What the end of an element needs besides its sum, read while the products are formed. */

@@ -12,47 +12,11 @@ template <int N> struct few {
     static constexpr int STEP = ROWS * PITCH;            /* sums of a step */
 };
 
-/* Four neighbouring elements of rows 8 r + lane / 4 in each of the two steps of a chunk. */
-struct chunk_rows {
-    float4 x[FEW_STEPS][2];
-};
-
-template <typename F>
-static __device__ __forceinline__ void read_chunk(chunk_rows *rows, int c, int m0, int last, F f)
-{
-    const int lane = threadIdx.x % 32;
-#pragma unroll
-    for (int ks = 0; ks < FEW_STEPS; ks++)
-#pragma unroll
-        for (int r = 0; r < 2; r++)
-            rows->x[ks][r] = f(min(m0 + r * 8 + lane / 4, last),
-                               c * CU_CHUNK + ks * CU_STEP + lane % 4 * 4);
-}
-
-/* The largest magnitude of each row, from the chunks that the warps have. */
-static __device__ __forceinline__ void find_largest(const chunk_rows &rows, unsigned *largest)
-{
-    const int lane = threadIdx.x % 32;
-#pragma unroll
-    for (int r = 0; r < 2; r++) {
-        unsigned bits = 0;
-#pragma unroll
-        for (int ks = 0; ks < FEW_STEPS; ks++) {
-            const float4 v = rows.x[ks][r];
-            bits = max(bits, max(max(cu_bits(v.x), cu_bits(v.y)), max(cu_bits(v.z), cu_bits(v.w))));
-        }
-        bits = max(bits, __shfl_xor_sync(0xffffffffu, bits, 1));
-        bits = max(bits, __shfl_xor_sync(0xffffffffu, bits, 2));
-        if (lane % 4 == 0)
-            atomicMax(largest + r * 8 + lane / 4, bits);
-    }
-}
-
 /* ---------------------------------------------------------------- products */
 
 /* Sums of the two steps of a chunk. */
 template <int N, int FAST>
-static __device__ __forceinline__ void few_chunk(const chunk_rows &rows, int c,
+static __device__ __forceinline__ void few_chunk(const chunk_rows<1> &rows, int c,
                                                  const unsigned w[N][CU_PIECES],
                                                  const float scale[2], float *part)
 {
@@ -118,7 +82,7 @@ static __device__ __forceinline__ void multiply_block(const cu_gemm<float> &g, f
         largest[threadIdx.x] = 0;
     cu_wait();
     float scale[2], inverse;
-    chunk_rows x;
+    chunk_rows<1> x;
     auto read = [&](int c) {
         read_chunk(&x, c, m0, g.rows - 1, [&](int i, int k) { return rows.row(g, i, k); });
     };

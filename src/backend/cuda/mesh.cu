@@ -160,11 +160,8 @@ static __device__ __forceinline__ void load_atoms(const cu_mesh_work &m, const d
 __global__ void __launch_bounds__(CU_TILE_POINTS) spread(const cu_mesh_work m, const double *q)
 {
     __shared__ spread_batch b;
-    const int tile[3] = {(int)blockIdx.x / (m.tiles[1] * m.tiles[2]),
-                         (int)blockIdx.x / m.tiles[2] % m.tiles[1], (int)blockIdx.x % m.tiles[2]};
-    const int g[3] = {tile[0] * CU_TILE + (int)threadIdx.x / (CU_TILE * CU_TILE),
-                      tile[1] * CU_TILE + (int)threadIdx.x / CU_TILE % CU_TILE,
-                      tile[2] * CU_TILE + (int)threadIdx.x % CU_TILE};
+    int tile[3], g[3];
+    cu_tile_point(m, tile, g);
     double sum = 0;
     cu_for_tiles(m, tile, [&](int from, int to, const int shift[3]) {
         for (int k = from; k < to; k += ATOMS) {

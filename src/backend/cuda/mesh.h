@@ -50,6 +50,17 @@ static __device__ __forceinline__ int cu_after(const cu_run &s, int n)
     return s.shift + min((s.last + 1) * CU_TILE, n);
 }
 
+/* The tile of a block and the point of the mesh of a thread. */
+static __device__ __forceinline__ void cu_tile_point(const cu_mesh_work &m, int tile[3], int g[3])
+{
+    tile[0] = (int)blockIdx.x / (m.tiles[1] * m.tiles[2]);
+    tile[1] = (int)blockIdx.x / m.tiles[2] % m.tiles[1];
+    tile[2] = (int)blockIdx.x % m.tiles[2];
+    g[0] = tile[0] * CU_TILE + (int)threadIdx.x / (CU_TILE * CU_TILE);
+    g[1] = tile[1] * CU_TILE + (int)threadIdx.x / CU_TILE % CU_TILE;
+    g[2] = tile[2] * CU_TILE + (int)threadIdx.x % CU_TILE;
+}
+
 /* f(from, to, shift) for runs of sorted atoms that touch the points of this tile, by a whole block. */
 template <typename F>
 static __device__ __forceinline__ void cu_for_tiles(const cu_mesh_work &m, const int tile[3], F f)

@@ -226,11 +226,8 @@ __global__ void __launch_bounds__(CU_TILE_POINTS) spread_tan(const mesh_tan t)
     __shared__ spread_batch b;
     const cu_mesh_work &m = t.m;
     const double *part = t.part + COEFFICIENTS * (size_t)blockIdx.y * m.atoms;
-    const int tile[3] = {(int)blockIdx.x / (m.tiles[1] * m.tiles[2]),
-                         (int)blockIdx.x / m.tiles[2] % m.tiles[1], (int)blockIdx.x % m.tiles[2]};
-    const int g[3] = {tile[0] * CU_TILE + (int)threadIdx.x / (CU_TILE * CU_TILE),
-                      tile[1] * CU_TILE + (int)threadIdx.x / CU_TILE % CU_TILE,
-                      tile[2] * CU_TILE + (int)threadIdx.x % CU_TILE};
+    int tile[3], g[3];
+    cu_tile_point(m, tile, g);
     double sum = 0;
     cu_for_tiles(m, tile, [&](int from, int to, const int shift[3]) {
         for (int k = from; k < to; k += ATOMS) {
