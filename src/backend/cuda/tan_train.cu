@@ -11,15 +11,9 @@
 
 enum { CHUNK = CU_WEIGHT_CHUNK, TILE = 64, DEPTH = 16, TILE_THREADS = 128 };
 
-static int slices_of(int rows, int each, int most)
-{
-    const int n = (rows + each - 1) / each;
-    return n < 1 ? 1 : n > most ? most : n;
-}
-
 int cu_weight_slices(int n)
 {
-    return slices_of(n, 384, CU_WEIGHT_SLICES);
+    return cu_slices_of(n, 384, CU_WEIGHT_SLICES);
 }
 
 /* ---------------------------------------------------------------- weights */
@@ -302,184 +296,6 @@ static void add_columns(cudaStream_t stream, columns<real> *c, const real *x, co
     c->blocks += (cols + COLUMNS - 1) / COLUMNS * (by_kind ? c->kinds : 1);
 }
 
-/* ---------------------------------------------------------------- combinations */
-
-enum { ATOMS = 8, TOGETHER = 6 };
-
-/* Of one kind of features; col: where xv stands in a row of the pass's input. */
-template <typename real> struct combined {
-    int nf, ncomb, hp, first_pass;
-    size_t out; /* where it begins in a slice */
-    int col[AIM_DEV_PASSES];
-    const real *s[AIM_DEV_PASSES], *ts[AIM_DEV_PASSES], *v[AIM_DEV_PASSES], *tv[AIM_DEV_PASSES];
-};
-
-template <typename real> struct combinations {
-    int n, gp, passes;
-    size_t size; /* of a slice */
-    int ldx[AIM_DEV_PASSES];
-    const real *gx[AIM_DEV_PASSES], *tgx[AIM_DEV_PASSES]; /* adjoints of the passes' inputs */
-    combined<real> of[2];                                 /* of features, of charges */
-    double *out;                                          /* [slices][nf][gp][hp], twice */
-};
-
-/* A chunk of atoms of one feature: what multiplies S and tS, and these; rows of atoms and components. */
-template <typename real> struct chunk {
-    real *p, *q, *s, *ts;
-};
-
-template <typename real>
-static __device__ void load_chunk(const combinations<real> &c, const combined<real> &k, int pass,
-                                  int f, int first, int atoms, const chunk<real> &to)
-{
-    const int h = threadIdx.x % k.hp, own = threadIdx.x / k.hp, step = blockDim.x / k.hp,
-              g = threadIdx.x % c.gp, g_own = threadIdx.x / c.gp, g_step = blockDim.x / c.gp,
-              rows = 3 * atoms, least = step < g_step ? step : g_step;
-    const bool used = h < k.ncomb;
-    for (int base = 0; base < rows; base += TOGETHER * least) {
-        real gx[TOGETHER], tgx[TOGETHER], v[TOGETHER], tv[TOGETHER], s[TOGETHER], ts[TOGETHER];
-#pragma unroll
-        for (int m = 0; m < TOGETHER; m++) { /* all are under way before the first is needed */
-            const int r = min(base + own + m * step, rows - 1), gr = min(base + g_own + m * g_step, rows - 1);
-            const size_t i = (size_t)(first + r / 3), at = ((i * k.nf + f) * 3 + r % 3) * k.hp + h,
-                         x = i * c.ldx[pass] + k.col[pass] + f * k.ncomb + (used ? h : 0),
-                         to_s = (((size_t)(first + gr / 3) * 4 + gr % 3 + 1) * k.nf + f) * c.gp + g;
-            gx[m] = c.gx[pass][x];
-            tgx[m] = c.tgx[pass][x];
-            v[m] = k.v[pass][at];
-            tv[m] = k.tv[pass][at];
-            s[m] = k.s[pass][to_s];
-            ts[m] = k.ts[pass][to_s];
-        }
-#pragma unroll
-        for (int m = 0; m < TOGETHER; m++) {
-            const int r = base + own + m * step, gr = base + g_own + m * g_step;
-            if (r < rows && r < base + TOGETHER * least && own < step) {
-                to.p[r * k.hp + h] = used ? tv[m] * gx[m] + v[m] * tgx[m] : (real)0;
-                to.q[r * k.hp + h] = used ? v[m] * gx[m] : (real)0;
-            }
-            if (gr < rows && gr < base + TOGETHER * least && g_own < g_step) {
-                to.s[gr * c.gp + g] = s[m];
-                to.ts[gr * c.gp + g] = ts[m];
-            }
-        }
-    }
-}
-
-/* A block: one feature of one slice of atoms, all passes; a thread: four radial functions of one
- * combination. */
-template <typename real>
-__global__ void combine(const __grid_constant__ combinations<real> c)
-{
-    extern __shared__ __align__(32) unsigned char shared[];
-    const int charges = (int)blockIdx.x >= c.of[0].nf, f = (int)blockIdx.x - charges * c.of[0].nf,
-              each = (c.n + (int)gridDim.y - 1) / (int)gridDim.y, from = blockIdx.y * each,
-              end = min(from + each, c.n);
-    const combined<real> &k = c.of[charges];
-    const int h = threadIdx.x % k.hp, g = threadIdx.x / k.hp * 4;
-    real *memory = (real *)shared;
-    const chunk<real> own = {memory + 6 * ATOMS * c.gp, memory + 6 * ATOMS * c.gp + 3 * ATOMS * k.hp,
-                             memory, memory + 3 * ATOMS * c.gp};
-    double sum[4] = {};
-    for (int pass = k.first_pass; pass < c.passes; pass++)
-        for (int first = from; first < end; first += ATOMS) {
-            const int atoms = min((int)ATOMS, end - first);
-            __syncthreads();
-            load_chunk(c, k, pass, f, first, atoms, own);
-            __syncthreads();
-            for (int i = 0; i < atoms && g < c.gp; i++) {
-                real part[4] = {};
-#pragma unroll
-                for (int d = 0; d < 3; d++) {
-                    const int row = 3 * i + d;
-                    const real p = own.p[row * k.hp + h], q = own.q[row * k.hp + h];
-                    const vec4<real> s = *(const vec4<real> *)(own.s + row * c.gp + g),
-                                     ts = *(const vec4<real> *)(own.ts + row * c.gp + g);
-                    part[0] += p * s.x + q * ts.x;
-                    part[1] += p * s.y + q * ts.y;
-                    part[2] += p * s.z + q * ts.z;
-                    part[3] += p * s.w + q * ts.w;
-                }
-#pragma unroll
-                for (int m = 0; m < 4; m++)
-                    sum[m] += (double)part[m];
-            }
-        }
-    double *out = c.out + blockIdx.y * c.size + k.out;
-    for (int m = 0; m < 4 && g < c.gp; m++)
-        out[((size_t)f * c.gp + g + m) * k.hp + h] = 2.0 * sum[m];
-}
-
-enum { OUTPUTS = 32, SUMMERS = 8 };
-
-/* out[k] = sum over slices: each of eight warps takes every eighth, then theirs in order. */
-__global__ void __launch_bounds__(OUTPUTS *SUMMERS)
-    add_slices(int slices, size_t count, const double *part, double *out)
-{
-    __shared__ double sums[SUMMERS][OUTPUTS];
-    const size_t k = blockIdx.x * (size_t)OUTPUTS + threadIdx.x % OUTPUTS;
-    const int warp = threadIdx.x / OUTPUTS;
-    double sum = 0;
-#pragma unroll 8
-    for (int s = warp; s < slices; s += SUMMERS)
-        sum += k < count ? part[s * count + k] : 0.0;
-    sums[warp][threadIdx.x % OUTPUTS] = sum;
-    __syncthreads();
-    if (warp > 0 || k >= count)
-        return;
-    sum = 0;
-    for (int m = 0; m < SUMMERS; m++)
-        sum += sums[m][threadIdx.x];
-    out[k] = sum;
-}
-
-template <typename real>
-static void set_combined(const cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t,
-                         int charges, combined<real> *c)
-{
-    const aim_dev_conv *conv = charges ? &net->d.conv_q : &net->d.conv_a;
-    c->nf = conv->nf;
-    c->ncomb = conv->ncomb;
-    c->hp = conv->hp;
-    c->first_pass = charges;
-    for (int p = charges; p < net->d.n_pass; p++) {
-        c->col[p] = charges ? net->d.columns[p].qv : net->d.columns[p].xv;
-        c->s[p] = charges ? k->sq[p] : k->s[p];
-        c->ts[p] = charges ? t->tsq[p] : t->ts[p];
-        c->v[p] = charges ? k->vq[p] : k->v[p];
-        c->tv[p] = charges ? t->tvq[p] : t->tv[p];
-    }
-}
-
-/* Both kinds stand one after the other. */
-template <typename real>
-static double *conv_gradient(cudaStream_t stream, const cu_net *net, const cu_kept<real> *k,
-                             const cu_tans<real> *t, double *out)
-{
-    combinations<real> c = {};
-    c.n = k->n;
-    c.gp = net->d.gp;
-    c.passes = net->d.n_pass;
-    for (int p = 0; p < c.passes; p++) {
-        c.ldx[p] = net->mlp[p].layer[0].ld_in;
-        c.gx[p] = k->pass[p].gx;
-        c.tgx[p] = t->pass[p].gx;
-    }
-    for (int m = 0; m < 2; m++) {
-        set_combined(net, k, t, m, &c.of[m]);
-        c.of[m].out = c.size;
-        c.size += (size_t)(c.of[m].nf * c.gp * c.of[m].hp);
-    }
-    c.out = t->part;
-    const int hp = c.of[0].hp > c.of[1].hp ? c.of[0].hp : c.of[1].hp, units = c.gp / 4 * hp,
-              slices = slices_of(k->n, 32, CU_COMBINE_SLICES);
-    const size_t bytes = (size_t)(6 * ATOMS * (c.gp + hp)) * sizeof(real);
-    combine<<<dim3(c.of[0].nf + c.of[1].nf, slices), (units + 31) / 32 * 32, bytes, stream>>>(c);
-    add_slices<<<(unsigned)((c.size + OUTPUTS - 1) / OUTPUTS), OUTPUTS * SUMMERS, 0, stream>>>(
-        slices, c.size, t->part, out);
-    return out + c.size;
-}
-
 /* ---------------------------------------------------------------- everything */
 
 /* Products and biases of one MLP go into the lists; those of a head without an adjoint are zero. */
@@ -527,21 +343,21 @@ __global__ void fold_columns(int n_species, int n_out, int fa, const double *by_
 }
 
 /* Each of eight warps takes every eighth row, then theirs in order. */
-__global__ void __launch_bounds__(OUTPUTS *SUMMERS)
+__global__ void __launch_bounds__(CU_OUTPUTS *CU_SUMMERS)
     fold_embedding(int n_out, int fa, const double *by_species, const float *folded, double *out)
 {
-    __shared__ double sums[SUMMERS][OUTPUTS];
-    const int c = blockIdx.x * OUTPUTS + threadIdx.x % OUTPUTS, z = blockIdx.y,
-              warp = threadIdx.x / OUTPUTS;
+    __shared__ double sums[CU_SUMMERS][CU_OUTPUTS];
+    const int c = blockIdx.x * CU_OUTPUTS + threadIdx.x % CU_OUTPUTS, z = blockIdx.y,
+              warp = threadIdx.x / CU_OUTPUTS;
     double sum = 0;
-    for (int o = warp; o < n_out && c < fa; o += SUMMERS)
+    for (int o = warp; o < n_out && c < fa; o += CU_SUMMERS)
         sum += by_species[(size_t)z * n_out + o] * (double)folded[(size_t)o * fa + c];
-    sums[warp][threadIdx.x % OUTPUTS] = sum;
+    sums[warp][threadIdx.x % CU_OUTPUTS] = sum;
     __syncthreads();
     if (warp > 0 || c >= fa)
         return;
     sum = out[(size_t)z * fa + c];
-    for (int m = 0; m < SUMMERS; m++)
+    for (int m = 0; m < CU_SUMMERS; m++)
         sum += sums[m][threadIdx.x];
     out[(size_t)z * fa + c] = sum;
 }
@@ -649,7 +465,7 @@ static void finish_gradient(cudaStream_t stream, const cu_net *net, const cu_kep
     const aim_dev_net *d = &net->d;
     const cu_layer *first = &net->mlp[0].layer[0];
     double *const combined = folded + (size_t)first->n_out * (size_t)d->fa,
-                  *const embedding = conv_gradient(stream, net, k, t, combined);
+                  *const embedding = cu_combine(stream, net, k, t, combined);
     cudaMemsetAsync(embedding, 0, (size_t)d->n_species * (size_t)d->fa * sizeof *embedding, stream);
     add_columns(stream, sums, (const real *)t->pass[0].gz[0], (const real *)NULL, first->ld_out,
                 first->n_out, 1, t->by_species);
@@ -658,7 +474,7 @@ static void finish_gradient(cudaStream_t stream, const cu_net *net, const cu_kep
     launch_columns(stream, sums);
     fold_columns<<<dim3((d->fa + 127) / 128, first->n_out), 128, 0, stream>>>(
         d->n_species, first->n_out, d->fa, t->by_species, (const real *)d->embedding, folded);
-    fold_embedding<<<dim3((d->fa + OUTPUTS - 1) / OUTPUTS, d->n_species), OUTPUTS * SUMMERS, 0,
+    fold_embedding<<<dim3((d->fa + CU_OUTPUTS - 1) / CU_OUTPUTS, d->n_species), CU_OUTPUTS * CU_SUMMERS, 0,
                      stream>>>(first->n_out, d->fa, t->by_species, net->folded, embedding);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tan_train.h - products of inputs and adjoints summed over atoms, of many layers at once: what the
- * gradient by the weights is made of (tan_train.cu), and the kernel for Hopper (tan_weights.cu).
+ * gradient by the weights is made of (tan_train.cu), the kernel for Hopper (tan_weights.cu), combinations (tan_combine.cu).
  *
  * Slices of atoms depend on their number alone; each leaves its sums in an array of its own. */
 #ifndef AIM_CUDA_TAN_TRAIN_H
@@ -35,6 +35,19 @@ static __device__ __forceinline__ void cu_slice(int rows, int slices, int slice,
     *from = min(slice * each, rows);
     *end = min(*from + each, rows);
 }
+
+enum { CU_OUTPUTS = 32, CU_SUMMERS = 8 }; /* sums of a block, warps that share each */
+
+static inline int cu_slices_of(int rows, int each, int most)
+{
+    const int n = (rows + each - 1) / each;
+    return n < 1 ? 1 : n > most ? most : n;
+}
+
+/* tan_combine.cu: of both kinds of features, one after the other, to `out`; returns where they end. */
+template <typename real>
+double *cu_combine(cudaStream_t stream, const cu_net *net, const cu_kept<real> *k,
+                   const cu_tans<real> *t, double *out);
 
 /* tan_weights.cu, for cards with the instructions of four warps */
 void cu_weights_wide(cudaStream_t stream, int processors, cu_products<float> *p);
