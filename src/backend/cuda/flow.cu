@@ -47,7 +47,16 @@ template <typename real> cu_charges<real> cu_charge_args(const cu_flow<real> *f,
     return c;
 }
 
-template <typename real> static void build_list(const cu_flow<real> *f)
+/* Where cu_join() waits. */
+template <typename real> static void end_of_side(cu_flow<real> *f)
+{
+    cu_device *dev = f->net->device;
+    cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
+    f->apart = 1;
+}
+
+/* Reverse pairs in the second stream: they are not asked for before the way back. */
+template <typename real> static void build_list(cu_flow<real> *f)
 {
     const cu_work<real> *w = f->w;
     cu_list list = {};
@@ -71,8 +80,11 @@ template <typename real> static void build_list(const cu_flow<real> *f)
     list.shift = from_zero(f, w->shift, w->capacity);
     list.cells = cells_of(f);
     cu_list_build(f->s, f->stream, &list, from_zero(f, w->u, w->capacity));
-    if (w->back)
-        cu_list_reverse(f->s, f->stream, &list, w->u, w->back);
+    if (!w->back)
+        return;
+    cu_fork(f);
+    cu_list_reverse(f->s, f->net->device->side, &list, w->u, w->back);
+    end_of_side(f);
 }
 
 /* Of the current slab, or all. */
@@ -119,13 +131,6 @@ template <typename real> static void leave_slabs(cu_flow<real> *f)
 }
 
 /* ---------------------------------------------------------------- terms */
-
-/* Where cu_join() waits. */
-template <typename real> static void end_of_side(cu_flow<real> *f)
-{
-    cu_device *dev = f->net->device;
-    cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
-}
 
 template <typename real> static void report_charges(cu_flow<real> *f, cudaStream_t stream)
 {
@@ -190,7 +195,7 @@ template <typename real> static void run_waves(cu_flow<real> *f, cudaStream_t st
 template <typename real> static void run_terms(cu_flow<real> *f, cudaStream_t stream)
 {
     report_charges(f, stream);
-    if (!f->beside && f->job->d3)
+    if (!f->beside && f->apart)
         cu_join(f);
     pair_terms(f, stream);
     run_waves(f, stream);
@@ -394,7 +399,7 @@ template <typename real> static void second_half(cu_flow<real> *f)
                           1,
                           (size_t)(w->e_sr - w->e_coulomb)};
     if (job->coulomb || job->sr || job->d3 || w->element)
-        cu_reduce_systems(f->s, f->beside ? dev->side : f->stream, &sum);
+        cu_reduce_systems(f->s, f->beside && w->wide == 1 ? dev->side : f->stream, &sum);
     if (!job->want_strain)
         return;
     sum.columns = 9;
@@ -411,8 +416,8 @@ template <typename real>
 void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<real> *w, int first,
                 int second)
 {
-    cu_flow<real> f = {s, net, job, w, net->device->stream, 0, 0, 0, w->n};
-    f.beside = !job->middle && !job->waves && !job->ts_params && !w->grid && w->wide == 1;
+    cu_flow<real> f = {s, net, job, w, net->device->stream, 0, 0, 0, 0, w->n};
+    f.beside = !job->middle && !job->ts_params && !w->part_count;
     if (first)
         first_half(&f);
     else /* slots are counted on from the first half */

@@ -19,7 +19,8 @@ template <typename real> struct cu_flow {
     const cu_work<real> *w;
     cudaStream_t stream;
     int slot;
-    int beside;   /* terms and their sums go into the second stream, beside the last pass */
+    int beside;   /* terms go into the second stream, beside the last pass */
+    int apart;    /* the first stream has to join the second before it needs what is there */
     int first, n; /* atoms of the current slab, or all */
 };
 
@@ -28,6 +29,7 @@ template <typename real> static inline void cu_join(cu_flow<real> *f)
 {
     cu_check_call(f->s, cudaStreamWaitEvent(f->stream, f->net->device->join, 0), "an event");
     f->s->joined = 1;
+    f->apart = 0;
 }
 
 /* What is put into the second stream from here on comes after what is in the first by now. */

@@ -408,7 +408,7 @@ void cu_list_reverse(cu_state *s, cudaStream_t stream, const cu_list *l, const v
 {
     const size_t bytes = (size_t)l->n * (size_t)l->capacity * sizeof *back;
     cu_check_call(s, cudaMemsetAsync(back, 255, bytes, stream), "clearing"); /* -1 */
-    reverse_pairs<<<(l->n + 7) / 8, 256, 0, stream>>>(*l, u, back);
+    cu_launch(s, stream, (l->n + 7) / 8, 256, 0, reverse_pairs<real>, *l, u, back);
     cu_check(s, "the reverse of the neighbour list");
 }
 
