@@ -154,6 +154,7 @@ void aimnet_calc_free(aimnet_calc *c)
     aim_free(&alloc, c->kept_values);
     aim_free(&alloc, c->kept);
     aim_free(&alloc, c->index);
+    aim_free(&alloc, c->note);
     aim_free(&alloc, c);
 }
 

@@ -17,7 +17,7 @@
 #include "backend/device_path.h"
 
 enum {
-    AIM_DEV_ABI = 11, /* of everything in this file */
+    AIM_DEV_ABI = 12, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -95,11 +95,48 @@ typedef struct aim_dev_waves {
     double frame[9];    /* the cell, or PME's short basis */
 } aim_dev_waves;
 
+/* Elements of a batch: atomic numbers, and where among them [Z] stands. */
+typedef struct aim_dev_kinds {
+    int n;
+    int32_t number[AIM_DEV_SPECIES], index[AIM_DEV_SPECIES];
+} aim_dev_kinds;
+
+/* What a batch has of every atom, on a desk: page-locked memory of the device (aim_device_ops), from
+ * which a copy to the device needs no other one before it. */
+typedef struct aim_dev_desk {
+    double *coord;
+    int32_t *system, *kind;
+} aim_dev_desk;
+
+enum { AIM_DEV_DESK_STEP = 256 }; /* bytes; arrays stand at multiples of it */
+
+static inline size_t aim_dev_desk_step(size_t bytes)
+{
+    return (bytes + AIM_DEV_DESK_STEP - 1) / AIM_DEV_DESK_STEP * AIM_DEV_DESK_STEP;
+}
+
+static inline size_t aim_dev_desk_bytes(size_t n_atoms)
+{
+    return aim_dev_desk_step(3 * n_atoms * sizeof(double)) +
+           2 * aim_dev_desk_step(n_atoms * sizeof(int32_t));
+}
+
+static inline aim_dev_desk aim_dev_desk_of(void *block, size_t n_atoms)
+{
+    aim_dev_desk d;
+    d.coord = (double *)block;
+    d.system = (int32_t *)(void *)((char *)block + aim_dev_desk_step(3 * n_atoms * sizeof(double)));
+    d.kind = (int32_t *)(void *)((char *)d.system + aim_dev_desk_step(n_atoms * sizeof(int32_t)));
+    return d;
+}
+
 /* One evaluation. Host arrays; NULL where something is not wanted. */
 typedef struct aim_dev_job {
     /* the batch (data/batch.h) */
     int32_t n_atoms, n_systems;
     const int32_t *offset, *system, *numbers, *pbc;
+    const aim_dev_kinds *kinds;
+    const int32_t *kind; /* [n_atoms]; with coord and system on the desk */
     const double *coord, *cell, *charge, *mult;
     int want_grad, want_strain;
     /* the network's list from the host; row NULL: the device finds the pairs */
@@ -137,13 +174,15 @@ typedef struct aim_dev_job {
     /* without `middle`: may be called once q, spin and heads are there, while the device goes on.
      * Returns a status like `middle`. */
     int (*early)(void *ctx);
+    /* called once while the device computes */
+    void (*meanwhile)(void *ctx);
     void *ctx;
     const double *gq, *gspin; /* with `middle` only */
     int no_graph;             /* 1: launches one by one */
-    /* by the host's workers, for numbers of atoms: memcpy, and fn for the parts of [0, n) */
+    /* memcpy by the host's workers, for numbers of atoms; and what may be called, again and again, while
+     * an evaluation ends, for which they should be awake */
     void (*copy)(void *team, void *to, const void *from, size_t bytes);
-    void (*share)(void *team, size_t n, void (*fn)(void *ctx, size_t first, size_t last),
-                  void *ctx);
+    void (*stir)(void *team);
     void *team;
     /* results, assigned */
     double *q, *spin;
@@ -247,6 +286,8 @@ typedef struct aim_device_ops {
      * On failure nothing has to be closed. */
     int (*open)(void *device, int index, size_t memory, aim_dev_error *error);
     void (*close)(void *device);
+    /* The desk, with room for so many bytes; its contents are lost when it grows. */
+    int (*desk)(void *device, size_t bytes, void **block, aim_dev_error *error);
     /* Name of the card and its memory in bytes. */
     void (*describe)(void *device, char *name, size_t capacity, size_t *total, size_t *available);
     /* Copies a network (and D3 data, or NULL) to the device; `net` is cleared memory. */

@@ -207,6 +207,14 @@ void aim_parallel_for(aim_team *team, int64_t n_tasks, aim_task_fn fn, void *ctx
         sleep_until_idle(team);
 }
 
+void aim_team_stir(aim_team *team)
+{
+    if (!team || team->size == 1 || team->yield_ns == 0)
+        return;
+    atomic_fetch_add(&team->state, EPOCH_STEP); /* a closed loop: everybody looks, nobody joins */
+    wake_sleepers(team, MAX_THREADS);
+}
+
 int aim_processors(void)
 {
 #if defined(__linux__)

@@ -24,6 +24,9 @@ int aim_team_size(const aim_team *team); /* NULL counts as 1 */
 /* Runs fn for every task; returns when all have finished. A NULL team or one task runs in the
  * caller. Not reentrant. */
 void aim_parallel_for(aim_team *team, int64_t n_tasks, aim_task_fn fn, void *ctx);
+/* Workers that sleep wake, and wait awake for the next loop as if one had just ended: for a caller that
+ * knows of one coming, while it waits for something else. */
+void aim_team_stir(aim_team *team);
 int aim_processors(void);
 
 #endif

@@ -9,7 +9,7 @@
 /* An only member's numbers of atoms stay where they are, and deviate from nothing. */
 static void place(aim_average *a, aim_arena *arena, size_t n, size_t systems, int members)
 {
-    struct {
+    const struct {
         double **array;
         size_t count;
         int of_atoms;
@@ -29,7 +29,7 @@ static void place(aim_average *a, aim_arena *arena, size_t n, size_t systems, in
     for (size_t k = 0; k < sizeof list / sizeof *list; k++)
         *list[k].array = members == 1 && list[k].of_atoms
                              ? NULL
-                             : aim_take0(arena, "average", list[k].count, sizeof(double));
+                             : aim_take(arena, "average", list[k].count, sizeof(double));
 }
 
 size_t aim_average_bytes(size_t n_atoms, size_t n_systems, int members)
@@ -50,11 +50,15 @@ aim_status aim_average_start(aim_average *a, const aim_alloc *alloc, const aim_b
     return AIMNET_OK;
 }
 
-/* mean += (x - mean)/k; m2 += (x - old mean)(x - new mean) */
+/* mean += (x - mean)/k; m2 += (x - old mean)(x - new mean). x NULL: nobody wants it. */
 static void add(double *mean, double *m2, const double *x, size_t n, int k)
 {
+    if (!x)
+        return;
     if (k == 1) {
         memcpy(mean, x, n * sizeof *mean);
+        if (m2)
+            memset(m2, 0, n * sizeof *m2);
         return;
     }
     for (size_t i = 0; i < n; i++) {

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* batch.c - from the caller's structures to one flat batch: padding atoms dropped, everything
  * copied once. */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "calc/blocks.h"
-#include "calc/calc.h"
+#include "calc/device.h"
 
-static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_systems)
+/* desk: of the device that has the arrays which go to it; NULL: there is none. */
+static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_systems, void *desk)
 {
     aim_batch *b = &f->batch;
+    const aim_dev_desk d = desk ? aim_dev_desk_of(desk, n_atoms) : (aim_dev_desk){0};
     b->offset = aim_take(arena, "offset", n_systems + 1, sizeof *b->offset);
-    b->system = aim_take(arena, "system", n_atoms, sizeof *b->system);
+    b->system = desk ? d.system : aim_take(arena, "system", n_atoms, sizeof *b->system);
     b->numbers = aim_take(arena, "numbers", n_atoms, sizeof *b->numbers);
+    f->kind = desk ? d.kind : NULL;
     b->origin = aim_take(arena, "origin", n_atoms, sizeof *b->origin);
-    b->coord = aim_take(arena, "coord", 3 * n_atoms, sizeof *b->coord);
+    b->coord = desk ? d.coord : aim_take(arena, "coord", 3 * n_atoms, sizeof *b->coord);
     b->cell = aim_take(arena, "cell", 9 * n_systems, sizeof *b->cell);
     b->pbc = aim_take(arena, "pbc", 3 * n_systems, sizeof *b->pbc);
     b->charge = aim_take(arena, "charge", n_systems, sizeof *b->charge);
@@ -51,7 +55,7 @@ aim_team *aim_team_within(aim_team *team, int32_t n)
 
 /* Atoms of structure k, which has no padding, from `to` on. */
 typedef struct copy {
-    const aim_batch *b;
+    const aim_flat *f;
     const aimnet_system *s;
     int32_t k;
     size_t to;
@@ -60,11 +64,14 @@ typedef struct copy {
 static void copy_block(void *ctx, int block, size_t first, size_t last)
 {
     const copy *c = ctx;
+    const aim_batch *b = &c->f->batch;
     const size_t n = last - first, to = c->to + first;
-    int32_t *system = (int32_t *)c->b->system + to, *origin = (int32_t *)c->b->origin + to;
+    int32_t *system = (int32_t *)b->system + to, *origin = (int32_t *)b->origin + to;
     (void)block;
-    memcpy((int32_t *)c->b->numbers + to, c->s->numbers + first, n * sizeof *c->s->numbers);
-    memcpy((double *)c->b->coord + 3 * to, c->s->coord + 3 * first, 3 * n * sizeof *c->s->coord);
+    memcpy((int32_t *)b->numbers + to, c->s->numbers + first, n * sizeof *c->s->numbers);
+    memcpy((double *)b->coord + 3 * to, c->s->coord + 3 * first, 3 * n * sizeof *c->s->coord);
+    for (size_t i = 0; c->f->kind && i < n; i++)
+        ((int32_t *)c->f->kind)[to + i] = c->f->kinds.index[c->s->numbers[first + i]];
     for (size_t i = 0; i < n; i++) {
         system[i] = c->k;
         origin[i] = (int32_t)(first + i);
@@ -87,7 +94,7 @@ static void fill_system(aim_team *team, aim_flat *f, const aimnet_system *s, int
         pbc[3 * k + d] = periodic && s->pbc[d];
     const int32_t first = b->offset[k];
     if (!padded && s->coord) {
-        copy c = {b, s, k, (size_t)first};
+        copy c = {f, s, k, (size_t)first};
         aim_blocks_run(team, (size_t)s->n_atoms, copy_block, &c);
         return;
     }
@@ -97,6 +104,8 @@ static void fill_system(aim_team *team, aim_flat *f, const aimnet_system *s, int
         system[a] = k;
         numbers[a] = s->numbers[i];
         origin[a] = i;
+        if (f->kind)
+            ((int32_t *)f->kind)[a] = f->kinds.index[s->numbers[i]];
         for (int d = 0; d < 3 && s->coord; d++) /* else they are on the device */
             coord[3 * a + d] = s->coord[3 * i + d];
         a++;
@@ -117,24 +126,32 @@ static void fill_one(void *arg, int32_t k)
     fill_system(f->team, f->flat, &f->systems[f->index[k]], k, f->padded);
 }
 
-/* Atoms that are not padding, of blocks. */
+/* Of blocks, atoms that are not padding; of all, elements. */
 typedef struct counting {
     const int32_t *numbers;
     size_t real_atoms[AIM_BLOCKS];
+    _Atomic uint64_t *elements;
 } counting;
 
 static void count_block(void *ctx, int block, size_t first, size_t last)
 {
     counting *x = ctx;
+    uint64_t seen[AIM_ELEMENT_WORDS] = {0};
     size_t n = 0;
-    for (size_t i = first; i < last; i++)
-        n += x->numbers[i] != 0;
+    for (size_t i = first; i < last; i++) {
+        const int32_t z = x->numbers[i];
+        n += z != 0;
+        seen[z / 64] |= (uint64_t)(z != 0) << z % 64;
+    }
     x->real_atoms[block] = n;
+    for (int k = 0; k < AIM_ELEMENT_WORDS; k++)
+        if (seen[k] & ~atomic_load_explicit(&x->elements[k], memory_order_relaxed))
+            atomic_fetch_or(&x->elements[k], seen[k]);
 }
 
-static size_t count_atoms(aim_team *team, const aimnet_system *s)
+static size_t count_atoms(aim_team *team, const aimnet_system *s, aim_elements elements)
 {
-    counting x = {.numbers = s->numbers};
+    counting x = {.numbers = s->numbers, .elements = elements};
     size_t sum = 0;
     aim_blocks_run(team, (size_t)s->n_atoms, count_block, &x);
     for (int k = 0; k < aim_blocks_count((size_t)s->n_atoms); k++)
@@ -142,39 +159,77 @@ static size_t count_atoms(aim_team *team, const aimnet_system *s)
     return sum;
 }
 
+void aim_notes_begin(aim_calc *c)
+{
+    c->noted = 0;
+    for (int k = 0; k < AIM_ELEMENT_WORDS; k++)
+        c->elements[k] = 0;
+}
+
+void aim_note_system(aim_calc *c, const aimnet_system *s, int32_t k)
+{
+    aim_note *note = &c->note[k];
+    note->places = s->n_atoms;
+    note->atoms = (int32_t)count_atoms(c->team, s, c->elements);
+    note->periodic = (unsigned char)aim_is_periodic(s);
+    note->lists = s->lists != NULL;
+    note->large = (unsigned char)aim_check_allocates(s);
+    note->wrong = 0;
+    atomic_fetch_add(&c->noted, 1);
+}
+
+/* The elements of the batch: those of the call, where it is all of it. */
+static void find_kinds(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n)
+{
+    aim_dev_kinds *kinds = &c->flat.kinds;
+    aim_elements own = {0};
+    _Atomic uint64_t *seen = n == c->noted ? c->elements : own;
+    for (int32_t k = 0; k < n && seen == own; k++)
+        (void)count_atoms(c->team, &systems[index[k]], own);
+    kinds->n = 0;
+    for (int z = 1; z < AIM_MAX_SPECIES; z++)
+        if (seen[z / 64] >> z % 64 & 1) {
+            kinds->index[z] = kinds->n;
+            kinds->number[kinds->n++] = z;
+        }
+}
+
 aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n)
 {
     aim_flat *f = &c->flat;
+    const aim_device_ops *device = c->device.ops;
+    void *desk = NULL;
     size_t n_atoms = 0, n_places = 0;
     for (int32_t k = 0; k < n; k++) {
-        n_places += (size_t)systems[index[k]].n_atoms;
-        n_atoms += count_atoms(c->team, &systems[index[k]]);
+        n_places += (size_t)c->note[index[k]].places;
+        n_atoms += (size_t)c->note[index[k]].atoms;
     }
     if (n_atoms > INT32_MAX / 4)
         return AIM_FAIL(AIMNET_ERR_ARG, "a batch of %zu atoms is too large: at most %d", n_atoms,
                         INT32_MAX / 4);
+    aim_dev_error e = {0};
+    if (device && device->desk(c->device.card, aim_dev_desk_bytes(n_atoms), &desk, &e))
+        return aim_device_error(&e);
     aim_arena measure = {0};
-    place(f, &measure, n_atoms, (size_t)n);
+    place(f, &measure, n_atoms, (size_t)n, desk);
     AIM_TRY(aim_arena_reserve(&f->arena, &c->alloc, measure.used, "batch"));
-    place(f, &f->arena, n_atoms, (size_t)n);
+    place(f, &f->arena, n_atoms, (size_t)n, desk);
     f->lists = n == 1 ? systems[index[0]].lists : NULL;
-    const int padded = n_places > n_atoms;
     int32_t atom = 0;
     for (int32_t k = 0; k < n; k++) {
-        const aimnet_system *own = &systems[index[k]];
         f->index[k] = index[k];
         ((int32_t *)f->batch.offset)[k] = atom;
-        atom += own->n_atoms;
-        for (int32_t i = 0; padded && i < own->n_atoms; i++)
-            atom -= own->numbers[i] == 0;
+        atom += c->note[index[k]].atoms;
     }
     ((int32_t *)f->batch.offset)[n] = atom;
-    filling fill = {aim_team_within(c->team, n), f, systems, index, padded};
+    if (device)
+        find_kinds(c, systems, index, n);
+    filling fill = {aim_team_within(c->team, n), f, systems, index, n_places > n_atoms};
     aim_each_system(c->team, n, fill_one, &fill);
     f->batch.n_atoms = atom;
     f->batch.n_systems = n;
     f->closes = 0;
-    if (c->device.ops)
+    if (device && aim_batch_periodic(&f->batch, 0))
         aim_close_cells(c, f);
     return AIMNET_OK;
 }
@@ -189,6 +244,7 @@ aim_status aim_run_reserve(aim_calc *c, int32_t n)
     if ((size_t)n <= c->index_capacity)
         return AIMNET_OK;
     AIM_TRY(aim_grow(&c->alloc, 0, (size_t)n, sizeof *c->index, "batch index", &c->index));
+    AIM_TRY(aim_grow(&c->alloc, 0, (size_t)n, sizeof *c->note, "notes", &c->note));
     c->index_capacity = (size_t)n;
     return AIMNET_OK;
 }
@@ -208,8 +264,11 @@ int32_t aim_run_length(const aim_calc *c, const aimnet_system *systems, int32_t 
 
 aim_status aim_run_open(aim_calc *c, const aimnet_system *systems, int32_t first, int32_t n)
 {
-    for (int32_t k = 0; k < n; k++)
+    aim_notes_begin(c);
+    for (int32_t k = 0; k < n; k++) {
         c->index[k] = first + k;
+        aim_note_system(c, &systems[first + k], first + k);
+    }
     AIM_TRY(aim_flatten(c, systems, c->index, n));
     const int alone = n == 1 && first == 0;
     if (aim_device_sweeps_batch(c) && !c->flat.lists &&

@@ -68,9 +68,27 @@ typedef struct aim_kept {
     size_t start, size;
 } aim_kept;
 
+/* What a call has seen of a structure of the caller's, which are far apart in memory and are read once:
+ * batches are chosen and laid out by these. */
+typedef struct aim_note {
+    int32_t places, atoms; /* with padding and without */
+    unsigned char wrong, periodic, lists;
+    unsigned char large; /* aim_check_allocates */
+    unsigned char wants; /* AIM_WANTS_ bits */
+} aim_note;
+
+enum { AIM_WANTS_GRAD = 1, AIM_WANTS_STRAIN = 2, AIM_WANTS_HESSIAN = 4, AIM_WANTS_MULTIPOLES = 8 };
+
+/* Elements as bits. */
+enum { AIM_ELEMENT_WORDS = (AIM_MAX_SPECIES + 63) / 64 };
+typedef _Atomic uint64_t aim_elements[AIM_ELEMENT_WORDS];
+
 /* Flat batch with its own storage. */
 typedef struct aim_flat {
     aim_batch batch;
+    /* for a device: the elements of the batch, and the number of each atom's among them */
+    aim_dev_kinds kinds;
+    const int32_t *kind;       /* [n_atoms]; NULL: no device */
     int32_t *index;            /* [n_systems] the caller's number of each system */
     const aimnet_lists *lists; /* the caller's; a system that has them is a batch of its own */
     /* of a device, with slabs or wires: [n_systems][9] cells that are periodic along all axes */
@@ -126,9 +144,22 @@ struct aimnet_calc {
     aim_kept *kept; /* [n_kept][n_extra] */
     double *kept_values;
     size_t kept_capacity, kept_values_capacity, kept_values_used;
-    int32_t *index; /* structures of the batch being chosen; kept from call to call */
+    /* of the current call's structures, kept from call to call: those of the batch being chosen; notes
+     * on all; how many of these are right, and their elements */
+    int32_t *index;
+    aim_note *note;
     size_t index_capacity;
-    aim_device device; /* ops NULL: none */
+    _Atomic int32_t noted;
+    aim_elements elements;
+    unsigned char knows[AIM_MAX_SPECIES]; /* [Z] whether every model does */
+    aim_device device;                    /* ops NULL: none */
+    /* What the host has to do that no evaluation waits for: called once while the device is at the first
+     * member's, or before it. fn NULL: nothing, or it has been done */
+    struct {
+        aim_status (*fn)(void *arg);
+        void *arg;
+        aim_status status;
+    } meanwhile;
     /* what the current call wants on the host although there is a device: terms and lists; the
      * network as well */
     int host_terms, host_network;
@@ -153,13 +184,18 @@ AIM_NODISCARD aim_status aim_plan_settings(aim_calc *c, const aimnet_options *op
 AIM_NODISCARD aim_status aim_check_system(const aim_calc *c, const aimnet_system *s,
                                           const aimnet_result *r, char *warnings, size_t capacity);
 int aim_check_allocates(const aimnet_system *s); /* else several may be checked at the same time */
+/* Whether atoms are too close: part of the above, unless a device computes meanwhile. */
+AIM_NODISCARD aim_status aim_check_overlap(const aim_calc *c, const aimnet_system *s);
 AIM_NODISCARD aim_status aim_check_images(const aim_batch *b, const aim_pairs *pairs,
                                           int32_t system);
 /* batch.c: fn(arg, k) for k in [0, n), structures, which workers share where there are many */
 void aim_each_system(aim_team *team, int32_t n, void (*fn)(void *arg, int32_t k), void *arg);
 /* Who shares the atoms of one of n structures: nobody where workers share these. */
 aim_team *aim_team_within(aim_team *team, int32_t n);
-/* Flattens systems[index[0..n)] into c->flat */
+/* Forgets all notes; notes structure k, which is right (several may be noted at the same time). */
+void aim_notes_begin(aim_calc *c);
+void aim_note_system(aim_calc *c, const aimnet_system *s, int32_t k);
+/* Flattens systems[index[0..n)], which are noted, into c->flat */
 AIM_NODISCARD aim_status aim_flatten(aim_calc *c, const aimnet_system *systems,
                                      const int32_t *index, int32_t n);
 /* close.c: fills `closed`, where that is possible. */
@@ -230,8 +266,11 @@ int aim_device_takes_all(const aim_calc *c, const aim_member *member);
 /* And its second derivatives; those of every member. */
 int aim_device_sweeps_all(const aim_calc *c, const aim_member *member);
 int aim_device_sweeps_batch(const aim_calc *c);
-/* Whether the evaluation itself will find atoms of this structure that overlap. */
-int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s);
+/* Whether overlapping atoms of a structure without lists are looked for while, or by what, a device
+ * computes. */
+int aim_device_defers_overlap(const aim_calc *c);
+/* Does what c->meanwhile says, once. */
+void aim_do_meanwhile(aim_calc *c);
 AIM_NODISCARD aim_status aim_device_member(aim_calc *c, const aim_member *member,
                                            const aim_range_plan *range, aim_wishes want);
 /* Whether the device computes this member's network in the current call. */

@@ -40,7 +40,7 @@ AIM_PRINTF(3, 4) static void warn(char *warnings, size_t capacity, const char *f
  * charges: of blocks, which add up without rounding. */
 typedef struct census {
     const aimnet_system *s;
-    unsigned char known[AIM_MAX_SPECIES]; /* to all models, or padding */
+    const unsigned char *knows;
     struct {
         int wrong;
         int64_t real_atoms, nuclear;
@@ -55,7 +55,7 @@ static void count_block(void *ctx, int block, size_t first, size_t last)
     int64_t real_atoms = 0, nuclear = 0;
     for (size_t i = first; i < last; i++) {
         const int32_t z = s->numbers[i];
-        wrong |= z < 0 || z >= AIM_MAX_SPECIES || !all->known[z];
+        wrong |= z < 0 || z >= AIM_MAX_SPECIES || (z != 0 && !all->knows[z]);
         for (int d = 0; d < 3 && s->coord; d++)
             wrong |= z != 0 && !(fabs(s->coord[3 * i + (size_t)d]) <= AIM_CALC_FARTHEST);
         real_atoms += z != 0;
@@ -70,13 +70,11 @@ static void count_block(void *ctx, int block, size_t first, size_t last)
 static int count_atoms(const aim_calc *c, const aimnet_system *s, int64_t *real_atoms,
                        int64_t *nuclear)
 {
-    census all = {.s = s};
+    census all;
     const size_t n = (size_t)s->n_atoms;
     int wrong = 0;
-    memset(all.known, 1, sizeof all.known);
-    for (int z = 1; z < AIM_MAX_SPECIES; z++)
-        for (int m = 0; m < c->n_members; m++)
-            all.known[z] &= c->member[m].model->implemented[z] != 0;
+    all.s = s;
+    all.knows = c->knows;
     aim_blocks_run(c->team, n, count_block, &all);
     *real_atoms = *nuclear = 0;
     for (int k = 0; k < aim_blocks_count(n); k++) {
@@ -219,7 +217,7 @@ static aim_status compare_all(const aimnet_system *s)
     return AIMNET_OK;
 }
 
-static aim_status check_overlap(const aim_calc *c, const aimnet_system *s)
+aim_status aim_check_overlap(const aim_calc *c, const aimnet_system *s)
 {
     if (s->n_atoms <= ALL_PAIRS)
         return compare_all(s);
@@ -351,7 +349,8 @@ aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aim
     AIM_TRY(check_atoms(c, s, &nuclear));
     AIM_TRY(check_charge(c, s, (double)nuclear, warnings, capacity));
     AIM_TRY(check_cell(c, s, r));
-    return c->resident || aim_device_finds_overlap(c, s) ? AIMNET_OK : check_overlap(c, s);
+    const int later = c->resident || (aim_device_defers_overlap(c) && !s->lists);
+    return later ? AIMNET_OK : aim_check_overlap(c, s);
 }
 
 int aim_check_allocates(const aimnet_system *s)

@@ -190,11 +190,9 @@ int aim_device_sweeps_batch(const aim_calc *c)
     return 1;
 }
 
-int aim_device_finds_overlap(const aim_calc *c, const aimnet_system *s)
+int aim_device_defers_overlap(const aim_calc *c)
 {
-    if (c->host_terms || s->n_atoms <= 512 || s->lists)
-        return 0;
-    return aim_device_knows_models(c);
+    return c->device.ops && !c->host_terms && aim_device_knows_models(c);
 }
 
 /* What a call to the host between the halves needs, or beside the second one. */
@@ -205,6 +203,29 @@ typedef struct middle {
     int want_grad;
     int done; /* outputs that are there */
 } middle;
+
+/* Large structures of the batch: of these the device says whether atoms overlap. */
+static int has_large(const aim_calc *c)
+{
+    int large = 0;
+    for (int32_t s = 0; s < c->flat.batch.n_systems; s++)
+        large |= c->note[c->flat.index[s]].large;
+    return large;
+}
+
+void aim_do_meanwhile(aim_calc *c)
+{
+    aim_status (*const fn)(void *arg) = c->meanwhile.fn;
+    c->meanwhile.fn = NULL;
+    if (fn)
+        c->meanwhile.status = fn(c->meanwhile.arg);
+}
+
+static void do_meanwhile(void *ctx)
+{
+    const middle *m = ctx;
+    aim_do_meanwhile(m->c);
+}
 
 static aim_status terms_between(const middle *m)
 {
@@ -227,24 +248,6 @@ static int early_outputs(void *ctx)
     middle *m = ctx;
     m->done = aim_program_of_network(m->member->model);
     return (int)aim_program_some(m->c, m->member, m->range, 0, 0, m->done);
-}
-
-typedef struct sharing {
-    void (*fn)(void *ctx, size_t first, size_t last);
-    void *ctx;
-} sharing;
-
-static void share_block(void *ctx, int block, size_t first, size_t last)
-{
-    const sharing *x = ctx;
-    (void)block;
-    x->fn(x->ctx, first, last);
-}
-
-static void share(void *team, size_t n, void (*fn)(void *ctx, size_t first, size_t last), void *ctx)
-{
-    sharing x = {fn, ctx};
-    aim_blocks_run(team, n, share_block, &x);
 }
 
 /* Bytes in units. */
@@ -270,6 +273,11 @@ static void copy_shared(void *team, void *to, const void *from, size_t bytes)
     memcpy((char *)to + rest, (const char *)from + rest, bytes - rest);
 }
 
+static void stir(void *team)
+{
+    aim_team_stir(team);
+}
+
 aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes want)
 {
     const aim_batch *b = &c->flat.batch;
@@ -279,6 +287,8 @@ aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes wan
                        .offset = b->offset,
                        .system = b->system,
                        .numbers = b->numbers,
+                       .kinds = &c->flat.kinds,
+                       .kind = c->flat.kind,
                        .pbc = b->pbc,
                        .coord = b->coord,
                        .cell = b->cell,
@@ -289,7 +299,7 @@ aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes wan
                        .cutoff = member->model->cutoff,
                        .no_graph = c->options.no_graph != 0,
                        .copy = copy_shared,
-                       .share = share,
+                       .stir = stir,
                        .team = c->team,
                        .q = v->q,
                        .spin = v->spin,
@@ -353,10 +363,11 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
         aim_program_backward(member, b, v); /* the sweep computes the rest */
         return AIMNET_OK;
     }
+    job.meanwhile = do_meanwhile;
+    job.ctx = &m;
     if (!aim_device_takes_all(c, member)) {
         aim_device_give_list(c, &job);
         job.middle = host_terms;
-        job.ctx = &m;
         return run(c, member, &job);
     }
     aim_device_set_terms(c, member, range, &job);
@@ -373,13 +384,12 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
         return job.caller->found ? AIMNET_ERR_SYSTEM : AIMNET_OK;
     }
     job.early = early_outputs;
-    job.ctx = &m;
     if (want.grad == AIM_NET_TRAIN && aim_device_sweeps_all(c, member))
         AIM_TRY(aim_device_evaluate(c, member, &job));
     else
         AIM_TRY(run(c, member, &job));
     v->grad = job.grad;
-    if (job.overlap)
+    if (job.overlap && has_large(c))
         AIM_TRY(aim_device_overlap(c, member));
     if (member->coulomb && member->subtract_sr)
         for (int32_t s = 0; s < b->n_systems; s++)

@@ -184,14 +184,14 @@ static aim_status reserve(aim_calc *c, const aim_member *member, int want_grad)
     return AIMNET_OK;
 }
 
-/* Multipoles of the model's own outputs, or sum q r and its quadrupole about the origin, where somebody
+/* Multipoles of the model's own outputs, or sum q r and its quadrupole about the origin; NULL: nobody
  * wants them. */
-static void add_member(aim_calc *c, const aim_member *member, int k, int want_multipoles,
-                       double *dipole, double *quadrupole)
+static void add_member(aim_calc *c, const aim_member *member, int k, double *dipole,
+                       double *quadrupole)
 {
     const aim_batch *b = &c->flat.batch;
     const aim_values *v = &c->values;
-    if (want_multipoles)
+    if (dipole)
         aim_plain_multipoles(b, v->q, dipole, quadrupole);
     aim_average_add(&c->average, b, v, v->slot[member->model->energy_slot],
                     member->dipole_slot >= 0 ? v->slot[member->dipole_slot] : dipole,
@@ -243,9 +243,9 @@ static aim_status run_members(aim_calc *c, const aimnet_system *systems, aim_wis
                               aim_range_plan *range)
 {
     const aim_batch *b = &c->flat.batch;
-    double *multipoles;
     aim_net_call call;
-    AIM_TRY(aim_average_start(&c->average, &c->alloc, b, c->n_members));
+    if (!aim_device_computes(c, &c->member[0]))
+        aim_do_meanwhile(c);
     for (int k = 0; k < c->n_members; k++) {
         const aim_member *member = &c->member[k];
         if (k > 0 && member->model->cutoff != c->member[k - 1].model->cutoff && !takes_all(c))
@@ -253,11 +253,32 @@ static aim_status run_members(aim_calc *c, const aimnet_system *systems, aim_wis
                 aim_calc_pairs(c, AIM_FOR_NETWORK, member->model->cutoff, want.grad, &c->pairs));
         AIM_TRY(aim_calc_ranges(c, member, range));
         AIM_TRY(aim_calc_member(c, member, range, want, &call));
-        AIM_TRY(take_multipoles(c, &multipoles));
-        add_member(c, member, k + 1, want.multipoles, multipoles, multipoles + 3 * b->n_systems);
+        aim_do_meanwhile(c);
+        AIM_TRY(c->meanwhile.status);
+        double *multipoles = NULL;
+        if (want.multipoles)
+            AIM_TRY(take_multipoles(c, &multipoles));
+        add_member(c, member, k + 1, multipoles, multipoles ? multipoles + 3 * b->n_systems : NULL);
         AIM_TRY(aim_extras_keep(c, systems, member, k + 1));
     }
     return AIMNET_OK;
+}
+
+/* A batch on its way. */
+typedef struct batch_call {
+    aim_calc *c;
+    const aimnet_system *systems;
+    const int32_t *index;
+    int32_t n;
+    const aim_range_plan *range;
+    aimnet_result *results;
+    int checked; /* distances of atoms */
+} batch_call;
+
+static void fail(aim_calc *c, aimnet_result *results, int32_t k, aim_status status)
+{
+    aim_result_fail(&results[k], status);
+    c->note[k].wrong = 1;
 }
 
 /* Structures whose images overlap are found on the list; returns how many systems are left. */
@@ -269,11 +290,45 @@ static int32_t drop_overlapping_images(aim_calc *c, int32_t *index, int32_t n,
     for (int32_t s = 0; s < n; s++) {
         const aim_status status = aim_check_images(b, &c->pairs, s);
         if (status != AIMNET_OK)
-            aim_result_fail(&results[index[s]], status);
+            fail(c, results, index[s], status);
         else
             index[kept++] = index[s];
     }
     return kept;
+}
+
+static void check_distances(void *arg, int32_t s)
+{
+    const batch_call *b = arg;
+    const int32_t k = b->index[s];
+    if (b->c->note[k].large)
+        return;
+    const aim_status status = aim_check_overlap(b->c, &b->systems[k]);
+    if (status != AIMNET_OK)
+        fail(b->c, b->results, k, status);
+}
+
+/* Structures in which atoms overlap, where that is not known yet; returns how many are left. */
+static int32_t drop_overlapping(batch_call *b, int32_t *index)
+{
+    int32_t kept = 0;
+    aim_each_system(b->c->team, b->n, check_distances, b);
+    b->checked = 1;
+    for (int32_t s = 0; s < b->n; s++)
+        if (!b->c->note[index[s]].wrong)
+            index[kept++] = index[s];
+    return kept;
+}
+
+/* What no evaluation waits for: results of structures whose atoms overlap are not used, and change no
+ * others. */
+static aim_status prepare_results(void *arg)
+{
+    batch_call *b = arg;
+    aim_calc *c = b->c;
+    if (aim_device_defers_overlap(c) && !b->checked)
+        aim_each_system(c->team, b->n, check_distances, b);
+    return aim_average_start(&c->average, &c->alloc, &c->flat.batch, c->n_members);
 }
 
 /* A batch whose positions and results are on the device, which has to compute all of it. */
@@ -294,19 +349,14 @@ static aim_status run_resident(aim_calc *c, const int32_t *index, int32_t n, aim
     return AIMNET_OK;
 }
 
-typedef struct writing {
-    const aim_calc *c;
-    const aimnet_system *systems;
-    const int32_t *index;
-    const aim_range_plan *range;
-    aimnet_result *results;
-} writing;
-
 static void write_one(void *arg, int32_t s)
 {
-    const writing *w = arg;
+    const batch_call *w = arg;
     const int32_t k = w->index[s];
+    if (w->c->note[k].wrong)
+        return;
     aim_result_write(w->c, w->range, s, &w->systems[k], &w->results[k]);
+    w->c->note[k].wrong = w->results[k].status != AIMNET_OK;
 }
 
 static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n,
@@ -316,6 +366,13 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
     AIM_TRY(aim_flatten(c, systems, index, n));
     if (c->resident)
         return run_resident(c, index, n, want, results);
+    aim_range_plan range;
+    batch_call b = {c, systems, index, n, &range, results, c->flat.lists != NULL};
+    if (aim_device_defers_overlap(c) && !b.checked && (want.hessian || !takes_all(c))) {
+        const int32_t kept = drop_overlapping(&b, index);
+        if (kept < n)
+            return kept ? run_batch(c, systems, index, kept, want, results) : AIMNET_OK;
+    }
     if (!takes_all(c))
         AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, cutoff, want.grad, &c->pairs));
     if (aim_batch_periodic(&c->flat.batch, 0) && !takes_all(c)) {
@@ -325,16 +382,14 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
         if (kept < n)
             return run_batch(c, systems, index, kept, want, results);
     }
-    aim_range_plan range;
-    AIM_TRY(run_members(c, systems, want, &range));
-    writing w = {c, systems, index, &range, results};
-    aim_each_system(c->team, n, write_one, &w);
+    c->meanwhile.status = AIMNET_OK;
+    c->meanwhile.fn = prepare_results;
+    c->meanwhile.arg = &b;
+    const aim_status status = run_members(c, systems, want, &range);
+    c->meanwhile.fn = NULL;
+    AIM_TRY(status);
+    aim_each_system(c->team, n, write_one, &b);
     return want.hessian ? aim_hessian_batch(c, systems, index, results) : AIMNET_OK;
-}
-
-static int is_periodic(const aimnet_system *s)
-{
-    return s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
 }
 
 /* A batch that fails as a whole (out of memory, say) is tried again one structure at a time: bad
@@ -346,11 +401,11 @@ static void run_or_split(aim_calc *c, const aimnet_system *systems, int32_t *ind
     if (status == AIMNET_OK)
         return;
     if (n == 1 || c->resident) { /* the latter's calls are tried again as a whole */
-        aim_result_fail(&results[index[0]], status);
+        fail(c, results, index[0], status);
         return;
     }
     for (int32_t k = 0; k < n; k++)
-        if (results[index[k]].status == AIMNET_OK)
+        if (!c->note[index[k]].wrong)
             run_or_split(c, systems, index + k, 1, want, results);
 }
 
@@ -363,9 +418,8 @@ static int differs(double reach, const aim_calc *c, const aimnet_system *s)
 }
 
 /* Structures [*next, n) of one kind, up to the batch size; one with lists of the caller is alone. */
-static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int n,
-                            const aimnet_result *results, int periodic, int32_t *next,
-                            int32_t *index, aim_wishes *want)
+static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int n, int periodic,
+                            int32_t *next, int32_t *index, aim_wishes *want)
 {
     const int64_t limit = c->options.batch_atoms > 0 ? c->options.batch_atoms
                           : c->device.ops            ? aim_device_batch(c)
@@ -373,32 +427,54 @@ static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int
     int64_t atoms = 0;
     int32_t count = 0;
     double reach = 0.0;
-    *want = (aim_wishes){0};
+    int wants = 0;
     for (; *next < n; (*next)++) {
         const aimnet_system *s = &systems[*next];
-        const aimnet_result *r = &results[*next];
-        if (r->status != AIMNET_OK || is_periodic(s) != periodic)
+        const aim_note *note = &c->note[*next];
+        if (note->wrong || note->periodic != periodic)
             continue;
-        if (count > 0 && (atoms + s->n_atoms > limit || s->lists || differs(reach, c, s)))
+        if (count > 0 &&
+            (atoms + note->places > limit || note->lists || (periodic && differs(reach, c, s))))
             break;
-        if (count == 0)
+        if (count == 0 && periodic)
             reach = aim_calc_reach(c, s);
-        atoms += s->n_atoms;
+        atoms += note->places;
         index[count++] = *next;
-        want->strain |= r->stress != NULL;
-        want->hessian |= r->hessian != NULL;
-        want->multipoles |= r->dipole || r->quadrupole;
-        want->grad |= r->forces || r->forces_std || r->stress || r->hessian;
-        if (s->lists) {
+        wants |= note->wants;
+        if (note->lists) {
             (*next)++;
             break;
         }
     }
+    *want = (aim_wishes){.grad = (wants & AIM_WANTS_GRAD) != 0,
+                         .strain = (wants & AIM_WANTS_STRAIN) != 0,
+                         .hessian = (wants & AIM_WANTS_HESSIAN) != 0,
+                         .multipoles = (wants & AIM_WANTS_MULTIPOLES) != 0};
     return count;
 }
 
+static int wants_of(const aimnet_result *r)
+{
+    return (r->forces || r->forces_std || r->stress || r->hessian ? AIM_WANTS_GRAD : 0) |
+           (r->stress ? AIM_WANTS_STRAIN : 0) | (r->hessian ? AIM_WANTS_HESSIAN : 0) |
+           (r->dipole || r->quadrupole ? AIM_WANTS_MULTIPOLES : 0);
+}
+
+/* Checks structure k, whose result is cleared, and notes what there is to know of it. */
+static void check(aim_calc *c, const aimnet_system *systems, aimnet_result *results, int32_t k)
+{
+    aimnet_result *r = &results[k];
+    const aim_status status = aim_check_system(c, &systems[k], r, r->warnings, sizeof r->warnings);
+    if (status != AIMNET_OK) {
+        fail(c, results, k, status);
+        return;
+    }
+    aim_note_system(c, &systems[k], k);
+    c->note[k].wants = (unsigned char)wants_of(r);
+}
+
 typedef struct checking {
-    const aim_calc *c;
+    aim_calc *c;
     const aimnet_system *systems;
     aimnet_result *results;
     int large; /* those that need memory, or the others */
@@ -407,38 +483,36 @@ typedef struct checking {
 static void check_one(void *arg, int32_t k)
 {
     const checking *all = arg;
-    aimnet_result *r = &all->results[k];
-    if (aim_check_allocates(&all->systems[k]) != all->large)
+    const int large = aim_check_allocates(&all->systems[k]);
+    if (!all->large)
+        all->c->note[k].large = (unsigned char)large;
+    if (large != all->large)
         return;
-    aim_result_clear(r);
-    const aim_status status =
-        aim_check_system(all->c, &all->systems[k], r, r->warnings, sizeof r->warnings);
-    if (status != AIMNET_OK)
-        aim_result_fail(r, status);
+    aim_result_clear(&all->results[k]);
+    check(all->c, all->systems, all->results, k);
 }
 
 aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet_result *results)
 {
     AIM_TRY(aim_extras_start(c, n));
-    if ((size_t)n > c->index_capacity) {
-        AIM_TRY(aim_grow(&c->alloc, 0, (size_t)n, sizeof *c->index, "batch index", &c->index));
-        c->index_capacity = (size_t)n;
-    }
+    AIM_TRY(aim_run_reserve(c, n));
+    aim_notes_begin(c);
     int32_t *const index = c->index;
     checking all = {c, systems, results, 0};
     aim_each_system(c->team, n, check_one, &all);
     all.large = 1; /* one after the other: the caller's allocator is for one thread */
     for (int32_t k = 0; k < n; k++)
-        check_one(&all, k);
+        if (c->note[k].large)
+            check_one(&all, k);
     for (int periodic = 0; periodic < 2; periodic++) {
         aim_wishes want;
         int32_t next = 0, count;
-        while ((count = choose_batch(c, systems, n, results, periodic, &next, index, &want)) > 0)
+        while ((count = choose_batch(c, systems, n, periodic, &next, index, &want)) > 0)
             run_or_split(c, systems, index, count, want, results);
     }
     int failed = 0;
     for (int k = 0; k < n; k++)
-        failed += results[k].status != AIMNET_OK;
+        failed += c->note[k].wrong;
     return failed ? AIM_FAIL(AIMNET_ERR_SOME_FAILED,
                              "%d of %d structures failed; their results say why", failed, n)
                   : AIMNET_OK;
@@ -502,22 +576,23 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
 aim_status aim_calc_estimate(aim_calc *c, const aimnet_system *systems, int n, int want_forces,
                              size_t *bytes)
 {
-    int32_t *index;
     aimnet_result *results;
     *bytes = 0;
-    AIM_TRY(aim_new(&c->alloc, (size_t)n, sizeof *index, "batch index", &index));
-    aim_status status = aim_new0(&c->alloc, (size_t)n, sizeof *results, "results", &results);
-    for (int k = 0; k < n && status == AIMNET_OK; k++)
-        status = aim_check_system(c, &systems[k], &results[k], results[k].warnings,
-                                  sizeof results[k].warnings);
+    AIM_TRY(aim_run_reserve(c, n));
+    aim_notes_begin(c);
+    AIM_TRY(aim_new0(&c->alloc, (size_t)n, sizeof *results, "results", &results));
+    aim_status status = AIMNET_OK;
+    for (int k = 0; k < n && status == AIMNET_OK; k++) {
+        check(c, systems, results, k);
+        status = results[k].status;
+    }
     for (int periodic = 0; periodic < 2 && status == AIMNET_OK; periodic++) {
         aim_wishes want;
         int32_t next = 0, count;
         while (status == AIMNET_OK &&
-               (count = choose_batch(c, systems, n, results, periodic, &next, index, &want)) > 0)
-            status = estimate_batch(c, systems, index, count, want_forces, bytes);
+               (count = choose_batch(c, systems, n, periodic, &next, c->index, &want)) > 0)
+            status = estimate_batch(c, systems, c->index, count, want_forces, bytes);
     }
     aim_free(&c->alloc, results);
-    aim_free(&c->alloc, index);
     return status;
 }

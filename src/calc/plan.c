@@ -200,6 +200,11 @@ aim_status aim_plan_members(aim_calc *c, aimnet_model *const *models, const doub
         AIM_TRY(plan_dispersion(c, member, d3_override));
         mark_live(member);
     }
+    for (int z = 1; z < AIM_MAX_SPECIES; z++) {
+        c->knows[z] = 1;
+        for (int k = 0; k < c->n_members; k++)
+            c->knows[z] &= models[k]->implemented[z] != 0;
+    }
     find_extras(c);
     AIM_TRY(check_families(c));
     return aim_plan_settings(c, &c->options);

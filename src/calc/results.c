@@ -305,7 +305,7 @@ aim_status aim_extras_keep(aim_calc *c, const aimnet_system *systems, const aim_
 {
     for (int32_t s = 0; s < c->flat.batch.n_systems; s++) {
         const int32_t index = c->flat.index[s];
-        for (int e = 0; e < c->n_extra; e++) {
+        for (int e = 0; e < c->n_extra && !c->note[index].wrong; e++) {
             aim_kept *kept = &c->kept[(size_t)index * (size_t)c->n_extra + (size_t)e];
             if (k == 1)
                 AIM_TRY(keep_place(c, &systems[index], e, kept));

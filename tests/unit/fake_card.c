@@ -37,7 +37,13 @@ static int open_card(void *device, int index, size_t memory, aim_dev_error *e)
 }
 static void close_card(void *device)
 {
-    (void)device;
+    free(*(void **)device);
+}
+static int desk(void *device, size_t bytes, void **block, aim_dev_error *e)
+{
+    free(*(void **)device);
+    *(void **)device = *block = malloc(bytes);
+    return *block ? 0 : refuse(e, AIMNET_ERR_MEMORY, "the fake has no desk");
 }
 static void describe(void *device, char *name, size_t capacity, size_t *total, size_t *available)
 {
@@ -167,6 +173,9 @@ static int run(void *net, aim_dev_job *job, aim_dev_error *e)
             job->grad[3 * i + d] =
                 (job->middle ? job->grad[3 * i + d] : 0.0) + pull_of(job->numbers[i], r, d);
     }
+    if (job->meanwhile)
+        job->meanwhile(job->ctx);
+    job->meanwhile = NULL;
     if (job->middle && (e->status = job->middle(job->ctx)) != 0)
         return e->status;
     for (int32_t s = 0; s < job->n_systems; s++) {
@@ -365,6 +374,7 @@ static const aim_device_ops OPS = {.abi = AIM_DEV_ABI,
                                    .net_size = 16,
                                    .open = open_card,
                                    .close = close_card,
+                                   .desk = desk,
                                    .describe = describe,
                                    .net_create = net_create,
                                    .net_free = net_free,

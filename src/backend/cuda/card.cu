@@ -38,6 +38,7 @@ void cu_close(void *object)
     cudaFree(d->workspace);
     cudaFreeHost(d->in);
     cudaFreeHost(d->out);
+    cudaFreeHost(d->desk);
     (void)cudaGetLastError();
 }
 
@@ -210,6 +211,23 @@ size_t cu_ample(const cu_device *d, size_t bytes)
     return bytes + bytes / 8 <= cu_room(d) ? bytes + bytes / 8 : bytes;
 }
 
+static int reserve_pinned(cu_device *d, void **block, size_t *size, size_t need, aim_dev_error *e)
+{
+    if (need <= *size)
+        return 0;
+    cudaFreeHost(*block);
+    *block = NULL;
+    *size = 0;
+    d->workspace_age++;
+    const size_t ample = need + need / 8;
+    if (cudaMallocHost(block, ample) != cudaSuccess) {
+        (void)cudaGetLastError();
+        return cu_fail(e, ERR_MEMORY, "no page-locked memory for the batch%s%s", "", "");
+    }
+    *size = ample;
+    return 0;
+}
+
 int cu_reserve(cu_device *d, size_t workspace, size_t in, size_t out, aim_dev_error *e)
 {
     if (workspace > d->workspace_size) {
@@ -229,23 +247,20 @@ int cu_reserve(cu_device *d, size_t workspace, size_t in, size_t out, aim_dev_er
             d->workspace_size = workspace;
         }
     }
-    struct {
-        void **block;
-        size_t *size, need;
-    } host[2] = {{&d->in, &d->in_size, in}, {&d->out, &d->out_size, out}};
-    for (int k = 0; k < 2; k++)
-        if (host[k].need > *host[k].size) {
-            cudaFreeHost(*host[k].block);
-            *host[k].block = NULL;
-            *host[k].size = 0;
-            d->workspace_age++;
-            const size_t size = host[k].need + host[k].need / 8;
-            if (cudaMallocHost(host[k].block, size) != cudaSuccess) {
-                (void)cudaGetLastError();
-                return cu_fail(e, ERR_MEMORY, "no page-locked memory for the batch%s%s", "", "");
-            }
-            *host[k].size = size;
-        }
+    return reserve_pinned(d, &d->in, &d->in_size, in, e) ||
+                   reserve_pinned(d, &d->out, &d->out_size, out, e)
+               ? e->status
+               : 0;
+}
+
+int cu_desk(void *object, size_t bytes, void **block, aim_dev_error *e)
+{
+    cu_device *d = (cu_device *)object;
+    const on_card here(d->index);
+    e->status = 0;
+    if (reserve_pinned(d, &d->desk, &d->desk_size, bytes, e))
+        return e->status;
+    *block = d->desk;
     return 0;
 }
 

@@ -48,8 +48,8 @@ typedef struct cu_device {
     cudaEvent_t fork, join, arrived[CU_PARTS];
     void *workspace;
     size_t workspace_size, limit; /* limit: most of it, 0: none */
-    void *in, *out;               /* pinned */
-    size_t in_size, out_size;
+    void *in, *out, *desk;        /* pinned */
+    size_t in_size, out_size, desk_size;
     int ticket;             /* number of an evaluation whose first results come early */
     unsigned workspace_age; /* changes when addresses do */
     const void *kept;       /* network whose primal stands in the workspace for sweeps, or NULL */
@@ -123,7 +123,7 @@ template <typename real> struct cu_work {
     int *part; /* [part_count] where each slab begins in the groups; NULL: none, all at once */
     int wide;  /* blocks that share the sums over one system */
     /* in: one block, filled in pinned memory and copied as it is */
-    double *coord, *cell, *charge, *mult;
+    double *coord, *cell, *charge, *mult; /* cell: NULL of molecules */
     int *offset, *system, *kind, *kind_species, *kind_number;
     int *in_count, *in_j, *in_shift; /* a list from the host, or NULL */
     double *ghead[AIM_DEV_HEADS];    /* second part, with a host's terms copied later */
@@ -147,7 +147,8 @@ template <typename real> struct cu_work {
     double *own_q, *own_grad;
     int *longest; /* neighbours of the atom that has most */
     int *overlap; /* whether two atoms are nearly at one place */
-    int *arrived; /* of the pinned copy alone: the ticket, once what stands before it is there */
+    int *arrived; /* of the pinned copy alone: the ticket, once what stands before it is there, */
+    int *ending;  /* and once the evaluation is about to end */
     char *out_base;
     size_t out_early, out_bytes, out_copied;
     /* lists */
@@ -187,6 +188,8 @@ template <typename real> static inline const int *cu_kind_of(const cu_work<real>
 }
 /* Blocks that share the sums over one system: depends on the largest. */
 int cu_wide(const aim_dev_job *job);
+/* Whether the desk's arrays are copied from there, before all else, and not with the rest of the batch. */
+int cu_desk_goes_first(const aim_dev_job *job);
 /* Whether what the network puts out is copied while the card goes on. */
 int cu_comes_early(const aim_dev_job *job);
 /* Whether all atoms have the same adjoint of head h. */

@@ -8,34 +8,6 @@
 
 #include "backend/cuda/module.h"
 
-/* The elements of a batch, as bits. */
-struct census {
-    const int32_t *numbers;
-    uint64_t seen[AIM_DEV_SPECIES / 64];
-};
-
-static void look_at_elements(void *ctx, size_t first, size_t last)
-{
-    census *all = (census *)ctx;
-    uint64_t seen[AIM_DEV_SPECIES / 64] = {};
-    for (size_t i = first; i < last; i++)
-        seen[all->numbers[i] / 64] |= (uint64_t)1 << all->numbers[i] % 64;
-    for (int k = 0; k < AIM_DEV_SPECIES / 64; k++)
-        __atomic_fetch_or(&all->seen[k], seen[k], __ATOMIC_RELAXED);
-}
-
-void cu_find_kinds(const aim_dev_job *job, cu_kinds *k)
-{
-    census all = {job->numbers};
-    job->share(job->team, (size_t)job->n_atoms, look_at_elements, &all);
-    k->n = 0;
-    for (int z = 0; z < AIM_DEV_SPECIES; z++)
-        if (all.seen[z / 64] >> z % 64 & 1) {
-            k->index[z] = k->n;
-            k->number[k->n++] = z;
-        }
-}
-
 /* Bins at least as wide as the network reaches, and not many more bins than atoms. */
 static void make_grid(const aim_dev_job *job, int32_t s, int base, cu_grid *g)
 {
@@ -115,18 +87,6 @@ void cu_fill_list(const aim_dev_job *job, int capacity, int *count, int *j, int 
     }
 }
 
-struct naming {
-    const int32_t *numbers, *index;
-    int *kind;
-};
-
-static void name_kinds(void *ctx, size_t first, size_t last)
-{
-    const naming *x = (const naming *)ctx;
-    for (size_t i = first; i < last; i++)
-        x->kind[i] = x->index[x->numbers[i]];
-}
-
 void cu_fill_screening(const aim_dev_job *job, aim_dsf *screening)
 {
     for (int32_t s = 0; s < job->n_systems; s++) {
@@ -140,7 +100,7 @@ void cu_fill_screening(const aim_dev_job *job, aim_dsf *screening)
     }
 }
 
-void cu_fill_elements(const aim_dev_job *job, const cu_kinds *k, double *element)
+void cu_fill_elements(const aim_dev_job *job, const aim_dev_kinds *k, double *element)
 {
     for (int z = 0; z < k->n; z++, element += CU_ELEMENT) {
         const int number = k->number[z];
@@ -154,22 +114,26 @@ void cu_fill_elements(const aim_dev_job *job, const cu_kinds *k, double *element
 }
 
 template <typename real>
-static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, const cu_work<real> *w)
+static void fill(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds *k,
+                 const cu_work<real> *w)
 {
     const cu_device *d = net->device;
     const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
     if (w->caller)
         cu_fill_caller<real>(net, job, k->n, k->number, w);
-    else
-        job->copy(job->team, CU_PINNED(d->in, w->in_base, w->coord), job->coord,
-                  3 * n * sizeof(double));
-    memcpy(CU_PINNED(d->in, w->in_base, w->cell), job->cell, 9 * systems * sizeof(double));
+    else if (!cu_desk_goes_first(job))
+        memcpy(CU_PINNED(d->in, w->in_base, w->coord), job->coord, 3 * n * sizeof(double));
+    if (w->cell)
+        memcpy(CU_PINNED(d->in, w->in_base, w->cell), job->cell, 9 * systems * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->charge), job->charge, systems * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->mult), job->mult, systems * sizeof(double));
     memcpy(CU_PINNED(d->in, w->in_base, w->offset), job->offset, (systems + 1) * sizeof(int32_t));
-    job->copy(job->team, CU_PINNED(d->in, w->in_base, w->system), job->system, n * sizeof(int32_t));
-    naming names = {job->numbers, k->index, CU_PINNED(d->in, w->in_base, w->kind)};
-    job->share(job->team, n, name_kinds, &names);
+    if (!cu_desk_goes_first(job)) {
+        job->copy(job->team, CU_PINNED(d->in, w->in_base, w->system), job->system,
+                  n * sizeof(int32_t));
+        job->copy(job->team, CU_PINNED(d->in, w->in_base, w->kind), job->kind,
+                  n * sizeof(int32_t));
+    }
     int *number = CU_PINNED(d->in, w->in_base, w->kind_number),
         *species = CU_PINNED(d->in, w->in_base, w->kind_species);
     for (int z = 0; z < k->n; z++) {
@@ -189,6 +153,7 @@ static void fill(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, c
     if (w->ticket) {
         *CU_PINNED(d->in, w->in_base, w->ticket) = ++net->device->ticket;
         *CU_PINNED(d->out, w->out_base, w->arrived) = net->device->ticket - 1;
+        *CU_PINNED(d->out, w->out_base, w->ending) = net->device->ticket - 1;
     }
 }
 
@@ -350,7 +315,7 @@ static void record(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_wo
  * the device makes go in slabs; of those that fit, the largest up to four tiles per processor, in whole
  * turns of all processors where that goes. */
 template <typename real>
-static int choose_rows(const cu_net *net, const aim_dev_job *job, const cu_kinds *k, int bins)
+static int choose_rows(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds *k, int bins)
 {
     const cu_device *d = net->device;
     cu_work<real> w;
@@ -372,11 +337,12 @@ static int choose_rows(const cu_net *net, const aim_dev_job *job, const cu_kinds
     return (few < d->processors ? few : few / d->processors * d->processors) * CU_TILE_ROWS;
 }
 
-/* Waits for the ticket; 0: the queue has ended without it. */
-template <typename real> static int has_arrived(const cu_net *net, const cu_work<real> *w)
+/* Waits for the ticket at `place`; 0: the queue has ended without it. */
+template <typename real>
+static int has_arrived(const cu_net *net, const cu_work<real> *w, const int *place)
 {
     enum { LOOKS = 256 };
-    const volatile int *arrived = CU_PINNED(net->device->out, w->out_base, w->arrived);
+    const volatile int *arrived = CU_PINNED(net->device->out, w->out_base, place);
     do
         for (int k = 0; k < LOOKS; k++)
             if (*arrived == net->device->ticket) {
@@ -394,7 +360,7 @@ static int hand_early(cu_net *net, const aim_dev_job *job, const cu_work<real> *
                       int *done, aim_dev_error *e)
 {
     const cu_device *d = net->device;
-    if (!w->ticket || s->code != cudaSuccess || !has_arrived(net, w) ||
+    if (!w->ticket || s->code != cudaSuccess || !has_arrived(net, w, w->arrived) ||
         *CU_PINNED(d->out, w->out_base, w->longest) > net->capacity ||
         *CU_PINNED(d->out, w->out_base, w->overlap))
         return 0;
@@ -406,9 +372,45 @@ static int hand_early(cu_net *net, const aim_dev_job *job, const cu_work<real> *
     return e->status = status;
 }
 
+static void let_host_work(aim_dev_job *job)
+{
+    if (job->meanwhile)
+        job->meanwhile(job->ctx);
+    job->meanwhile = NULL;
+}
+
+/* The desk's arrays on their way while the host gets everything else ready. */
+template <typename real>
+static void send_desk(cu_state *s, const cu_net *net, const aim_dev_job *job, const cu_work<real> *w)
+{
+    const cu_device *d = net->device;
+    if (cu_desk_goes_first(job))
+        cu_check_call(s,
+                      cudaMemcpyAsync(w->coord, d->desk, aim_dev_desk_bytes((size_t)w->n),
+                                      cudaMemcpyHostToDevice, d->stream),
+                      "copying the batch");
+}
+
+/* Keeps the host's workers awake for the results of an evaluation that is about to end. */
+template <typename real>
+static void stir_workers(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w)
+{
+    enum { LOOKS = 32 }; /* some thirty microseconds */
+    if (!w->ticket || !has_arrived(net, w, w->ending))
+        return;
+    cudaError_t code;
+    do {
+        job->stir(job->team);
+        code = cudaErrorNotReady;
+        for (int k = 0; k < LOOKS && code == cudaErrorNotReady; k++)
+            code = cudaStreamQuery(net->device->stream);
+    } while (code == cudaErrorNotReady);
+}
+
 /* One try; *again: a row of the list was too short. */
 template <typename real>
-static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_error *e, int *again)
+static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_dev_error *e,
+                    int *again)
 {
     cu_device *d = net->device;
     cu_work<real> w;
@@ -420,9 +422,11 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
     if (cu_reserve(d, w.bytes, w.in_bytes, w.out_bytes, e))
         return e->status;
     cu_layout<real>(net, job, k->n, bins, rows, (char *)d->workspace, &w);
+    send_desk<real>(&s, net, job, &w);
     fill<real>(net, job, k, &w);
     if (job->middle) {
         cu_enqueue<real>(&s, net, job, &w, 1, 0);
+        let_host_work(job);
         if (cu_synchronize(net, &s, e))
             return e->status;
     } else {
@@ -438,7 +442,12 @@ static int run_once(cu_net *net, aim_dev_job *job, const cu_kinds *k, aim_dev_er
             s.code = cudaGraphLaunch(net->graph[g].exec, d->stream);
         else
             cu_enqueue<real>(&s, net, job, &w, 1, 1);
-        if (hand_early(net, job, &w, &s, &handed, e) || cu_synchronize(net, &s, e))
+        let_host_work(job);
+        if (hand_early(net, job, &w, &s, &handed, e))
+            return e->status;
+        if (s.code == cudaSuccess)
+            stir_workers<real>(net, job, &w);
+        if (cu_synchronize(net, &s, e))
             return e->status;
     }
     const int longest = *CU_PINNED(d->out, w.out_base, w.longest);
@@ -491,7 +500,6 @@ int cu_check_list(cu_net *net, const aim_dev_job *job, aim_dev_error *e)
 int cu_run(void *object, aim_dev_job *job, aim_dev_error *e)
 {
     cu_net *net = (cu_net *)object;
-    cu_kinds k;
     int again = 0;
     e->status = 0;
     e->text[0] = 0;
@@ -499,10 +507,9 @@ int cu_run(void *object, aim_dev_job *job, aim_dev_error *e)
     const on_card here(net->device->index);
     if (cu_check_list(net, job, e) || cu_follow(net, job, e))
         return e->status;
-    cu_find_kinds(job, &k);
     do {
-        const int status = net->d.is_double ? run_once<double>(net, job, &k, e, &again)
-                                            : run_once<float>(net, job, &k, e, &again);
+        const int status = net->d.is_double ? run_once<double>(net, job, job->kinds, e, &again)
+                                            : run_once<float>(net, job, job->kinds, e, &again);
         if (status)
             return status;
     } while (again);
@@ -510,7 +517,7 @@ int cu_run(void *object, aim_dev_job *job, aim_dev_error *e)
 }
 
 template <typename real>
-static size_t bytes_of(const cu_net *net, const aim_dev_job *job, const cu_kinds *k)
+static size_t bytes_of(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds *k)
 {
     const int bins = cu_count_bins(job);
     cu_work<real> w;
@@ -522,7 +529,6 @@ size_t cu_workspace(const void *object, const aim_dev_job *job)
 {
     const cu_net *net = (const cu_net *)object;
     const on_card here(net->device->index);
-    cu_kinds k;
-    cu_find_kinds(job, &k);
-    return net->d.is_double ? bytes_of<double>(net, job, &k) : bytes_of<float>(net, job, &k);
+    return net->d.is_double ? bytes_of<double>(net, job, job->kinds)
+                            : bytes_of<float>(net, job, job->kinds);
 }

@@ -283,28 +283,6 @@ template <typename real> static void finish_slabs(cu_flow<real> *f)
     run_waves(f, f->stream);
 }
 
-template <typename real> static void backward_network(cu_flow<real> *f)
-{
-    const int last = f->net->d.n_pass - 1, slabs = f->w->part_count > 0;
-    for (int p = last; p >= 0; p--) {
-        for (int k = 0; k < count_slabs(f) && !(slabs && p == last); k++) {
-            enter_slab(f, k);
-            if (slabs)
-                cu_pass_forward(f, p, 1);
-            cu_pass_backward(f, p);
-        }
-        for (int k = 0; k < count_slabs(f); k++) {
-            enter_slab(f, k);
-            cu_pass_gather(f, p);
-        }
-        leave_slabs(f);
-        if (p > 0 && slabs) {
-            const cu_charges<real> q = cu_charge_args(f, p - 1);
-            cu_charge_backward(f->s, f->stream, &q);
-        }
-    }
-}
-
 /* ---------------------------------------------------------------- one evaluation */
 
 template <typename real>
@@ -316,18 +294,57 @@ static void copy_back(const cu_flow<real> *f, cudaStream_t stream, size_t first,
                   "copying results");
 }
 
+/* The ticket, where the host looks for it. */
+template <typename real> static void show_ticket(const cu_flow<real> *f, const int *place)
+{
+    const cu_work<real> *w = f->w;
+    cu_device *dev = f->net->device;
+    cu_check_call(f->s,
+                  cudaMemcpyAsync((char *)dev->out + ((char *)place - w->out_base), w->ticket,
+                                  sizeof *w->ticket, cudaMemcpyDeviceToHost, dev->side),
+                  "copying results");
+}
+
 /* What the network puts out, and then the ticket, by which the host knows. */
 template <typename real> static void copy_early(cu_flow<real> *f)
 {
     const cu_work<real> *w = f->w;
-    cu_device *dev = f->net->device;
-    const size_t mark = (size_t)((char *)w->arrived - w->out_base);
     cu_fork(f);
-    copy_back(f, dev->side, 0, mark);
-    cu_check_call(f->s,
-                  cudaMemcpyAsync((char *)dev->out + mark, w->ticket, sizeof *w->ticket,
-                                  cudaMemcpyDeviceToHost, dev->side),
-                  "copying results");
+    copy_back(f, f->net->device->side, 0, (size_t)((char *)w->arrived - w->out_base));
+    show_ticket(f, w->arrived);
+}
+
+/* Tells the host that the evaluation is about to end. */
+template <typename real> static void tell_ending(cu_flow<real> *f)
+{
+    const int joined = f->s->joined; /* the next kernel does not wait for this */
+    cu_fork(f);
+    show_ticket(f, f->w->ending);
+    f->s->joined = joined;
+}
+
+template <typename real> static void backward_network(cu_flow<real> *f)
+{
+    const int last = f->net->d.n_pass - 1, slabs = f->w->part_count > 0;
+    for (int p = last; p >= 0; p--) {
+        for (int k = 0; k < count_slabs(f) && !(slabs && p == last); k++) {
+            enter_slab(f, k);
+            if (slabs)
+                cu_pass_forward(f, p, 1);
+            cu_pass_backward(f, p);
+        }
+        if (p == 0 && f->w->ticket)
+            tell_ending(f);
+        for (int k = 0; k < count_slabs(f); k++) {
+            enter_slab(f, k);
+            cu_pass_gather(f, p);
+        }
+        leave_slabs(f);
+        if (p > 0 && slabs) {
+            const cu_charges<real> q = cu_charge_args(f, p - 1);
+            cu_charge_backward(f->s, f->stream, &q);
+        }
+    }
 }
 
 template <typename real> static void first_half(cu_flow<real> *f)

@@ -10,18 +10,26 @@ template <typename real>
 static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
 {
     const size_t n = (size_t)w->n;
-    if (job->caller)
+    const int first = cu_desk_goes_first(job);
+    if (job->caller || first)
         TAKE(c, w->coord, 3 * n);
+    if (first) { /* as the desk has them */
+        TAKE(c, w->system, n);
+        TAKE(c, w->kind, n);
+    }
     const size_t start = c->used;
     w->in_base = c->base ? c->base + start : NULL;
-    if (!job->caller)
+    if (!job->caller && !first)
         TAKE(c, w->coord, 3 * n);
-    TAKE(c, w->cell, 9 * w->systems);
+    if (job->crystal || job->row)
+        TAKE(c, w->cell, 9 * w->systems);
     TAKE(c, w->charge, w->systems);
     TAKE(c, w->mult, w->systems);
     TAKE(c, w->offset, w->systems + 1);
-    TAKE(c, w->system, n);
-    TAKE(c, w->kind, n);
+    if (!first) {
+        TAKE(c, w->system, n);
+        TAKE(c, w->kind, n);
+    }
     TAKE(c, w->kind_species, w->kinds);
     TAKE(c, w->kind_number, w->kinds);
     if (w->cells.bins)
@@ -69,6 +77,7 @@ static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_
         TAKE(c, w->head[h], n * (size_t)net->d.head_width[h]);
     if (cu_comes_early(job)) {
         TAKE(c, w->arrived, 1);
+        TAKE(c, w->ending, 1);
         w->out_early = c->used - start;
     }
     TAKE(c, w->e_coulomb, w->systems);
@@ -188,6 +197,12 @@ int cu_wide(const aim_dev_job *job)
     return longest > 2 * CU_SEGMENT && job->n_systems <= 4096
                ? (longest + CU_SEGMENT - 1) / CU_SEGMENT
                : 1;
+}
+
+int cu_desk_goes_first(const aim_dev_job *job)
+{
+    enum { FEW = 8192 }; /* another copy costs as much as it hides */
+    return !job->caller && job->n_atoms >= FEW;
 }
 
 int cu_comes_early(const aim_dev_job *job)

@@ -3,7 +3,8 @@
 #include "backend/cuda/module.h"
 
 static const aim_device_ops OPS = {AIM_DEV_ABI, sizeof(cu_device), sizeof(cu_net), cu_open,
-                                   cu_close,    cu_describe,       cu_net_create,  cu_net_free,
+                                   cu_close,    cu_desk,           cu_describe,    cu_net_create,
+                                   cu_net_free,
                                    cu_run,      cu_workspace,      cu_sweep,       cu_sweep_bytes,
                                    cu_look,     cu_op_create,      cu_op_free,     cu_op_run,
                                    cu_take,     cu_give,           cu_copy,        cu_clear,

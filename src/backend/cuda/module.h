@@ -45,6 +45,7 @@ size_t cu_room(const cu_device *d);
 size_t cu_ample(const cu_device *d, size_t bytes);
 /* Grows the workspace and the pinned blocks; contents are lost. */
 int cu_reserve(cu_device *d, size_t workspace, size_t in, size_t out, aim_dev_error *e);
+int cu_desk(void *device, size_t bytes, void **block, aim_dev_error *e);
 
 /* network.cu */
 int cu_net_create(void *net, void *device, const aim_dev_net *in, const aim_dev_d3_table *d3,
@@ -57,13 +58,6 @@ int cu_put_places(cu_net *net, const aim_dev_places *p, aim_dev_error *e);
 int cu_run(void *net, aim_dev_job *job, aim_dev_error *error);
 size_t cu_workspace(const void *net, const aim_dev_job *job);
 
-/* Elements of a batch, dense. */
-typedef struct cu_kinds {
-    int n;
-    int32_t number[AIM_DEV_SPECIES];
-    int32_t index[AIM_DEV_SPECIES]; /* [Z] */
-} cu_kinds;
-void cu_find_kinds(const aim_dev_job *job, cu_kinds *k);
 /* Makes room for the longest row of a list of the host. */
 int cu_check_list(cu_net *net, const aim_dev_job *job, aim_dev_error *e);
 /* That list in rows of `capacity`. */
@@ -72,7 +66,7 @@ int cu_synchronize(cu_net *net, cu_state *s, aim_dev_error *e);
 /* Real-space part and self energies of lattice sums, [n_systems]. */
 void cu_fill_screening(const aim_dev_job *job, aim_dsf *screening);
 /* Parameters of the embedded terms by kind, [kinds][CU_ELEMENT]. */
-void cu_fill_elements(const aim_dev_job *job, const cu_kinds *k, double *element);
+void cu_fill_elements(const aim_dev_job *job, const aim_dev_kinds *k, double *element);
 /* Bins of the crystals of a job that brings no list; and their grids, [n_systems]. */
 int cu_count_bins(const aim_dev_job *job);
 void cu_fill_grids(const aim_dev_job *job, cu_grid *grid);

@@ -15,7 +15,7 @@ static void copy(double *to, const double *from, size_t count)
 }
 
 template <typename real>
-static void fill_job(const cu_net *net, const aim_dev_job *job, const cu_kinds *kinds,
+static void fill_job(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds *kinds,
                      int on_device, const cu_kept<real> *k)
 {
     void *in = net->device->in;
@@ -29,8 +29,7 @@ static void fill_job(const cu_net *net, const aim_dev_job *job, const cu_kinds *
     copy(AT(gspin), on_device ? NULL : job->gspin, n);
     memcpy(AT(offset), job->offset, (systems + 1) * sizeof(int32_t));
     memcpy(AT(system), job->system, n * sizeof(int32_t));
-    for (size_t i = 0; i < n; i++)
-        AT(kind)[i] = kinds->index[job->numbers[i]];
+    memcpy(AT(kind), job->kind, n * sizeof(int32_t));
     for (int z = 0; z < kinds->n; z++) {
         AT(kind_number)[z] = kinds->number[z];
         AT(kind_species)[z] = net->d.species_of[kinds->number[z]];
@@ -101,7 +100,7 @@ static void give_forward(const cu_net *net, const aim_dev_sweep *sweep, const cu
 
 /* Room for the job and the widest block of directions. */
 template <typename real>
-static int make_room(cu_net *net, const aim_dev_sweep *sweep, const cu_kinds *kinds,
+static int make_room(cu_net *net, const aim_dev_sweep *sweep, const aim_dev_kinds *kinds,
                      aim_dev_error *e, cu_kept<real> *k, cu_tans<real> *t)
 {
     cu_device *d = net->device;
@@ -178,7 +177,7 @@ static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, cons
 
 /* The primal of a job. *again: a row of its list was too short. */
 template <typename real>
-static int keep(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_kinds *kinds,
+static int keep(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const aim_dev_kinds *kinds,
                 const cu_kept<real> *k, const cu_tans<real> *t, aim_dev_error *e, int *again)
 {
     cu_device *d = net->device;
@@ -236,7 +235,7 @@ static int give_gradient(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, c
 
 /* One try; *again: a row of the list was too short. */
 template <typename real>
-static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const cu_kinds *kinds, aim_dev_error *e,
+static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const aim_dev_kinds *kinds, aim_dev_error *e,
                      int *again)
 {
     cu_device *d = net->device;
@@ -289,7 +288,6 @@ static int check_heads(const cu_net *net, aim_dev_error *e)
 int cu_sweep(void *object, aim_dev_sweep *sweep, aim_dev_error *e)
 {
     cu_net *net = (cu_net *)object;
-    cu_kinds kinds;
     e->status = 0;
     e->text[0] = 0;
     if (check_heads(net, e))
@@ -299,11 +297,10 @@ int cu_sweep(void *object, aim_dev_sweep *sweep, aim_dev_error *e)
         return e->status;
     if (sweep->places && cu_put_places(net, sweep->places, e))
         return e->status;
-    cu_find_kinds(sweep->job, &kinds);
     int status, again;
     do
-        status = net->d.is_double ? run_sweep<double>(net, sweep, &kinds, e, &again)
-                                  : run_sweep<float>(net, sweep, &kinds, e, &again);
+        status = net->d.is_double ? run_sweep<double>(net, sweep, sweep->job->kinds, e, &again)
+                                  : run_sweep<float>(net, sweep, sweep->job->kinds, e, &again);
     while (!status && again);
     if (status)
         net->device->kept = NULL;
@@ -311,7 +308,7 @@ int cu_sweep(void *object, aim_dev_sweep *sweep, aim_dev_error *e)
 }
 
 template <typename real>
-static size_t bytes_of(const cu_net *net, const aim_dev_sweep *sweep, const cu_kinds *kinds)
+static size_t bytes_of(const cu_net *net, const aim_dev_sweep *sweep, const aim_dev_kinds *kinds)
 {
     cu_kept<real> k;
     cu_tans<real> t;
@@ -323,8 +320,6 @@ static size_t bytes_of(const cu_net *net, const aim_dev_sweep *sweep, const cu_k
 size_t cu_sweep_bytes(const void *object, const aim_dev_sweep *sweep)
 {
     const cu_net *net = (const cu_net *)object;
-    cu_kinds kinds;
-    cu_find_kinds(sweep->job, &kinds);
-    return net->d.is_double ? bytes_of<double>(net, sweep, &kinds)
-                            : bytes_of<float>(net, sweep, &kinds);
+    return net->d.is_double ? bytes_of<double>(net, sweep, sweep->job->kinds)
+                            : bytes_of<float>(net, sweep, sweep->job->kinds);
 }
