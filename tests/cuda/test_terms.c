@@ -77,7 +77,7 @@ static molecule make_water(int side)
 /* A row of water as long as the meshes of a card may be. */
 static structure needle_open(void)
 {
-    static const double LENGTH = 3200.0; /* 2,916 points */
+    static const double LENGTH = 6400.0; /* 2,916 points */
     structure s = {.mol = make_water(8), .cell = {9.0, 0, 0, 0, 9.0, 0, 0, 0, LENGTH}};
     const int32_t waters = s.mol.n / 3;
     for (int32_t k = 0; k < waters; k++) {

@@ -2,11 +2,20 @@
 /* fft.cu - Fourier transforms of lines whose length is a product of 2, 3 and 5 (Stockham, radices 4,
  * 2, 3, 5, as on the CPU). A block takes a few neighbouring lines to shared memory, so that strided
  * axes are read in whole sectors; every twiddle comes from a table of turns that are evaluated, not
- * multiplied up. Our own, because one more library would have to be found where the module runs, and
+ * multiplied up. Two rows of real numbers a, b are one line a + ib, whose waves give theirs:
+ *
+ *     A(k) = (X(k) + X*(-k)) / 2,    B(k) = (X(k) - X*(-k)) / 2i
+ *
+ * Our own, because one more library would have to be found where the module runs, and
  * these passes already run at the speed of memory. */
 #include "backend/cuda/waves.h"
 
-enum { THREADS = 256, SHARED = 96 * 1024 /* two copies of 3,072 points */, MOST_LINES = 8, MAX_STAGES = 24 };
+enum {
+    THREADS = 256,
+    SHARED = 96 * 1024 /* two copies of 3,072 points */,
+    MOST_LINES = 8,
+    MAX_STAGES = 24
+};
 
 typedef struct stages {
     int n, radix[MAX_STAGES], width; /* lines of a block */
@@ -40,8 +49,7 @@ template <> __device__ __forceinline__ void butterfly<2>(double2 x[2], double)
 }
 template <> __device__ __forceinline__ void butterfly<3>(double2 x[3], double sign)
 {
-    const double2 s = add(x[1], x[2]),
-                  d = turn90(sub(x[1], x[2]), sign * 0.86602540378443864676),
+    const double2 s = add(x[1], x[2]), d = turn90(sub(x[1], x[2]), sign * 0.86602540378443864676),
                   m = make_double2(x[0].x - 0.5 * s.x, x[0].y - 0.5 * s.y);
     x[0] = add(x[0], s);
     x[1] = add(m, d);
@@ -99,53 +107,133 @@ static __device__ __forceinline__ void stage(const double2 *x, double2 *y, const
     __syncthreads();
 }
 
-__global__ void __launch_bounds__(THREADS) transform(const cu_lines l, const stages s, double sign)
+/* All stages; where the result is. */
+static __device__ __forceinline__ double2 *run_stages(const stages &s, double2 *x, double2 *y,
+                                                      const double2 *turn, int width, double sign)
 {
-    extern __shared__ double2 buffer[];
-    double2 *x = buffer, *y = buffer + (size_t)s.n * s.width;
-    const int first = blockIdx.x * s.width, width = min(s.width, l.lines - first);
-    for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
-        const int line = l.inner == 1 ? t / s.n : t % width, i = l.inner == 1 ? t % s.n : t / width;
-        const int at = first + line;
-        x[i * width + line] = l.data[(size_t)(at / l.inner) * s.n * l.inner + at % l.inner +
-                                     (size_t)i * l.inner];
-    }
     __syncthreads();
     for (int k = 0, done = 1; s.radix[k]; done *= s.radix[k++]) {
         if (s.radix[k] == 4)
-            stage<4>(x, y, l.turn, s.n, width, done, sign);
+            stage<4>(x, y, turn, s.n, width, done, sign);
         else if (s.radix[k] == 2)
-            stage<2>(x, y, l.turn, s.n, width, done, sign);
+            stage<2>(x, y, turn, s.n, width, done, sign);
         else if (s.radix[k] == 3)
-            stage<3>(x, y, l.turn, s.n, width, done, sign);
+            stage<3>(x, y, turn, s.n, width, done, sign);
         else
-            stage<5>(x, y, l.turn, s.n, width, done, sign);
+            stage<5>(x, y, turn, s.n, width, done, sign);
         double2 *swap = x;
         x = y;
         y = swap;
     }
+    return x;
+}
+
+__global__ void __launch_bounds__(THREADS) transform(const cu_lines l, const stages s, double sign)
+{
+    extern __shared__ double2 buffer[];
+    const int first = blockIdx.x * s.width, width = min(s.width, l.lines - first);
     for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
-        const int line = l.inner == 1 ? t / s.n : t % width, i = l.inner == 1 ? t % s.n : t / width;
-        const int at = first + line;
-        l.data[(size_t)(at / l.inner) * s.n * l.inner + at % l.inner + (size_t)i * l.inner] =
-            x[i * width + line];
+        const int at = first + t % width, i = t / width;
+        buffer[t] =
+            l.data[(size_t)(at / l.inner) * s.n * l.inner + at % l.inner + (size_t)i * l.inner];
     }
+    const double2 *x = run_stages(s, buffer, buffer + (size_t)s.n * s.width, l.turn, width, sign);
+    for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
+        const int at = first + t % width, i = t / width;
+        l.data[(size_t)(at / l.inner) * s.n * l.inner + at % l.inner + (size_t)i * l.inner] = x[t];
+    }
+}
+
+/* Two rows of one mesh: the first, and whether there is a second. */
+struct row_pair {
+    double2 *first;
+    int two;
+};
+static __device__ __forceinline__ row_pair find_pair(const cu_lines &l, int waves, int at)
+{
+    const int pairs = (l.lines + 1) / 2, mesh = at / pairs, row = 2 * (at - mesh * pairs);
+    return row_pair{l.data + ((size_t)mesh * l.lines + row) * waves, row + 1 < l.lines};
+}
+
+__global__ void __launch_bounds__(THREADS)
+    rows_to_waves(const cu_lines l, const stages s, int pairs)
+{
+    extern __shared__ double2 buffer[];
+    const int first = blockIdx.x * s.width, width = min(s.width, pairs - first),
+              waves = s.n / 2 + 1;
+    for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
+        const row_pair p = find_pair(l, waves, first + t % width);
+        const double *a = (const double *)p.first + t / width;
+        buffer[t] = make_double2(a[0], p.two ? a[2 * waves] : 0.0);
+    }
+    const double2 *x = run_stages(s, buffer, buffer + (size_t)s.n * s.width, l.turn, width, -1.0);
+    for (int t = threadIdx.x; t < waves * width; t += THREADS) {
+        const row_pair p = find_pair(l, waves, first + t % width);
+        const int k = t / width;
+        const double2 u = x[t], v = x[(k ? s.n - k : 0) * width + t % width];
+        p.first[k] = make_double2(0.5 * (u.x + v.x), 0.5 * (u.y - v.y));
+        if (p.two)
+            p.first[waves + k] = make_double2(0.5 * (u.y + v.y), 0.5 * (v.x - u.x));
+    }
+}
+
+__global__ void __launch_bounds__(THREADS)
+    waves_to_rows(const cu_lines l, const stages s, int pairs)
+{
+    extern __shared__ double2 buffer[];
+    const int first = blockIdx.x * s.width, width = min(s.width, pairs - first),
+              waves = s.n / 2 + 1;
+    for (int t = threadIdx.x; t < waves * width; t += THREADS) {
+        const row_pair p = find_pair(l, waves, first + t % width);
+        const int k = t / width;
+        const double2 a = p.first[k], b = p.two ? p.first[waves + k] : make_double2(0.0, 0.0);
+        buffer[t] = make_double2(a.x - b.y, a.y + b.x);
+        if (k && 2 * k != s.n)
+            buffer[(s.n - k) * width + t % width] = make_double2(a.x + b.y, b.x - a.y);
+    }
+    const double2 *x = run_stages(s, buffer, buffer + (size_t)s.n * s.width, l.turn, width, 1.0);
+    for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
+        const row_pair p = find_pair(l, waves, first + t % width);
+        double *a = (double *)p.first + t / width;
+        a[0] = x[t].x;
+        if (p.two)
+            a[2 * waves] = x[t].y;
+    }
+}
+
+static stages make_stages(int n)
+{
+    static const int radix[] = {4, 2, 3, 5};
+    stages p = {};
+    int left = n, k = 0;
+    p.n = n;
+    for (int r = 0; r < 4; r++)
+        for (; left % radix[r] == 0; left /= radix[r])
+            p.radix[k++] = radix[r];
+    p.width = SHARED / (2 * (int)sizeof(double2) * n);
+    p.width = p.width < 1 ? 1 : p.width > MOST_LINES ? MOST_LINES : p.width;
+    return p;
+}
+static size_t stage_bytes(const stages &p)
+{
+    return 2 * (size_t)p.width * (size_t)p.n * sizeof(double2);
 }
 
 void cu_fft(cu_state *s, cudaStream_t stream, const cu_lines *l, int sign)
 {
-    static const int radix[] = {4, 2, 3, 5};
-    stages p = {};
-    int left = l->n, k = 0;
-    p.n = l->n;
-    for (int r = 0; r < 4; r++)
-        for (; left % radix[r] == 0; left /= radix[r])
-            p.radix[k++] = radix[r];
-    p.width = SHARED / (2 * (int)sizeof(double2) * l->n);
-    p.width = p.width < 1 ? 1 : p.width > MOST_LINES ? MOST_LINES : p.width;
-    const size_t bytes = 2 * (size_t)p.width * (size_t)l->n * sizeof(double2);
-    transform<<<(l->lines + p.width - 1) / p.width, THREADS, bytes, stream>>>(*l, p, (double)sign);
+    const stages p = make_stages(l->n);
+    transform<<<(l->lines + p.width - 1) / p.width, THREADS, stage_bytes(p), stream>>>(
+        *l, p, (double)sign);
     cu_check(s, "a Fourier transform");
+}
+
+void cu_fft_rows(cu_state *s, cudaStream_t stream, const cu_lines *l, int meshes, int sign)
+{
+    const stages p = make_stages(l->n);
+    const int pairs = (l->lines + 1) / 2 * meshes, blocks = (pairs + p.width - 1) / p.width;
+    (sign < 0 ? rows_to_waves : waves_to_rows)<<<blocks, THREADS, stage_bytes(p), stream>>>(*l, p,
+                                                                                            pairs);
+    cu_check(s, "a Fourier transform of real rows");
 }
 
 __global__ void fill_turn(int n, double2 *turn)
@@ -166,5 +254,7 @@ void cu_fft_turn(cu_state *s, cudaStream_t stream, int n, double2 *turn)
 void cu_fft_prepare(cu_state *s)
 {
     cudaFuncSetAttribute(transform, cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED);
+    cudaFuncSetAttribute(rows_to_waves, cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED);
+    cudaFuncSetAttribute(waves_to_rows, cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED);
     cu_check(s, "the shared memory of Fourier transforms");
 }

@@ -2,12 +2,22 @@
 /* mesh.cu - the mesh half of smooth particle mesh Ewald (term/pme.c, docs/math/pme.md).
  *
  * Atoms are sorted by the tile of their first mesh point, those of a tile by their index. A block of
- * spreading owns a tile of CU_TILE^3 points and gathers the atoms that touch it, tile after tile: no
- * point is written twice, and the order of its sum depends on the own crystal alone. */
+ * spreading owns a tile of CU_TILE^3 points and gathers the atoms that touch it, tile after tile, in four
+ * teams with a thread for each column: no point is written twice, and the order of its sum depends on
+ * the own crystal alone. */
 #include "backend/cuda/mesh.h"
 #include "backend/cuda/sums.h"
 
-enum { THREADS = 256, ATOMS = 16, WARPS = 4 };
+enum {
+    THREADS = 256,
+    ATOMS = 16,
+    WARPS = 4,
+    COLUMNS = CU_TILE * CU_TILE,
+    TEAMS = 4, /* of a block that spreads: each takes every fourth atom */
+    SPREADERS = TEAMS * COLUMNS,
+    INNER_ATOMS = 32,
+    FEW_ATOMS = 16384 /* whose blocks take WARPS atoms instead */
+};
 
 static void *carve(char *base, size_t *used, size_t bytes)
 {
@@ -16,22 +26,27 @@ static void *carve(char *base, size_t *used, size_t bytes)
     return at;
 }
 
+size_t cu_mesh_points(const aim_dev_waves *p)
+{
+    return (size_t)p->mesh[0] * (size_t)p->mesh[1] * (size_t)(p->mesh[2] / 2 + 1);
+}
+
 static cu_mesh_work make_mesh(const aim_dev_waves *p, int atoms, char *base)
 {
     cu_mesh_work m = {};
     m.order = p->order;
     m.atoms = atoms;
     m.bins = 1;
-    size_t used = 0, points = 1, n = (size_t)atoms;
+    m.waves = p->mesh[2] / 2 + 1;
+    size_t used = 0, n = (size_t)atoms;
     for (int d = 0; d < 3; d++) {
         m.n[d] = p->mesh[d];
         m.tiles[d] = (p->mesh[d] + CU_TILE - 1) / CU_TILE;
         m.bins *= m.tiles[d];
-        points *= (size_t)p->mesh[d];
         m.turn[d] = (double2 *)carve(base, &used, (size_t)m.n[d] * sizeof(double2));
         m.modulus[d] = (double *)carve(base, &used, (size_t)m.n[d] * sizeof(double));
     }
-    m.grid = (double2 *)carve(base, &used, points * sizeof(double2));
+    m.grid = (double2 *)carve(base, &used, cu_mesh_points(p) * sizeof(double2));
     const size_t start = used;
     m.start = (int *)carve(base, &used, ((size_t)m.bins + 1) * sizeof(int));
     m.fill = (int *)carve(base, &used, (size_t)m.bins * sizeof(int));
@@ -75,8 +90,7 @@ static __device__ void find_spot(const cu_mesh_work &m, const double *x, int cel
 {
 #pragma unroll
     for (int d = 0; d < 3; d++) {
-        const double f =
-            x[0] * m.inverse[d] + x[1] * m.inverse[3 + d] + x[2] * m.inverse[6 + d];
+        const double f = x[0] * m.inverse[d] + x[1] * m.inverse[3 + d] + x[2] * m.inverse[6 + d];
         const double u = m.n[d] * (f - floor(f));
         const int c = (int)u;
         t[d] = u - c;
@@ -92,8 +106,8 @@ __global__ void count_atoms(const cu_mesh_work m, const double *coord)
     int cell[3];
     double t[3];
     find_spot(m, coord + 3 * (size_t)i, cell, t);
-    const int bin = (cell[0] / CU_TILE * m.tiles[1] + cell[1] / CU_TILE) * m.tiles[2] +
-                    cell[2] / CU_TILE;
+    const int bin =
+        (cell[0] / CU_TILE * m.tiles[1] + cell[1] / CU_TILE) * m.tiles[2] + cell[2] / CU_TILE;
     m.bin[i] = bin;
     atomicAdd(m.start + bin + 1, 1);
 }
@@ -136,47 +150,69 @@ __global__ void rank_atoms(const cu_mesh_work m, const double *coord)
 
 /* ---------------------------------------------------------------- spreading */
 
+/* Weights of atoms at the points of a tile along each axis, 0 where they do not touch it; those of the
+ * first axis times the charge. */
 struct spread_batch {
-    double w[ATOMS][3][AIM_BSPLINE_MAX];
-    double q[ATOMS];
-    int cell[ATOMS][3];
+    alignas(16) double w[ATOMS][3][CU_TILE];
 };
 
-static __device__ __forceinline__ void load_atoms(const cu_mesh_work &m, const double *q, int from, int n,
-                                                  const int shift[3], spread_batch *b)
+static __device__ __forceinline__ void load_atoms(const cu_mesh_work &m, const double *q, int from,
+                                                  int n, const int origin[3], spread_batch *b)
 {
     __syncthreads();
-    for (int t = threadIdx.x; t < n * 3 * m.order; t += CU_TILE_POINTS)
-        b->w[t / (3 * m.order)][t / m.order % 3][t % m.order] =
-            m.w[(size_t)from * 3 * m.order + t];
-    if ((int)threadIdx.x < 3 * n)
-        b->cell[threadIdx.x / 3][threadIdx.x % 3] =
-            m.cell[3 * (size_t)from + threadIdx.x] + shift[threadIdx.x % 3];
-    if ((int)threadIdx.x < n)
-        b->q[threadIdx.x] = q[m.place[from + threadIdx.x]];
+    for (int t = threadIdx.x; t < n * 3 * CU_TILE; t += SPREADERS) {
+        const int a = t / (3 * CU_TILE), d = t / CU_TILE % 3;
+        const size_t axis = 3 * (size_t)(from + a) + d;
+        const unsigned j = (unsigned)(origin[d] + t % CU_TILE - m.cell[axis]);
+        double w = j < (unsigned)m.order ? m.w[axis * m.order + j] : 0.0;
+        if (d == 0)
+            w *= q[m.place[from + a]];
+        b->w[a][d][t % CU_TILE] = w;
+    }
     __syncthreads();
 }
 
-__global__ void __launch_bounds__(CU_TILE_POINTS) spread(const cu_mesh_work m, const double *q)
+__global__ void __launch_bounds__(SPREADERS) spread(const cu_mesh_work m, const double *q)
 {
     __shared__ spread_batch b;
-    int tile[3], g[3];
-    cu_tile_point(m, tile, g);
-    double sum = 0;
+    __shared__ double part[TEAMS - 1][CU_TILE][COLUMNS];
+    const int team = threadIdx.x / COLUMNS, column = threadIdx.x % COLUMNS, x = column / CU_TILE,
+              y = column % CU_TILE;
+    int tile[3];
+    cu_tile_of_block(m, tile);
+    double sum[CU_TILE] = {};
     cu_for_tiles(m, tile, [&](int from, int to, const int shift[3]) {
+        const int origin[3] = {tile[0] * CU_TILE - shift[0], tile[1] * CU_TILE - shift[1],
+                               tile[2] * CU_TILE - shift[2]};
         for (int k = from; k < to; k += ATOMS) {
             const int n = min((int)ATOMS, to - k);
-            load_atoms(m, q, k, n, shift, &b);
-            for (int a = 0; a < n; a++) {
-                const unsigned jx = g[0] - b.cell[a][0], jy = g[1] - b.cell[a][1],
-                               jz = g[2] - b.cell[a][2];
-                if (jx < (unsigned)m.order && jy < (unsigned)m.order && jz < (unsigned)m.order)
-                    sum += b.q[a] * b.w[a][0][jx] * b.w[a][1][jy] * b.w[a][2][jz];
+            load_atoms(m, q, k, n, origin, &b);
+            for (int a = team; a < n; a += TEAMS) {
+                const double wxy = b.w[a][0][x] * b.w[a][1][y];
+                const double2 *wz = (const double2 *)b.w[a][2];
+#pragma unroll
+                for (int z = 0; z < CU_TILE / 2; z++) {
+                    sum[2 * z] += wxy * wz[z].x;
+                    sum[2 * z + 1] += wxy * wz[z].y;
+                }
             }
         }
     });
-    if (g[0] < m.n[0] && g[1] < m.n[1] && g[2] < m.n[2])
-        m.grid[((size_t)g[0] * m.n[1] + g[1]) * m.n[2] + g[2]] = make_double2(sum, 0.0);
+    if (team)
+#pragma unroll
+        for (int z = 0; z < CU_TILE; z++)
+            part[team - 1][z][column] = sum[z];
+    __syncthreads();
+    if (team)
+        return;
+    const int gx = tile[0] * CU_TILE + x, gy = tile[1] * CU_TILE + y, gz = tile[2] * CU_TILE;
+    if (gx >= m.n[0] || gy >= m.n[1])
+        return;
+    double *row = cu_mesh_row(m, m.grid, gx, gy) + gz;
+#pragma unroll
+    for (int z = 0; z < CU_TILE; z++)
+        if (gz + z < m.n[2])
+            row[z] = (sum[z] + part[0][z][column]) + (part[1][z][column] + part[2][z][column]);
 }
 
 /* ---------------------------------------------------------------- waves and back */
@@ -184,65 +220,71 @@ __global__ void __launch_bounds__(CU_TILE_POINTS) spread(const cu_mesh_work m, c
 __global__ void __launch_bounds__(THREADS) convolve(const cu_mesh_work m, double *sums)
 {
     double x[CU_WAVE_SUMS] = {};
-    const size_t points = (size_t)m.n[0] * m.n[1] * m.n[2];
+    const size_t points = (size_t)m.n[0] * m.n[1] * m.waves;
     for (size_t at = blockIdx.x * (size_t)THREADS + threadIdx.x; at < points;
          at += (size_t)gridDim.x * THREADS) {
-        double k[3], k2;
-        const double weight = cu_mesh_wave(m, at, k, &k2);
+        double k[3], k2, share;
+        const double weight = cu_mesh_wave(m, at, k, &k2, &share);
         const double2 q = m.grid[at];
         if (at > 0)
-            cu_add_wave(x, 0.5 * weight * (q.x * q.x + q.y * q.y), k, k2, m.quarter);
+            cu_add_wave(x, 0.5 * share * weight * (q.x * q.x + q.y * q.y), k, k2, m.quarter);
         m.grid[at] = make_double2(q.x * weight, q.y * weight);
     }
     cu_wave_sums(x, sums);
 }
 
-struct tile_row {
-    int at[3][AIM_BSPLINE_MAX];
+struct splines {
     double w[3][AIM_BSPLINE_MAX], dw[3][AIM_BSPLINE_MAX];
 };
 
-/* One warp per atom, in the order of the tiles. */
-__global__ void __launch_bounds__(WARPS * 32)
-    interpolate(const cu_mesh_work m, const double *q, double *grad, double *gq)
+/* Sums over the points that atom k of the sorted touches, of this lane: phi M M M and its slopes to u. */
+static __device__ __forceinline__ void gather(const cu_mesh_work &m, int k, const splines &r,
+                                              double sum[4])
 {
-    __shared__ tile_row rows[WARPS];
-    const int k = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
-    if (k >= m.atoms)
-        return;
-    tile_row *r = &rows[threadIdx.x / 32];
-    if (lane < 3) {
-        double w[AIM_BSPLINE_MAX], dw[AIM_BSPLINE_MAX];
-        aim_bspline(m.t[3 * (size_t)k + lane], m.order, w, dw);
-        for (int j = 0; j < m.order; j++) {
-            r->at[lane][j] = (m.cell[3 * (size_t)k + lane] + j) % m.n[lane];
-            r->w[lane][j] = w[j];
-            r->dw[lane][j] = dw[j];
+    const int lane = threadIdx.x % 32, *cell = m.cell + 3 * (size_t)k;
+    for (int z = lane % 8; z < m.order; z += 8)
+        for (int y = lane / 8; y < m.order; y += 4) {
+            const int gy = (cell[1] + y) % m.n[1], gz = (cell[2] + z) % m.n[2];
+            int gx = cell[0];
+            double v = 0, dv = 0;
+            for (int x = 0; x < m.order; x++) {
+                const double phi = cu_mesh_row(m, m.grid, gx, gy)[gz];
+                v += phi * r.w[0][x];
+                dv += phi * r.dw[0][x];
+                gx = gx + 1 < m.n[0] ? gx + 1 : 0;
+            }
+            sum[0] += v * r.w[1][y] * r.w[2][z];
+            sum[1] += dv * r.w[1][y] * r.w[2][z];
+            sum[2] += v * r.dw[1][y] * r.w[2][z];
+            sum[3] += v * r.w[1][y] * r.dw[2][z];
         }
-    }
-    __syncwarp();
-    double sum[4] = {0, 0, 0, 0};
-    for (int t = lane; t < m.order * m.order * m.order; t += 32) {
-        const int z = t % m.order, y = t / m.order % m.order, x = t / (m.order * m.order);
-        const double v =
-            m.grid[((size_t)r->at[0][x] * m.n[1] + r->at[1][y]) * m.n[2] + r->at[2][z]].x;
-        const double wx = r->w[0][x], wy = r->w[1][y], wz = r->w[2][z], a = v * wz;
-        sum[0] += a * wx * wy;
-        sum[1] += a * r->dw[0][x] * wy;
-        sum[2] += a * wx * r->dw[1][y];
-        sum[3] += v * r->dw[2][z] * wx * wy;
-    }
-    for (int c = 0; c < 4; c++)
-        sum[c] = cu_warp_sum(sum[c]);
-    if (lane)
-        return;
-    const size_t i = (size_t)m.place[k];
-    gq[i] += sum[0];
-    for (int c = 0; c < 3; c++) {
-        double g = 0;
-        for (int d = 0; d < 3; d++)
-            g += m.n[d] * m.inverse[3 * c + d] * sum[1 + d];
-        grad[3 * i + c] += q[i] * g;
+}
+
+/* A block takes so many atoms in the order of the tiles: splines by a thread for each axis, then a warp
+ * for each atom. */
+__global__ void __launch_bounds__(WARPS * 32)
+    interpolate(const cu_mesh_work m, int each, const double *q, double *grad, double *gq)
+{
+    __shared__ splines all[INNER_ATOMS];
+    const int first = blockIdx.x * each, n = min(each, m.atoms - first);
+    for (int t = threadIdx.x; t < 3 * n; t += WARPS * 32)
+        aim_bspline(m.t[3 * (size_t)first + t], m.order, all[t / 3].w[t % 3], all[t / 3].dw[t % 3]);
+    __syncthreads();
+    for (int a = threadIdx.x / 32; a < n; a += WARPS) {
+        double sum[4] = {};
+        gather(m, first + a, all[a], sum);
+        for (int c = 0; c < 4; c++)
+            sum[c] = cu_warp_sum(sum[c]);
+        if (threadIdx.x % 32)
+            continue;
+        const size_t i = (size_t)m.place[first + a];
+        gq[i] += sum[0];
+        for (int c = 0; c < 3; c++) {
+            double g = 0;
+            for (int d = 0; d < 3; d++)
+                g += m.n[d] * m.inverse[3 * c + d] * sum[1 + d];
+            grad[3 * i + c] += q[i] * g;
+        }
     }
 }
 
@@ -252,10 +294,13 @@ void cu_mesh_transform(cu_state *s, cudaStream_t stream, const cu_mesh_work *m, 
     for (int step = 0; step < 3; step++) {
         const int d = sign < 0 ? 2 - step : step;
         cu_lines l = {grid, m->turn[d], m->n[d], 1, meshes};
-        for (int e = 0; e < 3; e++) {
-            l.inner *= e > d ? m->n[e] : 1;
-            l.lines *= e != d ? m->n[e] : 1;
+        if (d == 2) {
+            l.lines = m->n[0] * m->n[1];
+            cu_fft_rows(s, stream, &l, meshes, sign);
+            continue;
         }
+        l.inner = d == 1 ? m->waves : m->n[1] * m->waves;
+        l.lines *= d == 1 ? m->n[0] * m->waves : m->n[1] * m->waves;
         cu_fft(s, stream, &l, sign);
     }
 }
@@ -290,7 +335,7 @@ cu_mesh_work cu_mesh_start(cu_state *s, cudaStream_t stream, const aim_dev_waves
 
 void cu_mesh_spread(cu_state *s, cudaStream_t stream, const cu_mesh_work *m, const double *q)
 {
-    spread<<<m->bins, CU_TILE_POINTS, 0, stream>>>(*m, q);
+    spread<<<m->bins, SPREADERS, 0, stream>>>(*m, q);
     cu_check(s, "spreading charges");
 }
 
@@ -304,8 +349,9 @@ void cu_mesh(cu_state *s, cudaStream_t stream, const aim_dev_waves *p, const cu_
     convolve<<<CU_WAVE_BLOCKS, THREADS, 0, stream>>>(m, w->sums);
     if (w->want_grad) {
         cu_mesh_transform(s, stream, &m, m.grid, 1, 1);
-        interpolate<<<(w->n + WARPS - 1) / WARPS, WARPS * 32, 0, stream>>>(
-            m, q, w->grad + 3 * (size_t)w->first, w->gq + w->first);
+        const int each = w->n <= FEW_ATOMS ? WARPS : INNER_ATOMS;
+        interpolate<<<(w->n + each - 1) / each, WARPS * 32, 0, stream>>>(
+            m, each, q, w->grad + 3 * (size_t)w->first, w->gq + w->first);
     }
     cu_waves_finish(s, stream, w, CU_WAVE_BLOCKS);
     cu_check(s, "the mesh of PME");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mesh.h - a mesh of smooth particle mesh Ewald with its atoms sorted by tiles: what the energy's
- * kernels (mesh.cu) and their tangents (tan_mesh.cu) share. */
+ * kernels (mesh.cu) and their tangents (tan_mesh.cu) share. What is real on the mesh stands where its
+ * waves will: rows of n[2] numbers, each in the room of `waves` complex ones (cu_fft_rows). */
 #ifndef AIM_CUDA_MESH_H
 #define AIM_CUDA_MESH_H
 
@@ -11,6 +12,7 @@ enum { CU_TILE_POINTS = CU_TILE * CU_TILE * CU_TILE };
 
 typedef struct cu_mesh_work {
     int n[3], tiles[3], order, bins, atoms;
+    int waves; /* n[2] / 2 + 1 of a row: the others are their conjugates */
     double inverse[9], quarter, prefactor, b[9];
     double2 *grid, *turn[3];
     double *modulus[3];
@@ -21,6 +23,8 @@ typedef struct cu_mesh_work {
     size_t clear_bytes, bytes;
 } cu_mesh_work;
 
+/* Complex numbers of a mesh. */
+size_t cu_mesh_points(const aim_dev_waves *p);
 /* The atoms sorted by tiles, with their splines, in `space` of cu_mesh_bytes(); */
 cu_mesh_work cu_mesh_start(cu_state *s, cudaStream_t stream, const aim_dev_waves *p,
                            const cu_wave_system *w, char *space);
@@ -50,12 +54,25 @@ static __device__ __forceinline__ int cu_after(const cu_run &s, int n)
     return s.shift + min((s.last + 1) * CU_TILE, n);
 }
 
-/* The tile of a block and the point of the mesh of a thread. */
-static __device__ __forceinline__ void cu_tile_point(const cu_mesh_work &m, int tile[3], int g[3])
+/* The row of the mesh with these first two indices. */
+static __device__ __forceinline__ double *cu_mesh_row(const cu_mesh_work &m, double2 *grid, int x,
+                                                      int y)
+{
+    return (double *)(grid + ((size_t)x * m.n[1] + y) * m.waves);
+}
+
+/* The tile of a block. */
+static __device__ __forceinline__ void cu_tile_of_block(const cu_mesh_work &m, int tile[3])
 {
     tile[0] = (int)blockIdx.x / (m.tiles[1] * m.tiles[2]);
     tile[1] = (int)blockIdx.x / m.tiles[2] % m.tiles[1];
     tile[2] = (int)blockIdx.x % m.tiles[2];
+}
+
+/* The same and the point of the mesh of a thread. */
+static __device__ __forceinline__ void cu_tile_point(const cu_mesh_work &m, int tile[3], int g[3])
+{
+    cu_tile_of_block(m, tile);
     g[0] = tile[0] * CU_TILE + (int)threadIdx.x / (CU_TILE * CU_TILE);
     g[1] = tile[1] * CU_TILE + (int)threadIdx.x / CU_TILE % CU_TILE;
     g[2] = tile[2] * CU_TILE + (int)threadIdx.x % CU_TILE;
@@ -87,13 +104,15 @@ static __device__ __forceinline__ void cu_for_tiles(const cu_mesh_work &m, const
     }
 }
 
-/* G of the wave at this point of the mesh, and k; 0 and 0 for the first. */
+/* G of the wave that stands here, and k; 0 and 0 for the first. *share: how often it counts in sums over
+ * all waves, with its conjugate. */
 static __device__ __forceinline__ double cu_mesh_wave(const cu_mesh_work &m, size_t at, double k[3],
-                                                      double *k2)
+                                                      double *k2, double *share)
 {
-    const unsigned rest = (unsigned)(at / m.n[2]);
+    const unsigned rest = (unsigned)(at / m.waves);
     const int i[3] = {(int)(rest / m.n[1]), (int)(rest % m.n[1]),
-                      (int)(at - (size_t)rest * m.n[2])};
+                      (int)(at - (size_t)rest * m.waves)};
+    *share = i[2] ? 2.0 : 1.0; /* the last of an even row has no weight */
     k[0] = k[1] = k[2] = 0;
 #pragma unroll
     for (int d = 0; d < 3; d++) {

@@ -39,7 +39,7 @@ static mesh_tan lay_out(const aim_dev_waves *p, int n, int n_dir, char *base)
 {
     mesh_tan t = {};
     size_t used = (cu_mesh_bytes(p, n) + 255) / 256 * 256;
-    t.points = (size_t)p->mesh[0] * (size_t)p->mesh[1] * (size_t)p->mesh[2];
+    t.points = cu_mesh_points(p);
     const double most = MOST_POINTS / (double)t.points;
     t.at_once = most < 1 ? 1 : most < n_dir ? (int)most : n_dir;
     const size_t atoms = (size_t)n, dirs = (size_t)t.at_once;
@@ -63,8 +63,8 @@ __global__ void __launch_bounds__(THREADS) multiply(const mesh_tan t)
 {
     for (size_t at = blockIdx.x * (size_t)THREADS + threadIdx.x; at < t.points;
          at += (size_t)gridDim.x * THREADS) {
-        double k[3], k2;
-        const double g = cu_mesh_wave(t.m, at, k, &k2);
+        double k[3], k2, share;
+        const double g = cu_mesh_wave(t.m, at, k, &k2, &share);
         const double2 s = t.m.grid[at];
         t.grid[at] = make_double2(g * s.x, g * s.y);
     }
@@ -110,11 +110,11 @@ static __device__ __forceinline__ void load_row(const mesh_tan &t, int k, int se
 /* Calls f(x, y, z, value) for the points of an atom's tile, each in one of the lanes. */
 template <typename F>
 static __device__ __forceinline__ void for_tile(const cu_mesh_work &m, const tile_row *r,
-                                                const double2 *grid, F f)
+                                                double2 *grid, F f)
 {
     for (int p = threadIdx.x % 32; p < m.order * m.order * m.order; p += 32) {
         const int z = p % m.order, y = p / m.order % m.order, x = p / (m.order * m.order);
-        f(x, y, z, grid[((size_t)r->at[0][x] * m.n[1] + r->at[1][y]) * m.n[2] + r->at[2][z]].x);
+        f(x, y, z, cu_mesh_row(m, grid, r->at[0][x], r->at[1][y])[r->at[2][z]]);
     }
 }
 
@@ -162,10 +162,12 @@ static __device__ __forceinline__ void move_atom(const cu_mesh_work &m, const do
 {
 #pragma unroll
     for (int d = 0; d < 3; d++)
-        tu[d] = m.n[d] * (tx[0] * m.inverse[d] + tx[1] * m.inverse[3 + d] + tx[2] * m.inverse[6 + d]);
+        tu[d] =
+            m.n[d] * (tx[0] * m.inverse[d] + tx[1] * m.inverse[3 + d] + tx[2] * m.inverse[6 + d]);
 }
 
-__global__ void __launch_bounds__(THREADS) fill_parts(const mesh_tan t, const cu_wave_tan c, int first)
+__global__ void __launch_bounds__(THREADS)
+    fill_parts(const mesh_tan t, const cu_wave_tan c, int first)
 {
     const int k = blockIdx.x * THREADS + threadIdx.x;
     if (k >= t.m.atoms)
@@ -237,8 +239,7 @@ __global__ void __launch_bounds__(CU_TILE_POINTS) spread_tan(const mesh_tan t)
         }
     });
     if (g[0] < m.n[0] && g[1] < m.n[1] && g[2] < m.n[2])
-        t.grid[(size_t)blockIdx.y * t.points + ((size_t)g[0] * m.n[1] + g[1]) * m.n[2] + g[2]] =
-            make_double2(sum, 0.0);
+        cu_mesh_row(m, t.grid + (size_t)blockIdx.y * t.points, g[0], g[1])[g[2]] = sum;
 }
 
 /* tS -> G tS + tG S, with the sums of the strain. */
@@ -250,15 +251,15 @@ __global__ void __launch_bounds__(THREADS)
     double x[CU_WAVE_SUMS] = {};
     for (size_t at = blockIdx.x * (size_t)THREADS + threadIdx.x; at < t.points;
          at += (size_t)gridDim.x * THREADS) {
-        double k[3], k2;
-        const double g = cu_mesh_wave(t.m, at, k, &k2);
+        double k[3], k2, share;
+        const double g = cu_mesh_wave(t.m, at, k, &k2, &share);
         const double2 s = t.m.grid[at], ts = grid[at];
         const double tg =
             w && at > 0 ? g * (2.0 * cu_stretch(k, w) * (1.0 / k2 + t.m.quarter) - trace) : 0.0;
         if (c.tvirial && at > 0) {
             const double s2 = s.x * s.x + s.y * s.y;
-            cu_add_wave_tan(x, w, k, k2, t.m.quarter, 0.5 * g * s2,
-                            0.5 * tg * s2 + g * (s.x * ts.x + s.y * ts.y));
+            cu_add_wave_tan(x, w, k, k2, t.m.quarter, 0.5 * share * g * s2,
+                            share * (0.5 * tg * s2 + g * (s.x * ts.x + s.y * ts.y)));
         }
         grid[at] = make_double2(g * ts.x + tg * s.x, g * ts.y + tg * s.y);
     }
@@ -266,7 +267,8 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 /* J x */
-static __device__ __forceinline__ double to_cartesian(const cu_mesh_work &m, int c, const double x[3])
+static __device__ __forceinline__ double to_cartesian(const cu_mesh_work &m, int c,
+                                                      const double x[3])
 {
     double sum = 0;
 #pragma unroll

@@ -49,6 +49,9 @@ typedef struct cu_lines {
     int n, inner, lines; /* stride; number of lines */
 } cu_lines;
 void cu_fft(cu_state *s, cudaStream_t stream, const cu_lines *l, int sign);
+/* Rows of n real numbers, each in the room of n / 2 + 1 complex ones, to (sign -1) or from (1) their first
+ * n / 2 + 1 waves; lines: of one mesh. */
+void cu_fft_rows(cu_state *s, cudaStream_t stream, const cu_lines *l, int meshes, int sign);
 void cu_fft_turn(cu_state *s, cudaStream_t stream, int n, double2 *turn);
 void cu_fft_prepare(cu_state *s);
 
