@@ -34,12 +34,4 @@ AIM_HD float aim_gelu_f32(float z, float *slope)
     return z * cdf;
 }
 
-/* erfc(x) for x >= 0, and exp(-x^2): erfc(x) = 2 (1 - Phi(x sqrt(2))) */
-AIM_HD float aim_erfc_f32(float x, float *gauss)
-{
-    const float e = expf(-x * x);
-    *gauss = e;
-    return e * aim_normal_tail_f32(1.0f / (1.0f + 0.35355339059327376220f * x));
-}
-
 #endif

@@ -55,9 +55,9 @@ __global__ void __launch_bounds__(WARPS * 32)
     T cn = 0;
     for_molecule(t, i, t.reach, [&](int j, const double d[3]) {
         const T r[3] = {(T)d[0], (T)d[1], (T)d[2]};
-        T slope;
+        T e;
         const T inv = inverse_root(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
-        cn += count((T)AIM_BOHR * inv, own + radius[t.kind[j]], &slope);
+        cn += count(inv, own + radius[t.kind[j]], &e);
     });
     set_weights<T>(t, i, t.kind_number[t.kind[i]], cu_warp_sum((double)cn));
 }
@@ -88,11 +88,12 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
             for (int a = warp; a < group.n; a += WARPS) {
                 const vec4<T> own = s.own[a];
                 T sum = 0;
-                cu_each_hit(&s, n, own, limit, apart<T>, [&](int k, const T *, T d2, int) {
-                    T slope;
-                    sum += count((T)AIM_BOHR * inverse_root(d2), own.w + s.at[k].w, &slope);
+                const int m = cu_find_hits(&s, n, own, limit, apart<T>);
+                cu_each_hit(&s, m, own, [&](int, const vec4<T> &p, const T *, T d2, int) {
+                    T e;
+                    sum += count(inverse_root(d2), own.w + p.w, &e);
                 });
-                add_sums<1>(&cn[a], &sum, 1);
+                add_sums(&cn[a], {sum});
             }
         });
     __syncthreads();
@@ -126,10 +127,13 @@ static __device__ __noinline__ void long_way(const struct cu_terms *t, int i, in
     *dc6 = (T)((dnum - num / den * dden) / den);
 }
 
+/* bohr^6 in Angstrom^6 */
+static const double BOHR_6 = AIM_BOHR * AIM_BOHR * AIM_BOHR * AIM_BOHR * AIM_BOHR * AIM_BOHR;
+
 /* What an atom contributes to a pair with each kind of atom. */
 template <typename T> struct alignas(16) kind_row {
     T g[D3_ROW], dg[D3_ROW]; /* sum_a w_a c6[a][b], d/dCN of it */
-    T c8, r06, r08;          /* s8 3 r4r2 r4r2, powers of the damping radius */
+    T c8, r06, r08;          /* s8 3 r4r2 r4r2, powers of the damping radius; of Angstrom */
     int n;
 };
 
@@ -152,8 +156,9 @@ static __device__ void fill_rows(const struct cu_terms &t, int place, int z, kin
         row[kind].dg[b] = (T)dg;
         if (b == 0) {
             const double ratio = aim_d3_c8_ratio(t.d3.r4r2[z], t.d3.r4r2[zj]),
-                         r0 = aim_d3_radius(ratio, t.a1, t.a2), r2 = r0 * r0, r4 = r2 * r2;
-            row[kind].c8 = (T)(t.s8 * ratio);
+                         r0 = AIM_BOHR * aim_d3_radius(ratio, t.a1, t.a2), r2 = r0 * r0,
+                         r4 = r2 * r2;
+            row[kind].c8 = (T)(t.s8 * ratio * BOHR_6 * AIM_BOHR * AIM_BOHR);
             row[kind].r06 = (T)(r4 * r2);
             row[kind].r08 = (T)(r4 * r4);
             row[kind].n = nj;
@@ -162,53 +167,53 @@ static __device__ void fill_rows(const struct cu_terms &t, int place, int z, kin
     __syncwarp();
 }
 
-/* damping times switch, and -d/dd of it divided by d (bohr): aim_d3_damping and aim_cutoff_s5 */
-template <typename T>
-static __device__ __forceinline__ T damped(T d2, T inv_d, T s6, const kind_row<T> &k, T on,
-                                           T inv_width, T *f)
-{
-    d2 = min(d2, (T)1e8); /* farther pairs do not count, their powers overflow */
-    const T d4 = d2 * d2, d6 = d4 * d2, ia = fast_inverse(d6 + k.r06),
-            ib = fast_inverse(d4 * d4 + k.r08);
-    T v = s6 * ia + k.c8 * ib, slope = (T)6 * s6 * d4 * ia * ia + (T)8 * k.c8 * d6 * ib * ib;
-    if (inv_width > (T)0) {
-        const T x = (d2 * inv_d - on) * inv_width, t = min(max(x, (T)0), (T)1), u = (T)1 - t,
-                sw = (T)1 - t * t * t * ((T)10 + t * ((T)6 * t - (T)15));
-        slope = slope * sw + v * ((T)30 * inv_width * t * t * u * u) * inv_d;
-        v *= sw;
-    }
-    *f = slope;
-    return v;
-}
-
-/* What is the same for all pairs of a launch. */
+/* What is the same for all pairs of a launch; lengths in Angstrom. */
 template <typename T> struct d3_constants {
-    T s6, floor, on, inv_width, limit;
+    T s6, floor, on, inv_width, limit; /* of the switch: 0 and 0 if there is none */
+    int many;                          /* a kind has more than four references */
 };
 
 template <typename T>
 static __device__ __forceinline__ d3_constants<T> make_constants(const struct cu_terms &t)
 {
-    const double off = fmin(t.cutoff * AIM_BOHR_INV, 1e20),
-                 start = t.cutoff * (1.0 - t.smoothing) * AIM_BOHR_INV,
-                 reach = fmin(t.reach, t.cutoff);
+    const double start = t.cutoff * (1.0 - t.smoothing), reach = fmin(t.reach, t.cutoff);
+    const int smooth = start < t.cutoff && isfinite(t.cutoff);
     d3_constants<T> c;
-    c.s6 = (T)t.s6;
+    c.s6 = (T)(t.s6 * BOHR_6);
     c.floor = (T)t.d3.weight_floor;
-    c.on = (T)start;
-    c.inv_width = (T)(start < off && isfinite(t.cutoff) ? 1.0 / (off - start) : 0.0);
+    c.inv_width = (T)(smooth ? 1.0 / (t.cutoff - start) : 0.0);
+    c.on = (T)(smooth ? start / (t.cutoff - start) : 0.0);
     c.limit = (T)(reach * reach);
+    c.many = 0;
+    for (int k = 0; k < t.kinds; k++)
+        c.many |= t.d3.first[t.kind_number[k] + 1] - t.d3.first[t.kind_number[k]] > 4;
     return c;
 }
 
-/* C6 and dC6/dCN_i from the weights of the other atom: the first four, and where the others are. */
+/* damping times switch, and -d/dd of it divided by d: aim_d3_damping and aim_cutoff_s5 */
+template <typename T>
+static __device__ __forceinline__ T damped(T d2, T inv_d, const d3_constants<T> &c,
+                                           const kind_row<T> &k, T *f)
+{
+    d2 = min(d2, (T)1e8); /* farther pairs do not count, their powers overflow */
+    const T d4 = d2 * d2, ia = fast_inverse(d4 * d2 + k.r06), ib = fast_inverse(d4 * d4 + k.r08),
+            a = c.s6 * ia, b = k.c8 * ib, v = a + b,
+            slope = d4 * ((T)6 * (a * ia) + (T)8 * (d2 * (b * ib))),
+            x = saturate(d2 * inv_d * c.inv_width - c.on), u = x - x * x, x2 = x * x,
+            sw = (T)1 - x * x2 * ((T)10 + x * ((T)6 * x - (T)15));
+    *f = slope * sw + v * ((T)30 * c.inv_width) * (u * u) * inv_d;
+    return v * sw;
+}
+
+/* C6 and dC6/dCN_i from the weights of the other atom: the first four, and where the others are, if a kind
+ * has so many. */
 template <typename T>
 static __device__ __forceinline__ void short_way(const kind_row<T> &row, const vec4<T> &w0,
-                                                 const T *more, T *c6, T *dc6)
+                                                 int many, const T *more, T *c6, T *dc6)
 {
     *c6 = w0.x * row.g[0] + w0.y * row.g[1] + w0.z * row.g[2] + w0.w * row.g[3];
     *dc6 = w0.x * row.dg[0] + w0.y * row.dg[1] + w0.z * row.dg[2] + w0.w * row.dg[3];
-    if (row.n <= 4)
+    if (!many || row.n <= 4)
         return;
     const vec4<T> w1 = *(const vec4<T> *)more;
     *c6 += w1.x * row.g[4] + w1.y * row.g[5] + w1.z * row.g[6] + w1.w * row.g[7];
@@ -227,14 +232,13 @@ static __device__ __forceinline__ void add_d3(d3_sums<T> *sum, const d3_constant
                                               T dc6, int strain)
 {
     T f;
-    const T v = damped(d2 * (T)(AIM_BOHR_INV * AIM_BOHR_INV), inverse_root(d2) * (T)AIM_BOHR, c.s6,
-                       row, c.on, c.inv_width, &f);
+    const T v = damped(d2, inverse_root(d2), c, row, &f);
     sum->e += c6 * v;
     sum->cn += dc6 * v;
     add_pull(&sum->p, r, c6 * f, strain);
 }
 
-/* What an atom leaves behind; f of `damped` is per bohr^2, r in Angstrom. */
+/* What an atom leaves behind. */
 template <typename T>
 static __device__ __forceinline__ void leave_d3(const struct cu_terms &t, int place, double e,
                                                 double cn_pull, const pull<double> &p)
@@ -248,7 +252,7 @@ static __device__ __forceinline__ void leave_d3(const struct cu_terms &t, int pl
     ((T *)t.cn_grad)[place] = (T)-cn_pull;
 }
 
-static const double FORCE_UNIT = -AIM_HARTREE * AIM_BOHR_INV * AIM_BOHR_INV;
+static const double FORCE_UNIT = -AIM_HARTREE;
 
 template <typename T>
 __global__ void __launch_bounds__(WARPS * 32)
@@ -273,7 +277,7 @@ __global__ void __launch_bounds__(WARPS * 32)
         if (low + ((const T *)t.low)[j] < c.floor)
             long_way<T>(&t, i, j, z, t.kind_number[t.kind[j]], &c6, &dc6);
         else
-            short_way(row, *(const vec4<T> *)w, w + 4, &c6, &dc6);
+            short_way(row, *(const vec4<T> *)w, c.many, w + 4, &c6, &dc6);
         add_d3(&sum, c, row, r, r[0] * r[0] + r[1] * r[1] + r[2] * r[2], c6, dc6, t.want_strain);
     });
     leave_d3<T>(t, i, cu_warp_sum((double)sum.e), cu_warp_sum((double)sum.cn),
@@ -308,34 +312,47 @@ template <typename T> struct d3_candidates {
     int place[cu_surroundings<T>::ROOM];
 };
 
-/* Sums over the candidates that have come, for one atom of the group; w of candidates: tags. */
-template <typename T>
+/* Sums over the candidates that have come, for one atom of the group; w of candidates: tags. Pairs that
+ * take the long way are left out at first: there are hardly ever any. */
+template <typename T, int STRAIN>
 static __device__ __forceinline__ void group_energy(const struct cu_terms &t,
-                                                    const d3_constants<T> &c,
-                                                    cu_surroundings<T> *s,
+                                                    const d3_constants<T> &c, cu_surroundings<T> *s,
                                                     const d3_candidates<T> *o, int n, int a, int i,
                                                     int z, const kind_row<T> *rows, double *sums)
 {
     const T low = ((const T *)t.low)[i];
+    const vec4<T> own = s->own[a];
+    const int m = cu_find_hits(s, n, own, c.limit, apart<T>);
     d3_sums<T> sum = {};
-    cu_each_hit(s, n, s->own[a], c.limit, apart<T>, [&](int k, const T r[3], T d2, int) {
-        const T tag = s->at[k].w;
-        const int kind = tag_kind(tag);
-        const kind_row<T> &row = rows[kind];
+    int left = 0;
+    cu_each_hit(s, m, own, [&](int k, const vec4<T> &p, const T r[3], T d2, int) {
+        const kind_row<T> &row = rows[tag_kind(p.w)];
+        const int skip = low + p.w < c.floor;
         T c6, dc6;
-        if (low + tag < c.floor)
-            long_way<T>(&t, i, o->place[k], z, t.kind_number[kind], &c6, &dc6);
-        else
-            short_way(row, o->w[k], (const T *)t.w + (size_t)o->place[k] * D3_ROW + 4, &c6, &dc6);
-        add_d3(&sum, c, row, r, d2, c6, dc6, t.want_strain);
+        short_way(row, o->w[k], c.many, (const T *)t.w + (size_t)o->place[k] * D3_ROW + 4, &c6,
+                  &dc6);
+        left |= skip;
+        add_d3(&sum, c, row, r, d2, skip ? (T)0 : c6, skip ? (T)0 : dc6, STRAIN);
     });
-    const T all[D3_SUMS] = {sum.e,      sum.cn,     sum.p.g[0], sum.p.g[1], sum.p.g[2], sum.p.w[0],
-                            sum.p.w[1], sum.p.w[2], sum.p.w[3], sum.p.w[4], sum.p.w[5]};
-    add_sums<D3_SUMS>(sums, all, t.want_strain ? 11 : 5);
+    if (__any_sync(0xffffffffu, left))
+        cu_each_hit(s, m, own, [&](int k, const vec4<T> &p, const T r[3], T d2, int) {
+            const int kind = tag_kind(p.w);
+            T c6, dc6;
+            if (low + p.w >= c.floor)
+                return;
+            long_way<T>(&t, i, o->place[k], z, t.kind_number[kind], &c6, &dc6);
+            add_d3(&sum, c, rows[kind], r, d2, c6, dc6, STRAIN);
+        });
+    const pull<T> &p = sum.p;
+    if (STRAIN)
+        add_sums(sums, {sum.e, sum.cn, p.g[0], p.g[1], p.g[2], p.w[0], p.w[1], p.w[2], p.w[3],
+                        p.w[4], p.w[5]});
+    else
+        add_sums(sums, {sum.e, sum.cn, p.g[0], p.g[1], p.g[2]});
 }
 
 /* slots: of each warp, for the rows of its atoms; 1: rows are made when they are needed. */
-template <typename T>
+template <typename T, int STRAIN>
 __global__ void __launch_bounds__(CU_WALK_THREADS)
     crystal_energy(const __grid_constant__ struct cu_terms t, int slots)
 {
@@ -367,8 +384,8 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
                 const int i = group.first + a, z = number(a);
                 if (slots == 1)
                     fill_rows(t, i, z, rows);
-                group_energy<T>(t, c, &s, &others, n, a, i, z,
-                                rows + (slots == 1 ? 0 : a / WARPS * t.kinds), sums[a]);
+                group_energy<T, STRAIN>(t, c, &s, &others, n, a, i, z,
+                                        rows + (slots == 1 ? 0 : a / WARPS * t.kinds), sums[a]);
             }
         });
     __syncthreads();
@@ -388,7 +405,8 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
 
 enum { ROW_BYTES = 96 * 1024 }; /* of shared memory for rows */
 
-template <typename T> static void launch_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t)
+template <typename T>
+static void launch_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t)
 {
     const size_t row = WARPS * t->kinds * sizeof(kind_row<T>);
     if (!t->cells.grid) {
@@ -397,10 +415,11 @@ template <typename T> static void launch_d3(cu_state *s, cudaStream_t stream, co
         cu_launch(s, stream, blocks, WARPS * 32, row, molecule_energy<T>, *t);
         return;
     }
-    const int blocks = t->cells.groups,
-              all = (CU_GROUP + WARPS - 1) / WARPS, slots = all * row <= ROW_BYTES ? all : 1;
+    const int blocks = t->cells.groups, all = (CU_GROUP + WARPS - 1) / WARPS,
+              slots = all * row <= ROW_BYTES ? all : 1;
     crystal_weights<T><<<blocks, CU_WALK_THREADS, 0, stream>>>(*t);
-    cu_launch(s, stream, blocks, CU_WALK_THREADS, slots * row, crystal_energy<T>, *t, slots);
+    cu_launch(s, stream, blocks, CU_WALK_THREADS, slots * row,
+              t->want_strain ? crystal_energy<T, 1> : crystal_energy<T, 0>, *t, slots);
 }
 
 template <typename T> static void prepare(void)
@@ -408,7 +427,8 @@ template <typename T> static void prepare(void)
     const int one = WARPS * AIM_DEV_SPECIES * (int)sizeof(kind_row<T>),
               most = one > ROW_BYTES ? one : ROW_BYTES;
     cudaFuncSetAttribute(molecule_energy<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, one);
-    cudaFuncSetAttribute(crystal_energy<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    cudaFuncSetAttribute(crystal_energy<T, 0>, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    cudaFuncSetAttribute(crystal_energy<T, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
 }
 
 void cu_terms_prepare(cu_state *s)

@@ -18,7 +18,9 @@ enum {
 };
 
 typedef struct stages {
-    int n, radix[MAX_STAGES], width; /* lines of a block */
+    int n, radix[MAX_STAGES];
+    unsigned reciprocal[MAX_STAGES]; /* 2^32 / (product of the radices before), rounded up */
+    int width; /* lines of a block: a power of two, so that a thread has one */
 } stages;
 
 static __device__ __forceinline__ double2 add(double2 a, double2 b)
@@ -81,14 +83,25 @@ template <> __device__ __forceinline__ void butterfly<5>(double2 x[5], double si
     x[4] = sub(p, r);
 }
 
-/* One stage of all lines of the block: l = product of the radices before. */
-template <int R>
-static __device__ __forceinline__ void stage(const double2 *x, double2 *y, const double2 *turn,
-                                             int n, int width, int l, double sign)
+/* Places of its line that a thread begins with, and goes on by. */
+static __device__ __forceinline__ int first_place(const stages &s)
 {
-    const int m = n / (l * R);
-    for (int t = threadIdx.x; t < n / R * width; t += THREADS) {
-        const int line = t % width, k = t / width, p = k / l, q = k % l;
+    return (int)threadIdx.x / s.width;
+}
+static __device__ __forceinline__ int next_place(const stages &s)
+{
+    return THREADS / s.width;
+}
+
+/* One stage of all lines of the block; l = product of the radices before. */
+template <int R>
+static __device__ __forceinline__ void stage(const stages &s, const double2 *x, double2 *y,
+                                             const double2 *turn, int l, unsigned reciprocal,
+                                             double sign)
+{
+    const int n = s.n, width = s.width, m = n / (l * R), line = (int)threadIdx.x % width;
+    for (int k = first_place(s); k < n / R; k += next_place(s)) {
+        const int p = l == 1 ? k : (int)__umulhi((unsigned)k, reciprocal), q = k - p * l;
         double2 a[R];
 #pragma unroll
         for (int u = 0; u < R; u++)
@@ -107,20 +120,21 @@ static __device__ __forceinline__ void stage(const double2 *x, double2 *y, const
     __syncthreads();
 }
 
-/* All stages; where the result is. */
-static __device__ __forceinline__ double2 *run_stages(const stages &s, double2 *x, double2 *y,
-                                                      const double2 *turn, int width, double sign)
+/* All stages of lines that are in x; where the result is. */
+static __device__ __forceinline__ double2 *run_stages(const stages &s, double2 *x,
+                                                      const double2 *turn, double sign)
 {
+    double2 *y = x + (size_t)s.n * s.width;
     __syncthreads();
     for (int k = 0, done = 1; s.radix[k]; done *= s.radix[k++]) {
         if (s.radix[k] == 4)
-            stage<4>(x, y, turn, s.n, width, done, sign);
+            stage<4>(s, x, y, turn, done, s.reciprocal[k], sign);
         else if (s.radix[k] == 2)
-            stage<2>(x, y, turn, s.n, width, done, sign);
+            stage<2>(s, x, y, turn, done, s.reciprocal[k], sign);
         else if (s.radix[k] == 3)
-            stage<3>(x, y, turn, s.n, width, done, sign);
+            stage<3>(s, x, y, turn, done, s.reciprocal[k], sign);
         else
-            stage<5>(x, y, turn, s.n, width, done, sign);
+            stage<5>(s, x, y, turn, done, s.reciprocal[k], sign);
         double2 *swap = x;
         x = y;
         y = swap;
@@ -128,52 +142,52 @@ static __device__ __forceinline__ double2 *run_stages(const stages &s, double2 *
     return x;
 }
 
+/* Threads whose line is behind the last one carry zeros. */
 __global__ void __launch_bounds__(THREADS) transform(const cu_lines l, const stages s, double sign)
 {
     extern __shared__ double2 buffer[];
-    const int first = blockIdx.x * s.width, width = min(s.width, l.lines - first);
-    for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
-        const int at = first + t % width, i = t / width;
-        buffer[t] =
-            l.data[(size_t)(at / l.inner) * s.n * l.inner + at % l.inner + (size_t)i * l.inner];
-    }
-    const double2 *x = run_stages(s, buffer, buffer + (size_t)s.n * s.width, l.turn, width, sign);
-    for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
-        const int at = first + t % width, i = t / width;
-        l.data[(size_t)(at / l.inner) * s.n * l.inner + at % l.inner + (size_t)i * l.inner] = x[t];
-    }
+    const int line = (int)threadIdx.x % s.width, at = blockIdx.x * s.width + line,
+              own = at < l.lines;
+    double2 *data = l.data + (size_t)(at / l.inner) * s.n * l.inner + at % l.inner;
+    for (int i = first_place(s); i < s.n; i += next_place(s))
+        buffer[i * s.width + line] = own ? data[(size_t)i * l.inner] : make_double2(0.0, 0.0);
+    const double2 *x = run_stages(s, buffer, l.turn, sign);
+    for (int i = first_place(s); i < s.n && own; i += next_place(s))
+        data[(size_t)i * l.inner] = x[i * s.width + line];
 }
 
-/* Two rows of one mesh: the first, and whether there is a second. */
+/* The two rows of one mesh that a thread's line has: a, and b if there is one. */
 struct row_pair {
-    double2 *first;
-    int two;
+    double2 *a, *b;
+    int line, waves;
 };
-static __device__ __forceinline__ row_pair find_pair(const cu_lines &l, int waves, int at)
+static __device__ __forceinline__ row_pair find_pair(const cu_lines &l, const stages &s, int pairs)
 {
-    const int pairs = (l.lines + 1) / 2, mesh = at / pairs, row = 2 * (at - mesh * pairs);
-    return row_pair{l.data + ((size_t)mesh * l.lines + row) * waves, row + 1 < l.lines};
+    const int line = (int)threadIdx.x % s.width, at = blockIdx.x * s.width + line,
+              each = (l.lines + 1) / 2, mesh = at / each, row = 2 * (at - mesh * each),
+              waves = s.n / 2 + 1;
+    row_pair p = {NULL, NULL, line, waves};
+    if (at < pairs)
+        p.a = l.data + ((size_t)mesh * l.lines + row) * waves;
+    if (at < pairs && row + 1 < l.lines)
+        p.b = p.a + waves;
+    return p;
 }
 
 __global__ void __launch_bounds__(THREADS)
     rows_to_waves(const cu_lines l, const stages s, int pairs)
 {
     extern __shared__ double2 buffer[];
-    const int first = blockIdx.x * s.width, width = min(s.width, pairs - first),
-              waves = s.n / 2 + 1;
-    for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
-        const row_pair p = find_pair(l, waves, first + t % width);
-        const double *a = (const double *)p.first + t / width;
-        buffer[t] = make_double2(a[0], p.two ? a[2 * waves] : 0.0);
-    }
-    const double2 *x = run_stages(s, buffer, buffer + (size_t)s.n * s.width, l.turn, width, -1.0);
-    for (int t = threadIdx.x; t < waves * width; t += THREADS) {
-        const row_pair p = find_pair(l, waves, first + t % width);
-        const int k = t / width;
-        const double2 u = x[t], v = x[(k ? s.n - k : 0) * width + t % width];
-        p.first[k] = make_double2(0.5 * (u.x + v.x), 0.5 * (u.y - v.y));
-        if (p.two)
-            p.first[waves + k] = make_double2(0.5 * (u.y + v.y), 0.5 * (v.x - u.x));
+    const row_pair p = find_pair(l, s, pairs);
+    const double *a = (const double *)p.a, *b = (const double *)p.b;
+    for (int i = first_place(s); i < s.n; i += next_place(s))
+        buffer[i * s.width + p.line] = make_double2(a ? a[i] : 0.0, b ? b[i] : 0.0);
+    const double2 *x = run_stages(s, buffer, l.turn, -1.0);
+    for (int k = first_place(s); k < p.waves && p.a; k += next_place(s)) {
+        const double2 u = x[k * s.width + p.line], v = x[(k ? s.n - k : 0) * s.width + p.line];
+        p.a[k] = make_double2(0.5 * (u.x + v.x), 0.5 * (u.y - v.y));
+        if (p.b)
+            p.b[k] = make_double2(0.5 * (u.y + v.y), 0.5 * (v.x - u.x));
     }
 }
 
@@ -181,23 +195,20 @@ __global__ void __launch_bounds__(THREADS)
     waves_to_rows(const cu_lines l, const stages s, int pairs)
 {
     extern __shared__ double2 buffer[];
-    const int first = blockIdx.x * s.width, width = min(s.width, pairs - first),
-              waves = s.n / 2 + 1;
-    for (int t = threadIdx.x; t < waves * width; t += THREADS) {
-        const row_pair p = find_pair(l, waves, first + t % width);
-        const int k = t / width;
-        const double2 a = p.first[k], b = p.two ? p.first[waves + k] : make_double2(0.0, 0.0);
-        buffer[t] = make_double2(a.x - b.y, a.y + b.x);
+    const row_pair p = find_pair(l, s, pairs);
+    const double2 none = make_double2(0.0, 0.0);
+    for (int k = first_place(s); k < p.waves; k += next_place(s)) {
+        const double2 a = p.a ? p.a[k] : none, b = p.b ? p.b[k] : none;
+        buffer[k * s.width + p.line] = make_double2(a.x - b.y, a.y + b.x);
         if (k && 2 * k != s.n)
-            buffer[(s.n - k) * width + t % width] = make_double2(a.x + b.y, b.x - a.y);
+            buffer[(s.n - k) * s.width + p.line] = make_double2(a.x + b.y, b.x - a.y);
     }
-    const double2 *x = run_stages(s, buffer, buffer + (size_t)s.n * s.width, l.turn, width, 1.0);
-    for (int t = threadIdx.x; t < s.n * width; t += THREADS) {
-        const row_pair p = find_pair(l, waves, first + t % width);
-        double *a = (double *)p.first + t / width;
-        a[0] = x[t].x;
-        if (p.two)
-            a[2 * waves] = x[t].y;
+    const double2 *x = run_stages(s, buffer, l.turn, 1.0);
+    double *a = (double *)p.a, *b = (double *)p.b;
+    for (int i = first_place(s); i < s.n && a; i += next_place(s)) {
+        a[i] = x[i * s.width + p.line].x;
+        if (b)
+            b[i] = x[i * s.width + p.line].y;
     }
 }
 
@@ -208,10 +219,13 @@ static stages make_stages(int n)
     int left = n, k = 0;
     p.n = n;
     for (int r = 0; r < 4; r++)
-        for (; left % radix[r] == 0; left /= radix[r])
+        for (; left % radix[r] == 0; left /= radix[r]) {
+            p.reciprocal[k] = (unsigned)(((1ull << 32) * (unsigned)left + n - 1) / n);
             p.radix[k++] = radix[r];
-    p.width = SHARED / (2 * (int)sizeof(double2) * n);
-    p.width = p.width < 1 ? 1 : p.width > MOST_LINES ? MOST_LINES : p.width;
+        }
+    for (p.width = MOST_LINES; p.width > 1; p.width /= 2)
+        if (2 * (int)sizeof(double2) * n * p.width <= SHARED)
+            break;
     return p;
 }
 static size_t stage_bytes(const stages &p)

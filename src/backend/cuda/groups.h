@@ -278,40 +278,50 @@ static __device__ __forceinline__ int in_part(const cu_cells &c, int place)
     return place >= c.first && place < c.end;
 }
 
-/* f(k, r, d2, m) in one of the lanes for every candidate k within the limit of an own atom of this
- * warp that is not the atom itself: other(k, d2); m counts them. */
-template <typename T, typename OTHER, typename F>
-static __device__ __forceinline__ int cu_each_hit(cu_surroundings<T> *s, int n, const vec4<T> &own,
-                                                  T limit, OTHER other, F f)
+/* Numbers the candidates k within the limit of an own atom of this warp for which other(k, d2) holds;
+ * how many there are. Each warp has room of its own for them. */
+template <typename T, typename OTHER>
+static __device__ __forceinline__ int cu_find_hits(cu_surroundings<T> *s, int n, vec4<T> own,
+                                                   T limit, OTHER other)
 {
-    const int lane = threadIdx.x % 32;
+    const unsigned lane = threadIdx.x % 32, below = (1u << lane) - 1;
     unsigned short *hit = s->hit[threadIdx.x / 32];
     int m = 0;
     for (int base = 0; base < n; base += 128) {
         int in[4];
 #pragma unroll
         for (int b = 0; b < 4; b++) {
-            const vec4<T> p = s->at[base + 32 * b + lane];
+            const vec4<T> p = s->at[base + 32 * b + (int)lane];
             const T x = p.x - own.x, y = p.y - own.y, z = p.z - own.z, d2 = x * x + y * y + z * z;
-            in[b] = d2 < limit && other(base + 32 * b + lane, d2);
+            in[b] = d2 < limit && other(base + 32 * b + (int)lane, d2);
         }
 #pragma unroll
         for (int b = 0; b < 4; b++) {
             const unsigned hits = __ballot_sync(0xffffffffu, in[b]);
+            const int at = m + __popc(hits & below);
             if (in[b])
-                hit[m + __popc(hits & ((1u << lane) - 1))] = (unsigned short)(base + 32 * b + lane);
+                hit[at] = (unsigned short)(base + 32 * b + (int)lane);
             m += __popc(hits);
         }
     }
     __syncwarp();
-    for (int k = lane; k < m; k += 32) {
+    return m;
+}
+
+/* f(k, p, r, d2, number) in one of the lanes for each of the m candidates that were found: p is what s->at
+ * has of it, r goes from the own atom to it. */
+template <typename T, typename F>
+static __device__ __forceinline__ void cu_each_hit(const cu_surroundings<T> *s, int m, vec4<T> own,
+                                                   F f)
+{
+    const unsigned short *hit = s->hit[threadIdx.x / 32];
+    for (int k = threadIdx.x % 32; k < m; k += 32) {
         const int at = hit[k];
         const vec4<T> p = s->at[at];
         const T r[3] = {p.x - own.x, p.y - own.y, p.z - own.z};
-        f(at, r, r[0] * r[0] + r[1] * r[1] + r[2] * r[2], k);
+        f(at, p, r, r[0] * r[0] + r[1] * r[1] + r[2] * r[2], k);
     }
     __syncwarp();
-    return m;
 }
 
 #endif

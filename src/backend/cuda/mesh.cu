@@ -2,9 +2,9 @@
 /* mesh.cu - the mesh half of smooth particle mesh Ewald (term/pme.c, docs/math/pme.md).
  *
  * Atoms are sorted by the tile of their first mesh point, those of a tile by their index. A block of
- * spreading owns a tile of CU_TILE^3 points and gathers the atoms that touch it, tile after tile, in four
- * teams with a thread for each column: no point is written twice, and the order of its sum depends on
- * the own crystal alone. */
+ * spreading owns a tile of CU_TILE^3 points and gathers the atoms that touch it, tile after tile, with a
+ * thread for each column, or four: no point is written twice, and the order of its sum depends on the own
+ * crystal alone. */
 #include "backend/cuda/mesh.h"
 #include "backend/cuda/sums.h"
 
@@ -13,8 +13,8 @@ enum {
     ATOMS = 16,
     WARPS = 4,
     COLUMNS = CU_TILE * CU_TILE,
-    TEAMS = 4, /* of a block that spreads: each takes every fourth atom */
-    SPREADERS = TEAMS * COLUMNS,
+    MOST_TEAMS = 4, /* of a block that spreads onto a small mesh: each takes every fourth atom */
+    FEW_TILES = 1024,
     INNER_ATOMS = 32,
     FEW_ATOMS = 16384 /* whose blocks take WARPS atoms instead */
 };
@@ -160,7 +160,7 @@ static __device__ __forceinline__ void load_atoms(const cu_mesh_work &m, const d
                                                   int n, const int origin[3], spread_batch *b)
 {
     __syncthreads();
-    for (int t = threadIdx.x; t < n * 3 * CU_TILE; t += SPREADERS) {
+    for (int t = threadIdx.x; t < n * 3 * CU_TILE; t += blockDim.x) {
         const int a = t / (3 * CU_TILE), d = t / CU_TILE % 3;
         const size_t axis = 3 * (size_t)(from + a) + d;
         const unsigned j = (unsigned)(origin[d] + t % CU_TILE - m.cell[axis]);
@@ -172,10 +172,11 @@ static __device__ __forceinline__ void load_atoms(const cu_mesh_work &m, const d
     __syncthreads();
 }
 
-__global__ void __launch_bounds__(SPREADERS) spread(const cu_mesh_work m, const double *q)
+template <int TEAMS>
+__global__ void __launch_bounds__(TEAMS *COLUMNS) spread(const cu_mesh_work m, const double *q)
 {
     __shared__ spread_batch b;
-    __shared__ double part[TEAMS - 1][CU_TILE][COLUMNS];
+    __shared__ double part[TEAMS][CU_TILE][COLUMNS];
     const int team = threadIdx.x / COLUMNS, column = threadIdx.x % COLUMNS, x = column / CU_TILE,
               y = column % CU_TILE;
     int tile[3];
@@ -198,21 +199,25 @@ __global__ void __launch_bounds__(SPREADERS) spread(const cu_mesh_work m, const 
             }
         }
     });
-    if (team)
+    if (TEAMS > 1) {
 #pragma unroll
         for (int z = 0; z < CU_TILE; z++)
-            part[team - 1][z][column] = sum[z];
-    __syncthreads();
-    if (team)
-        return;
+            part[team][z][column] = sum[z];
+        __syncthreads();
+        if (team)
+            return;
+    }
     const int gx = tile[0] * CU_TILE + x, gy = tile[1] * CU_TILE + y, gz = tile[2] * CU_TILE;
     if (gx >= m.n[0] || gy >= m.n[1])
         return;
     double *row = cu_mesh_row(m, m.grid, gx, gy) + gz;
 #pragma unroll
-    for (int z = 0; z < CU_TILE; z++)
+    for (int z = 0; z < CU_TILE; z++) {
+        for (int k = 1; k < TEAMS; k++)
+            sum[z] += part[k][z][column];
         if (gz + z < m.n[2])
-            row[z] = (sum[z] + part[0][z][column]) + (part[1][z][column] + part[2][z][column]);
+            row[z] = sum[z];
+    }
 }
 
 /* ---------------------------------------------------------------- waves and back */
@@ -335,7 +340,10 @@ cu_mesh_work cu_mesh_start(cu_state *s, cudaStream_t stream, const aim_dev_waves
 
 void cu_mesh_spread(cu_state *s, cudaStream_t stream, const cu_mesh_work *m, const double *q)
 {
-    spread<<<m->bins, SPREADERS, 0, stream>>>(*m, q);
+    if (m->bins <= FEW_TILES)
+        spread<MOST_TEAMS><<<m->bins, MOST_TEAMS * COLUMNS, 0, stream>>>(*m, q);
+    else
+        spread<1><<<m->bins, COLUMNS, 0, stream>>>(*m, q);
     cu_check(s, "spreading charges");
 }
 

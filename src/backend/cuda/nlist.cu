@@ -290,25 +290,26 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
                 const int done = count[a];
                 const int i = row_of(l, group.first + a);
                 const size_t row = (size_t)i * l.capacity;
-                const int found = cu_each_hit(
-                    &s, n, s.own[a], l.cutoff * l.cutoff,
-                    [&](int k, double) { return place[k] != i || image[k]; },
-                    [&](int k, const double *, double, int m) {
-                        if (done + m >= l.capacity)
-                            return;
-                        double r[3];
+                const int found =
+                    cu_find_hits(&s, n, s.own[a], l.cutoff * l.cutoff,
+                                 [&](int k, double) { return place[k] != i || image[k]; });
+                cu_each_hit(&s, found, s.own[a],
+                            [&](int k, const vec4<double> &, const double *, double, int m) {
+                                if (done + m >= l.capacity)
+                                    return;
+                                double r[3];
 #pragma unroll
-                        for (int d = 0; d < 3; d++)
-                            r[d] = between(at, i, place[k], cell, image[k], d);
-                        const double d2 = r[0] * r[0] + r[1] * r[1] + r[2] * r[2],
-                                     inv = inverse_distance(d2, (real)0);
-                        const size_t p = row + done + m;
-                        l.j[p] = place[k];
-                        l.shift[p] = image[k];
-                        u[p] = vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv),
-                                          (real)(r[2] * inv), (real)(d2 * inv)};
-                        overlap |= d2 < CU_OVERLAP * CU_OVERLAP;
-                    });
+                                for (int d = 0; d < 3; d++)
+                                    r[d] = between(at, i, place[k], cell, image[k], d);
+                                const double d2 = r[0] * r[0] + r[1] * r[1] + r[2] * r[2],
+                                             inv = inverse_distance(d2, (real)0);
+                                const size_t p = row + done + m;
+                                l.j[p] = place[k];
+                                l.shift[p] = image[k];
+                                u[p] = vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv),
+                                                  (real)(r[2] * inv), (real)(d2 * inv)};
+                                overlap |= d2 < CU_OVERLAP * CU_OVERLAP;
+                            });
                 __syncwarp();
                 if (threadIdx.x % 32 == 0)
                     count[a] = done + found;
@@ -426,5 +427,7 @@ void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real
 
 template void cu_list_build(cu_state *, cudaStream_t, const cu_list *, vec4<float> *);
 template void cu_list_build(cu_state *, cudaStream_t, const cu_list *, vec4<double> *);
-template void cu_list_reverse(cu_state *, cudaStream_t, const cu_list *, const vec4<float> *, int *);
-template void cu_list_reverse(cu_state *, cudaStream_t, const cu_list *, const vec4<double> *, int *);
+template void cu_list_reverse(cu_state *, cudaStream_t, const cu_list *, const vec4<float> *,
+                              int *);
+template void cu_list_reverse(cu_state *, cudaStream_t, const cu_list *, const vec4<double> *,
+                              int *);

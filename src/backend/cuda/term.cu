@@ -12,16 +12,17 @@
 
 static const double CLOSE = 5.0; /* Angstrom, unless the list is shorter */
 
-/* Damped shifted force: value, and the derivative divided by d, of one pair within the cutoff. */
-static __device__ __forceinline__ float dsf_pair(float d, float inv, const aim_dsf &p, float *slope)
+/* Damped shifted force of one pair within the cutoff: value, and the derivative divided by d. */
+static __device__ __forceinline__ float dsf_pair(float d2, float d, float inv, const aim_dsf &p,
+                                                 float *slope)
 {
-    float gauss;
-    const float a = (float)p.alpha, c = aim_erfc_f32(a * d, &gauss) * inv,
-                g = (float)p.gauss * gauss;
-    *slope = ((float)p.slope - (c + g) * inv) * inv;
-    return c - (float)p.shift + (d - (float)p.rc) * (float)p.slope;
+    const float e = power_of_two(d2 * (float)(-p.alpha * p.alpha * LOG2_E)),
+                t = fast_inverse(1.0f + (float)(0.35355339059327376220 * p.alpha) * d),
+                c = e * aim_normal_tail_f32(t) * inv; /* erfc(x) = 2 (1 - Phi(x sqrt(2))) */
+    *slope = ((float)p.slope - (c + (float)p.gauss * e) * inv) * inv;
+    return c + (d * (float)p.slope - (float)(p.shift + p.rc * p.slope));
 }
-static __device__ __forceinline__ double dsf_pair(double d, double inv, const aim_dsf &p,
+static __device__ __forceinline__ double dsf_pair(double, double d, double inv, const aim_dsf &p,
                                                   double *slope)
 {
     const aim_deriv f = aim_coulomb_dsf(d, &p);
@@ -64,7 +65,8 @@ static __device__ __forceinline__ void near_pairs(const struct cu_terms &t, int 
         const double d = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]), qj = t.q[t.j[at]];
         if (dsf && d < reach && d < dsf->rc) {
             double slope;
-            const double share = near_share(d, reach), v = dsf_pair(d, 1.0 / d, *dsf, &slope);
+            const double share = near_share(d, reach),
+                         v = dsf_pair(d * d, d, 1.0 / d, *dsf, &slope);
             *phi += qj * v * share;
             force -= kq * qj * slope * share;
         }
@@ -80,14 +82,15 @@ static __device__ __forceinline__ void near_pairs(const struct cu_terms &t, int 
 
 /* ---------------------------------------------------------------- all pairs of molecules */
 
-/* dE/dd / d of a pair, eV/A^2, through the coordination numbers of both */
-template <typename T>
-static __device__ __forceinline__ T cn_force(T radii, T cn_grads, T inv)
+/* dE/dCN (hartree) to what cn_force() takes */
+static const double CN_UNIT = AIM_HARTREE / LOG2_E;
+
+/* dE/dd / d of a pair, eV/A^2, through the coordination numbers of both; inv: 1/d, 1/A */
+template <typename T> static __device__ __forceinline__ T cn_force(T radii, T cn_grads, T inv)
 {
-    const T unit = (T)(AIM_HARTREE * AIM_BOHR_INV);
-    T slope;
-    count((T)AIM_BOHR * inv, radii, &slope);
-    return -unit * cn_grads * slope * inv;
+    T e;
+    const T v = count(inv, radii, &e);
+    return cn_grads * (v * v) * (e * radii) * (inv * inv * inv);
 }
 
 /* What an atom leaves behind, in lane 0. */
@@ -114,11 +117,11 @@ __global__ void __launch_bounds__(WARPS * 32)
         return;
     const double q = t.coulomb || t.sr ? t.q[i] : 0.0, kq = AIM_COULOMB_K * q;
     const int is_dsf = t.coulomb == AIM_DEV_COULOMB_DSF;
-    const double reach_q = is_dsf                                    ? dsf.rc
+    const double reach_q = is_dsf                                ? dsf.rc
                            : t.coulomb == AIM_DEV_COULOMB_SIMPLE ? INFINITY
-                                                                     : 0.0,
+                                                                 : 0.0,
                  reach_cn = t.through_cn ? t.reach : 0.0;
-    const T own_cn = t.through_cn ? cn_grad[i] : (T)0,
+    const T unit = (T)CN_UNIT, own_cn = t.through_cn ? unit * cn_grad[i] : (T)0,
             own_radius = t.through_cn ? radius[t.kind[i]] : (T)0;
     pull<double> p = {};
     double phi = 0, phi_sr = 0;
@@ -130,13 +133,13 @@ __global__ void __launch_bounds__(WARPS * 32)
                 const double qj = t.q[j];
                 double v = inv, slope = -inv * inv * inv;
                 if (is_dsf)
-                    v = dsf_pair(d, inv, dsf, &slope);
+                    v = dsf_pair(d * d, d, inv, dsf, &slope);
                 phi += qj * v;
                 force = -kq * qj * slope;
             }
             if (d < reach_cn)
-                force += (double)cn_force<T>(own_radius + radius[t.kind[j]], own_cn + cn_grad[j],
-                                             (T)inv);
+                force += (double)cn_force<T>(own_radius + radius[t.kind[j]],
+                                             own_cn + unit * cn_grad[j], (T)inv);
             add_pull(&p, r, force, t.want_strain);
         });
     if (t.sr)
@@ -161,36 +164,46 @@ template <typename T> struct cn_part {
     T radius, grad;
 };
 
-/* Sums over the candidates that have come, for one atom of the group. */
-template <typename T>
-static __device__ __forceinline__ void group_pairs(const struct cu_terms &t, const aim_dsf &dsf,
-                                                   cu_surroundings<T> *s, const cn_part<T> *cn,
-                                                   int n, int a, const cn_part<T> &own, T reach_q,
-                                                   T reach_cn, double *sums)
+/* What is the same for all pairs of a block: how far Coulomb and D3 reach, 0: not at all. */
+template <typename T> struct pair_reach {
+    T q, cn, limit, close;
+};
+
+/* Sums over the candidates that have come, for one atom of the group: of Coulomb, of D3, or both. */
+template <typename T, int STRAIN, int Q, int CN>
+static __device__ __forceinline__ void
+group_pairs(const aim_dsf &dsf, cu_surroundings<T> *s, const cn_part<T> *cn, int m, int a,
+            const cn_part<T> &own, const pair_reach<T> &reach, double *sums)
 {
-    const T reach = (T)close_reach(t), kq = (T)AIM_COULOMB_K * s->own[a].w,
-            limit = max(reach_q, reach_cn) * max(reach_q, reach_cn);
+    const vec4<T> at = s->own[a];
+    const T kq = (T)-AIM_COULOMB_K * at.w, radius = own.radius, grad = own.grad;
     T phi = 0;
     pull<T> p = {};
-    cu_each_hit(s, n, s->own[a], limit, apart<T>, [&](int k, const T r[3], T d2, int) {
+    cu_each_hit(s, m, at, [&](int k, const vec4<T> &c, const T r[3], T d2, int) {
         const T inv = inverse_root(d2), d = d2 * inv;
         T force = 0;
-        if (d < reach_q) {
+        if (Q) {
             T slope;
-            const T q = s->at[k].w * far_share(d, reach), v = dsf_pair(d, inv, dsf, &slope);
+            const T v = dsf_pair(d2, d, inv, dsf, &slope),
+                    q = d < reach.q ? c.w * far_share(d, reach.close) : (T)0;
             phi += q * v;
-            force = -kq * q * slope;
+            force = kq * q * slope;
         }
-        if (d < reach_cn)
-            force += cn_force(own.radius + cn[k].radius, own.grad + cn[k].grad, inv);
-        add_pull(&p, r, force, t.want_strain);
+        if (CN) {
+            const cn_part<T> other = cn[k];
+            const T f = cn_force(radius + other.radius, grad + other.grad, inv);
+            force += d < reach.cn ? f : (T)0;
+        }
+        add_pull(&p, r, force, STRAIN);
     });
-    const T all[TERM_SUMS] = {phi,    p.g[0], p.g[1], p.g[2], p.w[0],
-                              p.w[1], p.w[2], p.w[3], p.w[4], p.w[5]};
-    add_sums<TERM_SUMS>(sums, all, t.want_strain ? 10 : 4);
+    if (STRAIN)
+        add_sums(sums,
+                 {phi, p.g[0], p.g[1], p.g[2], p.w[0], p.w[1], p.w[2], p.w[3], p.w[4], p.w[5]});
+    else
+        add_sums(sums, {phi, p.g[0], p.g[1], p.g[2]});
 }
 
-template <typename T>
+template <typename T, int STRAIN>
 __global__ void __launch_bounds__(CU_WALK_THREADS, sizeof(T) == 4 ? 6 : 1)
     crystal_terms(const __grid_constant__ struct cu_terms t, const aim_dsf all)
 {
@@ -206,11 +219,15 @@ __global__ void __launch_bounds__(CU_WALK_THREADS, sizeof(T) == 4 ? 6 : 1)
     const T *cn_grad = (const T *)t.cn_grad;
     const aim_dsf dsf = t.screening ? t.screening[group.system] : all;
     const int is_dsf = t.coulomb == AIM_DEV_COULOMB_DSF || t.screening;
-    const double reach_q = is_dsf ? dsf.rc : 0.0, reach_cn = t.through_cn ? t.reach : 0.0;
+    const double reach_q = is_dsf ? dsf.rc : 0.0, reach_cn = t.through_cn ? t.reach : 0.0,
+                 farther = fmax(reach_q, reach_cn);
+    const pair_reach<T> reach = {(T)reach_q, (T)reach_cn, (T)(farther * farther),
+                                 (T)close_reach(t)};
     if (t.through_cn)
         load_radii(t, radius);
     auto part = [&](int place) {
-        return t.through_cn ? cn_part<T>{radius[t.cells.kind[place]], cn_grad[place]} : cn_part<T>{};
+        return t.through_cn ? cn_part<T>{radius[t.cells.kind[place]], (T)CN_UNIT * cn_grad[place]}
+                            : cn_part<T>{};
     };
     auto charge_at = [&](int place) { return charges ? (T)t.q[atom_of(t, place)] : (T)0; };
     for (int k = threadIdx.x; k < CU_GROUP * TERM_SUMS; k += CU_WALK_THREADS)
@@ -219,17 +236,23 @@ __global__ void __launch_bounds__(CU_WALK_THREADS, sizeof(T) == 4 ? 6 : 1)
         own_cn[threadIdx.x] = part(group.first + (int)threadIdx.x);
         s.own[threadIdx.x].w = charge_at(group.first + (int)threadIdx.x);
     }
-    if (reach_q > 0.0 || reach_cn > 0.0)
+    if (farther > 0.0)
         cu_walk_group(
-            &s, t.cells, group, fmax(reach_q, reach_cn),
+            &s, t.cells, group, farther,
             [&](int k, int place, int) {
                 s.at[k].w = charge_at(place);
                 cn[k] = part(place);
             },
             [&](int n) {
-                for (int a = warp; a < group.n; a += WARPS)
-                    group_pairs<T>(t, dsf, &s, cn, n, a, own_cn[a], (T)reach_q, (T)reach_cn,
-                                   sums[a]);
+                for (int a = warp; a < group.n; a += WARPS) {
+                    const int m = cu_find_hits(&s, n, s.own[a], reach.limit, apart<T>);
+                    if (reach_cn == 0.0)
+                        group_pairs<T, STRAIN, 1, 0>(dsf, &s, cn, m, a, own_cn[a], reach, sums[a]);
+                    else if (reach_q == 0.0)
+                        group_pairs<T, STRAIN, 0, 1>(dsf, &s, cn, m, a, own_cn[a], reach, sums[a]);
+                    else
+                        group_pairs<T, STRAIN, 1, 1>(dsf, &s, cn, m, a, own_cn[a], reach, sums[a]);
+                }
             });
     __syncthreads();
     for (int a = warp; a < group.n; a += WARPS) {
@@ -264,7 +287,10 @@ template <typename T>
 static void launch_terms(cudaStream_t stream, const struct cu_terms *t, const aim_dsf &dsf)
 {
     if (t->cells.grid)
-        crystal_terms<T><<<cu_part_groups(&t->cells), CU_WALK_THREADS, 0, stream>>>(*t, dsf);
+        (t->want_strain
+             ? crystal_terms<T, 1>
+             : crystal_terms<T, 0>)<<<cu_part_groups(&t->cells), CU_WALK_THREADS, 0, stream>>>(*t,
+                                                                                               dsf);
     else
         molecule_terms<T><<<(t->n + WARPS - 1) / WARPS, WARPS * 32, 0, stream>>>(*t, dsf);
 }

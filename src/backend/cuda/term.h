@@ -14,11 +14,15 @@
 
 enum { WARPS = CU_WALKERS, D3_ROW = CU_D3_ROW };
 
-/* ---------------------------------------------------------------- functions in float */
+/* ---------------------------------------------------------------- functions in float
+ *
+ * Those of the processor, without its detours for numbers below 10^-38: no pair has such. */
 
 static __device__ __forceinline__ float fast_inverse(float x)
 {
-    return __fdividef(1.0f, x);
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
 }
 static __device__ __forceinline__ double fast_inverse(double x)
 {
@@ -26,28 +30,41 @@ static __device__ __forceinline__ double fast_inverse(double x)
 }
 static __device__ __forceinline__ float inverse_root(float x)
 {
-    return rsqrtf(x);
+    float y;
+    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
 }
 static __device__ __forceinline__ double inverse_root(double x)
 {
     return rsqrt(x);
 }
-static __device__ __forceinline__ float fast_exp(float x)
+static __device__ __forceinline__ float power_of_two(float x)
 {
-    return __expf(x);
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
 }
-static __device__ __forceinline__ double fast_exp(double x)
+static __device__ __forceinline__ double power_of_two(double x)
 {
-    return exp(x);
+    return exp2(x);
+}
+static __device__ __forceinline__ float saturate(float x)
+{
+    return __saturatef(x);
+}
+static __device__ __forceinline__ double saturate(double x)
+{
+    return fmin(fmax(x, 0.0), 1.0);
 }
 
-/* The counting function and its derivative to d (bohr): aim_d3_count */
-template <typename T> static __device__ __forceinline__ T count(T inv_d, T rcov, T *slope)
+#define LOG2_E 1.4426950408889634074
+
+/* The counting function (aim_d3_count) of a pair whose radii (load_radii) add up to `radii`: v and e, where
+ * v = 1 / (1 + e); its slope is -v v e radii / d^2 / log2(e). */
+template <typename T> static __device__ __forceinline__ T count(T inv_d, T radii, T *e)
 {
-    const T k = (T)AIM_D3_K1 * rcov * inv_d, e = fast_exp((T)AIM_D3_K1 - k),
-            v = fast_inverse((T)1 + e);
-    *slope = -v * v * e * k * inv_d;
-    return v;
+    *e = power_of_two((T)(AIM_D3_K1 * LOG2_E) - radii * inv_d);
+    return fast_inverse((T)1 + *e);
 }
 
 /* ---------------------------------------------------------------- the atoms of a molecule */
@@ -99,7 +116,7 @@ static __device__ __forceinline__ void add_pull(pull<T> *p, const T r[3], T forc
 {
 #pragma unroll
     for (int k = 0; k < 3; k++)
-        p->g[k] += force * r[k];
+        p->g[k] = fma(force, r[k], p->g[k]); /* the same bits with strain and without */
     if (!strain)
         return;
 #pragma unroll
@@ -153,27 +170,39 @@ static __device__ __forceinline__ pull<double> widened(const pull<T> &from, doub
     return p;
 }
 
-/* The covalent radii (bohr) of all kinds, in shared memory. */
+/* The covalent radii (Angstrom) of all kinds, in shared memory, times what the counting function needs. */
 template <typename T> static __device__ void load_radii(const struct cu_terms &t, T *radius)
 {
     for (int k = threadIdx.x; k < t.kinds; k += blockDim.x)
-        radius[k] = (T)t.d3.rcov[t.kind_number[k]];
+        radius[k] = (T)(AIM_D3_K1 * LOG2_E * AIM_BOHR * t.d3.rcov[t.kind_number[k]]);
     __syncthreads();
 }
 
 /* ---------------------------------------------------------------- groups of crystals */
 
-/* Sums of a group's atoms, [CU_GROUP][K] in shared memory: adds those of all lanes to atom a's. */
+/* Sums of a group's atoms, [CU_GROUP][K] in shared memory: adds those of all lanes to atom a's. Half of the
+ * sums go to half of the lanes, and so on, until each has one; so a tree of lanes serves all. */
 template <int K, typename T>
-static __device__ __forceinline__ void add_sums(double *to, const T sum[K], int n)
+static __device__ __forceinline__ void add_sums(double *to, const T (&sum)[K])
 {
+    enum { N = K > 8 ? 16 : K > 4 ? 8 : K > 1 ? 4 : 1 };
+    const int lane = threadIdx.x % 32, own = lane / (32 / N);
+    T v[N];
 #pragma unroll
-    for (int k = 0; k < K; k++)
-        if (k < n) {
-            const T x = cu_warp_sum(sum[k]);
-            if (threadIdx.x % 32 == 0)
-                to[k] += (double)x;
+    for (int k = 0; k < N; k++)
+        v[k] = k < K ? sum[k] : (T)0;
+#pragma unroll
+    for (int n = N / 2, d = 16; d > 0; n /= 2, d /= 2) {
+        if (n == 0)
+            v[0] += __shfl_xor_sync(0xffffffffu, v[0], d);
+#pragma unroll
+        for (int k = 0; k < n; k++) {
+            const T given = lane & d ? v[k] : v[k + n], kept = lane & d ? v[k + n] : v[k];
+            v[k] = kept + __shfl_xor_sync(0xffffffffu, given, d);
         }
+    }
+    if (lane % (32 / N) == 0 && own < K)
+        to[own] += (double)v[0];
     __syncwarp();
 }
 
