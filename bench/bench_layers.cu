@@ -4,7 +4,8 @@
  *
  *     bench_layers [ROWS...]
  *
- * Lines: rows, median of all products together, of each kind of product, in microseconds. */
+ * Lines: rows, median of all products together, of each kind of product, in microseconds; then of the layers of all
+ * passes as an evaluation of one structure takes them, of each pass. */
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -116,6 +117,63 @@ template <typename F> static double median_us(cudaStream_t stream, F work)
     return 1e3 * ms[RUNS / 2];
 }
 
+/* Layers of the passes and the head, one after the other, as the card takes them together: sizes from
+ * the first input on; 0 ends them. */
+static const struct pass {
+    int mode, update, width[8];
+} passes[] = {
+    {CU_FORWARD, 1, {448, 512, 380, 258}},
+    {CU_FORWARD, 1, {733, 512, 380, 258}},
+    {CU_FORWARD, 0, {733, 512, 380, 256, 128, 128}},
+    {CU_BACKWARD, 0, {128, 128, 256, 380, 512, 733}},
+    {CU_BACKWARD, 0, {258, 380, 512, 733}},
+    {CU_BACKWARD, 0, {258, 380, 512, 448}},
+};
+
+static cu_layers<float> prepare(cu_state *s, const pass &p, int rows, const cudaDeviceProp &card)
+{
+    cu_layers<float> list;
+    list.n = 0;
+    for (int l = 0; p.width[l + 1]; l++) {
+        const int last = !p.width[l + 2];
+        const product one = {p.width[l], p.width[l + 1], last && p.update ? (int)CU_UPDATE : p.mode,
+                             1};
+        cu_gemm<float> g = prepare(s, one, rows, card);
+        if (l) {
+            cudaFree((void *)g.x), cudaFree((void *)g.xmax);
+            g.x = list.g[l - 1].y;
+            g.xmax = list.g[l - 1].ymax;
+        }
+        g.ldbias = cu_round_up(one.n_out, CU_CHUNK);
+        g.inner = !last;
+        list.g[list.n++] = g;
+    }
+    return list;
+}
+
+/* All of them, each pass in as few kernels as it goes. */
+static void time_passes(cu_state *s, cudaStream_t stream, int rows, const cudaDeviceProp &card)
+{
+    const size_t bytes = cu_layers_room(rows, 733);
+    char *between = bytes ? (char *)room(bytes / sizeof(float)) : NULL;
+    std::vector<cu_layers<float>> lists;
+    for (const pass &p : passes)
+        lists.push_back(prepare(s, p, rows, card));
+    const auto run = [&](int k) {
+        cu_layers<float> list = lists[k];
+        cu_multiply_all(s, stream, &list, between);
+    };
+    printf("%d rows, passes: %.0f us;", rows, median_us(stream, [&]() {
+               for (size_t k = 0; k < lists.size(); k++)
+                   run((int)k);
+           }));
+    for (size_t k = 0; k < lists.size(); k++)
+        printf(" %c %d..%d %.1f", passes[k].mode == CU_BACKWARD ? 'b' : 'f', passes[k].width[0],
+               lists[k].g[lists[k].n - 1].m.n_out, median_us(stream, [&]() { run((int)k); }));
+    printf("\n");
+    check(s->code);
+}
+
 int main(int argc, char **argv)
 {
     cudaDeviceProp card;
@@ -152,6 +210,7 @@ int main(int argc, char **argv)
             cudaFree((void *)one.xmax), cudaFree((void *)one.bias), cudaFree(one.ymax);
             cudaFree(one.slope), cudaFree((void *)one.old), cudaFree(one.charges);
         }
+        time_passes(&s, stream, rows, card);
     }
     return 0;
 }
