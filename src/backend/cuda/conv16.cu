@@ -48,7 +48,8 @@ static __device__ __forceinline__ unsigned project(const float (*s)[NF * STRIDE]
         float4 square = {};
 #pragma unroll
         for (int d = 0; d < 3; d++) {
-            *(float4 *)(v + (f * 3 + d) * HP + h) = p[d];
+            /* not needed before the way back */
+            __stcs((float4 *)(v + (f * 3 + d) * HP + h), p[d]);
             square.x = fmaf(p[d].x, p[d].x, square.x);
             square.y = fmaf(p[d].y, p[d].y, square.y);
             square.z = fmaf(p[d].z, p[d].z, square.z);

@@ -33,16 +33,23 @@ static __device__ __forceinline__ void unproject(const float *w, const float *ag
     }
 }
 
+/* Of what is not read again soon: a hint that it may be the first to leave the second-level cache, where
+ * the adjoints of the sums are wanted next. */
+static __device__ __forceinline__ float4 load4_once(const float *p)
+{
+    return __ldcs((const float4 *)p);
+}
+
 static __device__ __forceinline__ float4 load_any(const float *x, int aligned)
 {
-    return aligned ? load4(x) : make_float4(x[0], x[1], x[2], x[3]);
+    return aligned ? load4_once(x) : make_float4(x[0], x[1], x[2], x[3]);
 }
 
 /* Four of the adjoints gxv of ncomb combinations, from h on; 0 behind the last. */
 static __device__ __forceinline__ float4 load_adjoints(const float *gxv, int h, int ncomb, int aligned)
 {
     if (aligned)
-        return load4(gxv + h);
+        return load4_once(gxv + h);
     return make_float4(gxv[h], h + 1 < ncomb ? gxv[h + 1] : 0.0f, h + 2 < ncomb ? gxv[h + 2] : 0.0f,
                        h + 3 < ncomb ? gxv[h + 3] : 0.0f);
 }
@@ -57,7 +64,7 @@ static __device__ __forceinline__ void weigh(float *w, int first, int last, int 
         const int f = k / 12, d = k / 4 % 3, h = k % 4 * 4;
         if (h >= ncomb)
             continue;
-        const float4 own = load4(v + (f * 3 + d) * HP + h),
+        const float4 own = load4_once(v + (f * 3 + d) * HP + h),
                      g = load_adjoints(gxv + f * ncomb, h, ncomb, aligned);
         *(float4 *)(w + f * W_STRIDE + d * HP + h) = make_float4(
             2.0f * own.x * g.x, 2.0f * own.y * g.y, 2.0f * own.z * g.z, 2.0f * own.w * g.w);
@@ -110,7 +117,9 @@ __global__ void __launch_bounds__(WARPS * 32)
     cu_wait();
     __shared__ float weights[WARPS][NF * W_STRIDE];
     float *w = weights[threadIdx.x / 32];
-    const int i = c.first + (SPLIT ? blockIdx.x : blockIdx.x * WARPS + threadIdx.x / 32),
+    /* from the last atom to the first: what was written last is read first, here and by the gathering */
+    const int block = gridDim.x - 1 - blockIdx.x,
+              i = c.first + (SPLIT ? block : block * WARPS + threadIdx.x / 32),
               lane = threadIdx.x % 32, column = lane * 4;
     if (i >= c.first + c.n)
         return;
