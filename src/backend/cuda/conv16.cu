@@ -10,9 +10,7 @@
  * are formed in the same order in both cases. */
 #include "backend/cuda/conv16.h"
 
-enum { STRIDE = 20 /* of channels in shared memory */ };
-
-enum { FORWARD_BATCH = 32, FORWARD_WARPS = 4, FORWARD_BLOCKS = 4 };
+enum { FORWARD_WARPS = 4, FORWARD_BLOCKS = 4 };
 
 struct forward_space {
     union {
@@ -64,19 +62,6 @@ static __device__ __forceinline__ unsigned project(const float (*s)[NF * STRIDE]
             }
     }
     return bits;
-}
-
-/* Four columns, wherever the row of x has them. */
-static __device__ __forceinline__ void store(float *x, const float4 &z, int aligned)
-{
-    if (aligned) {
-        *(float4 *)x = z;
-    } else {
-        x[0] = z.x;
-        x[1] = z.y;
-        x[2] = z.z;
-        x[3] = z.w;
-    }
 }
 
 template <int EMBED>
@@ -199,135 +184,6 @@ __global__ void __launch_bounds__(FORWARD_WARPS * 32, FORWARD_BLOCKS)
         c.xmax[i] = bits;
 }
 
-/* ---------------------------------------------------------------- few atoms */
-
-enum { FEW_THREADS = COLUMNS + 32 };
-
-/* An atom, a block: a thread for every column, a warp for the charges. Sums, projections and roundings
- * are those of a warp that has the atom to itself. */
-struct few_space {
-    neighbours<FORWARD_BATCH, 0> b;
-    forward_space charges;
-    float s[3][NF * STRIDE], p[3][4 * NF][4];
-    int row[FORWARD_BATCH];
-    unsigned bits[FEW_THREADS / 32];
-};
-
-/* A batch by all threads. */
-template <int EMBED>
-static __device__ __forceinline__ void fill_few(const cu_conv<float> &c, few_space *space, int i,
-                                                int first, int n)
-{
-    neighbours<FORWARD_BATCH, 0> &b = space->b;
-    __syncthreads();
-    if ((int)threadIdx.x < n) {
-        const size_t p = (size_t)i * c.capacity + first + threadIdx.x;
-        const vec4<float> u = c.u[p];
-        const int j = c.j[p];
-        b.u[threadIdx.x] = make_float4(u.x, u.y, u.z, u.w);
-        b.j[threadIdx.x] = j;
-        space->row[threadIdx.x] = EMBED ? c.species[j] : j;
-    }
-    __syncthreads();
-    for (int t = threadIdx.x; t < n * GP; t += blockDim.x) {
-        const float d = b.u[t / GP].w, x = d - c.shifts[t % GP];
-        float slope;
-        b.radial[t / GP][t % GP] = __expf(-c.eta * x * x) * cutoff(d, 1.0f / c.rc, &slope);
-    }
-    __syncthreads();
-}
-
-/* project() by three threads, one for each component, then one for each combination. */
-static __device__ __forceinline__ unsigned project_few(const cu_conv<float> &c, few_space *space,
-                                                       const float4 w[GP], int i, float *x)
-{
-    const int k = threadIdx.x % 64, d = threadIdx.x / 64, f = k / 4, h = k % 4 * 4;
-    if (d < 3) {
-        float4 p = {};
-#pragma unroll
-        for (int g = 0; g < GP; g++)
-            add4(&p, w[g], space->s[d][f * STRIDE + g]);
-        *(float4 *)(c.v + ((size_t)i * NF * 3 + f * 3 + d) * HP + h) = p;
-        *(float4 *)space->p[d][k] = p;
-    }
-    __syncthreads();
-    if (threadIdx.x >= COLUMNS)
-        return 0;
-    const int own = threadIdx.x / 4, m = threadIdx.x % 4, comb = own % 4 * 4 + m;
-    float square = 0;
-#pragma unroll
-    for (int e = 0; e < 3; e++)
-        square = fmaf(space->p[e][own][m], space->p[e][own][m], square);
-    if (comb >= c.ncomb)
-        return 0;
-    x[c.col.xv + own / 4 * c.ncomb + comb] = square;
-    return cu_bits(square);
-}
-
-template <int EMBED>
-__global__ void __launch_bounds__(FEW_THREADS)
-    forward_few(const __grid_constant__ cu_conv<float> c)
-{
-    __shared__ few_space space;
-    const int i = c.first + blockIdx.x, column = threadIdx.x, charged = !EMBED && threadIdx.x >= COLUMNS;
-    float4 w[GP];
-#pragma unroll
-    for (int g = 0; g < GP; g++)
-        if (threadIdx.x < 192)
-            w[g] = load4(c.agh_g + g * COLUMNS + column % 64 * 4);
-    cu_wait();
-    const int n = c.count[i];
-    const charge_lane l = charge_share(c.nc);
-    float s[4] = {};
-    float4 sq[4] = {};
-    for (int first = 0; first < n; first += FORWARD_BATCH) {
-        const int m = min(FORWARD_BATCH, n - first);
-        fill_few<EMBED>(c, &space, i, first, m);
-        if (column < COLUMNS) {
-#pragma unroll 8
-            for (int k = 0; k < m; k++) {
-                const float t = __fmul_rn(c.a[(size_t)space.row[k] * COLUMNS + column],
-                                          space.b.radial[k][column % GP]);
-                const float4 u = space.b.u[k];
-                s[0] = fmaf(t, 1.0f, s[0]);
-                s[1] = fmaf(t, u.x, s[1]);
-                s[2] = fmaf(t, u.y, s[2]);
-                s[3] = fmaf(t, u.z, s[3]);
-            }
-        } else if (charged) {
-            convolve_charges(space.b, c, l, m, sq);
-        }
-    }
-    float *x = c.x + (size_t)i * c.ldx;
-    unsigned bits = 0;
-    if (column < COLUMNS) {
-#pragma unroll
-        for (int d = 0; d < 3; d++)
-            space.s[d][column / GP * STRIDE + column % GP] = s[d + 1];
-        x[c.col.xs + column] = s[0];
-        bits = cu_bits(s[0]);
-        if (!EMBED) {
-            const float own = c.a[(size_t)i * COLUMNS + column];
-            x[c.col.a + column] = own;
-            bits = max(bits, cu_bits(own));
-        }
-    } else if (charged) {
-        bits = finish_charges(c, &space.charges, l, i, sq, x);
-    }
-    if (c.col.total + column < c.ldx)
-        x[c.col.total + column] = 0;
-    __syncthreads();
-    bits = max(bits, project_few(c, &space, w, i, x));
-    bits = __reduce_max_sync(0xffffffffu, bits);
-    if (threadIdx.x % 32 == 0)
-        space.bits[threadIdx.x / 32] = bits;
-    __syncthreads();
-    for (int k = 1; k < FEW_THREADS / 32; k++)
-        bits = max(bits, space.bits[k]);
-    if (threadIdx.x == 0 && c.xmax)
-        c.xmax[i] = bits;
-}
-
 int cu_conv16_fits(const cu_conv<float> *c)
 {
     return c->nf == NF && c->gp == GP && c->nshifts == GP && c->hp == HP && c->q_hp == HP &&
@@ -339,7 +195,7 @@ template <int EMBED>
 static void launch_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
     if (c->n < FEW_FORWARD)
-        cu_launch(s, stream, c->n, FEW_THREADS, 0, forward_few<EMBED>, *c);
+        cu_conv16_forward_few(s, stream, c);
     else
         cu_launch(s, stream, (c->n + FORWARD_WARPS - 1) / FORWARD_WARPS, 32 * FORWARD_WARPS, 0,
                   forward16<EMBED>, *c);
@@ -352,4 +208,3 @@ void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c
     else
         launch_forward<0>(s, stream, c);
 }
-

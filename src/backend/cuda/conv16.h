@@ -8,6 +8,11 @@
 
 int cu_conv16_fits(const cu_conv<float> *c);
 void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
+void cu_conv16_forward_few(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
+/* Whether few atoms, one system, can have their charges made by the convolution that takes them; it. */
+int cu_conv16_makes_charges(const cu_conv<float> *c, const cu_charges<float> *e);
+void cu_conv16_forward_charges(cu_state *s, cudaStream_t stream, const cu_conv<float> *c,
+                               const cu_charges<float> *e);
 void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_first_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
@@ -18,6 +23,8 @@ enum {
     HP = 16,
     COLUMNS = 256,
     HALF = 128,
+    STRIDE = 20, /* of channels in shared memory */
+    FORWARD_BATCH = 32,
     FEW = 2048,       /* with fewer atoms, warps are wanted more than shared rows */
     FEW_FORWARD = 800 /* the same in the forward direction */
 };
@@ -38,6 +45,19 @@ static __device__ __forceinline__ void add4(float4 *s, const float4 &t, float w)
 static __device__ __forceinline__ unsigned bits4(const float4 &z)
 {
     return max(max(cu_bits(z.x), cu_bits(z.y)), max(cu_bits(z.z), cu_bits(z.w)));
+}
+
+/* Four columns, wherever the row of x has them. */
+static __device__ __forceinline__ void store(float *x, const float4 &z, int aligned)
+{
+    if (aligned) {
+        *(float4 *)x = z;
+    } else {
+        x[0] = z.x;
+        x[1] = z.y;
+        x[2] = z.z;
+        x[3] = z.w;
+    }
 }
 
 /* Sum over the lanes that differ in the bits from `first` up. */
@@ -85,6 +105,24 @@ static __device__ __forceinline__ coming fetch(const cu_conv<float> &c, int i, i
     coming next = {{0, 0, 0, 1}, 0};
     if (lane < N && first + lane < n) {
         const size_t p = (size_t)i * c.capacity + first + lane;
+        next.u = c.u[p];
+        next.j = c.j[p];
+    }
+    return next;
+}
+
+/* The same where n is on its way: what can be read before goes first. */
+template <int N>
+static __device__ __forceinline__ coming fetch_early(const cu_conv<float> &c, int i, int first,
+                                                     int n)
+{
+    const int lane = threadIdx.x % 32, k = first + lane;
+    const size_t p = (size_t)i * c.capacity + k;
+    coming next = {{0, 0, 0, 1}, 0};
+    if (lane < N && k < c.early) {
+        next.u = c.u[p];
+        next.j = c.j[p];
+    } else if (lane < N && k < n) {
         next.u = c.u[p];
         next.j = c.j[p];
     }

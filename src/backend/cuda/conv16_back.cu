@@ -5,7 +5,7 @@
  * and its own features it has all that a pair's tug takes (conv16_tug.h), and leaves these beside.
  *
  * Neighbours are summed in chunks of four, chunk after chunk. Of few atoms, each has a block, whose warps
- * take one chunk and one side of it each. */
+ * take one chunk each, and where reverse pairs are not known one side of it. */
 #include "backend/cuda/conv16_tug.h"
 
 enum {
@@ -299,11 +299,119 @@ __global__ void __launch_bounds__(FEW_THREADS)
         leave_charges(c, l, i, sum);
 }
 
+/* The same where reverse pairs are known: all warps gather, and forces are pulled with those of the first
+ * pass (conv16_first.cu). */
+enum { GATHER_WARPS = 16, GATHER_PAIRS = GATHER_WARPS * CHUNK };
+
+struct gather_space {
+    neighbours<CHUNK, 1> b[GATHER_WARPS];
+    float part[GATHER_WARPS][PARTS][32];
+};
+
+/* The sums of a neighbour, both halves of the lane's columns. */
+struct row_sums {
+    sums4 half[2];
+};
+
+static __device__ __forceinline__ row_sums load_row(const cu_conv<float> &c, int j)
+{
+    const float *s = c.s_adj + (size_t)j * 4 * COLUMNS + threadIdx.x % 32 * 4;
+    return row_sums{{load_sums(s, COLUMNS), load_sums(s + HALF, COLUMNS)}};
+}
+
+/* gather() of neighbour k with its sums at hand. */
+static __device__ __forceinline__ void gather_row(neighbours<CHUNK, 1> &b, int k, const row_sums &x,
+                                                  const float4 a[2], float4 ga[2])
+{
+    const int column = threadIdx.x % 32 * 4;
+    const float4 u = b.u[k], gs = load4(&b.radial[k][column % GP]);
+    tug4 t = {};
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const float4 w = give_back(x.half[h], u);
+        add_product(&ga[h], gs, w);
+        add_tug(&t, a[h], x.half[h], w);
+    }
+    leave_share(b.radial[k], fold(t, gs, load4(&b.radial[k][GP + column % GP])));
+}
+
+/* The warp's chunk of m neighbours; sums of the first two are under way while radial functions are made. */
+static __device__ __forceinline__ void gather_chunk(const cu_conv<float> &c, gather_space *space,
+                                                    const charge_lane &l, const coming &own, int i,
+                                                    int first, int m, const float4 a[2])
+{
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, half = first / CHUNK % 2 * CHUNK;
+    neighbours<CHUNK, 1> &b = space->b[warp];
+    auto row = [&](int k) { return load_row(c, __shfl_sync(0xffffffffu, own.j, min(k, m - 1))); };
+    row_sums x = row(0), y = row(1);
+    fill(c, &b, own, m);
+    float4 ga[2] = {};
+    const float q = tug_charges<0>(c, b, l, i, l.groups > CHUNK ? l.group - half : l.group, m,
+                                   b.radial);
+#pragma unroll 1
+    for (int k = 0; k < m; k += 2) {
+        gather_row(b, k, x, a, ga);
+        if (k + 2 < m)
+            x = row(k + 2);
+        if (k + 1 < m)
+            gather_row(b, k + 1, y, a, ga);
+        if (k + 3 < m)
+            y = row(k + 3);
+    }
+    __syncwarp();
+    if (lane < 4 * m)
+        c.tug[((size_t)i * c.capacity + first) * 4 + lane] = sum_shares(b.radial[lane / 4], lane % 4);
+    const float sums[PARTS] = {ga[0].x, ga[0].y, ga[0].z, ga[0].w, ga[1].x,
+                               ga[1].y, ga[1].z, ga[1].w, q};
+#pragma unroll
+    for (int k = 0; k < PARTS; k++)
+        space->part[warp][k][lane] = sums[k];
+}
+
+/* An atom, a block; a warp, a chunk. */
+__global__ void __launch_bounds__(32 * GATHER_WARPS)
+    gather_few(const __grid_constant__ cu_conv<float> c)
+{
+    cu_wait();
+    __shared__ gather_space space;
+    const int i = c.first + blockIdx.x, lane = threadIdx.x % 32, part = threadIdx.x / 32,
+              column = lane * 4;
+    float *ga = c.ga + (size_t)i * COLUMNS + part / 4 * HALF + column + part % 4;
+    const int n = c.count[i], first = part * CHUNK;
+    coming next = fetch_early<CHUNK>(c, i, first, n);
+    const float4 a[2] = {load4(c.a + (size_t)i * COLUMNS + column),
+                         load4(c.a + (size_t)i * COLUMNS + HALF + column)};
+    const float before = part < PARTS - 1 ? *ga : 0.0f;
+    const charge_lane l = charge_share(c.nc);
+    float sum = 0; /* of the thread's column, or the charges' lane */
+    for (int start = 0; start < n; start += GATHER_PAIRS) {
+        const int m = min((int)CHUNK, n - start - first),
+                  chunks = (min((int)GATHER_PAIRS, n - start) + CHUNK - 1) / CHUNK;
+        if (m > 0)
+            gather_chunk(c, &space, l, next, i, start + first, m, a);
+        if (start + GATHER_PAIRS < n)
+            next = fetch<CHUNK>(c, i, start + GATHER_PAIRS + first, n);
+        __syncthreads();
+        if (part < PARTS)
+            for (int k = 0; k < chunks; k++)
+                sum += space.part[k][part][lane];
+        __syncthreads();
+    }
+    if (part < PARTS - 1)
+        *ga = before + sum;
+    else if (part == PARTS - 1)
+        leave_charges(c, l, i, sum);
+}
+
 /* ---------------------------------------------------------------- launchers */
 
 template <int STRAIN>
 static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
+    if (c->n < FEW && c->back) {
+        cu_launch(s, stream, c->n, 32 * GATHER_WARPS, 0, gather_few, *c);
+        return;
+    }
     if (c->n < FEW) {
         cu_launch(s, stream, c->n, FEW_THREADS, 0, backward_few<STRAIN>, *c);
         return;
@@ -330,8 +438,14 @@ void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *
         launch_backward<0>(s, stream, c);
 }
 
-int cu_conv_looks_back(const aim_dev_net *d, int n)
+int cu_conv_looks_back(const aim_dev_net *d)
 {
     return !d->is_double && d->d2 && d->conv_a.nf == NF && d->gp == GP && d->nshifts == GP &&
-           d->conv_a.hp == HP && d->conv_q.hp == HP && d->fa == COLUMNS && n >= FEW;
+           d->conv_a.hp == HP && d->conv_q.hp == HP && d->fa == COLUMNS &&
+           (d->n_charge == 1 || d->n_charge == 2);
+}
+
+int cu_conv_keeps_tugs(int n)
+{
+    return n < FEW;
 }

@@ -87,6 +87,12 @@ static __device__ __forceinline__ void exchange(float4 s[2][4])
             s[h][d] = halves[h][d][lane];
 }
 
+/* Of a channel of each half. */
+static __device__ __forceinline__ float by_halves(float e0, float a, float e1, float b)
+{
+    return fmaf(e1, b, __fmul_rn(e0, a));
+}
+
 /* What an atom of each element would receive: sum over the channels of its embedding; of the elements
  * first, first + step, ... */
 static __device__ __forceinline__ void by_element(const cu_conv<float> &c, int i, int first, int step,
@@ -99,9 +105,10 @@ static __device__ __forceinline__ void by_element(const cu_conv<float> &c, int i
 #pragma unroll
         for (int d = 0; d < 4; d++) {
             const float4 a = s[0][d], b = s[1][d],
-                         t = sum_above4(make_float4(e0.x * a.x + e1.x * b.x, e0.y * a.y + e1.y * b.y,
-                                                    e0.z * a.z + e1.z * b.z,
-                                                    e0.w * a.w + e1.w * b.w),
+                         t = sum_above4(make_float4(by_halves(e0.x, a.x, e1.x, b.x),
+                                                    by_halves(e0.y, a.y, e1.y, b.y),
+                                                    by_halves(e0.z, a.z, e1.z, b.z),
+                                                    by_halves(e0.w, a.w, e1.w, b.w)),
                                         4);
             if (threadIdx.x % 32 < 4)
                 *(float4 *)(c.e_adj + (((size_t)i * c.kinds + z) * 4 + d) * GP + column) = t;
@@ -174,10 +181,131 @@ __global__ void __launch_bounds__(WARPS * 32)
         c.gq[(size_t)i * c.nc + lane] += gx[c.col.q + lane];
 }
 
+/* ---------------------------------------------------------------- few atoms */
+
+enum { FEW_THREADS = COLUMNS + 32, KINDS_ONCE = COLUMNS / (4 * GP) };
+
+/* An atom, a block: a thread for every column, a warp for the charges. */
+struct few_space {
+    float w[NF * W_STRIDE], wq[2 * W_STRIDE]; /* 2 v gxv */
+    float s[4][COLUMNS];
+};
+
+/* The column's gS of the vectors, as unproject() has it. w: of its channel; a: its combinations. */
+static __device__ __forceinline__ void unproject_few(const float *w, const float a[HP], int ncomb,
+                                                     float s[4])
+{
+#pragma unroll
+    for (int d = 0; d < 3; d++)
+        s[d + 1] = 0.0f;
+#pragma unroll
+    for (int h = 0; h < HP; h += 4) {
+        if (h >= ncomb)
+            break;
+#pragma unroll
+        for (int d = 0; d < 3; d++) {
+            const float4 y = load4(w + d * HP + h);
+            s[d + 1] = fmaf(a[h], y.x, s[d + 1]);
+            s[d + 1] = fmaf(a[h + 1], y.y, s[d + 1]);
+            s[d + 1] = fmaf(a[h + 2], y.z, s[d + 1]);
+            s[d + 1] = fmaf(a[h + 3], y.w, s[d + 1]);
+        }
+    }
+}
+
+/* Part k of 2 v gxv, four combinations of a component of a channel. */
+static __device__ __forceinline__ void weigh_few(float *w, int k, int ncomb, const float *v,
+                                                 const float *gxv, int aligned)
+{
+    const int f = k / 12, d = k / 4 % 3, h = k % 4 * 4;
+    if (h >= ncomb)
+        return;
+    const float4 own = load4(v + (f * 3 + d) * HP + h),
+                 g = load_adjoints(gxv + f * ncomb, h, ncomb, aligned);
+    *(float4 *)(w + f * W_STRIDE + d * HP + h) = make_float4(
+        2.0f * own.x * g.x, 2.0f * own.y * g.y, 2.0f * own.z * g.z, 2.0f * own.w * g.w);
+}
+
+/* The thread's number of each channel of the embedding of element z. */
+static __device__ __forceinline__ void load_element(const cu_conv<float> &c, int z, float e[NF])
+{
+    const float *of = c.a + (size_t)c.kind_species[z] * COLUMNS + threadIdx.x % GP;
+#pragma unroll
+    for (int f = 0; f < NF; f++)
+        e[f] = of[f * GP];
+}
+
+/* by_element() by a thread for each number of four elements at a time. e: what it needs of the first. */
+static __device__ __forceinline__ void by_element_few(const cu_conv<float> &c, int i, float e[NF],
+                                                      const float (*s)[COLUMNS])
+{
+    const int d = threadIdx.x / GP % 4, g = threadIdx.x % GP;
+    for (int z = threadIdx.x / (4 * GP); z < c.kinds; z += KINDS_ONCE) {
+        float t[NF / 2];
+#pragma unroll
+        for (int f = 0; f < NF / 2; f++)
+            t[f] = by_halves(e[f], s[d][f * GP + g], e[f + NF / 2], s[d][(f + NF / 2) * GP + g]);
+        c.e_adj[(((size_t)i * c.kinds + z) * 4 + d) * GP + g] =
+            ((t[0] + t[1]) + (t[2] + t[3])) + ((t[4] + t[5]) + (t[6] + t[7]));
+        if (z + KINDS_ONCE < c.kinds)
+            load_element(c, z + KINDS_ONCE, e);
+    }
+}
+
+template <int EMBED>
+__global__ void __launch_bounds__(FEW_THREADS)
+    project_backward_few(const __grid_constant__ cu_conv<float> c)
+{
+    __shared__ __align__(16) few_space space;
+    const int i = c.first + blockIdx.x, t = threadIdx.x, lane = t % 32, charges = t >= COLUMNS,
+              columns = charges ? c.nc * GP : COLUMNS, column = charges ? lane : t,
+              active = column < columns && !(EMBED && charges),
+              ncomb = charges ? c.q_ncomb : c.ncomb;
+    const float *agh = charges ? c.q_agh_h : c.agh_h, *gx = c.gx + (size_t)i * c.ldx;
+    float a[HP], e[NF], s[4], own = 0.0f, later = 0.0f;
+#pragma unroll
+    for (int h = 0; h < HP; h++)
+        a[h] = active ? agh[h * columns + column] : 0.0f;
+    cu_wait();
+    if (t < 12 * NF)
+        weigh_few(space.w, t, c.ncomb, c.v + (size_t)i * NF * 3 * HP, gx + c.col.xv,
+                  c.ncomb % 4 == 0 && c.col.xv % 4 == 0);
+    if (!EMBED && charges && lane < 12 * c.nc)
+        weigh_few(space.wq, lane, c.q_ncomb, c.vq + (size_t)i * c.nc * 3 * HP, gx + c.col.qv,
+                  c.q_ncomb % 4 == 0 && c.col.qv % 4 == 0);
+    s[0] = active ? gx[(charges ? c.col.qs : c.col.xs) + column] : 0.0f;
+    if (EMBED && !charges && t / (4 * GP) < c.kinds)
+        load_element(c, t / (4 * GP), e);
+    if (!EMBED && !charges) {
+        own = gx[c.col.a + column];
+        if (c.ga_later)
+            later = c.ga_later[(size_t)i * COLUMNS + column];
+        c.ga[(size_t)i * COLUMNS + column] = c.ga_later ? own + later : own;
+    }
+    if (!EMBED && charges && lane < c.nc)
+        c.gq[(size_t)i * c.nc + lane] += gx[c.col.q + lane];
+    __syncthreads();
+    unproject_few((charges ? space.wq : space.w) + column / GP * W_STRIDE, a, ncomb, s);
+    float *to = charges ? c.sq_adj : c.s_adj;
+#pragma unroll
+    for (int d = 0; d < 4; d++)
+        if (EMBED)
+            space.s[d][column] = s[d];
+        else if (active)
+            to[((size_t)i * 4 + d) * columns + column] = s[d];
+    if (!EMBED)
+        return;
+    __syncthreads();
+    if (!charges)
+        by_element_few(c, i, e, space.s);
+}
+
 template <int EMBED>
 static void launch_project(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
-    if (c->n < FEW)
+    if (c->n < FEW_FORWARD)
+        cu_launch(s, stream, c->n, FEW_THREADS - 32 * EMBED, 0, project_backward_few<EMBED>, *c);
+    else if (c->n < FEW)
         cu_launch(s, stream, c->n, 32 * ATOM_WARPS<EMBED>, 0,
                   project_backward16<EMBED, ATOM_WARPS<EMBED>, 1>, *c);
     else

@@ -27,7 +27,9 @@ enum {
     CU_SEGMENT = 2048, /* atoms of a system that are summed by one block */
     CU_PARTS = 24,     /* of a gradient by the parameters on its way to the host */
     CU_GRAPHS = 16,    /* shapes of batches that are kept as graphs */
-    CU_TILE_ROWS = 128 /* of the large matrix products */
+    CU_EARLY = 64,
+    CU_EARLY_ATOMS = 1024, /* cu_work.early, of fewer atoms */
+    CU_TILE_ROWS = 128     /* of the large matrix products */
 };
 
 template <typename real> struct alignas(4 * sizeof(real)) vec4 {
@@ -50,7 +52,7 @@ typedef struct cu_device {
     size_t workspace_size, limit; /* limit: most of it, 0: none */
     void *in, *out, *desk;        /* pinned */
     size_t in_size, out_size, desk_size;
-    int ticket;             /* number of an evaluation whose first results come early */
+    int ticket; /* number of an evaluation whose results, or the first, the host looks for */
     unsigned workspace_age; /* changes when addresses do */
     const void *kept;       /* network whose primal stands in the workspace for sweeps, or NULL */
 } cu_device;
@@ -127,7 +129,8 @@ template <typename real> struct cu_work {
     int *offset, *system, *kind, *kind_species, *kind_number;
     int *in_count, *in_j, *in_shift; /* a list from the host, or NULL */
     double *ghead[AIM_DEV_HEADS];    /* second part, with a host's terms copied later */
-    int *ticket;                     /* NULL: results come all together */
+    int *ticket; /* number of the evaluation, where the host looks for it, or NULL */
+    int direct;  /* few bytes, by kernels to and from the host (direct.cu) */
     double *in_gq, *in_gspin;
     aim_dsf *screening; /* [systems] with lattice sums */
     double *element;    /* [kinds][CU_ELEMENT] of embedded terms, or NULL */
@@ -147,12 +150,14 @@ template <typename real> struct cu_work {
     double *own_q, *own_grad;
     int *longest; /* neighbours of the atom that has most */
     int *overlap; /* whether two atoms are nearly at one place */
-    int *arrived; /* of the pinned copy alone: the ticket, once what stands before it is there, */
-    int *ending;  /* and once the evaluation is about to end */
+    /* of the pinned copy alone: the ticket, once what stands before it is there, or (direct) all; */
+    int *arrived;
+    int *ending; /* and once the evaluation is about to end */
     char *out_base;
-    size_t out_early, out_bytes, out_copied;
+    size_t out_early, out_bytes, out_copied; /* out_early: 0: results come all together */
     /* lists */
     int *count, *j, *species;
+    int early;     /* places of each row that hold numbers whether or not there is a neighbour */
     int *shift;    /* images of crystals, three signed bytes; else NULL */
     vec4<real> *u; /* unit vector to the neighbour and distance */
     int *back;     /* where each pair's reverse stands, or NULL */
@@ -167,6 +172,7 @@ template <typename real> struct cu_work {
     /* network */
     real *x, *hidden[2], *aim;
     real *tug;     /* in place of x */
+    real *tugs;    /* [passes but the first][n][capacity][4] of few atoms, or NULL */
     char *between; /* layers: cu_layers_room; NULL: they do not go together */
     real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES], *slope[AIM_DEV_PASSES];
@@ -192,6 +198,8 @@ int cu_wide(const aim_dev_job *job);
 int cu_desk_goes_first(const aim_dev_job *job);
 /* Whether what the network puts out is copied while the card goes on. */
 int cu_comes_early(const aim_dev_job *job);
+/* Whether batch and results go directly. */
+int cu_goes_direct(const aim_dev_job *job);
 /* Whether all atoms have the same adjoint of head h. */
 static inline int cu_alike(const aim_dev_job *job, int h)
 {
@@ -291,7 +299,7 @@ void cu_combine(cu_state *s, cudaStream_t stream, int rows, int ld, int n, real 
 enum cu_features { CU_EMBED, CU_FULL, CU_PLAIN };
 
 template <typename real> struct cu_conv {
-    int n, capacity, gp, nshifts, fa, nc, features, charges, want_strain;
+    int n, capacity, early, gp, nshifts, fa, nc, features, charges, want_strain;
     int first; /* atoms first .. first + n - 1; pointers to rows are such that theirs have these numbers */
     const int *count, *j, *species;
     const vec4<real> *u;
@@ -318,6 +326,7 @@ template <typename real> struct cu_conv {
     const int *kind, *kind_species;
     real *tug;       /* [n][capacity][4] of each pair, for the adjoint (conv16_back.cu) */
     const int *back; /* of each pair, where its reverse stands, or -1; NULL: not known */
+    int n_tugs; /* the adjoint of the first pass: tugs of so many others, which are pulled with its own */
 };
 template <typename real> static inline void cu_set_turned(const cu_net *net, cu_conv<real> *c)
 {
@@ -337,8 +346,9 @@ template <typename real>
 void cu_conv_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c);
 template <typename real>
 void cu_embed_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c);
-/* Whether the adjoint goes faster with `back`. */
-int cu_conv_looks_back(const aim_dev_net *d, int n);
+/* Whether the adjoint goes faster with `back`; whether tugs of so many atoms are kept until the last pull. */
+int cu_conv_looks_back(const aim_dev_net *d);
+int cu_conv_keeps_tugs(int n);
 
 /* ---------------------------------------------------------------- charges (charge.cu) */
 
@@ -393,7 +403,8 @@ void cu_reduce_systems(cu_state *s, cudaStream_t stream, const cu_columns_sum *c
 /* ---------------------------------------------------------------- lists (nlist.cu) */
 
 struct cu_list {
-    int n, capacity, n_kinds;
+    int n, capacity, early, n_kinds;
+    int alone; /* one system */
     double cutoff;
     const double *coord, *cell;
     const int *offset, *system, *numbers, *kind, *kind_species;
@@ -467,6 +478,14 @@ struct cu_embedded {
 };
 void cu_repulsion(cu_state *s, cudaStream_t stream, const struct cu_embedded *x);
 void cu_d3ts(cu_state *s, cudaStream_t stream, const struct cu_embedded *x);
+
+/* ---------------------------------------------------------------- few bytes (direct.cu) */
+
+/* in, out, arrived: pinned memory; multiples of 16 bytes. clear: is set to zeros. */
+void cu_bring(cu_state *s, cudaStream_t stream, const void *in, void *to, size_t bytes, void *clear,
+              size_t clear_bytes);
+void cu_leave(cu_state *s, cudaStream_t stream, const void *from, void *out, size_t bytes,
+              const int *ticket, int *arrived);
 
 /* ---------------------------------------------------------------- arrays of the caller (caller.cu) */
 

@@ -153,7 +153,8 @@ static void fill(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds 
     if (w->ticket) {
         *CU_PINNED(d->in, w->in_base, w->ticket) = ++net->device->ticket;
         *CU_PINNED(d->out, w->out_base, w->arrived) = net->device->ticket - 1;
-        *CU_PINNED(d->out, w->out_base, w->ending) = net->device->ticket - 1;
+        if (w->ending)
+            *CU_PINNED(d->out, w->out_base, w->ending) = net->device->ticket - 1;
     }
 }
 
@@ -341,10 +342,10 @@ static int choose_rows(const cu_net *net, const aim_dev_job *job, const aim_dev_
 template <typename real>
 static int has_arrived(const cu_net *net, const cu_work<real> *w, const int *place)
 {
-    enum { LOOKS = 256 };
+    const int looks = w->direct ? 8192 : 256; /* the first: some 20 microseconds */
     const volatile int *arrived = CU_PINNED(net->device->out, w->out_base, place);
     do
-        for (int k = 0; k < LOOKS; k++)
+        for (int k = 0; k < looks; k++)
             if (*arrived == net->device->ticket) {
                 __atomic_thread_fence(__ATOMIC_ACQUIRE);
                 return 1;
@@ -360,7 +361,7 @@ static int hand_early(cu_net *net, const aim_dev_job *job, const cu_work<real> *
                       int *done, aim_dev_error *e)
 {
     const cu_device *d = net->device;
-    if (!w->ticket || s->code != cudaSuccess || !has_arrived(net, w, w->arrived) ||
+    if (!w->out_early || s->code != cudaSuccess || !has_arrived(net, w, w->arrived) ||
         *CU_PINNED(d->out, w->out_base, w->longest) > net->capacity ||
         *CU_PINNED(d->out, w->out_base, w->overlap))
         return 0;
@@ -396,7 +397,7 @@ template <typename real>
 static void stir_workers(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w)
 {
     enum { LOOKS = 32 }; /* some thirty microseconds */
-    if (!w->ticket || !has_arrived(net, w, w->ending))
+    if (!w->ending || !has_arrived(net, w, w->ending))
         return;
     cudaError_t code;
     do {
@@ -447,7 +448,8 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
             return e->status;
         if (s.code == cudaSuccess)
             stir_workers<real>(net, job, &w);
-        if (cu_synchronize(net, &s, e))
+        if (!(w.direct && s.code == cudaSuccess && has_arrived(net, &w, w.arrived)) &&
+            cu_synchronize(net, &s, e))
             return e->status;
     }
     const int longest = *CU_PINNED(d->out, w.out_base, w.longest);

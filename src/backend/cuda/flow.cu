@@ -9,6 +9,7 @@
 
 #include "backend/cuda/caller.h"
 #include "backend/cuda/flow.h"
+#include "backend/cuda/module.h"
 #include "backend/cuda/waves.h"
 
 /* ---------------------------------------------------------------- arguments of kernels */
@@ -47,14 +48,6 @@ template <typename real> cu_charges<real> cu_charge_args(const cu_flow<real> *f,
     return c;
 }
 
-/* Where cu_join() waits. */
-template <typename real> static void end_of_side(cu_flow<real> *f)
-{
-    cu_device *dev = f->net->device;
-    cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
-    f->apart = 1;
-}
-
 /* Reverse pairs in the second stream: they are not asked for before the way back. */
 template <typename real> static void build_list(cu_flow<real> *f)
 {
@@ -62,6 +55,8 @@ template <typename real> static void build_list(cu_flow<real> *f)
     cu_list list = {};
     list.n = w->n;
     list.capacity = w->capacity;
+    list.early = w->early;
+    list.alone = w->systems == 1;
     list.cutoff = f->job->cutoff;
     list.coord = w->coord;
     list.cell = w->cell;
@@ -84,7 +79,7 @@ template <typename real> static void build_list(cu_flow<real> *f)
         return;
     cu_fork(f);
     cu_list_reverse(f->s, f->net->device->side, &list, w->u, w->back);
-    end_of_side(f);
+    cu_end_side(f);
 }
 
 /* Of the current slab, or all. */
@@ -212,15 +207,35 @@ template <typename real> static void seed_charges(cu_flow<real> *f, cudaStream_t
             f->job->middle ? w->in_gspin : NULL, add, w->gqs[d->n_pass - 2]);
 }
 
-/* The terms in the second stream: the last pass leaves the charges as they are. */
-template <typename real> static void run_terms_beside(cu_flow<real> *f)
+/* Energies of the terms by systems. */
+template <typename real> static void sum_terms(cu_flow<real> *f, cudaStream_t stream)
+{
+    const cu_work<real> *w = f->w;
+    const aim_dev_job *job = f->job;
+    const cu_columns_sum sum = {w->systems,
+                                job->rep_params ? 4 : 3,
+                                w->wide,
+                                w->offset,
+                                w->term_e,
+                                1,
+                                (size_t)w->n,
+                                w->e_coulomb,
+                                w->partial,
+                                1,
+                                (size_t)(w->e_sr - w->e_coulomb)};
+    if (job->coulomb || job->sr || job->d3 || w->element)
+        cu_reduce_systems(f->s, stream, &sum);
+}
+
+template <typename real> void cu_terms_beside(cu_flow<real> *f)
 {
     cu_device *dev = f->net->device;
     cu_fork(f);
     run_terms(f, dev->side);
     if (f->job->want_grad)
         seed_charges(f, dev->side);
-    end_of_side(f);
+    if (f->w->wide == 1) /* others share room with those of charge equilibration */
+        sum_terms(f, dev->side);
 }
 
 /* ---------------------------------------------------------------- the network */
@@ -248,8 +263,6 @@ template <typename real> static void find_charges(cu_flow<real> *f)
 /* The last pass, whose adjoint needs no charges, and the terms. */
 template <typename real> static void finish_at_once(cu_flow<real> *f)
 {
-    if (f->beside)
-        run_terms_beside(f);
     cu_pass_forward(f, f->net->d.n_pass - 1, 0);
     if (!f->beside)
         run_terms(f, f->stream);
@@ -333,7 +346,7 @@ template <typename real> static void backward_network(cu_flow<real> *f)
                 cu_pass_forward(f, p, 1);
             cu_pass_backward(f, p);
         }
-        if (p == 0 && f->w->ticket)
+        if (p == 0 && f->w->ending)
             tell_ending(f);
         for (int k = 0; k < count_slabs(f); k++) {
             enter_slab(f, k);
@@ -347,19 +360,30 @@ template <typename real> static void backward_network(cu_flow<real> *f)
     }
 }
 
+/* The batch to the card, zeros to what is added to. */
+template <typename real> static void bring_batch(cu_flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    cu_device *dev = f->net->device;
+    const size_t bytes = f->job->middle ? w->in_first : w->in_bytes,
+                 clear = (size_t)(w->clear_base - w->out_base) + w->clear_bytes;
+    if (w->direct) {
+        cu_bring(f->s, f->stream, dev->in, w->in_base, bytes, w->out_base, clear);
+        return;
+    }
+    cu_check_call(f->s,
+                  cudaMemcpyAsync(w->in_base, dev->in, bytes, cudaMemcpyHostToDevice, f->stream),
+                  "copying the batch");
+    cu_check_call(f->s, cudaMemsetAsync(w->out_base, 0, clear, f->stream), "clearing");
+    f->s->joined = 1;
+}
+
 template <typename real> static void first_half(cu_flow<real> *f)
 {
     const cu_work<real> *w = f->w;
     cu_device *dev = f->net->device;
     const aim_dev_job *job = f->job;
-    cu_check_call(f->s,
-          cudaMemcpyAsync(w->in_base, dev->in, job->middle ? w->in_first : w->in_bytes,
-                          cudaMemcpyHostToDevice, f->stream),
-          "copying the batch");
-    cu_check_call(f->s,
-          cudaMemsetAsync(w->out_base, 0, (size_t)(w->clear_base - w->out_base) + w->clear_bytes,
-                          f->stream),
-          "clearing");
+    bring_batch(f);
     if (w->caller)
         cu_bring_in(f->s, f->stream, w);
     if (w->grid)
@@ -368,7 +392,7 @@ template <typename real> static void first_half(cu_flow<real> *f)
         const cu_terms t = cu_term_args(f->net, f->job, f->w);
         cu_fork(f);
         cu_d3(f->s, dev->side, &t);
-        end_of_side(f);
+        cu_end_side(f);
     }
     if (w->part_count)
         cu_find_parts(f->s, f->stream, &w->cells, w->kind_species, w->rows, w->part, w->species);
@@ -379,7 +403,7 @@ template <typename real> static void first_half(cu_flow<real> *f)
         finish_slabs(f);
     else
         finish_at_once(f);
-    if (w->ticket)
+    if (w->out_early)
         copy_early(f);
     if (cu_sums_beside(w)) { /* atom after atom, beside what follows */
         cu_fork(f);
@@ -404,29 +428,12 @@ template <typename real> static void second_half(cu_flow<real> *f)
         if (w->grid)
             cu_deliver(f->s, f->stream, w->n, w->own_grad, w->cells.order, w->grad);
     }
-    cu_columns_sum sum = {w->systems,
-                          job->rep_params ? 4 : 3,
-                          w->wide,
-                          w->offset,
-                          w->term_e,
-                          1,
-                          (size_t)w->n,
-                          w->e_coulomb,
-                          w->partial,
-                          1,
-                          (size_t)(w->e_sr - w->e_coulomb)};
-    if (job->coulomb || job->sr || job->d3 || w->element)
-        cu_reduce_systems(f->s, f->beside && w->wide == 1 ? dev->side : f->stream, &sum);
-    if (!job->want_strain)
-        return;
-    sum.columns = 9;
-    sum.in = w->virial;
-    sum.atom_stride = 9;
-    sum.column_stride = 1;
-    sum.out = w->strain;
-    sum.system_stride = 9;
-    sum.out_stride = 1;
-    cu_reduce_systems(f->s, f->stream, &sum);
+    if (!f->beside || w->wide > 1)
+        sum_terms(f, f->stream);
+    const cu_columns_sum sum = {w->systems, 9,         w->wide,    w->offset, w->virial, 9,
+                                1,          w->strain, w->partial, 9,         1};
+    if (job->want_strain)
+        cu_reduce_systems(f->s, f->stream, &sum);
 }
 
 template <typename real>
@@ -441,17 +448,22 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
         f.slot = w->n_slots / 2;
     if (second)
         second_half(&f);
-    if (f.beside || cu_sums_beside(w) || w->ticket) {
-        end_of_side(&f);
+    if ((f.beside && !job->want_grad) || cu_sums_beside(w) || w->out_early) {
+        cu_end_side(&f);
         cu_join(&f);
     }
     if (w->caller)
         cu_hand_out(s, f.stream, w);
-    copy_back(&f, f.stream, w->out_early, w->out_copied);
+    if (w->direct)
+        cu_leave(s, f.stream, w->out_base, net->device->out, w->out_copied, w->ticket,
+                 CU_PINNED(net->device->out, w->out_base, w->arrived));
+    else
+        copy_back(&f, f.stream, w->out_early, w->out_copied);
 }
 
 #define INSTANCE(real)                                                                             \
     template cu_charges<real> cu_charge_args(const cu_flow<real> *, int);                          \
+    template void cu_terms_beside(cu_flow<real> *);                                                \
     template void cu_enqueue(cu_state *, cu_net *, const aim_dev_job *, const cu_work<real> *,     \
                              int, int)
 INSTANCE(float);

@@ -24,6 +24,14 @@ template <typename real> struct cu_flow {
     int first, n; /* atoms of the current slab, or all */
 };
 
+/* Where cu_join() waits. */
+template <typename real> static inline void cu_end_side(cu_flow<real> *f)
+{
+    cu_device *dev = f->net->device;
+    cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
+    f->apart = 1;
+}
+
 /* The first stream goes on when what the second has been given has ended (the event `join`). */
 template <typename real> static inline void cu_join(cu_flow<real> *f)
 {
@@ -56,6 +64,9 @@ static inline T *from_zero(const cu_flow<real> *f, T *rows, size_t width)
 }
 
 template <typename real> cu_charges<real> cu_charge_args(const cu_flow<real> *f, int p);
+
+/* The terms in the second stream, once the charges are there: the last pass leaves these as they are. */
+template <typename real> void cu_terms_beside(cu_flow<real> *f);
 
 /* Pass p of the slab's atoms; without slabs, of all but the last also the charges; of the last one, heads as well. again: for its backward half, what it
  * puts out is there. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* front.h - what surrounds a dense layer where rows are few (few.cu): the rows of a product made of what
- * is there instead of by a kernel in front of it, and charge equilibration at its end. A kernel less is
+ * is there instead of by a kernel in front of it, and a convolution that makes its charges. A kernel less is
  * two microseconds less, of which a small molecule has some 150. */
 #ifndef AIM_BACKEND_CUDA_FRONT_H
 #define AIM_BACKEND_CUDA_FRONT_H
@@ -25,9 +25,12 @@ void cu_multiply_pass(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g,
 template <typename real>
 void cu_multiply_head(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g,
                       const cu_head_out<real> *head);
-/* An update (CU_UPDATE), then cu_charge_forward of all atoms, which are its rows. */
+/* Whether cu_conv_forward_charges takes this: few atoms of one system. */
 template <typename real>
-void cu_multiply_charges(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g,
-                         const cu_charges<real> *charges);
+int cu_conv_makes_charges(const cu_conv<real> *c, const cu_charges<real> *charges);
+/* cu_charge_forward, which gives the charges that the convolution takes, then cu_conv_forward. */
+template <typename real>
+void cu_conv_forward_charges(cu_state *s, cudaStream_t stream, const cu_conv<real> *c,
+                             const cu_charges<real> *charges);
 
 #endif

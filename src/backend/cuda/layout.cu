@@ -50,7 +50,8 @@ static void layout_in(const cu_net *net, const aim_dev_job *job, carver *c, cu_w
         TAKE(c, w->caller_volume, w->systems);
         TAKE(c, w->caller_table, 2 * AIM_DEV_STEPS * w->kinds);
     }
-    if (cu_comes_early(job))
+    w->direct = cu_goes_direct(job);
+    if (cu_comes_early(job) || w->direct)
         TAKE(c, w->ticket, 1);
     w->in_first = c->used - start;
     for (int h = 0; h < net->d.n_heads; h++)
@@ -91,9 +92,11 @@ static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_
         TAKE(c, w->grad, 3 * n);
     if (job->want_strain)
         TAKE(c, w->strain, 9 * w->systems);
-    w->out_bytes = c->used - start;
     if (!job->caller)
-        w->out_copied = w->out_bytes;
+        w->out_copied = c->used - start;
+    if (w->direct)
+        TAKE(c, w->arrived, 1);
+    w->out_bytes = c->used - start;
     if (job->caller) {
         TAKE(c, w->caller_sum, (1 + AIM_DEV_STEPS) * w->systems);
         w->caller_head = w->head[job->caller->head];
@@ -211,6 +214,12 @@ int cu_comes_early(const aim_dev_job *job)
     return job->early && job->want_grad && !job->middle && !job->caller && job->n_atoms >= FEW;
 }
 
+int cu_goes_direct(const aim_dev_job *job)
+{
+    enum { FEW = 2048 }; /* of more, copies are faster */
+    return !job->middle && !job->caller && !job->row && job->n_atoms <= FEW;
+}
+
 template <typename real>
 void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, int rows, char *base,
                cu_work<real> *w)
@@ -231,13 +240,17 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, i
     layout_in(net, job, &c, w);
     layout_out(net, job, &c, w);
     layout_cleared(net, job, &c, w);
+    w->early = !bins && !job->row && w->n < CU_EARLY_ATOMS && w->capacity >= CU_EARLY ? CU_EARLY : 0;
     TAKE(&c, w->count, w->rows);
     TAKE(&c, w->species, n);
     const size_t slots = (size_t)w->rows * (size_t)w->capacity;
     TAKE(&c, w->j, slots);
     TAKE(&c, w->u, slots);
-    if (job->want_grad && !job->row && !w->part_count && cu_conv_looks_back(&net->d, w->n))
+    if (job->want_grad && !job->row && !w->part_count && cu_conv_looks_back(&net->d)) {
         TAKE(&c, w->back, slots);
+        if (cu_conv_keeps_tugs(w->n))
+            TAKE(&c, w->tugs, 4 * slots * (size_t)(net->d.n_pass - 1));
+    }
     if (w->part_count)
         TAKE(&c, w->part, w->part_count);
     if (bins) {

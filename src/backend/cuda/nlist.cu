@@ -17,14 +17,16 @@ __global__ void __launch_bounds__(128) all_pairs(const struct cu_list l, vec4<re
     const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (i >= l.n)
         return;
-    const int s = l.system[i];
     const double x = l.coord[3 * i], y = l.coord[3 * i + 1], z = l.coord[3 * i + 2];
+    const int s = l.alone ? 0 : l.system[i], begin = l.alone ? 0 : l.offset[s],
+              end = l.alone ? l.n : l.offset[s + 1];
     int n = 0;
-    for (int base = l.offset[s]; base < l.offset[s + 1]; base += 32) {
+#pragma unroll 1
+    for (int base = begin; base < end; base += 32) {
         const int j = base + lane;
         double r[3] = {0, 0, 0}, d2 = 0;
         int hit = 0;
-        if (j < l.offset[s + 1] && j != i) {
+        if (j < end && j != i) {
             r[0] = l.coord[3 * j] - x;
             r[1] = l.coord[3 * j + 1] - y;
             r[2] = l.coord[3 * j + 2] - z;
@@ -42,6 +44,10 @@ __global__ void __launch_bounds__(128) all_pairs(const struct cu_list l, vec4<re
                 atomicOr(l.overlap, 1);
         }
         n += __popc(hits);
+    }
+    for (int k = n + lane; k < l.early; k += 32) {
+        l.j[(size_t)i * l.capacity + k] = i;
+        u[(size_t)i * l.capacity + k] = vec4<real>{};
     }
     if (lane == 0) {
         l.count[i] = min(n, l.capacity);
@@ -421,7 +427,7 @@ void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real
     } else if (l->in_j)
         given_pairs<<<(l->n + 3) / 4, 128, 0, stream>>>(*l, u);
     else
-        all_pairs<<<(l->n + 3) / 4, 128, 0, stream>>>(*l, u);
+        cu_launch(s, stream, (l->n + 3) / 4, 128, 0, all_pairs<real>, *l, u);
     cu_check(s, "the neighbour list");
 }
 

@@ -28,6 +28,7 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
     c.n = f->n;
     c.first = f->first;
     c.capacity = w->capacity;
+    c.early = w->early;
     c.gp = d->gp;
     c.nshifts = d->nshifts;
     c.fa = d->fa;
@@ -71,6 +72,10 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
     c.kind_species = w->kind_species;
     c.tug = from_zero(f, w->tug, 4 * (size_t)w->capacity);
     c.back = w->back;
+    if (w->tugs) {
+        c.tug = w->tugs + 4 * (size_t)w->n * (size_t)w->capacity * (size_t)(p > 0 ? p - 1 : 0);
+        c.n_tugs = p == 0 ? d->n_pass - 1 : 0;
+    }
     return c;
 }
 
@@ -137,9 +142,6 @@ static void forward_layers(cu_flow<real> *f, cu_layers<real> *list, const cu_mlp
         if (w->between) {
             g.inner = l < n - 1;
             list->g[list->n++] = g;
-        } else if (g.mode == CU_UPDATE && !w->part_count) {
-            const cu_charges<real> q = cu_charge_args(f, pass);
-            cu_multiply_charges(f->s, f->stream, &g, &q);
         } else {
             cu_multiply(f->s, f->stream, &g);
         }
@@ -205,6 +207,41 @@ static void forward_heads(cu_flow<real> *f, cu_layers<real> *list, rows<real> ai
     }
 }
 
+/* Whether the charges that pass p - 1 puts out are made by the convolution of pass p. */
+template <typename real>
+static int makes_charges(const cu_flow<real> *f, int p, const cu_conv<real> *c, cu_charges<real> *q)
+{
+    if (p == 0 || !f->beside || f->w->between)
+        return 0;
+    *q = cu_charge_args(f, p - 1);
+    return cu_conv_makes_charges(c, q);
+}
+
+/* The convolution; beside it, or behind it where that makes their charges, begin the terms. */
+template <typename real>
+static void convolve(cu_flow<real> *f, int p, const cu_conv<real> *c)
+{
+    cu_charges<real> q;
+    const int makes = makes_charges(f, p, c, &q), begin = f->beside && p == f->net->d.n_pass - 1;
+    if (begin && !makes)
+        cu_terms_beside(f);
+    if (makes)
+        cu_conv_forward_charges(f->s, f->stream, c, &q);
+    else
+        cu_conv_forward(f->s, f->stream, c);
+    if (begin && makes)
+        cu_terms_beside(f);
+}
+
+/* The charges that pass p has put out, unless the next convolution makes them. */
+template <typename real> static void equilibrate(cu_flow<real> *f, int p)
+{
+    const cu_conv<real> next = conv_args(f, p + 1);
+    cu_charges<real> q = cu_charge_args(f, p);
+    if (!makes_charges(f, p + 1, &next, &q))
+        cu_charge_forward(f->s, f->stream, &q);
+}
+
 /* Pass p of the atoms of the slab. again: for its backward half, features and charges are there. */
 template <typename real> void cu_pass_forward(cu_flow<real> *f, int p, int again)
 {
@@ -214,7 +251,7 @@ template <typename real> void cu_pass_forward(cu_flow<real> *f, int p, int again
     cu_conv<real> c = conv_args(f, p);
     const rows<real> in = {w->x, c.ldx, next_slot(f)};
     c.xmax = from_zero(f, in.max, 1);
-    cu_conv_forward(f->s, f->stream, &c);
+    convolve(f, p, &c);
     rows<real> end = {NULL, 0, NULL};
     if (last) {
         end.x = w->aim;
@@ -228,10 +265,8 @@ template <typename real> void cu_pass_forward(cu_flow<real> *f, int p, int again
     if (last)
         forward_heads(f, &list, end);
     cu_multiply_all(f->s, f->stream, &list, w->between);
-    if (w->between && !last && !w->part_count) {
-        const cu_charges<real> q = cu_charge_args(f, p);
-        cu_charge_forward(f->s, f->stream, &q);
-    }
+    if (!last && !w->part_count)
+        equilibrate(f, p);
 }
 
 /* ---------------------------------------------------------------- backward */
@@ -402,8 +437,10 @@ template <typename real> void cu_pass_backward(cu_flow<real> *f, int p)
     }
     cu_multiply_all(f->s, f->stream, &list, w->between);
     const cu_conv<real> c = conv_args(f, p);
-    if (f->beside && p == d->n_pass - 1) /* it adds to what the terms have left of the charges */
+    if (f->beside && p == d->n_pass - 1) { /* it adds to what the terms have left of the charges */
+        cu_end_side(f);
         cu_join(f);
+    }
     cu_project_backward(f->s, f->stream, &c);
 }
 

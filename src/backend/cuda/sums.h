@@ -20,6 +20,46 @@ template <int BLOCK> static __device__ double cu_block_sum(double x)
     return sum;
 }
 
+/* total[m] = the sum of number m of f(i, numbers) over i < n, no more than 256, by one warp: to the bit
+ * that of a block of 256 threads that have one i each (cu_block_sum). Four groups of 32 at once: where two
+ * lanes exchange their shares, each goes on with half of the groups. */
+template <int N, typename F>
+static __device__ __forceinline__ void cu_sums_by_warp(int n, F f, double total[N])
+{
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int m = 0; m < N; m++)
+        total[m] = 0;
+#pragma unroll 1
+    for (int base = 0; base < n; base += 128) {
+        double x[4][N];
+#pragma unroll
+        for (int g = 0; g < 4; g++) {
+#pragma unroll
+            for (int m = 0; m < N; m++)
+                x[g][m] = 0.0;
+            if (base + 32 * g + lane < n)
+                f(base + 32 * g + lane, x[g]);
+        }
+#pragma unroll
+        for (int m = 0; m < N; m++) {
+#pragma unroll
+            for (int g = 0; g < 2; g++) {
+                const double low = x[g][m], high = x[g + 2][m];
+                x[g][m] = (lane & 16 ? high : low) +
+                          __shfl_xor_sync(0xffffffffu, lane & 16 ? low : high, 16);
+            }
+            double sum = (lane & 8 ? x[1][m] : x[0][m]) +
+                         __shfl_xor_sync(0xffffffffu, lane & 8 ? x[0][m] : x[1][m], 8);
+            for (int d = 4; d > 0; d >>= 1)
+                sum += __shfl_xor_sync(0xffffffffu, sum, d);
+#pragma unroll
+            for (int g = 0; g < 4; g++)
+                total[m] += __shfl_sync(0xffffffffu, sum, 8 * g);
+        }
+    }
+}
+
 /* x[k] becomes x[1] + .. + x[k] for k = 1 .. n; one block of 1,024 threads, a stretch for each. */
 static __device__ inline void cu_running_sum(int n, int *x)
 {
