@@ -15,7 +15,6 @@
  * The usual sizes in float have kernels in which neighbouring atoms share rows of the first-level cache,
  * and others for few atoms (conv16.cu). */
 #include "backend/cuda/conv16.h"
-#include "backend/cuda/front.h"
 
 enum { EMBED_WARPS = 4 };
 
@@ -264,28 +263,6 @@ static int has_own(const cu_conv<float> *c)
 static int has_own(const cu_conv<double> *)
 {
     return 0;
-}
-
-template <>
-int cu_conv_makes_charges(const cu_conv<float> *c, const cu_charges<float> *charges)
-{
-    return cu_conv16_makes_charges(c, charges);
-}
-template <> int cu_conv_makes_charges(const cu_conv<double> *, const cu_charges<double> *)
-{
-    return 0;
-}
-template <>
-void cu_conv_forward_charges(cu_state *s, cudaStream_t stream, const cu_conv<float> *c,
-                             const cu_charges<float> *charges)
-{
-    cu_conv16_forward_charges(s, stream, c, charges);
-    cu_check(s, "the convolution");
-}
-template <>
-void cu_conv_forward_charges(cu_state *, cudaStream_t, const cu_conv<double> *,
-                             const cu_charges<double> *)
-{
 }
 
 template <typename real>

@@ -93,12 +93,7 @@ static __device__ __forceinline__ void convolve_charges(const neighbours<FORWARD
 {
     for (int k = l.group; k < n; k += l.groups) {
         const float q = c.q[(size_t)b.j[k] * c.nc + l.column / GP];
-        const float4 u = b.u[k], gs = load4(&b.radial[k][l.column % GP]),
-                     t = make_float4(q * gs.x, q * gs.y, q * gs.z, q * gs.w);
-        s[0].x += t.x, s[0].y += t.y, s[0].z += t.z, s[0].w += t.w;
-        add4(&s[1], t, u.x);
-        add4(&s[2], t, u.y);
-        add4(&s[3], t, u.z);
+        add_charge(s, q, b.u[k], load4(&b.radial[k][l.column % GP]));
     }
 }
 

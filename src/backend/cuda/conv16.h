@@ -9,10 +9,6 @@
 int cu_conv16_fits(const cu_conv<float> *c);
 void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_forward_few(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
-/* Whether few atoms, one system, can have their charges made by the convolution that takes them; it. */
-int cu_conv16_makes_charges(const cu_conv<float> *c, const cu_charges<float> *e);
-void cu_conv16_forward_charges(cu_state *s, cudaStream_t stream, const cu_conv<float> *c,
-                               const cu_charges<float> *e);
 void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_first_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
@@ -166,6 +162,16 @@ static __device__ __forceinline__ charge_lane charge_share(int nc)
 {
     const int lane = threadIdx.x % 32, lanes = 4 * nc;
     return charge_lane{lane % lanes * 4, lane / lanes, 32 / lanes, lanes};
+}
+
+/* A neighbour of charge q in four columns of the sums: its radial functions gs, its direction u. */
+static __device__ __forceinline__ void add_charge(float4 s[4], float q, const float4 &u, const float4 &gs)
+{
+    const float4 t = make_float4(q * gs.x, q * gs.y, q * gs.z, q * gs.w);
+    s[0].x += t.x, s[0].y += t.y, s[0].z += t.z, s[0].w += t.w;
+    add4(&s[1], t, u.x);
+    add4(&s[2], t, u.y);
+    add4(&s[3], t, u.z);
 }
 
 /* Parts of an atom's columns that a warp has: both halves and the charges, or with SPLIT one of these. */

@@ -6,6 +6,7 @@
  * Such a block has a processor for itself, and waits: for memory, so what it reads is asked for as early as
  * can be; and for its instructions, which come from as far away, so loops are short. */
 #include "backend/cuda/conv16.h"
+#include "backend/cuda/front.h"
 #include "backend/cuda/sums.h"
 
 enum {
@@ -117,12 +118,7 @@ static __device__ __forceinline__ void convolve_charges_few(const few_space &spa
 #pragma unroll 1
     for (int k = l.group; k < n; k += l.groups) {
         const float q = space.q[k][l.column / GP];
-        const float4 u = b.u[k], gs = load4(&b.radial[k][l.column % GP]),
-                     t = make_float4(q * gs.x, q * gs.y, q * gs.z, q * gs.w);
-        s[0].x += t.x, s[0].y += t.y, s[0].z += t.z, s[0].w += t.w;
-        add4(&s[1], t, u.x);
-        add4(&s[2], t, u.y);
-        add4(&s[3], t, u.z);
+        add_charge(s, q, b.u[k], load4(&b.radial[k][l.column % GP]));
     }
 }
 
@@ -389,13 +385,24 @@ void cu_conv16_forward_few(cu_state *s, cudaStream_t stream, const cu_conv<float
         cu_launch(s, stream, c->n, FEW_THREADS, 0, forward_few<0>, *c);
 }
 
-int cu_conv16_makes_charges(const cu_conv<float> *c, const cu_charges<float> *e)
+template <> int cu_conv_makes_charges(const cu_conv<float> *c, const cu_charges<float> *e)
 {
     return cu_conv16_fits(c) && c->features == CU_FULL && c->n <= FEW_CHARGED && e->systems == 1;
 }
+template <> int cu_conv_makes_charges(const cu_conv<double> *, const cu_charges<double> *)
+{
+    return 0;
+}
 
-void cu_conv16_forward_charges(cu_state *s, cudaStream_t stream, const cu_conv<float> *c,
-                               const cu_charges<float> *e)
+template <>
+void cu_conv_forward_charges(cu_state *s, cudaStream_t stream, const cu_conv<float> *c,
+                             const cu_charges<float> *e)
 {
     cu_launch(s, stream, c->n, FEW_THREADS, 0, forward_few_charges, *c, *e);
+    cu_check(s, "the convolution");
+}
+template <>
+void cu_conv_forward_charges(cu_state *, cudaStream_t, const cu_conv<double> *,
+                             const cu_charges<double> *)
+{
 }

@@ -54,21 +54,27 @@ static __device__ __forceinline__ float4 load_adjoints(const float *gxv, int h, 
                        h + 3 < ncomb ? gxv[h + 3] : 0.0f);
 }
 
+/* Part k of 2 v gxv, four combinations of a component of a channel. */
+static __device__ __forceinline__ void weigh_part(float *w, int k, int ncomb, const float *v,
+                                                 const float *gxv, int aligned)
+{
+    const int f = k / 12, d = k / 4 % 3, h = k % 4 * 4;
+    if (h >= ncomb)
+        return;
+    const float4 own = load4_once(v + (f * 3 + d) * HP + h),
+                 g = load_adjoints(gxv + f * ncomb, h, ncomb, aligned);
+    *(float4 *)(w + f * W_STRIDE + d * HP + h) = make_float4(
+        2.0f * own.x * g.x, 2.0f * own.y * g.y, 2.0f * own.z * g.z, 2.0f * own.w * g.w);
+}
+
 /* 2 v gxv of the channels first .. last - 1 */
 static __device__ __forceinline__ void weigh(float *w, int first, int last, int ncomb,
                                              const float *v, const float *gxv, int aligned)
 {
     __syncwarp();
 #pragma unroll 6
-    for (int k = first * 12 + threadIdx.x % 32; k < last * 12; k += 32) {
-        const int f = k / 12, d = k / 4 % 3, h = k % 4 * 4;
-        if (h >= ncomb)
-            continue;
-        const float4 own = load4_once(v + (f * 3 + d) * HP + h),
-                     g = load_adjoints(gxv + f * ncomb, h, ncomb, aligned);
-        *(float4 *)(w + f * W_STRIDE + d * HP + h) = make_float4(
-            2.0f * own.x * g.x, 2.0f * own.y * g.y, 2.0f * own.z * g.z, 2.0f * own.w * g.w);
-    }
+    for (int k = first * 12 + threadIdx.x % 32; k < last * 12; k += 32)
+        weigh_part(w, k, ncomb, v, gxv, aligned);
     __syncwarp();
 }
 
@@ -213,19 +219,6 @@ static __device__ __forceinline__ void unproject_few(const float *w, const float
     }
 }
 
-/* Part k of 2 v gxv, four combinations of a component of a channel. */
-static __device__ __forceinline__ void weigh_few(float *w, int k, int ncomb, const float *v,
-                                                 const float *gxv, int aligned)
-{
-    const int f = k / 12, d = k / 4 % 3, h = k % 4 * 4;
-    if (h >= ncomb)
-        return;
-    const float4 own = load4(v + (f * 3 + d) * HP + h),
-                 g = load_adjoints(gxv + f * ncomb, h, ncomb, aligned);
-    *(float4 *)(w + f * W_STRIDE + d * HP + h) = make_float4(
-        2.0f * own.x * g.x, 2.0f * own.y * g.y, 2.0f * own.z * g.z, 2.0f * own.w * g.w);
-}
-
 /* The thread's number of each channel of the embedding of element z. */
 static __device__ __forceinline__ void load_element(const cu_conv<float> &c, int z, float e[NF])
 {
@@ -268,11 +261,11 @@ __global__ void __launch_bounds__(FEW_THREADS)
         a[h] = active ? agh[h * columns + column] : 0.0f;
     cu_wait();
     if (t < 12 * NF)
-        weigh_few(space.w, t, c.ncomb, c.v + (size_t)i * NF * 3 * HP, gx + c.col.xv,
-                  c.ncomb % 4 == 0 && c.col.xv % 4 == 0);
+        weigh_part(space.w, t, c.ncomb, c.v + (size_t)i * NF * 3 * HP, gx + c.col.xv,
+                   c.ncomb % 4 == 0 && c.col.xv % 4 == 0);
     if (!EMBED && charges && lane < 12 * c.nc)
-        weigh_few(space.wq, lane, c.q_ncomb, c.vq + (size_t)i * c.nc * 3 * HP, gx + c.col.qv,
-                  c.q_ncomb % 4 == 0 && c.col.qv % 4 == 0);
+        weigh_part(space.wq, lane, c.q_ncomb, c.vq + (size_t)i * c.nc * 3 * HP, gx + c.col.qv,
+                   c.q_ncomb % 4 == 0 && c.col.qv % 4 == 0);
     s[0] = active ? gx[(charges ? c.col.qs : c.col.xs) + column] : 0.0f;
     if (EMBED && !charges && t / (4 * GP) < c.kinds)
         load_element(c, t / (4 * GP), e);
