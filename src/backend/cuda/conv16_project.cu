@@ -281,11 +281,12 @@ __global__ void __launch_bounds__(FEW_THREADS)
     unproject_few((charges ? space.wq : space.w) + column / GP * W_STRIDE, a, ncomb, s);
     float *to = charges ? c.sq_adj : c.s_adj;
 #pragma unroll
-    for (int d = 0; d < 4; d++)
+    for (int d = 0; d < 4; d++) {
         if (EMBED)
             space.s[d][column] = s[d];
-        else if (active)
+        if (active && to) /* of the first pass: only tangents read them */
             to[((size_t)i * 4 + d) * columns + column] = s[d];
+    }
     if (!EMBED)
         return;
     __syncthreads();
