@@ -356,10 +356,11 @@ static __device__ __forceinline__ void forward_block(const cu_conv<float> &c,
     if (threadIdx.x % 32 == 0)
         space.bits[threadIdx.x / 32] = bits;
     __syncthreads();
+    if (threadIdx.x != 0 || !c.xmax)
+        return;
     for (int k = 1; k < (int)blockDim.x / 32; k++)
         bits = max(bits, space.bits[k]);
-    if (threadIdx.x == 0 && c.xmax)
-        c.xmax[i] = bits;
+    c.xmax[i] = bits;
 }
 
 template <int EMBED>
