@@ -151,7 +151,7 @@ static void give_values(const cu_net *net, aim_dev_job *job, const cu_kept<real>
 /* What the primal has to say: charges, whether atoms overlap, the longest row, or everything. */
 template <typename real>
 static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_kept<real> *k,
-                      const cu_tans<real> *t, aim_dev_error *e, int *longest)
+                      aim_dev_error *e, int *longest)
 {
     cu_device *d = net->device;
     aim_dev_job *job = sweep->job;
@@ -161,8 +161,7 @@ static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, cons
                   "copying results");
     if (sweep->places) { /* the card goes on while the host makes seeds of the results */
         cu_check_call(s, cudaEventRecord(d->fork, d->stream), "an event");
-        s->joined = 1;
-        cu_keep_environments(s, net, sweep, k, t);
+        cu_keep_environments(s, net, sweep, k);
         if (s->code == cudaSuccess)
             s->code = cudaEventSynchronize(d->fork);
     }
@@ -178,7 +177,7 @@ static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, cons
 /* The primal of a job. *again: a row of its list was too short. */
 template <typename real>
 static int keep(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const aim_dev_kinds *kinds,
-                const cu_kept<real> *k, const cu_tans<real> *t, aim_dev_error *e, int *again)
+                const cu_kept<real> *k, aim_dev_error *e, int *again)
 {
     cu_device *d = net->device;
     int longest = 0;
@@ -186,10 +185,10 @@ static int keep(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const aim_
     fill_job(net, sweep->job, kinds, sweep->on_device, k);
     cu_keep(s, net, sweep, k);
     if (!sweep->on_device && sweep->places)
-        cu_keep_environments(s, net, sweep, k, t);
+        cu_keep_environments(s, net, sweep, k);
     if (!sweep->on_device && cu_synchronize(net, s, e))
         return e->status;
-    if (sweep->on_device && fetch_kept(net, s, sweep, k, t, e, &longest))
+    if (sweep->on_device && fetch_kept(net, s, sweep, k, e, &longest))
         return e->status;
     if (!sweep->job->row && longest > net->capacity) {
         net->capacity = cu_round_up(longest + longest / 16, 8);
@@ -247,7 +246,7 @@ static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const aim_dev_kinds *kin
     if (make_room(net, sweep, kinds, e, &k, &t))
         return e->status;
     if (!sweep->again || d->kept != net) {
-        if (keep(net, &s, sweep, kinds, &k, &t, e, again) || *again)
+        if (keep(net, &s, sweep, kinds, &k, e, again) || *again)
             return e->status;
     }
     if (sweep->evaluate) {

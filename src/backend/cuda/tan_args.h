@@ -81,7 +81,7 @@ template <typename real> static cu_conv_tan<real> conv_args(const flow<real> *f,
     a.tga = p > 0 ? t->tga[p % 2] : t->tga0;
     a.tga_later = p < d->n_pass - 1 ? t->tga[(p + 1) % 2] : NULL;
     a.tgq = p > 0 ? t->tgqs[p - 1] : NULL;
-    a.tgrad = t->tgrad;
+    a.tgrad = f->sweep->places ? NULL : t->tgrad; /* a gradient by parameters needs no product */
     a.tvirial = t->tvirial;
     return a;
 }

@@ -11,7 +11,32 @@
  * in tan_pair.cu the part that comes from the motion of the pair.
  */
 #include "backend/cuda/columns.h"
+#include "backend/cuda/conv16.h"
 #include "backend/cuda/tan_pair.h"
+
+/* Kernels in float have instances that know the usual sizes (conv16.h). */
+template <typename real> static constexpr int USUAL = sizeof(real) == sizeof(float);
+
+static int is_usual(const cu_conv<float> &c)
+{
+    return cu_conv16_fits(&c);
+}
+static int is_usual(const cu_conv<double> &)
+{
+    return 0;
+}
+
+template <int KNOWN, typename real>
+static __device__ __forceinline__ cu_conv_tan<real> with_sizes(cu_conv_tan<real> c)
+{
+    if (KNOWN) {
+        c.of.nf = NF;
+        c.of.gp = c.of.nshifts = GP;
+        c.of.hp = c.of.q_hp = HP;
+        c.of.fa = COLUMNS;
+    }
+    return c;
+}
 
 /* A batch of neighbours in shared memory. */
 template <typename real> struct batch {
@@ -19,7 +44,8 @@ template <typename real> struct batch {
     int j[BATCH];
 };
 
-template <typename real>
+/* MOVES: with what the pairs' motion needs. */
+template <typename real, int MOVES>
 static __device__ void load_batch(const cu_conv_tan<real> &c, batch<real> *b, real *gs, real *dgs,
                                   int dir, int i, int first, int n)
 {
@@ -29,13 +55,15 @@ static __device__ void load_batch(const cu_conv_tan<real> &c, batch<real> *b, re
         const vec4<real> u = c.of.u[p];
         b->u[threadIdx.x] = u;
         b->j[threadIdx.x] = c.of.j[p];
-        b->tu[threadIdx.x] = pair_tangent(c, dir, i, c.of.j[p], u);
+        if (MOVES)
+            b->tu[threadIdx.x] = pair_tangent(c, dir, i, c.of.j[p], u);
     }
     __syncthreads();
     for (int t = threadIdx.x; t < n * c.of.gp; t += blockDim.x) {
         const radial<real> r = radial_of(c.of, t % c.of.gp, b->u[t / c.of.gp].w);
         gs[t] = r.v;
-        dgs[t] = r.d1;
+        if (MOVES)
+            dgs[t] = r.d1;
     }
     __syncthreads();
 }
@@ -73,12 +101,12 @@ static __device__ __forceinline__ void sum_groups(vec4<real> *x, int columns, in
 
 /* ---------------------------------------------------------------- forward */
 
-template <typename real>
-static __device__ __forceinline__ void convolve(const batch<real> &b, const real *gs_all,
-                                                const real *dgs_all, const cu_conv<real> &c,
-                                                const share &w, const real *a, const real *ta,
-                                                size_t base_row, int features, int nf, int n,
-                                                vec4<real> s[4])
+/* Of one kind of features: tS, or S where nothing MOVES. */
+template <typename real, int MOVES>
+static __device__ __forceinline__ void
+convolve(const batch<real> &b, const real *gs_all, const real *dgs_all, const cu_conv<real> &c,
+         const share &w, const real *a, const real *ta, size_t base_row, int features, int nf,
+         int n, vec4<real> s[4])
 {
     const int columns = nf * c.gp, g0 = w.col % c.gp;
 #pragma unroll 2
@@ -86,23 +114,63 @@ static __device__ __forceinline__ void convolve(const batch<real> &b, const real
         const int j = b.j[k];
         const vec4<real> aj = features_of(a, features, columns, nf, c.gp,
                                           features == CU_EMBED ? c.species[j] : j, w.col),
-                         gs = *(const vec4<real> *)(gs_all + k * c.gp + g0),
-                         dgs = *(const vec4<real> *)(dgs_all + k * c.gp + g0), u = b.u[k],
-                         tu = b.tu[k];
-        vec4<real> taj = {};
-        if (features != CU_EMBED && ta)
-            taj = features_of(ta, features, columns, nf, c.gp, base_row + j, w.col);
+                         gs = *(const vec4<real> *)(gs_all + k * c.gp + g0), u = b.u[k];
+        vec4<real> taj = {}, dgs = {}, tu = {};
+        if (MOVES) {
+            dgs = *(const vec4<real> *)(dgs_all + k * c.gp + g0);
+            tu = b.tu[k];
+            if (features != CU_EMBED && ta)
+                taj = features_of(ta, features, columns, nf, c.gp, base_row + j, w.col);
+        }
 #define COLUMN(m)                                                                                  \
     do {                                                                                           \
-        const real p = aj.m * gs.m, t = taj.m * gs.m + aj.m * dgs.m * tu.w;                        \
+        const real p = aj.m * gs.m, t = MOVES ? taj.m * gs.m + aj.m * dgs.m * tu.w : p;            \
         s[0].m += t;                                                                               \
-        s[1].m += t * u.x + p * tu.x;                                                              \
-        s[2].m += t * u.y + p * tu.y;                                                              \
-        s[3].m += t * u.z + p * tu.z;                                                              \
+        s[1].m += MOVES ? t * u.x + p * tu.x : t * u.x;                                            \
+        s[2].m += MOVES ? t * u.y + p * tu.y : t * u.y;                                            \
+        s[3].m += MOVES ? t * u.z + p * tu.z : t * u.z;                                            \
     } while (0)
         EACH(COLUMN);
 #undef COLUMN
     }
+}
+
+/* The same over all neighbours of an atom, of the features and of the charges. shared: of the radial
+ * functions. */
+template <typename real, int MOVES>
+static __device__ void convolve_all(const cu_conv_tan<real> &c, real *shared, int dir, int i,
+                                    real *s_all, real *sq_all)
+{
+    __shared__ batch<real> b;
+    const cu_conv<real> &of = c.of;
+    const int columns = of.nf * of.gp, n = of.count[i];
+    const size_t base_row = (size_t)dir * of.n;
+    real *gs = shared, *dgs = gs + BATCH * of.gp;
+    const share w = charge_share(of);
+    vec4<real> sq[4] = {};
+    for (int base = 0; base < columns; base += 4 * MAIN) {
+        const share m = main_share(of, base);
+        vec4<real> s[4] = {};
+        for (int first = 0; first < n; first += BATCH) {
+            const int m_n = min(BATCH, n - first);
+            load_batch<real, MOVES>(c, &b, gs, dgs, dir, i, first, m_n);
+            if (m.active)
+                convolve<real, MOVES>(b, gs, dgs, of, m, of.a, c.ta, base_row, of.features, of.nf,
+                                      m_n, s);
+            if (w.active && base == 0)
+                convolve<real, MOVES>(b, gs, dgs, of, w, of.q, c.tq, base_row, (int)CU_PLAIN, of.nc,
+                                      m_n, sq);
+        }
+        for (int d = 0; d < 4; d++)
+            if (m.active)
+                *(vec4<real> *)(s_all + d * columns + m.col) = s[d];
+    }
+    if (threadIdx.x >= MAIN && of.charges)
+        for (int d = 0; d < 4; d++) {
+            sum_groups(&sq[d], of.nc * of.gp / 4, w.stride);
+            if (w.active && w.start == 0)
+                *(vec4<real> *)(sq_all + d * of.nc * of.gp + w.col) = sq[d];
+        }
 }
 
 /* tS_0 and 2 v.tv of one kind of features into the row; tv kept. */
@@ -139,41 +207,18 @@ static __device__ unsigned project(const real *s, int nf, int gp, int ncomb, int
     return bits;
 }
 
-template <typename real>
-__global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real> c)
+template <typename real, int KNOWN>
+__global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real> args)
 {
     extern __shared__ __align__(32) unsigned char shared[];
-    __shared__ batch<real> b;
     __shared__ unsigned warp_bits[BLOCK / 32];
+    cu_wait();
+    const cu_conv_tan<real> c = with_sizes<KNOWN>(args);
     const cu_conv<real> &of = c.of;
-    const int dir = blockIdx.x / of.n, i = blockIdx.x % of.n, columns = of.nf * of.gp,
-              n = of.count[i];
-    const size_t row = blockIdx.x, base_row = (size_t)dir * of.n;
-    real *gs = (real *)shared, *dgs = gs + BATCH * of.gp, *s_all = dgs + BATCH * of.gp,
-         *sq_all = s_all + 4 * columns;
-    const share w = charge_share(of);
-    vec4<real> sq[4] = {};
-    for (int base = 0; base < columns; base += 4 * MAIN) {
-        const share m = main_share(of, base);
-        vec4<real> s[4] = {};
-        for (int first = 0; first < n; first += BATCH) {
-            const int m_n = min(BATCH, n - first);
-            load_batch(c, &b, gs, dgs, dir, i, first, m_n);
-            if (m.active)
-                convolve(b, gs, dgs, of, m, of.a, c.ta, base_row, of.features, of.nf, m_n, s);
-            if (w.active && base == 0)
-                convolve(b, gs, dgs, of, w, of.q, c.tq, base_row, (int)CU_PLAIN, of.nc, m_n, sq);
-        }
-        for (int d = 0; d < 4; d++)
-            if (m.active)
-                *(vec4<real> *)(s_all + d * columns + m.col) = s[d];
-    }
-    if (threadIdx.x >= MAIN && of.charges)
-        for (int d = 0; d < 4; d++) {
-            sum_groups(&sq[d], of.nc * of.gp / 4, w.stride);
-            if (w.active && w.start == 0)
-                *(vec4<real> *)(sq_all + d * of.nc * of.gp + w.col) = sq[d];
-        }
+    const int dir = blockIdx.x / of.n, i = blockIdx.x % of.n, columns = of.nf * of.gp;
+    const size_t row = blockIdx.x;
+    real *s_all = (real *)shared + 2 * BATCH * of.gp, *sq_all = s_all + 4 * columns;
+    convolve_all<real, 1>(c, (real *)shared, dir, i, s_all, sq_all);
     __syncthreads();
     for (int k = threadIdx.x; c.ts && k < 4 * columns; k += blockDim.x)
         c.ts[row * 4 * columns + k] = s_all[k];
@@ -184,9 +229,9 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real
     unsigned bits = project(s_all, of.nf, of.gp, of.ncomb, of.hp, of.agh, of.v + i * width,
                             x + of.col.xs, x + of.col.xv, c.tv + row * width);
     if (of.charges) {
-        bits = max(bits, project(sq_all, of.nc, of.gp, of.q_ncomb, of.q_hp, of.q_agh,
-                                 of.vq + i * qwidth, x + of.col.qs, x + of.col.qv,
-                                 c.tvq + row * qwidth));
+        bits = max(bits,
+                   project(sq_all, of.nc, of.gp, of.q_ncomb, of.q_hp, of.q_agh, of.vq + i * qwidth,
+                           x + of.col.qs, x + of.col.qv, c.tvq + row * qwidth));
         for (int k = threadIdx.x; k < of.fa; k += blockDim.x) {
             const real value = c.ta[row * of.fa + k];
             x[of.col.a + k] = value;
@@ -208,14 +253,45 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real
         c.txmax[row] = max(max(warp_bits[0], warp_bits[1]), warp_bits[2]);
 }
 
+template <typename real> static size_t forward_bytes(const cu_conv<real> &of)
+{
+    return ((size_t)2 * BATCH * of.gp + 4 * (size_t)of.gp * (of.nf + of.nc)) * sizeof(real);
+}
+
 template <typename real>
 void cu_conv_tan_forward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
 {
-    const size_t bytes =
-        ((size_t)2 * BATCH * c->of.gp + 4 * (size_t)c->of.gp * (c->of.nf + c->of.nc)) *
-        sizeof(real);
-    conv_tan_forward<<<c->n_dir * c->of.n, BLOCK, bytes, stream>>>(*c);
+    cu_launch(s, stream, c->n_dir * c->of.n, BLOCK, forward_bytes(c->of),
+              is_usual(c->of) ? conv_tan_forward<real, USUAL<real>> : conv_tan_forward<real, 0>,
+              *c);
     cu_check(s, "the tangent of the convolution");
+}
+
+/* S of features and charges, in the layout of tS. */
+template <typename real, int KNOWN>
+__global__ void __launch_bounds__(BLOCK) conv_environment(const cu_conv_tan<real> args)
+{
+    extern __shared__ __align__(32) unsigned char shared[];
+    const cu_conv_tan<real> c = with_sizes<KNOWN>(args);
+    const cu_conv<real> &of = c.of;
+    const int i = blockIdx.x, columns = 4 * of.nf * of.gp,
+              charges = of.charges ? 4 * of.nc * of.gp : 0;
+    real *s = (real *)shared + 2 * BATCH * of.gp;
+    convolve_all<real, 0>(c, (real *)shared, 0, i, s, s + columns);
+    __syncthreads();
+    for (int k = threadIdx.x * 4; k < columns; k += 4 * BLOCK)
+        *(vec4<real> *)(c.ts + (size_t)i * columns + k) = *(const vec4<real> *)(s + k);
+    for (int k = threadIdx.x; k < charges; k += BLOCK)
+        c.tsq[(size_t)i * charges + k] = s[columns + k];
+}
+
+template <typename real>
+void cu_conv_environment(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
+{
+    const auto kernel =
+        is_usual(c->of) ? conv_environment<real, USUAL<real>> : conv_environment<real, 0>;
+    kernel<<<c->of.n, BLOCK, forward_bytes(c->of), stream>>>(*c);
+    cu_check(s, "the environments");
 }
 
 /* ---------------------------------------------------------------- backward: projection */
@@ -248,10 +324,12 @@ static __device__ void project_back(real *w, int nf, int gp, int ncomb, int hp, 
     __syncthreads();
 }
 
-template <typename real>
-__global__ void __launch_bounds__(128) conv_tan_project(const cu_conv_tan<real> c)
+template <typename real, int KNOWN>
+__global__ void __launch_bounds__(128) conv_tan_project(const cu_conv_tan<real> args)
 {
     extern __shared__ __align__(32) unsigned char shared[];
+    cu_wait();
+    const cu_conv_tan<real> c = with_sizes<KNOWN>(args);
     const cu_conv<real> &of = c.of;
     const int i = blockIdx.x % of.n;
     const size_t row = blockIdx.x, width = (size_t)of.nf * 3 * of.hp,
@@ -277,27 +355,32 @@ void cu_conv_tan_project(cu_state *s, cudaStream_t stream, const cu_conv_tan<rea
 {
     const size_t hp = (size_t)(c->of.hp > c->of.q_hp ? c->of.hp : c->of.q_hp),
                  most = (size_t)(c->of.nf > c->of.nc ? c->of.nf : c->of.nc);
-    conv_tan_project<<<c->n_dir * c->of.n, 128, most * 3 * hp * sizeof(real), stream>>>(*c);
+    cu_launch(s, stream, c->n_dir * c->of.n, 128, most * 3 * hp * sizeof(real),
+              is_usual(c->of) ? conv_tan_project<real, USUAL<real>> : conv_tan_project<real, 0>,
+              *c);
     cu_check(s, "the tangent of the projection's adjoint");
 }
 
 /* ---------------------------------------------------------------- backward: pairs and features */
 
-/* a, ta, S, tS of an atom's row in four columns */
+/* a, ta (of FEATURES), S, tS of an atom's row in four columns */
 template <typename real> struct own_columns {
     vec4<real> a, ta, s[4], ts[4];
 };
 
-template <typename real>
+template <typename real, int FEATURES>
 static __device__ __forceinline__ own_columns<real>
 load_columns(const cu_conv<real> &c, int col, const real *a, const real *ta, int features,
              const real *s_adj, const real *ts_adj, int nf, int i, size_t row)
 {
     own_columns<real> o = {};
     const int columns = nf * c.gp;
-    o.a = features_of(a, features, columns, nf, c.gp, features == CU_EMBED ? c.species[i] : i, col);
-    if (features != CU_EMBED && ta)
-        o.ta = features_of(ta, features, columns, nf, c.gp, row, col);
+    if (FEATURES) {
+        o.a = features_of(a, features, columns, nf, c.gp, features == CU_EMBED ? c.species[i] : i,
+                          col);
+        if (features != CU_EMBED && ta)
+            o.ta = features_of(ta, features, columns, nf, c.gp, row, col);
+    }
 #pragma unroll
     for (int d = 0; d < 4; d++) {
         o.s[d] = *(const vec4<real> *)(s_adj + ((size_t)i * 4 + d) * columns + col);
@@ -306,7 +389,8 @@ load_columns(const cu_conv<real> &c, int col, const real *a, const real *ta, int
     return o;
 }
 
-template <typename real>
+/* FORCES: besides the tangent of dE/da that of the pair's force. */
+template <typename real, int FORCES>
 static __device__ __forceinline__ void
 back_columns(const batch<real> &b, const real *gs_all, const real *dgs_all, const cu_conv<real> &c,
              const share &w, const real *a, const real *ta, int features, const real *s_adj,
@@ -317,13 +401,13 @@ back_columns(const batch<real> &b, const real *gs_all, const real *dgs_all, cons
 #pragma unroll 1
     for (int k = w.start; k < n; k += w.stride) {
         const int j = b.j[k];
-        const own_columns<real> t =
-            load_columns(c, w.col, a, ta, features, s_adj, ts_adj, nf, j, base_row + j);
+        const own_columns<real> t = load_columns<real, FORCES>(c, w.col, a, ta, features, s_adj,
+                                                               ts_adj, nf, j, base_row + j);
         const vec4<real> u = b.u[k], tu = b.tu[k],
                          gs = *(const vec4<real> *)(gs_all + k * c.gp + g0),
                          dgs = *(const vec4<real> *)(dgs_all + k * c.gp + g0);
         real gd = 0, gu[3] = {0, 0, 0};
-#define COLUMN(m)                                                                                  \
+#define FORCE(m)                                                                                   \
     do {                                                                                           \
         const real t0 = t.ta.m * o.s[0].m + t.a.m * o.ts[0].m + o.ta.m * t.s[0].m +                \
                         o.a.m * t.ts[0].m,                                                         \
@@ -337,14 +421,18 @@ back_columns(const batch<real> &b, const real *gs_all, const real *dgs_all, cons
         gu[0] += gs.m * t1;                                                                        \
         gu[1] += gs.m * t2;                                                                        \
         gu[2] += gs.m * t3;                                                                        \
-        ga->m += gs.m * (t.ts[0].m - (u.x * t.ts[1].m + u.y * t.ts[2].m + u.z * t.ts[3].m) -       \
-                         (tu.x * t.s[1].m + tu.y * t.s[2].m + tu.z * t.s[3].m)) +                  \
-                 dgs.m * tu.w *                                                                    \
-                     (t.s[0].m - (u.x * t.s[1].m + u.y * t.s[2].m + u.z * t.s[3].m));              \
     } while (0)
-        EACH(COLUMN);
-#undef COLUMN
-        add_pull(force, u, gd, gu, strain);
+#define FEATURE(m)                                                                                 \
+    ga->m += gs.m * (t.ts[0].m - (u.x * t.ts[1].m + u.y * t.ts[2].m + u.z * t.ts[3].m) -           \
+                     (tu.x * t.s[1].m + tu.y * t.s[2].m + tu.z * t.s[3].m)) +                      \
+             dgs.m * tu.w * (t.s[0].m - (u.x * t.s[1].m + u.y * t.s[2].m + u.z * t.s[3].m))
+        if (FORCES)
+            EACH(FORCE);
+        EACH(FEATURE);
+#undef FEATURE
+#undef FORCE
+        if (FORCES)
+            add_pull(force, u, gd, gu, strain);
     }
 }
 
@@ -370,12 +458,14 @@ static __device__ void finish_pull(const pull<real> &p, double (*part)[12], size
         virial[9 * row + d - 3] -= 0.5 * sum;
 }
 
-template <typename real>
-__global__ void __launch_bounds__(BLOCK) conv_tan_backward(const cu_conv_tan<real> c)
+template <typename real, int FORCES, int KNOWN>
+__global__ void __launch_bounds__(BLOCK) conv_tan_backward(const cu_conv_tan<real> args)
 {
     extern __shared__ __align__(32) unsigned char shared[];
     __shared__ batch<real> b;
     __shared__ double part[BLOCK / 32][12];
+    cu_wait();
+    const cu_conv_tan<real> c = with_sizes<KNOWN>(args);
     const cu_conv<real> &of = c.of;
     const int dir = blockIdx.x / of.n, i = blockIdx.x % of.n, columns = of.nf * of.gp,
               n = of.count[i], strain = c.tvirial != NULL;
@@ -384,27 +474,29 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_backward(const cu_conv_tan<rea
          *gq_all = ga_all + columns;
     const share w = charge_share(of);
     own_columns<real> own_q = {};
-    if (w.active)
-        own_q = load_columns(of, w.col, of.q, c.tq, (int)CU_PLAIN, of.sq_adj, c.tsq_adj, of.nc, i,
-                             row);
+    if (FORCES && w.active)
+        own_q = load_columns<real, 1>(of, w.col, of.q, c.tq, (int)CU_PLAIN, of.sq_adj, c.tsq_adj,
+                                      of.nc, i, row);
     vec4<real> gq = {};
     pull<real> force = {};
     for (int base = 0; base < columns; base += 4 * MAIN) {
         const share m = main_share(of, base);
         own_columns<real> own = {};
-        if (m.active)
-            own = load_columns(of, m.col, of.a, c.ta, of.features, of.s_adj, c.ts_adj, of.nf, i,
-                               row);
+        if (FORCES && m.active)
+            own = load_columns<real, 1>(of, m.col, of.a, c.ta, of.features, of.s_adj, c.ts_adj,
+                                        of.nf, i, row);
         vec4<real> ga = {};
         for (int first = 0; first < n; first += BATCH) {
             const int m_n = min(BATCH, n - first);
-            load_batch(c, &b, gs, dgs, dir, i, first, m_n);
+            load_batch<real, 1>(c, &b, gs, dgs, dir, i, first, m_n);
             if (m.active)
-                back_columns(b, gs, dgs, of, m, of.a, c.ta, of.features, of.s_adj, c.ts_adj, of.nf,
-                             base_row, m_n, own, strain, &ga, &force);
+                back_columns<real, FORCES>(b, gs, dgs, of, m, of.a, c.ta, of.features, of.s_adj,
+                                           c.ts_adj, of.nf, base_row, m_n, own, strain, &ga,
+                                           &force);
             if (w.active && base == 0)
-                back_columns(b, gs, dgs, of, w, of.q, c.tq, (int)CU_PLAIN, of.sq_adj, c.tsq_adj,
-                             of.nc, base_row, m_n, own_q, strain, &gq, &force);
+                back_columns<real, FORCES>(b, gs, dgs, of, w, of.q, c.tq, (int)CU_PLAIN, of.sq_adj,
+                                           c.tsq_adj, of.nc, base_row, m_n, own_q, strain, &gq,
+                                           &force);
         }
         if (m.active)
             *(vec4<real> *)(ga_all + m.col) = ga;
@@ -414,7 +506,10 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_backward(const cu_conv_tan<rea
         if (w.active && w.start == 0)
             *(vec4<real> *)(gq_all + w.col) = gq;
     }
-    finish_pull(force, part, row, strain, c.tgrad, c.tvirial);
+    if (FORCES)
+        finish_pull(force, part, row, strain, c.tgrad, c.tvirial);
+    else
+        __syncthreads();
     if (c.tga) {
         if (of.features != CU_PLAIN) {
             for (int k = threadIdx.x; k < columns; k += blockDim.x)
@@ -439,12 +534,17 @@ void cu_conv_tan_backward(cu_state *s, cudaStream_t stream, const cu_conv_tan<re
 {
     const size_t bytes =
         ((size_t)2 * BATCH * c->of.gp + (size_t)c->of.gp * (c->of.nf + c->of.nc)) * sizeof(real);
-    conv_tan_backward<<<c->n_dir * c->of.n, BLOCK, bytes, stream>>>(*c);
+    cu_launch(s, stream, c->n_dir * c->of.n, BLOCK, bytes,
+              c->tgrad          ? conv_tan_backward<real, 1, 0> /* with fewer registers */
+              : is_usual(c->of) ? conv_tan_backward<real, 0, USUAL<real>>
+                                : conv_tan_backward<real, 0, 0>,
+              *c);
     cu_check(s, "the tangent of the convolution's adjoint");
 }
 
 #define INSTANCE(real)                                                                             \
     template void cu_conv_tan_forward(cu_state *, cudaStream_t, const cu_conv_tan<real> *);        \
+    template void cu_conv_environment(cu_state *, cudaStream_t, const cu_conv_tan<real> *);        \
     template void cu_conv_tan_project(cu_state *, cudaStream_t, const cu_conv_tan<real> *);        \
     template void cu_conv_tan_backward(cu_state *, cudaStream_t, const cu_conv_tan<real> *)
 INSTANCE(float);

@@ -27,6 +27,26 @@ static __device__ __forceinline__ double gelu(double z, double *slope, double *c
 
 enum act { FORWARD, TANGENT, BACKWARD, BACK_TANGENT };
 
+/* One element: y from x, and what is read or written beside it. */
+template <typename real, int ACT>
+static __device__ __forceinline__ real activate_one(real x, real bias, real *slope, real *curve,
+                                                    real *tz)
+{
+    if (ACT == FORWARD)
+        return gelu(add_bias(x, bias), slope, curve);
+    if (ACT == TANGENT)
+        *tz = x;
+    if (ACT == BACKWARD)
+        *curve *= x;
+    return ACT == BACK_TANGENT ? x * *slope + *curve * *tz : x * *slope;
+}
+
+template <typename real> static __device__ __forceinline__ vec4<real> load(const real *from)
+{
+    return *(const vec4<real> *)from;
+}
+
+/* A lane takes four columns at a time: as much as can be is under way before something is stored. */
 template <typename real, int ACT>
 __global__ void __launch_bounds__(BLOCK) activate(const cu_act<real> a)
 {
@@ -39,25 +59,33 @@ __global__ void __launch_bounds__(BLOCK) activate(const cu_act<real> a)
     const real *bias =
         ACT == FORWARD ? a.bias + (a.bias_row ? (size_t)a.bias_row[row] * a.ld : 0) : NULL;
     unsigned bits = 0;
-    for (int k = lane; k < a.ld; k += 32) {
-        real y = a.x ? a.x[at + k] : (real)0;
-        if (ACT == FORWARD) {
-            y = add_bias(y, bias[k]);
-            if (a.gelu)
-                y = gelu(y, a.slope + atom + k, a.curve + atom + k);
-        } else if (a.gelu) {
-            const real slope = a.slope[atom + k];
-            if (ACT == TANGENT)
-                a.tz[own + k] = y;
-            if (ACT == BACK_TANGENT)
-                y = y * slope + a.curve[atom + k] * a.tz[own + k];
-            else
-                y *= slope;
-            if (ACT == BACKWARD)
-                a.curve[atom + k] *= a.x ? a.x[at + k] : (real)0;
+    for (int k = lane * 4; k < a.ld; k += 128) {
+        vec4<real> y = a.x ? load(a.x + at + k) : vec4<real>{}, b = {}, slope = {}, curve = {}, tz = {};
+        if (ACT == FORWARD)
+            b = load(bias + k);
+        if (ACT != FORWARD && a.gelu)
+            slope = load(a.slope + atom + k);
+        if ((ACT == BACKWARD || ACT == BACK_TANGENT) && a.gelu)
+            curve = load(a.curve + atom + k);
+        if (ACT == BACK_TANGENT && a.gelu)
+            tz = load(a.tz + own + k);
+        if (a.gelu) {
+            y.x = activate_one<real, ACT>(y.x, b.x, &slope.x, &curve.x, &tz.x);
+            y.y = activate_one<real, ACT>(y.y, b.y, &slope.y, &curve.y, &tz.y);
+            y.z = activate_one<real, ACT>(y.z, b.z, &slope.z, &curve.z, &tz.z);
+            y.w = activate_one<real, ACT>(y.w, b.w, &slope.w, &curve.w, &tz.w);
+        } else if (ACT == FORWARD) {
+            y = vec4<real>{add_bias(y.x, b.x), add_bias(y.y, b.y), add_bias(y.z, b.z),
+                           add_bias(y.w, b.w)};
         }
-        a.y[at + k] = y;
-        bits = max(bits, cu_bits(y));
+        if (ACT == FORWARD && a.gelu)
+            *(vec4<real> *)(a.slope + atom + k) = slope;
+        if ((ACT == FORWARD || ACT == BACKWARD) && a.gelu)
+            *(vec4<real> *)(a.curve + atom + k) = curve;
+        if (ACT == TANGENT && a.gelu)
+            *(vec4<real> *)(a.tz + own + k) = tz;
+        *(vec4<real> *)(a.y + at + k) = y;
+        bits = max(bits, max(max(cu_bits(y.x), cu_bits(y.y)), max(cu_bits(y.z), cu_bits(y.w))));
     }
     bits = __reduce_max_sync(0xffffffffu, bits);
     if (lane == 0 && a.max)

@@ -257,31 +257,15 @@ void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept
 
 /* ---------------------------------------------------------------- sweeps */
 
-/* The primal's environments, S_d = sum a_j gs w_d: the tangent of the convolution for features that
- * change by their own values while nothing moves. Its other outputs are written again later. */
 template <typename real>
-void cu_keep_environments(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
-                          const cu_kept<real> *k, const cu_tans<real> *t)
+void cu_keep_environments(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k)
 {
-    const flow<real> all = {s, net, sweep, k, t, net->device->stream}, *f = &all;
-    const aim_dev_net *d = &f->net->d;
-    cu_check_call(f->s, cudaMemsetAsync(t->still, 0, 3 * (size_t)t->rows * sizeof(double), f->stream),
-          "clearing");
-    if (d->d2)
-        cu_gather_rows(f->s, f->stream, k->n, d->fa, (const real *)d->embedding, k->species, t->a0);
-    for (int p = 0; p < d->n_pass; p++) {
-        cu_conv_tan<real> c = conv_args(f, p);
-        if (c.of.features == CU_EMBED) {
-            c.of.features = CU_FULL;
-            c.of.a = t->a0;
-        }
-        c.ta = c.of.a;
-        c.tq = c.of.q;
-        c.tx_atom = t->still;
-        c.w = NULL;
+    const flow<real> f = {s, net, sweep, k, NULL, net->device->stream};
+    for (int p = 0; p < net->d.n_pass; p++) {
+        cu_conv_tan<real> c = conv_args(&f, p);
         c.ts = k->s[p];
         c.tsq = k->sq[p];
-        cu_conv_tan_forward(f->s, f->stream, &c);
+        cu_conv_environment(s, f.stream, &c);
     }
 }
 
@@ -374,7 +358,7 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
 #define INSTANCE(real)                                                                             \
     template void cu_keep(cu_state *, cu_net *, const aim_dev_sweep *, const cu_kept<real> *);     \
     template void cu_keep_environments(cu_state *, cu_net *, const aim_dev_sweep *,                \
-                                       const cu_kept<real> *, const cu_tans<real> *);              \
+                                       const cu_kept<real> *);                                     \
     template void cu_sweep_forward(cu_state *, cu_net *, const aim_dev_sweep *,                    \
                                    const cu_kept<real> *, const cu_tans<real> *);                  \
     template void cu_sweep_backward(cu_state *, cu_net *, const aim_dev_sweep *,                   \

@@ -312,8 +312,6 @@ static void tans_train(const cu_net *net, const aim_dev_sweep *sweep, carver *c,
         TAKE(c, t->pass[p].gx, rows * (size_t)net->mlp[p].layer[0].ld_in);
     }
     TAKE(c, t->tga0, rows * (size_t)d->fa);
-    TAKE(c, t->a0, rows * (size_t)d->fa);
-    TAKE(c, t->still, 3 * rows);
     TAKE(c, t->part, CU_COMBINE_SLICES * (a / 4 * (size_t)d->conv_a.hp + q / 4 * (size_t)d->conv_q.hp));
     TAKE(c, t->parts, t->parts_size);
     TAKE(c, t->weights, (size_t)cu_weight_slices(t->rows) * t->parts_size);

@@ -486,10 +486,20 @@ static size_t numbers_of(const cu_mlp *m)
     return n;
 }
 
+static size_t numbers_of_all(const cu_net *net)
+{
+    size_t n = 0;
+    for (int p = 0; p < net->d.n_pass; p++)
+        n += numbers_of(&net->mlp[p]);
+    for (int h = 0; h < net->d.n_heads; h++)
+        n += numbers_of(&net->head[h]);
+    return n;
+}
+
 template <typename real>
 void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans<real> *t, int stage)
 {
-    cudaStream_t stream = net->device->stream;
+    cu_device *dev = net->device;
     const aim_dev_net *d = &net->d;
     const int own = d->n_pass - 1 - stage; /* -1: no pass */
     double *out = t->parts;
@@ -499,26 +509,25 @@ void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans
     products.size = t->parts_size;
     products.part = t->weights;
     columns<real> sums = {0, k->n, k->kinds, 0, k->kind, k->kind_species};
+    if (own < 0)
+        finish_gradient(dev->stream, net, k, t, &sums, out + numbers_of_all(net));
+    cu_check_call(s, cudaEventRecord(dev->fork, dev->stream), "an event");
+    cu_check_call(s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
+    s->joined = 1;
     for (int p = 0; p < d->n_pass; p++) {
         if (p == own)
-            mlp_gradient(stream, net->device, &net->mlp[p], &k->pass[p], &t->pass[p], t, 1,
-                         &products, &sums, out);
+            mlp_gradient(dev->side, dev, &net->mlp[p], &k->pass[p], &t->pass[p], t, 1, &products,
+                         &sums, out);
         out += numbers_of(&net->mlp[p]);
     }
     for (int h = 0; h < d->n_heads; h++) {
         if (stage == 0)
-            mlp_gradient(stream, net->device, &net->head[h], &k->head[h], &t->head[h], t,
+            mlp_gradient(dev->side, dev, &net->head[h], &k->head[h], &t->head[h], t,
                          k->ghead[h] != NULL, &products, &sums, out);
         out += numbers_of(&net->head[h]);
     }
-    launch_products(stream, net->device, &products);
-    if (own < 0)
-        finish_gradient(stream, net, k, t, &sums, out);
-    cu_check(s, "the gradient by the parameters");
-    cu_check_call(s, cudaEventRecord(net->device->fork, stream), "an event");
-    cu_check_call(s, cudaStreamWaitEvent(net->device->side, net->device->fork, 0), "an event");
-    s->joined = 1;
-    launch_columns(net->device->side, &sums);
+    launch_products(dev->side, dev, &products);
+    launch_columns(dev->side, &sums);
     send_parts(s, net, t, products.slices, stage);
     cu_check(s, "the gradient by the parameters");
 }

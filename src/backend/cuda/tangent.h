@@ -100,10 +100,10 @@ template <typename real> struct cu_tans {
     double *tparam;       /* [rows][2] of D3TS' parameters */
     char *waves;          /* of lattice sums, cu_wave_tan_bytes */
     /* with the gradient by the parameters: tangents tS of the environments, the adjoint of the embedding as a
-     * feature, features of pass 0, directions that do not move, slices of sums, the result */
+     * feature, slices of sums, the result */
     real *ts[AIM_DEV_PASSES], *tsq[AIM_DEV_PASSES];
-    real *tga0, *a0;
-    double *still, *part, *by_species, *parts;
+    real *tga0;
+    double *part, *by_species, *parts;
     real *weights; /* [slices][parts_size], of weights only */
     real *gradient;
     size_t parts_size, gradient_size;
@@ -134,10 +134,10 @@ void cu_tans_layout(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept
                     int n_dir, char *base, cu_tans<real> *t);
 template <typename real>
 void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k);
-/* For gradients by the parameters, after that: k->s, k->sq; arrays of the tangents are lost. */
+/* For gradients by the parameters, after that: k->s, k->sq. */
 template <typename real>
 void cu_keep_environments(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
-                          const cu_kept<real> *k, const cu_tans<real> *t);
+                          const cu_kept<real> *k);
 template <typename real>
 void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
                       const cu_tans<real> *t);
@@ -178,10 +178,13 @@ template <typename real> struct cu_conv_tan {
     real *tga, *tgq;
     const real *tga_later;
     double *sums;
-    double *tgrad, *tvirial;
+    double *tgrad, *tvirial; /* tgrad NULL: not of interest, nor is tvirial */
 };
 template <typename real>
 void cu_conv_tan_forward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
+/* The primal's environments, S_d = sum a_j gs w_d, into ts and tsq. */
+template <typename real>
+void cu_conv_environment(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
 template <typename real>
 void cu_conv_tan_project(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
 template <typename real>
