@@ -5,6 +5,7 @@
  * Sums over the atoms of a system are in double: segments of SEGMENT atoms, in each every thread of a
  * block takes each 256th atom, then a tree; segments are added in order. One block does this for one
  * channel of a system, or, where a batch has large systems, a block for each segment: the same sum. */
+#include "backend/cuda/front.h"
 #include "backend/cuda/sums.h"
 
 enum { BLOCK = 256, SEGMENT = CU_SEGMENT };
@@ -110,12 +111,20 @@ template <typename real> __global__ void __launch_bounds__(BLOCK) charge_forward
     }
 }
 
+/* dE/df of the root f of a capacity; g: the adjoint of the raw charge; state: D and F. */
+template <typename real>
+static __device__ __forceinline__ double root_adjoint(const cu_charges<real> &c, int i, int k,
+                                                      double g, const double *state)
+{
+    return 2.0 * root(c, i, k) * g * state[0] / state[1];
+}
+
 template <typename real>
 __global__ void __launch_bounds__(BLOCK) charge_backward(cu_charges<real> c)
 {
     cu_wait();
     const int s = blockIdx.x / c.nc, k = blockIdx.x % c.nc;
-    const double missing = c.state[2 * blockIdx.x], capacity = c.state[2 * blockIdx.x + 1];
+    const double *state = c.state + 2 * blockIdx.x;
     int first, last;
     own_atoms(c, s, &first, &last);
     if (first >= last)
@@ -123,12 +132,11 @@ __global__ void __launch_bounds__(BLOCK) charge_backward(cu_charges<real> c)
     const double mean = system_sum(c.offset[s], c.offset[s + 1],
                                    c.wide > 1 ? c.partial + 2 * (size_t)blockIdx.x * c.wide : NULL,
                                    2, [&](int i) { return weighted(c, i, k); }) /
-                        capacity;
+                        state[1];
     for (int i = first + threadIdx.x; i < last; i += BLOCK) {
         const double g = (double)c.gq[(size_t)i * c.nc + k] - mean;
         c.gy[(size_t)i * 2 * c.nc + k] = (real)g;
-        c.gy[(size_t)i * 2 * c.nc + c.nc + k] =
-            (real)(2.0 * root(c, i, k) * g * missing / capacity);
+        c.gy[(size_t)i * 2 * c.nc + c.nc + k] = (real)root_adjoint(c, i, k, g, state);
         if (c.gq_old)
             c.gq_old[(size_t)i * c.nc + k] += (real)g;
     }
@@ -212,22 +220,37 @@ void cu_seed(cu_state *s, cudaStream_t stream, int n, int nc, const double *gq, 
     cu_check(s, "the adjoint of the charges");
 }
 
-/* One warp per row. */
-template <typename real>
-__global__ void output_adjoint(int n, int fa, int nc, const real *ga, const real *gy,
-                               const real *slope, int ldslope, real *out, int ld, unsigned *max_)
+/* One warp per row. CHARGES: the adjoints of charges as charge_backward() makes them, of one system, whose sum
+ * every block forms. */
+template <typename real, int CHARGES>
+__global__ void __launch_bounds__(BLOCK)
+    pass_adjoint(int n, const cu_pass_front<real> p, real *out, int ld, unsigned *max_)
 {
     cu_wait();
-    const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    const cu_charges<real> &c = p.charges;
+    double mean[2] = {0, 0};
+    for (int k = 0; k < p.nc && CHARGES; k++)
+        mean[k] = system_sum(0, n, NULL, 0, [&](int i) { return weighted(c, i, k); }) /
+                  c.state[2 * k + 1];
+    const int i = (blockIdx.x * BLOCK + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (i >= n)
         return;
+    auto charge = [&](int j) {
+        if (!CHARGES)
+            return p.gy[(size_t)i * 2 * p.nc + j];
+        const int k = j % p.nc;
+        const double g = (double)c.gq[(size_t)i * p.nc + k] - (k ? mean[1] : mean[0]);
+        if (j < p.nc && c.gq_old)
+            c.gq_old[(size_t)i * p.nc + k] += (real)g;
+        return (real)(j < p.nc ? g : root_adjoint(c, i, k, g, c.state + 2 * k));
+    };
     unsigned bits = 0;
     for (int k = lane; k < ld; k += 32) {
-        real x = k < fa            ? ga[(size_t)i * fa + k]
-                 : k < fa + 2 * nc ? gy[(size_t)i * 2 * nc + k - fa]
-                                   : (real)0;
-        if (slope && k < fa + 2 * nc)
-            x *= slope[(size_t)i * ldslope + k];
+        real x = k < p.fa              ? p.ga[(size_t)i * p.fa + k]
+                 : k < p.fa + 2 * p.nc ? charge(k - p.fa)
+                                       : (real)0;
+        if (p.slope && k < p.fa + 2 * p.nc)
+            x *= p.slope[(size_t)i * p.ldslope + k];
         out[(size_t)i * ld + k] = x;
         bits = max(bits, cu_bits(x));
     }
@@ -236,12 +259,14 @@ __global__ void output_adjoint(int n, int fa, int nc, const real *ga, const real
         max_[i] = bits;
 }
 template <typename real>
-void cu_output_adjoint(cu_state *s, cudaStream_t stream, int n, int fa, int nc, const real *ga,
-                       const real *gy, const real *slope, int ldslope, real *out, int ld,
-                       unsigned *max)
+void cu_pass_adjoint(cu_state *s, cudaStream_t stream, int n, const cu_pass_front<real> *p, real *out,
+                     int ld, unsigned *max)
 {
-    cu_launch(s, stream, (n + 7) / 8, 256, 0, output_adjoint<real>, n, fa, nc, ga, gy, slope,
-              ldslope, out, ld, max);
+    const int here = p->has_charges && p->charges.systems == 1 && p->charges.wide == 1;
+    if (p->has_charges && !here)
+        cu_charge_backward(s, stream, &p->charges);
+    cu_launch(s, stream, (n + 7) / 8, BLOCK, 0, here ? pass_adjoint<real, 1> : pass_adjoint<real, 0>, n,
+              *p, out, ld, max);
     cu_check(s, "the adjoint of a pass");
 }
 
@@ -303,8 +328,8 @@ void cu_reduce_systems(cu_state *s, cudaStream_t stream, const cu_columns_sum *c
                             double *, double *, double *);                                         \
     template void cu_seed(cu_state *, cudaStream_t, int, int, const double *, const double *, int, \
                           real *);                                                                 \
-    template void cu_output_adjoint(cu_state *, cudaStream_t, int, int, int, const real *,         \
-                                    const real *, const real *, int, real *, int, unsigned *);     \
+    template void cu_pass_adjoint(cu_state *, cudaStream_t, int, const cu_pass_front<real> *, real *, \
+                                  int, unsigned *);                                                \
     template void cu_gather_rows(cu_state *, cudaStream_t, int, int, const real *, const int *,    \
                                  real *)
 INSTANCE(float);

@@ -21,8 +21,9 @@ enum {
     HALF = 128,
     STRIDE = 20, /* of channels in shared memory */
     FORWARD_BATCH = 32,
-    FEW = 2048,       /* with fewer atoms, warps are wanted more than shared rows */
-    FEW_FORWARD = 800 /* the same in the forward direction */
+    FEW = 2048,        /* with fewer atoms, warps are wanted more than shared rows */
+    FEW_FORWARD = 800, /* the same in the forward direction, */
+    FEW_PROJECT = 1100 /* and of the projection's adjoint */
 };
 
 static __device__ __forceinline__ float4 load4(const float *p)

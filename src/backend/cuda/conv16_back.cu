@@ -4,8 +4,8 @@
  * The warp of an atom gathers the adjoints of its neighbours' sums, 4 kB each, for its features. With them
  * and its own features it has all that a pair's tug takes (conv16_tug.h), and leaves these beside.
  *
- * Neighbours are summed in chunks of four, chunk after chunk. Of few atoms, each has a block, whose warps
- * take one chunk each, and where reverse pairs are not known one side of it. */
+ * Neighbours are summed in chunks of four, chunk after chunk. Of few atoms, one, two or four have a block,
+ * whose warps take a chunk at a time, and where reverse pairs are not known one side of it. */
 #include "backend/cuda/conv16_tug.h"
 
 enum {
@@ -221,8 +221,8 @@ static __device__ __forceinline__ void few_gather(const cu_conv<float> &c, few_s
     const int lane = threadIdx.x % 32, slot = threadIdx.x / 64, half = first / CHUNK % 2 * CHUNK;
     neighbours<CHUNK, 1> &b = space->b[threadIdx.x / 32];
     float4 ga[2] = {};
-    const float q = tug_charges<0>(c, b, l, i, l.groups > CHUNK ? l.group - half : l.group, m,
-                                   b.radial);
+    const float q =
+        tug_charges<0>(c, b, l, i, l.groups > CHUNK ? l.group - half : l.group, m, b.radial);
 #pragma unroll 2
     for (int k = 0; k < m; k++)
         gather(c, b, k, a, ga);
@@ -280,9 +280,9 @@ __global__ void __launch_bounds__(FEW_THREADS)
         const int pairs = min((int)SLOT_PAIRS, n - start), chunks = (pairs + CHUNK - 1) / CHUNK;
         const int pair = threadIdx.x / 4, which = threadIdx.x % 4;
         if (pair < pairs)
-            space.tug[pair][which] = join_tugs(
-                sum_shares(space.b[pair / CHUNK * 2].radial[pair % CHUNK], which),
-                sum_shares(space.reverse[pair / CHUNK][pair % CHUNK], which), which);
+            space.tug[pair][which] =
+                join_tugs(sum_shares(space.b[pair / CHUNK * 2].radial[pair % CHUNK], which),
+                          sum_shares(space.reverse[pair / CHUNK][pair % CHUNK], which), which);
         if (part >= 0 && part < PARTS)
             for (int k = 0; k < chunks; k++)
                 sum += space.part[k][part][lane];
@@ -301,11 +301,15 @@ __global__ void __launch_bounds__(FEW_THREADS)
 
 /* The same where reverse pairs are known: all warps gather, and forces are pulled with those of the first
  * pass (conv16_first.cu). */
-enum { GATHER_WARPS = 16, GATHER_PAIRS = GATHER_WARPS * CHUNK };
+enum {
+    GATHER_WARPS = 16,
+    GATHER_ALONE = 200, /* with more atoms two of them share a block, */
+    GATHER_PAIR = 800   /* with more still four */
+};
 
 struct gather_space {
     neighbours<CHUNK, 1> b[GATHER_WARPS];
-    float part[GATHER_WARPS][PARTS][32];
+    float part[2][GATHER_WARPS][PARTS][32]; /* of a turn and of the next */
 };
 
 /* The sums of a neighbour, both halves of the lane's columns. */
@@ -335,72 +339,133 @@ static __device__ __forceinline__ void gather_row(neighbours<CHUNK, 1> &b, int k
     leave_share(b.radial[k], fold(t, gs, load4(&b.radial[k][GP + column % GP])));
 }
 
-/* The warp's chunk of m neighbours; sums of the first two are under way while radial functions are made. */
-static __device__ __forceinline__ void gather_chunk(const cu_conv<float> &c, gather_space *space,
-                                                    const charge_lane &l, const coming &own, int i,
-                                                    int first, int m, const float4 a[2])
+/* Rows of the first two of m neighbours. */
+struct two_rows {
+    row_sums x, y;
+};
+
+static __device__ __forceinline__ row_sums row_of(const cu_conv<float> &c, const coming &own, int k,
+                                                  int m)
 {
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, half = first / CHUNK % 2 * CHUNK;
-    neighbours<CHUNK, 1> &b = space->b[warp];
-    auto row = [&](int k) { return load_row(c, __shfl_sync(0xffffffffu, own.j, min(k, m - 1))); };
-    row_sums x = row(0), y = row(1);
+    return load_row(c, __shfl_sync(0xffffffffu, own.j, min(k, m - 1)));
+}
+
+static __device__ __forceinline__ two_rows first_rows(const cu_conv<float> &c, const coming &own,
+                                                      int m)
+{
+    return two_rows{row_of(c, own, 0, m), row_of(c, own, 1, m)};
+}
+
+/* The warp's chunk of m neighbours, of which the rows of the first two are under way. part: its sums. */
+static __device__ __forceinline__ void gather_chunk(const cu_conv<float> &c,
+                                                    neighbours<CHUNK, 1> &b, const charge_lane &l,
+                                                    const coming &own, int i, int first, int m,
+                                                    const float4 a[2], two_rows &rows,
+                                                    float (*part)[32])
+{
+    const int lane = threadIdx.x % 32, half = first / CHUNK % 2 * CHUNK;
     fill(c, &b, own, m);
     float4 ga[2] = {};
-    const float q = tug_charges<0>(c, b, l, i, l.groups > CHUNK ? l.group - half : l.group, m,
-                                   b.radial);
+    const float q =
+        tug_charges<0>(c, b, l, i, l.groups > CHUNK ? l.group - half : l.group, m, b.radial);
 #pragma unroll 1
     for (int k = 0; k < m; k += 2) {
-        gather_row(b, k, x, a, ga);
+        gather_row(b, k, rows.x, a, ga);
         if (k + 2 < m)
-            x = row(k + 2);
+            rows.x = row_of(c, own, k + 2, m);
         if (k + 1 < m)
-            gather_row(b, k + 1, y, a, ga);
+            gather_row(b, k + 1, rows.y, a, ga);
         if (k + 3 < m)
-            y = row(k + 3);
+            rows.y = row_of(c, own, k + 3, m);
     }
     __syncwarp();
     if (lane < 4 * m)
-        c.tug[((size_t)i * c.capacity + first) * 4 + lane] = sum_shares(b.radial[lane / 4], lane % 4);
+        c.tug[((size_t)i * c.capacity + first) * 4 + lane] =
+            sum_shares(b.radial[lane / 4], lane % 4);
     const float sums[PARTS] = {ga[0].x, ga[0].y, ga[0].z, ga[0].w, ga[1].x,
                                ga[1].y, ga[1].z, ga[1].w, q};
 #pragma unroll
     for (int k = 0; k < PARTS; k++)
-        space->part[warp][k][lane] = sums[k];
+        part[k][lane] = sums[k];
 }
 
-/* An atom, a block; a warp, a chunk. */
+/* The warps of an atom wait for each other. */
+template <int WARPS> static __device__ __forceinline__ void meet(int atom)
+{
+    if (WARPS == GATHER_WARPS)
+        __syncthreads();
+    else
+        asm volatile("bar.sync %0, %1;" ::"r"(1 + atom), "n"(WARPS * 32) : "memory");
+}
+
+/* WARPS warps, an atom; a warp, a chunk at a time. Atoms of a block share rows of neighbours. */
+template <int WARPS>
 __global__ void __launch_bounds__(32 * GATHER_WARPS)
     gather_few(const __grid_constant__ cu_conv<float> c)
 {
+    enum {
+        ATOMS = GATHER_WARPS / WARPS,
+        PAIRS = WARPS * CHUNK,
+        SUMS = (PARTS + WARPS - 1) / WARPS
+    };
     cu_wait();
     __shared__ gather_space space;
-    const int i = c.first + blockIdx.x, lane = threadIdx.x % 32, part = threadIdx.x / 32,
-              column = lane * 4;
-    float *ga = c.ga + (size_t)i * COLUMNS + part / 4 * HALF + column + part % 4;
-    const int n = c.count[i], first = part * CHUNK;
-    coming next = fetch_early<CHUNK>(c, i, first, n);
-    const float4 a[2] = {load4(c.a + (size_t)i * COLUMNS + column),
-                         load4(c.a + (size_t)i * COLUMNS + HALF + column)};
-    const float before = part < PARTS - 1 ? *ga : 0.0f;
-    const charge_lane l = charge_share(c.nc);
-    float sum = 0; /* of the thread's column, or the charges' lane */
-    for (int start = 0; start < n; start += GATHER_PAIRS) {
-        const int m = min((int)CHUNK, n - start - first),
-                  chunks = (min((int)GATHER_PAIRS, n - start) + CHUNK - 1) / CHUNK;
-        if (m > 0)
-            gather_chunk(c, &space, l, next, i, start + first, m, a);
-        if (start + GATHER_PAIRS < n)
-            next = fetch<CHUNK>(c, i, start + GATHER_PAIRS + first, n);
-        __syncthreads();
-        if (part < PARTS)
-            for (int k = 0; k < chunks; k++)
-                sum += space.part[k][part][lane];
-        __syncthreads();
+    const int lane = threadIdx.x % 32, own = threadIdx.x / 32 % WARPS,
+              atom = threadIdx.x / 32 / WARPS, i = c.first + blockIdx.x * ATOMS + atom;
+    if (i >= c.first + c.n)
+        return;
+    const int n = c.count[i], first = own * CHUNK, column = lane * 4;
+    coming now = fetch_early<CHUNK>(c, i, first, n), next = fetch<CHUNK>(c, i, first + PAIRS, n);
+    const float *a_own = c.a + (size_t)i * COLUMNS + column;
+    const float4 a[2] = {load4(a_own), load4(a_own + HALF)};
+    auto ga = [&](int part) {
+        return c.ga + (size_t)i * COLUMNS + part / 4 * HALF + column + part % 4;
+    };
+    float before[SUMS], sum[SUMS]; /* of the thread's columns, or the charges' lane */
+#pragma unroll
+    for (int k = 0; k < SUMS; k++) {
+        const int part = own + k * WARPS;
+        before[k] = part < PARTS - 1 ? *ga(part) : 0.0f;
+        sum[k] = 0.0f;
     }
-    if (part < PARTS - 1)
-        *ga = before + sum;
-    else if (part == PARTS - 1)
-        leave_charges(c, l, i, sum);
+    const charge_lane l = charge_share(c.nc);
+    two_rows rows;
+    if (first < n)
+        rows = first_rows(c, now, min((int)CHUNK, n - first));
+#pragma unroll 1
+    for (int start = 0, turn = 0; start < n; start += PAIRS, turn ^= 1) {
+        const int m = min((int)CHUNK, n - start - first),
+                  later = min((int)CHUNK, n - start - PAIRS - first),
+                  chunks = (min((int)PAIRS, n - start) + CHUNK - 1) / CHUNK;
+        float(*part)[PARTS][32] = space.part[turn] + atom * WARPS;
+        if (m > 0)
+            gather_chunk(c, space.b[atom * WARPS + own], l, now, i, start + first, m, a, rows,
+                         part[own]);
+        if (later > 0)
+            rows = first_rows(c, next, later);
+        now = next;
+        next = fetch<CHUNK>(c, i, start + 2 * PAIRS + first, n);
+        meet<WARPS>(atom);
+#pragma unroll
+        for (int k = 0; k < SUMS; k++)
+            for (int chunk = 0; chunk < chunks && own + k * WARPS < PARTS; chunk++)
+                sum[k] += part[chunk][own + k * WARPS][lane];
+    }
+#pragma unroll
+    for (int k = 0; k < SUMS; k++) {
+        const int part = own + k * WARPS;
+        if (part < PARTS - 1)
+            *ga(part) = before[k] + sum[k];
+        else if (part == PARTS - 1)
+            leave_charges(c, l, i, sum[k]);
+    }
+}
+
+template <int WARPS>
+static void launch_gather(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
+{
+    const int atoms = GATHER_WARPS / WARPS;
+    cu_launch(s, stream, (c->n + atoms - 1) / atoms, 32 * GATHER_WARPS, 0, gather_few<WARPS>, *c);
 }
 
 /* ---------------------------------------------------------------- launchers */
@@ -409,7 +474,12 @@ template <int STRAIN>
 static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
     if (c->n < FEW && c->back) {
-        cu_launch(s, stream, c->n, 32 * GATHER_WARPS, 0, gather_few, *c);
+        if (c->n <= GATHER_ALONE)
+            launch_gather<GATHER_WARPS>(s, stream, c);
+        else if (c->n <= GATHER_PAIR)
+            launch_gather<GATHER_WARPS / 2>(s, stream, c);
+        else
+            launch_gather<GATHER_WARPS / 4>(s, stream, c);
         return;
     }
     if (c->n < FEW) {
@@ -427,7 +497,8 @@ static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<floa
 
 void cu_conv16_pull(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
-    cu_launch(s, stream, (c->n + 7) / 8, 256, 0, c->want_strain ? pull_atoms<1> : pull_atoms<0>, *c);
+    cu_launch(s, stream, (c->n + 7) / 8, 256, 0, c->want_strain ? pull_atoms<1> : pull_atoms<0>,
+              *c);
 }
 
 void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)

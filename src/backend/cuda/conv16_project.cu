@@ -297,7 +297,7 @@ __global__ void __launch_bounds__(FEW_THREADS)
 template <int EMBED>
 static void launch_project(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
-    if (c->n < FEW_FORWARD)
+    if (c->n < FEW_PROJECT)
         cu_launch(s, stream, c->n, FEW_THREADS - 32 * EMBED, 0, project_backward_few<EMBED>, *c);
     else if (c->n < FEW)
         cu_launch(s, stream, c->n, 32 * ATOM_WARPS<EMBED>, 0,

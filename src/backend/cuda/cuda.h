@@ -381,11 +381,6 @@ void cu_deliver(cu_state *s, cudaStream_t stream, int n, const double *in, const
 template <typename real>
 void cu_seed(cu_state *s, cudaStream_t stream, int n, int nc, const double *gq, const double *gspin,
              int add, real *out);
-/* row = [ga | gy | 0] * slope, with rowmax */
-template <typename real>
-void cu_output_adjoint(cu_state *s, cudaStream_t stream, int n, int fa, int nc, const real *ga,
-                       const real *gy, const real *slope, int ldslope, real *out, int ld,
-                       unsigned *max);
 template <typename real>
 void cu_gather_rows(cu_state *s, cudaStream_t stream, int n, int width, const real *table,
                     const int *row, real *out);

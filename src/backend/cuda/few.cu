@@ -374,8 +374,7 @@ template <typename real>
 static void make_rows(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g,
                       const cu_pass_front<real> *p)
 {
-    cu_output_adjoint(s, stream, g->rows, p->fa, p->nc, p->ga, p->gy, p->slope, p->ldslope,
-                      (real *)g->x, g->ldx, (unsigned *)g->xmax);
+    cu_pass_adjoint(s, stream, g->rows, p, (real *)g->x, g->ldx, (unsigned *)g->xmax);
     cu_multiply(s, stream, g);
 }
 
@@ -384,14 +383,13 @@ void cu_multiply_pass(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g,
                       const cu_pass_front<float> *front)
 {
     cu_pass_front<float> p = *front;
-    const int here = makes_rows(g) && p.fa % CU_CHUNK == 0;
-    if (p.has_charges && !(here && alone(&p.charges))) {
-        cu_charge_backward(s, stream, &p.charges);
-        p.has_charges = 0;
-    }
-    if (!here) {
+    if (!makes_rows(g) || p.fa % CU_CHUNK != 0) {
         make_rows(s, stream, g, &p);
         return;
+    }
+    if (p.has_charges && !alone(&p.charges)) {
+        cu_charge_backward(s, stream, &p.charges);
+        p.has_charges = 0;
     }
     CHOOSE(multiply_pass, p);
     cu_check(s, "the adjoint of a pass");
@@ -414,8 +412,6 @@ template <>
 void cu_multiply_pass(cu_state *s, cudaStream_t stream, const cu_gemm<double> *g,
                       const cu_pass_front<double> *p)
 {
-    if (p->has_charges)
-        cu_charge_backward(s, stream, &p->charges);
     make_rows(s, stream, g, p);
 }
 template <>

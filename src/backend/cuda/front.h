@@ -7,8 +7,8 @@
 
 #include "backend/cuda/cuda.h"
 
-/* The adjoint of what a pass has put out, as cu_output_adjoint makes it; before that, where `charges` is
- * set, cu_charge_backward. */
+/* The adjoint of what a pass has put out: rows [ga | gy | 0] * slope; gy is there or, with has_charges, made by
+ * cu_charge_backward. */
 template <typename real> struct cu_pass_front {
     int fa, nc;
     const real *ga, *gy, *slope;
@@ -17,6 +17,10 @@ template <typename real> struct cu_pass_front {
     cu_charges<real> charges; /* of all atoms, which are the rows */
 };
 
+/* n rows of it, with their maxima (charge.cu). */
+template <typename real>
+void cu_pass_adjoint(cu_state *s, cudaStream_t stream, int n, const cu_pass_front<real> *front, real *out,
+                     int ld, unsigned *max);
 /* y = front's rows times a matrix; x and xmax of g: room for the rows where they are not few. */
 template <typename real>
 void cu_multiply_pass(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g,

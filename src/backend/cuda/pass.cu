@@ -293,11 +293,8 @@ template <typename real>
 static void make_origin(cu_flow<real> *f, const cu_gemm<real> *g, origin<real> from)
 {
     const cu_pass_front<real> *p = from.pass;
-    if (p && p->has_charges)
-        cu_charge_backward(f->s, f->stream, &p->charges);
     if (p)
-        cu_output_adjoint(f->s, f->stream, g->rows, p->fa, p->nc, p->ga, p->gy, p->slope,
-                          p->ldslope, (real *)g->x, g->ldx, (unsigned *)g->xmax);
+        cu_pass_adjoint(f->s, f->stream, g->rows, p, (real *)g->x, g->ldx, (unsigned *)g->xmax);
     if (from.head)
         cu_head_backward(f->s, f->stream, from.head);
 }
