@@ -74,6 +74,7 @@ static int start_device(cu_device *d, int cards, aim_dev_error *e)
     for (int k = 0; k < CU_PARTS; k++)
         CU_TRY(e, cudaEventCreateWithFlags(&d->arrived[k], cudaEventDisableTiming), "starting");
     cu_multiply_prepare(&s);
+    cu_conv_prepare();
     cu_terms_prepare(&s);
     cu_term_tan_prepare(&s);
     cu_gradient_prepare(&s);
@@ -155,6 +156,7 @@ int cu_open(void *object, int index, size_t memory, aim_dev_error *e)
     d->index = index;
     d->limit = memory;
     d->processors = prop.multiProcessorCount;
+    d->processor_bytes = (int)prop.sharedMemPerMultiprocessor;
     d->major = prop.major;
     d->minor = prop.minor;
     d->warpgroups = prop.major == 9 && prop.minor == 0 && cu_have_warpgroups();

@@ -15,51 +15,101 @@ enum { FORWARD_WARPS = 4, FORWARD_BLOCKS = 4 };
 struct forward_space {
     union {
         neighbours<FORWARD_BATCH, 0> b;
-        float s[4][NF * STRIDE]; /* sums, channel by channel */
+        float s[4][(NF + 2) * STRIDE]; /* sums, channel by channel: of features, of charges */
     };
 };
 
-/* Group k of the 4 nf groups of four combinations, projected: vectors to v, their squares to xv.
- * agh: by shifts, so that lanes read whole rows. */
-static __device__ __forceinline__ unsigned project(const float (*s)[NF * STRIDE], int k, int nf,
-                                                   int ncomb, const float *agh, float *xv, float *v)
+/* Four combinations of a channel, from h on, of ncomb. */
+struct combined {
+    int channel, h, ncomb;
+    const float *agh; /* rows of shifts, so that lanes read whole ones */
+    float *xv, *v;    /* of the channel */
+};
+
+/* Vectors to v, their squares to xv. */
+static __device__ __forceinline__ unsigned project(const float (*s)[(NF + 2) * STRIDE],
+                                                   const combined &own)
 {
     unsigned bits = 0;
-    if (k < 4 * nf) {
-        const int f = k / 4, h = k % 4 * 4;
-        float4 p[3] = {};
+    float4 p[3] = {};
 #pragma unroll
-        for (int g = 0; g < GP; g += 4) {
-            float4 w[4];
-#pragma unroll
-            for (int m = 0; m < 4; m++)
-                w[m] = load4(agh + ((g + m) * nf + f) * HP + h);
-#pragma unroll
-            for (int d = 0; d < 3; d++) {
-                const float4 t = load4(&s[d + 1][f * STRIDE + g]);
-                add4(&p[d], w[0], t.x);
-                add4(&p[d], w[1], t.y);
-                add4(&p[d], w[2], t.z);
-                add4(&p[d], w[3], t.w);
-            }
-        }
-        float4 square = {};
-#pragma unroll
-        for (int d = 0; d < 3; d++) {
-            /* not needed before the way back */
-            __stcs((float4 *)(v + (f * 3 + d) * HP + h), p[d]);
-            square.x = fmaf(p[d].x, p[d].x, square.x);
-            square.y = fmaf(p[d].y, p[d].y, square.y);
-            square.z = fmaf(p[d].z, p[d].z, square.z);
-            square.w = fmaf(p[d].w, p[d].w, square.w);
-        }
-        const float own[4] = {square.x, square.y, square.z, square.w};
+    for (int g = 0; g < GP; g += 4) {
+        float4 w[4];
 #pragma unroll
         for (int m = 0; m < 4; m++)
-            if (h + m < ncomb) {
-                xv[f * ncomb + h + m] = own[m];
-                bits = max(bits, cu_bits(own[m]));
-            }
+            w[m] = load4(own.agh + (g + m) * NF * HP);
+#pragma unroll
+        for (int d = 0; d < 3; d++) {
+            const float4 t = load4(&s[d + 1][own.channel * STRIDE + g]);
+            add4(&p[d], w[0], t.x);
+            add4(&p[d], w[1], t.y);
+            add4(&p[d], w[2], t.z);
+            add4(&p[d], w[3], t.w);
+        }
+    }
+    float4 square = {};
+#pragma unroll
+    for (int d = 0; d < 3; d++) {
+        /* not needed before the way back */
+        __stcs((float4 *)(own.v + d * HP + own.h), p[d]);
+        square.x = fmaf(p[d].x, p[d].x, square.x);
+        square.y = fmaf(p[d].y, p[d].y, square.y);
+        square.z = fmaf(p[d].z, p[d].z, square.z);
+        square.w = fmaf(p[d].w, p[d].w, square.w);
+    }
+    const float squares[4] = {square.x, square.y, square.z, square.w};
+#pragma unroll
+    for (int m = 0; m < 4; m++)
+        if (own.h + m < own.ncomb) {
+            own.xv[own.h + m] = squares[m];
+            bits = max(bits, cu_bits(squares[m]));
+        }
+    /* what rows of v have behind the last */
+    for (int h = own.h + 4; h >= own.ncomb && h < HP; h += 4)
+#pragma unroll
+        for (int d = 0; d < 3; d++)
+            __stcs((float4 *)(own.v + d * HP + h), float4{});
+    return bits;
+}
+
+/* Fours of combinations of a channel, one to four, and the channel of number k of them. */
+static __device__ __forceinline__ int fours(int ncomb)
+{
+    return (ncomb + 3) / 4;
+}
+static __device__ __forceinline__ int channel_of(int k, int each)
+{
+    return each == 3 ? k / 3 : k >> each / 2;
+}
+
+/* All combinations of atom i. */
+template <int EMBED>
+static __device__ __forceinline__ unsigned project_all(const cu_conv<float> &c,
+                                                       const forward_space *space, int i, float *x)
+{
+    const int each = fours(c.ncomb), q_each = fours(c.q_ncomb), features = NF * each,
+              all = features + (EMBED ? 0 : c.nc * q_each);
+    unsigned bits = 0;
+    for (int k = threadIdx.x % 32; k < all; k += 32) {
+        combined own;
+        if (EMBED || k < features) {
+            const int f = channel_of(k, each), h = (k - f * each) * 4;
+            own = combined{f,
+                           h,
+                           c.ncomb,
+                           c.agh_g + f * HP + h,
+                           x + c.col.xv + f * c.ncomb,
+                           c.v + ((size_t)i * NF + f) * 3 * HP};
+        } else {
+            const int f = channel_of(k - features, q_each), h = (k - features - f * q_each) * 4;
+            own = combined{NF + f,
+                           h,
+                           c.q_ncomb,
+                           c.q_agh_g + f * HP + h,
+                           x + c.col.qv + f * c.q_ncomb,
+                           c.vq + ((size_t)i * c.nc + f) * 3 * HP};
+        }
+        bits = max(bits, project(space->s, own));
     }
     return bits;
 }
@@ -97,28 +147,24 @@ static __device__ __forceinline__ void convolve_charges(const neighbours<FORWARD
     }
 }
 
-/* Charges of the row: sums, projections; own charges. */
-static __device__ __forceinline__ unsigned finish_charges(const cu_conv<float> &c,
-                                                          forward_space *space,
-                                                          const charge_lane &l, int i,
-                                                          const float4 sq[4], float *x)
+/* Charges of the row: sums; own charges. */
+static __device__ __forceinline__ unsigned leave_charges(const cu_conv<float> &c,
+                                                         forward_space *space, const charge_lane &l,
+                                                         int i, const float4 sq[4], float *x)
 {
     const int lane = threadIdx.x % 32;
     unsigned bits = 0;
-    __syncwarp();
+    float4 t[4];
 #pragma unroll
-    for (int d = 0; d < 4; d++) {
-        const float4 t = sum_above4(sq[d], l.width);
-        if (l.group == 0)
-            *(float4 *)&space->s[d][l.column / GP * STRIDE + l.column % GP] = t;
-        if (l.group == 0 && d == 0) {
-            store(x + c.col.qs + l.column, t, c.col.qs % 4 == 0);
-            bits = bits4(t);
-        }
+    for (int d = 0; d < 4; d++)
+        t[d] = l.width == 4 ? sum_above4(sq[d], 4) : sum_above4(sq[d], 8);
+    if (l.group == 0) {
+#pragma unroll
+        for (int d = 0; d < 4; d++)
+            *(float4 *)&space->s[d][(NF + l.column / GP) * STRIDE + l.column % GP] = t[d];
+        store(x + c.col.qs + l.column, t[0], c.col.qs % 4 == 0);
+        bits = bits4(t[0]);
     }
-    __syncwarp();
-    bits = max(bits, project(space->s, lane, c.nc, c.q_ncomb, c.q_agh_g, x + c.col.qv,
-                             c.vq + (size_t)i * c.nc * 3 * HP));
     if (lane < c.nc) {
         const float q = c.q[(size_t)i * c.nc + lane];
         x[c.col.q + lane] = q;
@@ -144,7 +190,7 @@ __global__ void __launch_bounds__(FORWARD_WARPS * 32, FORWARD_BLOCKS)
     coming next = fetch<FORWARD_BATCH>(c, i, 0, n);
     for (int first = 0; first < n; first += FORWARD_BATCH) {
         const int m = min(FORWARD_BATCH, n - first);
-        fill(c, &space->b, next, m);
+        fill(c, &space->b, with_cutoff(c, next), 0, m);
         next = fetch<FORWARD_BATCH>(c, i, first + FORWARD_BATCH, n);
         convolve<EMBED>(space->b, c, m, s);
         if (!EMBED)
@@ -166,12 +212,10 @@ __global__ void __launch_bounds__(FORWARD_WARPS * 32, FORWARD_BLOCKS)
         store(x + c.col.a + h * HALF + column, own, c.col.a % 4 == 0);
         bits = max(bits, bits4(own));
     }
-    __syncwarp();
-    for (int k = lane; k < 4 * NF; k += 32)
-        bits = max(bits, project(space->s, k, NF, c.ncomb, c.agh_g, x + c.col.xv,
-                                 c.v + (size_t)i * NF * 3 * HP));
     if (!EMBED)
-        bits = max(bits, finish_charges(c, space, l, i, sq, x));
+        bits = max(bits, leave_charges(c, space, l, i, sq, x));
+    __syncwarp();
+    bits = max(bits, project_all<EMBED>(c, space, i, x));
     for (int k = c.col.total + lane; k < c.ldx; k += 32)
         x[k] = 0;
     bits = __reduce_max_sync(0xffffffffu, bits);

@@ -10,6 +10,7 @@ int cu_conv16_fits(const cu_conv<float> *c);
 void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_forward_few(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
+void cu_conv16_backward_molecules(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_first_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 
@@ -126,29 +127,67 @@ static __device__ __forceinline__ coming fetch_early(const cu_conv<float> &c, in
     return next;
 }
 
-/* Radial functions of the batch: lane l makes shift l % 16 of every second neighbour. */
+/* Neighbour `lane` with its cutoff function and the slope of that. */
+struct ready {
+    coming at;
+    float f, df;
+};
+
+static __device__ __forceinline__ ready with_cutoff(const cu_conv<float> &c, const coming &at)
+{
+    ready own = {at, 0, 0};
+    own.f = cutoff(at.u.w, 1.0f / c.rc, &own.df);
+    return own;
+}
+
+/* Four radial functions of a pair and their slopes. */
+struct radial4 {
+    float4 gs, dgs;
+};
+
+static __device__ __forceinline__ void radial_function(const cu_conv<float> &c, float d, float f,
+                                                       float df, float shift, float *gs, float *dgs)
+{
+    const float x = d - shift, e = __expf(-c.eta * x * x);
+    *gs = e * f;
+    *dgs = e * fmaf(-2.0f * c.eta * x, f, df);
+}
+
+static __device__ __forceinline__ radial4 radial_functions(const cu_conv<float> &c, float d,
+                                                           float f, float df, const float4 &shift)
+{
+    radial4 r;
+    radial_function(c, d, f, df, shift.x, &r.gs.x, &r.dgs.x);
+    radial_function(c, d, f, df, shift.y, &r.gs.y, &r.dgs.y);
+    radial_function(c, d, f, df, shift.z, &r.gs.z, &r.dgs.z);
+    radial_function(c, d, f, df, shift.w, &r.gs.w, &r.dgs.w);
+    return r;
+}
+
+/* The batch of the n neighbours that lanes from `from` on have; four lanes make the radial functions of a
+ * neighbour. */
 template <int N, int SLOPES>
 static __device__ __forceinline__ void fill(const cu_conv<float> &c, neighbours<N, SLOPES> *b,
-                                            const coming &own, int n)
+                                            const ready &own, int from, int n)
 {
-    const int lane = threadIdx.x % 32, g = lane % GP;
-    float dfc;
-    const float fc = cutoff(own.u.w, 1.0f / c.rc, &dfc), shift = c.shifts[g];
+    const int lane = threadIdx.x % 32, g = lane % 4 * 4, to = lane - from;
+    const float4 shift = load4(c.shifts + g);
     __syncwarp();
-    if (lane < n) {
-        b->u[lane] = make_float4(own.u.x, own.u.y, own.u.z, own.u.w);
-        b->j[lane] = own.j;
+    if (to >= 0 && to < n) {
+        b->u[to] = make_float4(own.at.u.x, own.at.u.y, own.at.u.z, own.at.u.w);
+        b->j[to] = own.at.j;
     }
-    for (int base = 0; base < n; base += 2) {
-        const int k = base + lane / GP;
-        const float d = __shfl_sync(0xffffffffu, own.u.w, k & 31),
-                    f = __shfl_sync(0xffffffffu, fc, k & 31),
-                    df = __shfl_sync(0xffffffffu, dfc, k & 31), x = d - shift,
-                    e = __expf(-c.eta * x * x);
+#pragma unroll 1
+    for (int base = 0; base < n; base += 8) {
+        const int k = base + lane / 4, of = from + k & 31;
+        const float d = __shfl_sync(0xffffffffu, own.at.u.w, of),
+                    f = __shfl_sync(0xffffffffu, own.f, of),
+                    df = SLOPES ? __shfl_sync(0xffffffffu, own.df, of) : 0.0f;
+        const radial4 r = radial_functions(c, d, f, df, shift);
         if (k < n) {
-            b->radial[k][g] = e * f;
+            *(float4 *)&b->radial[k][g] = r.gs;
             if (SLOPES)
-                b->radial[k][GP + g] = e * (df - 2.0f * c.eta * x * f);
+                *(float4 *)&b->radial[k][GP + g] = r.dgs;
         }
     }
     __syncwarp();
@@ -166,7 +205,8 @@ static __device__ __forceinline__ charge_lane charge_share(int nc)
 }
 
 /* A neighbour of charge q in four columns of the sums: its radial functions gs, its direction u. */
-static __device__ __forceinline__ void add_charge(float4 s[4], float q, const float4 &u, const float4 &gs)
+static __device__ __forceinline__ void add_charge(float4 s[4], float q, const float4 &u,
+                                                  const float4 &gs)
 {
     const float4 t = make_float4(q * gs.x, q * gs.y, q * gs.z, q * gs.w);
     s[0].x += t.x, s[0].y += t.y, s[0].z += t.z, s[0].w += t.w;

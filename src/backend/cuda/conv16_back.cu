@@ -6,116 +6,14 @@
  *
  * Neighbours are summed in chunks of four, chunk after chunk. Of few atoms, one, two or four have a block,
  * whose warps take a chunk at a time, and where reverse pairs are not known one side of it. */
-#include "backend/cuda/conv16_tug.h"
+#include "backend/cuda/conv16_gather.h"
 
 enum {
-    CHUNK = 4,
-    BATCH8 = 2 * CHUNK, /* neighbours whose radial functions are made at once */
-    SHARES = 36,        /* of a tug: of 32 lanes, each of one number, and four of the charges */
-    WARPS_ONCE = 20,    /* what these need at a time stays in the first-level cache */
+    WARPS_ONCE = 20, /* what these need at a time stays in the first-level cache */
     WARPS_TWICE = 8
 };
 
-/* Number `which` of the tug whose shares are in the row. */
-static __device__ __forceinline__ float sum_shares(const float *row, int which)
-{
-    float sum = row[which];
-#pragma unroll
-    for (int k = 4; k < SHARES; k += 4)
-        sum += row[k + which];
-    return sum;
-}
-
-/* The lane's, in a row where all lanes have read what was there. */
-static __device__ __forceinline__ void leave_share(float *row, float x)
-{
-    __syncwarp();
-    row[threadIdx.x % 32] = x;
-}
-
-/* Neighbour k: adds what its sums give back to the atom's features a; leaves the shares of the tug in place
- * of the radial functions. */
-template <int N>
-static __device__ __forceinline__ void gather(const cu_conv<float> &c, neighbours<N, 1> &b, int k,
-                                              const float4 a[2], float4 ga[2])
-{
-    const int lane = threadIdx.x % 32, column = lane * 4;
-    const float *s = c.s_adj + (size_t)b.j[k] * 4 * COLUMNS + column;
-    const float4 u = b.u[k], gs = load4(&b.radial[k][column % GP]);
-    tug4 t = {};
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        const sums4 x = load_sums(s + h * HALF, COLUMNS);
-        const float4 w = give_back(x, u);
-        add_product(&ga[h], gs, w);
-        add_tug(&t, a[h], x, w);
-    }
-    leave_share(b.radial[k], fold(t, gs, load4(&b.radial[k][GP + column % GP])));
-}
-
-/* The same of the reverse pair, which has the opposite direction. */
-template <int N>
-static __device__ __forceinline__ void reverse(const cu_conv<float> &c, const neighbours<N, 1> &b,
-                                               int k, const sums4 own[2], float *share)
-{
-    const int lane = threadIdx.x % 32, column = lane * 4;
-    const float *a = c.a + (size_t)b.j[k] * COLUMNS + column;
-    const float4 back = turn_round(b.u[k]), gs = load4(&b.radial[k][column % GP]);
-    tug4 t = {};
-#pragma unroll
-    for (int h = 0; h < 2; h++)
-        add_tug(&t, load4(a + h * HALF), own[h], give_back(own[h], back));
-    leave_share(share, fold(t, gs, load4(&b.radial[k][GP + column % GP])));
-}
-
-/* Charges of neighbour k of n, which lanes of a group have in common: features that are the same in all
- * columns. The atom's own, i, and its neighbours change places in the reverse pair. */
-template <int REVERSE, int N>
-static __device__ __forceinline__ float tug_charges(const cu_conv<float> &c,
-                                                    const neighbours<N, 1> &b, const charge_lane &l,
-                                                    int i, int k, int n, float (*share)[SHARES])
-{
-    const int own = k >= 0 && k < n, at = own ? k : 0, j = b.j[at], lane = threadIdx.x % 32,
-              columns = c.nc * GP;
-    const float q = c.q[(size_t)(REVERSE ? j : i) * c.nc + l.column / GP];
-    const sums4 x =
-        load_sums(c.sq_adj + (size_t)(REVERSE ? i : j) * 4 * columns + l.column, columns);
-    const float4 u = REVERSE ? turn_round(b.u[at]) : b.u[at],
-                 gs = load4(&b.radial[at][l.column % GP]), w = give_back(x, u);
-    tug4 t = {};
-    add_tug(&t, make_float4(q, q, q, q), x, w);
-    float z = fold(t, gs, load4(&b.radial[at][GP + l.column % GP]));
-    if (l.width > 4)
-        z += __shfl_xor_sync(0xffffffffu, z, 4);
-    if (own && lane % l.width < 4)
-        share[k][32 + lane % 4] = z;
-    return own ? dot(gs, w) : 0.0f;
-}
-
-/* From the lanes' sums. */
-static __device__ __forceinline__ void leave_charges(const cu_conv<float> &c, const charge_lane &l,
-                                                     int i, float sum)
-{
-    const int lane = threadIdx.x % 32;
-    sum = sum_above(sum, l.width);
-    sum += __shfl_xor_sync(0xffffffffu, sum, 1);
-    sum += __shfl_xor_sync(0xffffffffu, sum, 2);
-    if (lane < l.width && lane % 4 == 0)
-        c.gq[(size_t)i * c.nc + lane / 4] += sum;
-}
-
-static __device__ __forceinline__ void add_to(float *x, const float4 &z)
-{
-    const float4 old = load4(x);
-    *(float4 *)x = make_float4(old.x + z.x, old.y + z.y, old.z + z.z, old.w + z.w);
-}
-
 /* ---------------------------------------------------------------- many atoms */
-
-template <int SIDES> struct back_space {
-    neighbours<BATCH8, 1> b;
-    float reverse[SIDES > 1 ? BATCH8 : 1][SHARES]; /* shares of reverse tugs */
-};
 
 /* A warp, an atom. SIDES: 2 with the reverse tugs. */
 template <int SIDES, int WARPS>
@@ -124,75 +22,35 @@ __global__ void __launch_bounds__(WARPS * 32, 1)
 {
     cu_wait();
     __shared__ back_space<SIDES> spaces[WARPS];
-    back_space<SIDES> *space = &spaces[threadIdx.x / 32];
-    const int i = c.first + blockIdx.x * WARPS + threadIdx.x / 32, lane = threadIdx.x % 32,
-              column = lane * 4;
+    const int i = c.first + blockIdx.x * WARPS + threadIdx.x / 32, column = threadIdx.x % 32 * 4;
     if (i >= c.first + c.n)
         return;
     const int n = c.count[i];
     const charge_lane l = charge_share(c.nc);
     float4 a[2], ga[2] = {};
     sums4 own[SIDES > 1 ? 2 : 1];
-    float gq = 0;
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         a[h] = load4(c.a + (size_t)i * COLUMNS + h * HALF + column);
         if (SIDES > 1)
             own[h] = load_sums(c.s_adj + (size_t)i * 4 * COLUMNS + h * HALF + column, COLUMNS);
     }
-    coming next = fetch<BATCH8>(c, i, 0, n);
-    for (int first = 0; first < n; first += BATCH8) {
-        const int m = min((int)BATCH8, n - first);
-        fill(c, &space->b, next, m);
-        next = fetch<BATCH8>(c, i, first + BATCH8, n);
-        for (int k = l.group; k - l.group < m; k += l.groups) {
-            gq += tug_charges<0>(c, space->b, l, i, k, m, space->b.radial);
-            if (SIDES > 1)
-                tug_charges<1>(c, space->b, l, i, k, m, space->reverse);
-        }
-        for (int k = 0; k < m && SIDES > 1; k++)
-            reverse(c, space->b, k, own, space->reverse[k]);
-#pragma unroll 1
-        for (int half = 0; half < m; half += CHUNK) {
-            float4 chunk[2] = {};
-#pragma unroll 1
-            for (int k = half; k < min(m, half + CHUNK); k++)
-                gather(c, space->b, k, a, chunk);
-            add4(&ga[0], chunk[0], 1.0f);
-            add4(&ga[1], chunk[1], 1.0f);
-        }
-        __syncwarp();
-        float tug = sum_shares(space->b.radial[lane / 4], lane % 4);
-        if (SIDES > 1)
-            tug = join_tugs(tug, sum_shares(space->reverse[lane / 4], lane % 4), lane % 4);
-        if (lane / 4 < m)
-            c.tug[((size_t)i * c.capacity + first) * 4 + lane] = tug;
-    }
+    const float gq =
+        gather_atom<SIDES>(c, &spaces[threadIdx.x / 32], c.s_adj, 0, l, i, n, a, own, ga);
 #pragma unroll
     for (int h = 0; h < 2; h++)
         add_to(c.ga + (size_t)i * COLUMNS + h * HALF + column, ga[h]);
     leave_charges(c, l, i, gq);
 }
 
-/* A warp, an atom; a lane, every 32nd pair. */
+/* A warp, an atom. */
 template <int STRAIN>
 __global__ void __launch_bounds__(256) pull_atoms(const __grid_constant__ cu_conv<float> c)
 {
     cu_wait();
-    const int i = c.first + (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
-    if (i >= c.first + c.n)
-        return;
-    const int n = c.count[i];
-    pull<double> p = {};
-    for (int k = lane; k < n; k += 32) {
-        const size_t at = (size_t)i * c.capacity + k;
-        float4 g = load4(c.tug + 4 * at);
-        const int back = c.back ? c.back[at] : -1;
-        if (back >= 0)
-            g = join_tugs(g, load4(c.tug + 4 * (size_t)back));
-        add_force<STRAIN>(&p, c.u[at], g);
-    }
-    leave_force<STRAIN>(c, i, p);
+    const int i = c.first + (blockIdx.x * blockDim.x + threadIdx.x) / 32;
+    if (i < c.first + c.n)
+        pull_atom<STRAIN>(c, i);
 }
 
 /* ---------------------------------------------------------------- few atoms */
@@ -225,7 +83,7 @@ static __device__ __forceinline__ void few_gather(const cu_conv<float> &c, few_s
         tug_charges<0>(c, b, l, i, l.groups > CHUNK ? l.group - half : l.group, m, b.radial);
 #pragma unroll 2
     for (int k = 0; k < m; k++)
-        gather(c, b, k, a, ga);
+        gather(c.s_adj, 0, b, k, a, ga);
     const float own[PARTS] = {ga[0].x, ga[0].y, ga[0].z, ga[0].w, ga[1].x,
                               ga[1].y, ga[1].z, ga[1].w, q};
 #pragma unroll
@@ -270,7 +128,7 @@ __global__ void __launch_bounds__(FEW_THREADS)
     for (int start = 0; start < n; start += SLOT_PAIRS) {
         const int first = start + slot * CHUNK, m = min((int)CHUNK, n - first);
         if (m > 0) {
-            fill(c, &space.b[warp], fetch<CHUNK>(c, i, first, n), m);
+            fill(c, &space.b[warp], with_cutoff(c, fetch<CHUNK>(c, i, first, n)), 0, m);
             if (side == 0)
                 few_gather(c, &space, l, i, first, m, a);
             else
@@ -364,7 +222,7 @@ static __device__ __forceinline__ void gather_chunk(const cu_conv<float> &c,
                                                     float (*part)[32])
 {
     const int lane = threadIdx.x % 32, half = first / CHUNK % 2 * CHUNK;
-    fill(c, &b, own, m);
+    fill(c, &b, with_cutoff(c, own), 0, m);
     float4 ga[2] = {};
     const float q =
         tug_charges<0>(c, b, l, i, l.groups > CHUNK ? l.group - half : l.group, m, b.radial);
@@ -503,7 +361,9 @@ void cu_conv16_pull(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 
 void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
-    if (c->want_strain)
+    if (c->largest)
+        cu_conv16_backward_molecules(s, stream, c);
+    else if (c->want_strain)
         launch_backward<1>(s, stream, c);
     else
         launch_backward<0>(s, stream, c);

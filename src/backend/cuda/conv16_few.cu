@@ -58,7 +58,7 @@ static __device__ __forceinline__ void load_projection(const cu_conv<float> &c, 
         if (features)
             w[g] = load4(c.agh_g + g * COLUMNS + threadIdx.x % 64 * 4);
         else if (charges)
-            w[g] = load4(c.q_agh_g + (g * c.nc * 4 + own.k) * 4);
+            w[g] = load4(c.q_agh_g + g * COLUMNS + own.k * 4);
 }
 
 /* A batch by the threads of the columns; features of the neighbours are under way while radial functions
@@ -288,7 +288,7 @@ static __device__ __forceinline__ unsigned charges_few(const cu_conv<float> &c,
         next = fetch<FORWARD_BATCH>(c, i, first + FORWARD_BATCH, n);
         neighbours<FORWARD_BATCH, 0> &batch = space->b[first ? 2 : 0];
         if (first)
-            fill(c, &batch, now, m);
+            fill(c, &batch, with_cutoff(c, now), 0, m);
         else
             meet(READY, FEW_THREADS);
         convolve_charges_few(*space, batch, l, m, sq);

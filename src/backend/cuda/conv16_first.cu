@@ -11,31 +11,6 @@ enum {
     BLOCK_PAIRS = FIRST_WARPS * BATCH8
 };
 
-/* The lane's four radial functions of a pair. */
-struct radial4 {
-    float4 gs, dgs;
-};
-
-static __device__ __forceinline__ radial4 radial_functions(const cu_conv<float> &c, float d)
-{
-    float dfc;
-    const float fc = cutoff(d, 1.0f / c.rc, &dfc);
-    const float4 shift = load4(c.shifts + threadIdx.x % 4 * 4);
-    radial4 r;
-#define SHIFT(m)                                                                                   \
-    do {                                                                                           \
-        const float x = d - shift.m, e = __expf(-c.eta * x * x);                                   \
-        r.gs.m = e * fc;                                                                           \
-        r.dgs.m = e * fmaf(-2.0f * c.eta * x, fc, dfc);                                            \
-    } while (0)
-    SHIFT(x);
-    SHIFT(y);
-    SHIFT(z);
-    SHIFT(w);
-#undef SHIFT
-    return r;
-}
-
 /* What the sums of atom `of` would give to an atom of kind z that they see in direction -u: the lane's
  * number of the tug. */
 static __device__ __forceinline__ float tug_by(const cu_conv<float> &c, int of, int z,
@@ -55,7 +30,9 @@ static __device__ __forceinline__ float tug_of(const cu_conv<float> &c, int i, i
     const vec4<float> at = c.u[p];
     const float4 u = make_float4(at.x, at.y, at.z, at.w);
     const int j = c.j[p];
-    const radial4 r = radial_functions(c, u.w);
+    float dfc;
+    const float fc = cutoff(u.w, 1.0f / c.rc, &dfc);
+    const radial4 r = radial_functions(c, u.w, fc, dfc, load4(c.shifts + threadIdx.x % 4 * 4));
     const float own = tug_by(c, j, z, u, r);
     return SIDES > 1 ? join_tugs(own, tug_by(c, i, c.kind[j], turn_round(u), r), threadIdx.x % 4)
                      : own;

@@ -1,82 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* conv16_project.cu - the adjoint of the projection (conv.cu) in float for the usual sizes: a warp is an
  * atom, or three warps are its halves of the columns and its charges. */
-#include "backend/cuda/conv16.h"
+#include "backend/cuda/conv16_unproject.h"
 
-enum { PROJECT_WARPS = 4, W_STRIDE = 3 * HP + 4 };
-
-/* gS of the vectors of nf channels for the lane's four columns from `column` on, of `columns`.
- * w: 2 v gxv; agh: by combinations, so that lanes read whole rows. */
-static __device__ __forceinline__ void unproject(const float *w, const float *agh, int columns,
-                                                 int column, int ncomb, float4 s[3])
-{
-    const float *own = w + column / GP * W_STRIDE;
-#pragma unroll
-    for (int d = 0; d < 3; d++)
-        s[d] = float4{};
-#pragma unroll
-    for (int h = 0; h < HP; h += 4) {
-        if (h >= ncomb)
-            break;
-        float4 a[4];
-#pragma unroll
-        for (int m = 0; m < 4; m++)
-            a[m] = load4(agh + (h + m) * columns + column);
-#pragma unroll
-        for (int d = 0; d < 3; d++) {
-            const float4 y = load4(own + d * HP + h);
-            add4(&s[d], a[0], y.x);
-            add4(&s[d], a[1], y.y);
-            add4(&s[d], a[2], y.z);
-            add4(&s[d], a[3], y.w);
-        }
-    }
-}
-
-/* Of what is not read again soon: a hint that it may be the first to leave the second-level cache, where
- * the adjoints of the sums are wanted next. */
-static __device__ __forceinline__ float4 load4_once(const float *p)
-{
-    return __ldcs((const float4 *)p);
-}
-
-static __device__ __forceinline__ float4 load_any(const float *x, int aligned)
-{
-    return aligned ? load4_once(x) : make_float4(x[0], x[1], x[2], x[3]);
-}
-
-/* Four of the adjoints gxv of ncomb combinations, from h on; 0 behind the last. */
-static __device__ __forceinline__ float4 load_adjoints(const float *gxv, int h, int ncomb, int aligned)
-{
-    if (aligned)
-        return load4_once(gxv + h);
-    return make_float4(gxv[h], h + 1 < ncomb ? gxv[h + 1] : 0.0f, h + 2 < ncomb ? gxv[h + 2] : 0.0f,
-                       h + 3 < ncomb ? gxv[h + 3] : 0.0f);
-}
-
-/* Part k of 2 v gxv, four combinations of a component of a channel. */
-static __device__ __forceinline__ void weigh_part(float *w, int k, int ncomb, const float *v,
-                                                 const float *gxv, int aligned)
-{
-    const int f = k / 12, d = k / 4 % 3, h = k % 4 * 4;
-    if (h >= ncomb)
-        return;
-    const float4 own = load4_once(v + (f * 3 + d) * HP + h),
-                 g = load_adjoints(gxv + f * ncomb, h, ncomb, aligned);
-    *(float4 *)(w + f * W_STRIDE + d * HP + h) = make_float4(
-        2.0f * own.x * g.x, 2.0f * own.y * g.y, 2.0f * own.z * g.z, 2.0f * own.w * g.w);
-}
-
-/* 2 v gxv of the channels first .. last - 1 */
-static __device__ __forceinline__ void weigh(float *w, int first, int last, int ncomb,
-                                             const float *v, const float *gxv, int aligned)
-{
-    __syncwarp();
-#pragma unroll 6
-    for (int k = first * 12 + threadIdx.x % 32; k < last * 12; k += 32)
-        weigh_part(w, k, ncomb, v, gxv, aligned);
-    __syncwarp();
-}
+enum { PROJECT_WARPS = 4 };
 
 /* Both warps of an atom get each other's half. */
 static __device__ __forceinline__ void exchange(float4 s[2][4])
@@ -137,18 +64,15 @@ __global__ void __launch_bounds__(WARPS * 32)
     if (i >= c.first + c.n)
         return;
     const float *gx = c.gx + (size_t)i * c.ldx;
-    const int first = SPLIT && threadIdx.x / 32 == SECOND_HALF ? NF / 2 : 0,
-              last = SPLIT && threadIdx.x / 32 == FIRST_HALF ? NF / 2 : NF;
     if (owns<SPLIT>(FIRST_HALF) || owns<SPLIT>(SECOND_HALF))
-        weigh(w, first, last, c.ncomb, c.v + (size_t)i * NF * 3 * HP, gx + c.col.xv,
-              c.ncomb % 4 == 0 && c.col.xv % 4 == 0);
+        weigh_features(c, gx, w, i, SPLIT && threadIdx.x / 32 == SECOND_HALF ? NF / 2 : 0,
+                       SPLIT && threadIdx.x / 32 == FIRST_HALF ? NF / 2 : NF);
     float4 s[2][4] = {};
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         if (!owns<SPLIT>(h))
             continue;
-        s[h][0] = load_any(gx + c.col.xs + h * HALF + column, c.col.xs % 4 == 0);
-        unproject(w, c.agh_h, COLUMNS, h * HALF + column, c.ncomb, s[h] + 1);
+        unproject_half(c, gx, w, h, s[h]);
         if (c.s_adj)
 #pragma unroll
             for (int d = 0; d < 4; d++)
@@ -161,30 +85,11 @@ __global__ void __launch_bounds__(WARPS * 32)
         return;
     }
     if (owns<SPLIT>(CHARGES))
-        weigh(w, 0, c.nc, c.q_ncomb, c.vq + (size_t)i * c.nc * 3 * HP, gx + c.col.qv,
-              c.q_ncomb % 4 == 0 && c.col.qv % 4 == 0);
-    if (owns<SPLIT>(CHARGES) && lane < 4 * c.nc) {
-        float4 t[4];
-        t[0] = load_any(gx + c.col.qs + column, c.col.qs % 4 == 0);
-        unproject(w, c.q_agh_h, c.nc * GP, column, c.q_ncomb, t + 1);
+        unproject_charges(c, gx, w, i);
 #pragma unroll
-        for (int d = 0; d < 4; d++)
-            *(float4 *)(c.sq_adj + ((size_t)i * 4 + d) * c.nc * GP + column) = t[d];
-    }
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        if (!owns<SPLIT>(h))
-            continue;
-        const size_t at = (size_t)i * COLUMNS + h * HALF + column;
-        float4 own = load_any(gx + c.col.a + h * HALF + column, c.col.a % 4 == 0);
-        if (c.ga_later) {
-            const float4 later = load4(c.ga_later + at);
-            own = make_float4(own.x + later.x, own.y + later.y, own.z + later.z, own.w + later.w);
-        }
-        *(float4 *)(c.ga + at) = own;
-    }
-    if (owns<SPLIT>(CHARGES) && lane < c.nc)
-        c.gq[(size_t)i * c.nc + lane] += gx[c.col.q + lane];
+    for (int h = 0; h < 2; h++)
+        if (owns<SPLIT>(h))
+            *(float4 *)(c.ga + (size_t)i * COLUMNS + h * HALF + column) = own_adjoint(c, gx, i, h);
 }
 
 /* ---------------------------------------------------------------- few atoms */
@@ -311,26 +216,27 @@ void cu_conv16_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<
 {
     if (c->features == CU_EMBED)
         launch_project<1>(s, stream, c);
-    else
+    else if (!c->largest) /* else where they are gathered */
         launch_project<0>(s, stream, c);
 }
 
 /* ---------------------------------------------------------------- tables */
 
-__global__ void turn(const float *agh, int nf, int gp, int hp, float *by_shift, float *by_combination)
+__global__ void turn(const float *agh, int nf, int gp, int hp, int row, float *by_shift,
+                     float *by_combination)
 {
     const int k = blockIdx.x * blockDim.x + threadIdx.x, h = k % hp, g = k / hp % gp,
               f = k / hp / gp;
     if (f >= nf)
         return;
-    by_shift[(g * nf + f) * hp + h] = agh[k];
+    by_shift[g * row + f * hp + h] = agh[k];
     by_combination[(h * nf + f) * gp + g] = agh[k];
 }
 
-void cu_turn_agh(cudaStream_t stream, const aim_dev_conv *a, int gp, float *by_shift,
+void cu_turn_agh(cudaStream_t stream, const aim_dev_conv *a, int gp, int row, float *by_shift,
                  float *by_combination)
 {
     const int n = a->nf * gp * a->hp;
-    turn<<<(n + 255) / 256, 256, 0, stream>>>((const float *)a->agh, a->nf, gp, a->hp, by_shift,
+    turn<<<(n + 255) / 256, 256, 0, stream>>>((const float *)a->agh, a->nf, gp, a->hp, row, by_shift,
                                               by_combination);
 }

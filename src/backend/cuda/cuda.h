@@ -45,6 +45,7 @@ typedef struct cu_state {
 
 typedef struct cu_device {
     int index, processors, major, minor;
+    int processor_bytes;       /* of shared memory */
     int warpgroups;            /* matrix instructions of four warps */
     cudaStream_t stream, side; /* `side`: what does not depend on the network */
     cudaEvent_t fork, join, arrived[CU_PARTS];
@@ -96,7 +97,7 @@ typedef struct cu_net {
         cudaGraphExec_t exec;
         unsigned age, used;
         struct {
-            int n, systems, kinds, bins, groups, capacity, flags, coulomb, envelope, wide,
+            int n, systems, kinds, bins, groups, capacity, flags, coulomb, envelope, wide, together,
                 caller_head;
             double numbers[11];
             uint64_t heads;
@@ -124,6 +125,7 @@ template <typename real> struct cu_work {
     int rows, part_count;
     int *part; /* [part_count] where each slab begins in the groups; NULL: none, all at once */
     int wide;  /* blocks that share the sums over one system */
+    int together; /* cu_conv_by_molecules() */
     /* in: one block, filled in pinned memory and copied as it is */
     double *coord, *cell, *charge, *mult; /* cell: NULL of molecules */
     int *offset, *system, *kind, *kind_species, *kind_number;
@@ -307,7 +309,8 @@ template <typename real> struct cu_conv {
     const real *shifts;
     int nf, ncomb, hp, q_ncomb, q_hp;
     const real *agh, *q_agh;
-    /* the same, rows of shifts [gp][nf][hp] and of combinations [hp][nf][gp]; float only */
+    /* the same, rows of shifts [gp][nf][hp] (those of charges as far apart as those of features) and of
+     * combinations [hp][nf][gp]; float only */
     const float *agh_g, *q_agh_g, *agh_h, *q_agh_h;
     const real *a; /* features (or embedding) */
     const real *q; /* charges of the pass before */
@@ -326,6 +329,9 @@ template <typename real> struct cu_conv {
     const int *kind, *kind_species;
     real *tug;       /* [n][capacity][4] of each pair, for the adjoint (conv16_back.cu) */
     const int *back; /* of each pair, where its reverse stands, or -1; NULL: not known */
+    /* atoms of the largest molecule, where the adjoint goes by these (conv16_molecule.cu), else 0 */
+    int largest, systems;
+    const int *offset;
     int n_tugs; /* the adjoint of the first pass: tugs of so many others, which are pulled with its own */
 };
 template <typename real> static inline void cu_set_turned(const cu_net *net, cu_conv<real> *c)
@@ -335,8 +341,8 @@ template <typename real> static inline void cu_set_turned(const cu_net *net, cu_
     c->q_agh_g = net->agh_g[1];
     c->q_agh_h = net->agh_h[1];
 }
-/* to: rows of its second or last index of [nf][gp][hp] */
-void cu_turn_agh(cudaStream_t stream, const aim_dev_conv *a, int gp, float *by_shift,
+/* to: rows of its second (`row` numbers from one to the next) or last index of [nf][gp][hp] */
+void cu_turn_agh(cudaStream_t stream, const aim_dev_conv *a, int gp, int row, float *by_shift,
                  float *by_combination);
 template <typename real>
 void cu_conv_forward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c);
@@ -349,6 +355,9 @@ void cu_embed_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 /* Whether the adjoint goes faster with `back`; whether tugs of so many atoms are kept until the last pull. */
 int cu_conv_looks_back(const aim_dev_net *d);
 int cu_conv_keeps_tugs(int n);
+/* Atoms of the largest molecule, where projections and convolutions backward go by molecules; else 0. */
+int cu_conv_by_molecules(const cu_net *net, const aim_dev_job *job);
+void cu_conv_prepare(void);
 
 /* ---------------------------------------------------------------- charges (charge.cu) */
 

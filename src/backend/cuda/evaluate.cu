@@ -255,6 +255,7 @@ static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins
     key.bins = bins;
     key.groups = cu_most_groups(job, bins);
     key.wide = cu_wide(job);
+    key.together = cu_conv_by_molecules(net, job);
     key.capacity = net->capacity;
     key.flags = job->want_grad | job->want_strain << 1 | job->sr << 2 | job->d3 << 3 |
                 (job->row != NULL) << 4 | (job->caller != NULL) << 5 | (job->alike != 0) << 6 |

@@ -233,6 +233,7 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, i
     w->capacity = net->capacity;
     w->kinds = kinds;
     w->wide = cu_wide(job);
+    w->together = cu_conv_by_molecules(net, job);
     w->cells.n = w->cells.end = w->n;
     w->cells.bins = bins;
     w->cells.groups = cu_most_groups(job, bins);

@@ -55,6 +55,13 @@ static void place_mlp(const cu_net *net, placer *p, const aim_dev_mlp *in, int b
     }
 }
 
+/* Of weights of combinations, of features and of charges alike. */
+static int row_of_shift(const aim_dev_net *d)
+{
+    const int a = d->conv_a.nf * d->conv_a.hp, q = d->conv_q.nf * d->conv_q.hp;
+    return a > q ? a : q;
+}
+
 static void place_net(cu_net *net, const aim_dev_net *in, const aim_dev_d3_table *d3, placer *p)
 {
     const size_t real = real_size(net);
@@ -65,9 +72,8 @@ static void place_net(cu_net *net, const aim_dev_net *in, const aim_dev_d3_table
     d->conv_q.agh = place(p, (size_t)d->conv_q.nf * (size_t)d->gp * (size_t)d->conv_q.hp * real);
     for (int k = 0; k < 2 && !d->is_double; k++) {
         const aim_dev_conv *a = k == 0 ? &d->conv_a : &d->conv_q;
-        const size_t bytes = (size_t)a->nf * (size_t)d->gp * (size_t)a->hp * real;
-        net->agh_g[k] = (float *)place(p, bytes);
-        net->agh_h[k] = (float *)place(p, bytes);
+        net->agh_g[k] = (float *)place(p, (size_t)row_of_shift(d) * (size_t)d->gp * real);
+        net->agh_h[k] = (float *)place(p, (size_t)a->nf * (size_t)d->gp * (size_t)a->hp * real);
     }
     for (int k = 0; k < d->n_pass; k++)
         place_mlp(net, p, &in->mlp[k], k == 0 ? d->n_species : 1, 0, &net->mlp[k]);
@@ -141,8 +147,8 @@ static void upload_net(cu_state *s, const cu_net *net, const aim_dev_net *in,
     upload(s, dev, d->conv_q.agh, in->conv_q.agh,
            (size_t)d->conv_q.nf * (size_t)d->gp * (size_t)d->conv_q.hp * real);
     for (int k = 0; k < 2 && !d->is_double; k++)
-        cu_turn_agh(dev->stream, k == 0 ? &d->conv_a : &d->conv_q, d->gp, net->agh_g[k],
-                    net->agh_h[k]);
+        cu_turn_agh(dev->stream, k == 0 ? &d->conv_a : &d->conv_q, d->gp, row_of_shift(d),
+                    net->agh_g[k], net->agh_h[k]);
     for (int k = 0; k < d->n_pass; k++)
         upload_mlp(s, net, &in->mlp[k], k == 0 ? d->n_species : 1, 0, staging, &net->mlp[k]);
     for (int h = 0; h < d->n_heads; h++)

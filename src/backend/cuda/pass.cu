@@ -72,6 +72,12 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
     c.kind_species = w->kind_species;
     c.tug = from_zero(f, w->tug, 4 * (size_t)w->capacity);
     c.back = w->back;
+    if (w->together && p > 0) { /* x is read while tugs are written, but s_adj stays away */
+        c.largest = w->together;
+        c.systems = w->systems;
+        c.offset = w->offset;
+        c.tug = w->s_adj;
+    }
     if (w->tugs) {
         c.tug = w->tugs + 4 * (size_t)w->n * (size_t)w->capacity * (size_t)(p > 0 ? p - 1 : 0);
         c.n_tugs = p == 0 ? d->n_pass - 1 : 0;

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* conv16_gather.h - what the warp of an atom gathers from the adjoints of its neighbours' sums, in the
+ * adjoint of the convolution: by atoms (conv16_back.cu) and by molecules (conv16_molecule.cu). */
+#ifndef AIM_CUDA_CONV16_GATHER_H
+#define AIM_CUDA_CONV16_GATHER_H
+
+#include "backend/cuda/conv16_tug.h"
+
+enum {
+    CHUNK = 4,
+    BATCH8 = 2 * CHUNK, /* neighbours whose radial functions are made at once */
+    SHARES = 36         /* of a tug: of 32 lanes, each of one number, and four of the charges */
+};
+
+/* Number `which` of the tug whose shares are in the row. */
+static __device__ __forceinline__ float sum_shares(const float *row, int which)
+{
+    float sum = row[which];
+#pragma unroll
+    for (int k = 4; k < SHARES; k += 4)
+        sum += row[k + which];
+    return sum;
+}
+
+/* The lane's, in a row where all lanes have read what was there. */
+static __device__ __forceinline__ void leave_share(float *row, float x)
+{
+    __syncwarp();
+    row[threadIdx.x % 32] = x;
+}
+
+/* Neighbour k: adds what its sums give back to the atom's features a; leaves the shares of the tug in place
+ * of the radial functions. rows: the adjoints of the sums, from atom `zero` on. */
+template <int N>
+static __device__ __forceinline__ void gather(const float *rows, int zero, neighbours<N, 1> &b,
+                                              int k, const float4 a[2], float4 ga[2])
+{
+    const int lane = threadIdx.x % 32, column = lane * 4;
+    const float *s = rows + (size_t)(b.j[k] - zero) * 4 * COLUMNS + column;
+    const float4 u = b.u[k], gs = load4(&b.radial[k][column % GP]);
+    tug4 t = {};
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        const sums4 x = load_sums(s + h * HALF, COLUMNS);
+        const float4 w = give_back(x, u);
+        add_product(&ga[h], gs, w);
+        add_tug(&t, a[h], x, w);
+    }
+    leave_share(b.radial[k], fold(t, gs, load4(&b.radial[k][GP + column % GP])));
+}
+
+/* The same of the reverse pair, which has the opposite direction. */
+template <int N>
+static __device__ __forceinline__ void reverse(const cu_conv<float> &c, const neighbours<N, 1> &b,
+                                               int k, const sums4 own[2], float *share)
+{
+    const int lane = threadIdx.x % 32, column = lane * 4;
+    const float *a = c.a + (size_t)b.j[k] * COLUMNS + column;
+    const float4 back = turn_round(b.u[k]), gs = load4(&b.radial[k][column % GP]);
+    tug4 t = {};
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+        add_tug(&t, load4(a + h * HALF), own[h], give_back(own[h], back));
+    leave_share(share, fold(t, gs, load4(&b.radial[k][GP + column % GP])));
+}
+
+/* Charges of neighbour k of n, which lanes of a group have in common: features that are the same in all
+ * columns. The atom's own, i, and its neighbours change places in the reverse pair. */
+template <int REVERSE, int N>
+static __device__ __forceinline__ float tug_charges(const cu_conv<float> &c,
+                                                    const neighbours<N, 1> &b, const charge_lane &l,
+                                                    int i, int k, int n, float (*share)[SHARES])
+{
+    const int own = k >= 0 && k < n, at = own ? k : 0, j = b.j[at], lane = threadIdx.x % 32,
+              columns = c.nc * GP;
+    const float q = c.q[(size_t)(REVERSE ? j : i) * c.nc + l.column / GP];
+    const sums4 x =
+        load_sums(c.sq_adj + (size_t)(REVERSE ? i : j) * 4 * columns + l.column, columns);
+    const float4 u = REVERSE ? turn_round(b.u[at]) : b.u[at],
+                 gs = load4(&b.radial[at][l.column % GP]), w = give_back(x, u);
+    tug4 t = {};
+    add_tug(&t, make_float4(q, q, q, q), x, w);
+    float z = fold(t, gs, load4(&b.radial[at][GP + l.column % GP]));
+    if (l.width > 4)
+        z += __shfl_xor_sync(0xffffffffu, z, 4);
+    if (own && lane % l.width < 4)
+        share[k][32 + lane % 4] = z;
+    return own ? dot(gs, w) : 0.0f;
+}
+
+/* From the lanes' sums. */
+static __device__ __forceinline__ void leave_charges(const cu_conv<float> &c, const charge_lane &l,
+                                                     int i, float sum)
+{
+    const int lane = threadIdx.x % 32;
+    sum = sum_above(sum, l.width);
+    sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+    sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+    if (lane < l.width && lane % 4 == 0)
+        c.gq[(size_t)i * c.nc + lane / 4] += sum;
+}
+
+static __device__ __forceinline__ void add_to(float *x, const float4 &z)
+{
+    const float4 old = load4(x);
+    *(float4 *)x = make_float4(old.x + z.x, old.y + z.y, old.z + z.z, old.w + z.w);
+}
+
+template <int SIDES> struct back_space {
+    neighbours<BATCH8, 1> b;
+    float reverse[SIDES > 1 ? BATCH8 : 1][SHARES]; /* shares of reverse tugs */
+};
+
+/* What the neighbours of atom i give back to its features a and, the lane's part, to its charges; tugs of
+ * its pairs. rows, zero: as gather() has them. SIDES: 2 with the reverse tugs, of which the atom has its own
+ * adjoints. */
+template <int SIDES>
+static __device__ __forceinline__ float
+gather_atom(const cu_conv<float> &c, back_space<SIDES> *space, const float *rows, int zero,
+            const charge_lane &l, int i, int n, const float4 a[2], const sums4 *own, float4 ga[2])
+{
+    const int lane = threadIdx.x % 32;
+    float gq = 0;
+    coming next = fetch<32>(c, i, 0, n);
+    ready now = {};
+    for (int first = 0; first < n; first += BATCH8) {
+        const int m = min((int)BATCH8, n - first), from = first % 32;
+        if (from == 0) {
+            now = with_cutoff(c, next);
+            next = fetch<32>(c, i, first + 32, n);
+        }
+        fill(c, &space->b, now, from, m);
+        for (int k = l.group; k - l.group < m; k += l.groups) {
+            gq += tug_charges<0>(c, space->b, l, i, k, m, space->b.radial);
+            if (SIDES > 1)
+                tug_charges<1>(c, space->b, l, i, k, m, space->reverse);
+        }
+        for (int k = 0; k < m && SIDES > 1; k++)
+            reverse(c, space->b, k, own, space->reverse[k]);
+#pragma unroll 1
+        for (int half = 0; half < m; half += CHUNK) {
+            float4 chunk[2] = {};
+#pragma unroll 1
+            for (int k = half; k < min(m, half + CHUNK); k++)
+                gather(rows, zero, space->b, k, a, chunk);
+            add4(&ga[0], chunk[0], 1.0f);
+            add4(&ga[1], chunk[1], 1.0f);
+        }
+        __syncwarp();
+        float tug = sum_shares(space->b.radial[lane / 4], lane % 4);
+        if (SIDES > 1)
+            tug = join_tugs(tug, sum_shares(space->reverse[lane / 4], lane % 4), lane % 4);
+        if (lane / 4 < m)
+            c.tug[((size_t)i * c.capacity + first) * 4 + lane] = tug;
+    }
+    return gq;
+}
+
+/* The force on atom i, once the tugs of all its pairs are there; a lane, every 32nd pair. */
+template <int STRAIN>
+static __device__ __forceinline__ void pull_atom(const cu_conv<float> &c, int i)
+{
+    const int n = c.count[i];
+    pull<double> p = {};
+    for (int k = threadIdx.x % 32; k < n; k += 32) {
+        const size_t at = (size_t)i * c.capacity + k;
+        float4 g = load4(c.tug + 4 * at);
+        const int back = c.back ? c.back[at] : -1;
+        if (back >= 0)
+            g = join_tugs(g, load4(c.tug + 4 * (size_t)back));
+        add_force<STRAIN>(&p, c.u[at], g);
+    }
+    leave_force<STRAIN>(c, i, p);
+}
+
+#endif
