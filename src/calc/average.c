@@ -70,7 +70,7 @@ static void add(double *mean, double *m2, const double *x, size_t n, int k)
 }
 
 void aim_average_add(aim_average *a, const aim_batch *b, const aim_values *v, const double *network,
-                     const double *dipole, const double *quadrupole, int k)
+                     const double *dipole, const double *quadrupole, const double *strain, int k)
 {
     const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
     for (size_t s = 0; s < systems; s++) {
@@ -82,7 +82,7 @@ void aim_average_add(aim_average *a, const aim_batch *b, const aim_values *v, co
     add(a->dispersion, NULL, v->dispersion, systems, k);
     add(a->dipole, NULL, dipole, 3 * systems, k);
     add(a->quadrupole, NULL, quadrupole, 6 * systems, k);
-    add(a->strain, NULL, v->strain, 9 * systems, k);
+    add(a->strain, NULL, strain, 9 * systems, k);
     if (!a->grad_m2) {
         a->grad = v->grad;
         a->q = v->q;

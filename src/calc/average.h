@@ -11,8 +11,8 @@ AIM_NODISCARD aim_status aim_average_start(aim_average *a, const aim_alloc *allo
                                            const aim_batch *b, int members);
 /* Adds member k = 1, 2, ...: its values (of an only member, what belongs to atoms is not copied: `a`
  * points to it), energies of the network [systems], dipoles [systems][3],
- * quadrupoles [systems][6]. */
+ * quadrupoles [systems][6], the gradient by the strain [systems][9]; NULL: nobody wants them. */
 void aim_average_add(aim_average *a, const aim_batch *b, const aim_values *v, const double *network,
-                     const double *dipole, const double *quadrupole, int k);
+                     const double *dipole, const double *quadrupole, const double *strain, int k);
 
 #endif

@@ -175,7 +175,6 @@ void aim_note_system(aim_calc *c, const aimnet_system *s, int32_t k)
     note->lists = s->lists != NULL;
     note->large = (unsigned char)aim_check_allocates(s);
     note->wrong = 0;
-    atomic_fetch_add(&c->noted, 1);
 }
 
 /* The elements of the batch: those of the call, where it is all of it. */
@@ -269,6 +268,7 @@ aim_status aim_run_open(aim_calc *c, const aimnet_system *systems, int32_t first
         c->index[k] = first + k;
         aim_note_system(c, &systems[first + k], first + k);
     }
+    c->noted = n;
     AIM_TRY(aim_flatten(c, systems, c->index, n));
     const int alone = n == 1 && first == 0;
     if (aim_device_sweeps_batch(c) && !c->flat.lists &&

@@ -145,11 +145,12 @@ struct aimnet_calc {
     double *kept_values;
     size_t kept_capacity, kept_values_capacity, kept_values_used;
     /* of the current call's structures, kept from call to call: those of the batch being chosen; notes
-     * on all; how many of these are right, and their elements */
+     * on all; how many of these are right (counted when all are noted: workers that share a counter
+     * wait for it longer than they check), and their elements */
     int32_t *index;
     aim_note *note;
     size_t index_capacity;
-    _Atomic int32_t noted;
+    int32_t noted;
     aim_elements elements;
     unsigned char knows[AIM_MAX_SPECIES]; /* [Z] whether every model does */
     aim_device device;                    /* ops NULL: none */
@@ -192,7 +193,8 @@ AIM_NODISCARD aim_status aim_check_images(const aim_batch *b, const aim_pairs *p
 void aim_each_system(aim_team *team, int32_t n, void (*fn)(void *arg, int32_t k), void *arg);
 /* Who shares the atoms of one of n structures: nobody where workers share these. */
 aim_team *aim_team_within(aim_team *team, int32_t n);
-/* Forgets all notes; notes structure k, which is right (several may be noted at the same time). */
+/* Forgets all notes; notes structure k, which is right (several may be noted at the same time), but
+ * does not count it. */
 void aim_notes_begin(aim_calc *c);
 void aim_note_system(aim_calc *c, const aimnet_system *s, int32_t k);
 /* Flattens systems[index[0..n)], which are noted, into c->flat */
@@ -222,7 +224,7 @@ int aim_calc_same_source(const aim_calc *c, aim_purpose a, aim_purpose b);
 /* Sums over all pairs need no list; those given for them must still hold all pairs. */
 AIM_NODISCARD aim_status aim_calc_check_all_pairs(aim_calc *c);
 /* program.c */
-/* clear: what belongs to atoms is cleared. */
+/* clear: what belongs to atoms is cleared, and the strain. */
 void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_arena *arena,
                        aim_values *v);
 AIM_NODISCARD aim_status aim_program_forward(aim_calc *c, const aim_member *member,

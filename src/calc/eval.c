@@ -6,6 +6,7 @@
  * -> network backward -> average. Batches hold either periodic or non-periodic structures, because
  * `simple` Coulomb means different things for the two. */
 #include <math.h>
+#include <string.h>
 
 #include "calc/average.h"
 #include "calc/resident.h"
@@ -165,29 +166,31 @@ static aim_net_call make_call(aim_calc *c, const aim_member *member, aim_wishes 
     return call;
 }
 
-static aim_status reserve(aim_calc *c, const aim_member *member, int want_grad)
+static aim_status reserve(aim_calc *c, const aim_member *member, aim_wishes want)
 {
     const aim_batch *b = &c->flat.batch;
     if (!aim_device_computes(c, member)) {
         const size_t bytes =
             c->ops->workspace(member->net, b->n_atoms, c->pairs.n_pairs,
-                              aim_pairs_max_row(&c->pairs), aim_team_size(c->team), want_grad);
+                              aim_pairs_max_row(&c->pairs), aim_team_size(c->team), want.grad);
         AIM_TRY(aim_arena_reserve(&c->net_arena, &c->alloc, bytes, "network workspace"));
     }
     aim_arena measure = {0};
     /* a device that computes energies and forces assigns everything */
     const int clear =
-        want_grad != 1 || !aim_device_computes(c, member) || !aim_device_takes_all(c, member);
+        want.grad != 1 || !aim_device_computes(c, member) || !aim_device_takes_all(c, member);
     aim_values_layout(member->model, b, clear, &measure, &c->values);
     AIM_TRY(aim_arena_reserve(&c->values.arena, &c->alloc, measure.used, "output values"));
     aim_values_layout(member->model, b, clear, &c->values.arena, &c->values);
+    if (want.strain && !clear)
+        memset(c->values.strain, 0, 9 * (size_t)b->n_systems * sizeof *c->values.strain);
     return AIMNET_OK;
 }
 
-/* Multipoles of the model's own outputs, or sum q r and its quadrupole about the origin; NULL: nobody
- * wants them. */
-static void add_member(aim_calc *c, const aim_member *member, int k, double *dipole,
-                       double *quadrupole)
+/* Multipoles of the model's own outputs, or sum q r and its quadrupole about the origin (NULL: nobody
+ * wants them); the strain's gradient, if somebody does. */
+static void add_member(aim_calc *c, const aim_member *member, int k, aim_wishes want,
+                       double *dipole, double *quadrupole)
 {
     const aim_batch *b = &c->flat.batch;
     const aim_values *v = &c->values;
@@ -196,13 +199,13 @@ static void add_member(aim_calc *c, const aim_member *member, int k, double *dip
     aim_average_add(&c->average, b, v, v->slot[member->model->energy_slot],
                     member->dipole_slot >= 0 ? v->slot[member->dipole_slot] : dipole,
                     member->quadrupole_slot >= 0 ? v->slot[member->quadrupole_slot] : quadrupole,
-                    k);
+                    want.strain ? v->strain : NULL, k);
 }
 
 aim_status aim_calc_member(aim_calc *c, const aim_member *member, const aim_range_plan *range,
                            aim_wishes want, aim_net_call *call)
 {
-    AIM_TRY(reserve(c, member, want.grad));
+    AIM_TRY(reserve(c, member, want));
     if (aim_device_computes(c, member))
         return aim_device_member(c, member, range, want);
     *call = make_call(c, member, want);
@@ -258,7 +261,8 @@ static aim_status run_members(aim_calc *c, const aimnet_system *systems, aim_wis
         double *multipoles = NULL;
         if (want.multipoles)
             AIM_TRY(take_multipoles(c, &multipoles));
-        add_member(c, member, k + 1, multipoles, multipoles ? multipoles + 3 * b->n_systems : NULL);
+        add_member(c, member, k + 1, want, multipoles,
+                   multipoles ? multipoles + 3 * b->n_systems : NULL);
         AIM_TRY(aim_extras_keep(c, systems, member, k + 1));
     }
     return AIMNET_OK;
@@ -356,7 +360,8 @@ static void write_one(void *arg, int32_t s)
     if (w->c->note[k].wrong)
         return;
     aim_result_write(w->c, w->range, s, &w->systems[k], &w->results[k]);
-    w->c->note[k].wrong = w->results[k].status != AIMNET_OK;
+    if (w->results[k].status != AIMNET_OK) /* else the note stays in the caller's cache */
+        w->c->note[k].wrong = 1;
 }
 
 static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n,
@@ -501,9 +506,11 @@ aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet
     checking all = {c, systems, results, 0};
     aim_each_system(c->team, n, check_one, &all);
     all.large = 1; /* one after the other: the caller's allocator is for one thread */
-    for (int32_t k = 0; k < n; k++)
+    for (int32_t k = 0; k < n; k++) {
         if (c->note[k].large)
             check_one(&all, k);
+        c->noted += !c->note[k].wrong;
+    }
     for (int periodic = 0; periodic < 2; periodic++) {
         aim_wishes want;
         int32_t next = 0, count;
@@ -586,6 +593,7 @@ aim_status aim_calc_estimate(aim_calc *c, const aimnet_system *systems, int n, i
         check(c, systems, results, k);
         status = results[k].status;
     }
+    c->noted = n;
     for (int periodic = 0; periodic < 2 && status == AIMNET_OK; periodic++) {
         aim_wishes want;
         int32_t next = 0, count;

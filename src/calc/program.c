@@ -42,7 +42,7 @@ void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_ar
     v->gq = take(arena, "gq", n, sizeof(double));
     v->gspin = take(arena, "gspin", n, sizeof(double));
     v->grad = take(arena, "grad", 3 * n, sizeof(double));
-    v->strain = aim_take0(arena, "strain", 9 * systems, sizeof(double));
+    v->strain = take(arena, "strain", 9 * systems, sizeof(double));
     v->coulomb = aim_take0(arena, "coulomb", systems, sizeof(double));
     v->dispersion = aim_take0(arena, "dispersion", systems, sizeof(double));
     v->scrap = aim_take0(arena, "scrap", systems, sizeof(double));
