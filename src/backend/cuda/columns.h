@@ -55,4 +55,14 @@ static __device__ __forceinline__ void add_pull(pull<real> *p, const vec4<real> 
     }
 }
 
+/* Sizes of nearly all models as constants of the kernels: 16 channels, 16 shifts, rows of 16. */
+template <typename real, int FIXED>
+static __device__ __forceinline__ void fix_sizes(cu_conv<real> *c)
+{
+    if (FIXED) {
+        c->nf = c->gp = c->hp = c->q_hp = c->nshifts = 16;
+        c->fa = 256;
+    }
+}
+
 #endif

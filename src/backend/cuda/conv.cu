@@ -33,16 +33,6 @@ template <> __device__ __forceinline__ double half_cos(double x, double *slope)
     *slope = -1.57079632679489661923 * s;
     return 0.5 * (c + 1.0);
 }
-/* Sizes of nearly all models as constants of the kernels: 16 channels, 16 shifts, rows of 16. */
-template <typename real, int FIXED>
-static __device__ __forceinline__ void fix_sizes(cu_conv<real> *c)
-{
-    if (FIXED) {
-        c->nf = c->gp = c->hp = c->q_hp = c->nshifts = 16;
-        c->fa = 256;
-    }
-}
-
 /* A batch of neighbours in shared memory. */
 template <typename real> struct batch {
     vec4<real> u[BATCH];
@@ -255,22 +245,12 @@ template <typename real> static int is_fixed(const cu_conv<real> *c)
            c->fa == 256;
 }
 
-/* The usual sizes in float have kernels of their own. */
-static int has_own(const cu_conv<float> *c)
-{
-    return cu_conv16_fits(c);
-}
-static int has_own(const cu_conv<double> *)
-{
-    return 0;
-}
-
 template <typename real>
 void cu_conv_forward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 {
     const size_t bytes =
         ((size_t)BATCH * c->gp + 4 * (size_t)c->gp * (c->nf + c->nc)) * sizeof(real);
-    if (has_own(c))
+    if (cu_conv16_fits(c))
         cu_conv16_forward(s, stream, (const cu_conv<float> *)c);
     else if (is_fixed(c))
         cu_launch(s, stream, c->n, BLOCK, bytes, conv_forward<real, 1>, *c);
@@ -359,7 +339,7 @@ void cu_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *
     const size_t hp = (size_t)(c->hp > c->q_hp ? c->hp : c->q_hp),
                  bytes =
                      ((size_t)(c->nf + c->nc) * 3 * hp + 4 * (size_t)c->nf * c->gp) * sizeof(real);
-    if (has_own(c))
+    if (cu_conv16_fits(c))
         cu_conv16_project_backward(s, stream, (const cu_conv<float> *)c);
     else if (is_fixed(c))
         cu_launch(s, stream, c->n, 128, bytes, project_backward<real, 1>, *c);
@@ -520,7 +500,7 @@ void cu_conv_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 {
     const size_t bytes =
         ((size_t)2 * BATCH * c->gp + (size_t)c->gp * (c->nf + c->nc)) * sizeof(real);
-    if (has_own(c))
+    if (cu_conv16_fits(c))
         cu_conv16_backward(s, stream, (const cu_conv<float> *)c);
     else if (c->features == CU_FULL && is_fixed(c))
         cu_launch(s, stream, c->n, BLOCK, bytes, conv_backward<real, CU_FULL, 1>, *c);
@@ -569,7 +549,7 @@ __global__ void __launch_bounds__(32 * EMBED_WARPS) embed_backward(cu_conv<real>
 template <typename real>
 void cu_embed_backward(cu_state *s, cudaStream_t stream, const cu_conv<real> *c)
 {
-    if (has_own(c))
+    if (cu_conv16_fits(c))
         cu_conv16_first_backward(s, stream, (const cu_conv<float> *)c);
     else
         cu_launch(s, stream, c->n, 32 * EMBED_WARPS, 0,

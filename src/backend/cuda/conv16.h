@@ -6,7 +6,12 @@
 
 #include "backend/cuda/columns.h"
 
+/* Whether these kernels are for it; those in double have none. */
 int cu_conv16_fits(const cu_conv<float> *c);
+static inline int cu_conv16_fits(const cu_conv<double> *)
+{
+    return 0;
+}
 void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_forward_few(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
 void cu_conv16_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c);
@@ -26,6 +31,12 @@ enum {
     FEW_FORWARD = 800, /* the same in the forward direction, */
     FEW_PROJECT = 1100 /* and of the projection's adjoint */
 };
+
+/* So many threads of a block wait for each other, at one of its barriers. */
+static __device__ __forceinline__ void meet(int barrier, int threads)
+{
+    asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
 
 static __device__ __forceinline__ float4 load4(const float *p)
 {

@@ -15,6 +15,12 @@ enum {
 
 /* ---------------------------------------------------------------- many atoms */
 
+static __device__ __forceinline__ void add_to(float *x, const float4 &z)
+{
+    const float4 old = load4(x);
+    *(float4 *)x = make_float4(old.x + z.x, old.y + z.y, old.z + z.z, old.w + z.w);
+}
+
 /* A warp, an atom. SIDES: 2 with the reverse tugs. */
 template <int SIDES, int WARPS>
 __global__ void __launch_bounds__(WARPS * 32, 1)
@@ -71,12 +77,22 @@ struct few_space {
     float tug[SLOT_PAIRS][4];
 };
 
+/* The lane's sums of a chunk. */
+static __device__ __forceinline__ void leave_part(float (*part)[32], const float4 ga[2], float q)
+{
+    const float sums[PARTS] = {ga[0].x, ga[0].y, ga[0].z, ga[0].w, ga[1].x,
+                               ga[1].y, ga[1].z, ga[1].w, q};
+#pragma unroll
+    for (int k = 0; k < PARTS; k++)
+        part[k][threadIdx.x % 32] = sums[k];
+}
+
 /* The warp's side of its chunk of m neighbours from `first` on. */
 static __device__ __forceinline__ void few_gather(const cu_conv<float> &c, few_space *space,
                                                   const charge_lane &l, int i, int first, int m,
                                                   const float4 a[2])
 {
-    const int lane = threadIdx.x % 32, slot = threadIdx.x / 64, half = first / CHUNK % 2 * CHUNK;
+    const int slot = threadIdx.x / 64, half = first / CHUNK % 2 * CHUNK;
     neighbours<CHUNK, 1> &b = space->b[threadIdx.x / 32];
     float4 ga[2] = {};
     const float q =
@@ -84,11 +100,7 @@ static __device__ __forceinline__ void few_gather(const cu_conv<float> &c, few_s
 #pragma unroll 2
     for (int k = 0; k < m; k++)
         gather(c.s_adj, 0, b, k, a, ga);
-    const float own[PARTS] = {ga[0].x, ga[0].y, ga[0].z, ga[0].w, ga[1].x,
-                              ga[1].y, ga[1].z, ga[1].w, q};
-#pragma unroll
-    for (int k = 0; k < PARTS; k++)
-        space->part[slot][k][lane] = own[k];
+    leave_part(space->part[slot], ga, q);
 }
 
 static __device__ __forceinline__ void few_reverse(const cu_conv<float> &c, few_space *space,
@@ -240,20 +252,7 @@ static __device__ __forceinline__ void gather_chunk(const cu_conv<float> &c,
     if (lane < 4 * m)
         c.tug[((size_t)i * c.capacity + first) * 4 + lane] =
             sum_shares(b.radial[lane / 4], lane % 4);
-    const float sums[PARTS] = {ga[0].x, ga[0].y, ga[0].z, ga[0].w, ga[1].x,
-                               ga[1].y, ga[1].z, ga[1].w, q};
-#pragma unroll
-    for (int k = 0; k < PARTS; k++)
-        part[k][lane] = sums[k];
-}
-
-/* The warps of an atom wait for each other. */
-template <int WARPS> static __device__ __forceinline__ void meet(int atom)
-{
-    if (WARPS == GATHER_WARPS)
-        __syncthreads();
-    else
-        asm volatile("bar.sync %0, %1;" ::"r"(1 + atom), "n"(WARPS * 32) : "memory");
+    leave_part(part, ga, q);
 }
 
 /* WARPS warps, an atom; a warp, a chunk at a time. Atoms of a block share rows of neighbours. */
@@ -303,7 +302,10 @@ __global__ void __launch_bounds__(32 * GATHER_WARPS)
             rows = first_rows(c, next, later);
         now = next;
         next = fetch<CHUNK>(c, i, start + 2 * PAIRS + first, n);
-        meet<WARPS>(atom);
+        if (ATOMS == 1)
+            __syncthreads();
+        else
+            meet(1 + atom, 32 * WARPS);
 #pragma unroll
         for (int k = 0; k < SUMS; k++)
             for (int chunk = 0; chunk < chunks && own + k * WARPS < PARTS; chunk++)

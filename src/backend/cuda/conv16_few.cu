@@ -18,10 +18,6 @@ enum {
  * other, the charges for the first batch (READY); further ones, which few atoms have, they make themselves. */
 enum { COLUMNS_ONLY = 1, READY };
 
-static __device__ __forceinline__ void meet(int barrier, int threads)
-{
-    asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-}
 /* A batch is ready: without waiting. */
 static __device__ __forceinline__ void pass_by(int barrier)
 {

@@ -100,12 +100,6 @@ static __device__ __forceinline__ void leave_charges(const cu_conv<float> &c, co
         c.gq[(size_t)i * c.nc + lane / 4] += sum;
 }
 
-static __device__ __forceinline__ void add_to(float *x, const float4 &z)
-{
-    const float4 old = load4(x);
-    *(float4 *)x = make_float4(old.x + z.x, old.y + z.y, old.z + z.z, old.w + z.w);
-}
-
 template <int SIDES> struct back_space {
     neighbours<BATCH8, 1> b;
     float reverse[SIDES > 1 ? BATCH8 : 1][SHARES]; /* shares of reverse tugs */

@@ -14,29 +14,8 @@
 #include "backend/cuda/conv16.h"
 #include "backend/cuda/tan_pair.h"
 
-/* Kernels in float have instances that know the usual sizes (conv16.h). */
+/* Kernels in float have instances that know the usual sizes (fix_sizes()). */
 template <typename real> static constexpr int USUAL = sizeof(real) == sizeof(float);
-
-static int is_usual(const cu_conv<float> &c)
-{
-    return cu_conv16_fits(&c);
-}
-static int is_usual(const cu_conv<double> &)
-{
-    return 0;
-}
-
-template <int KNOWN, typename real>
-static __device__ __forceinline__ cu_conv_tan<real> with_sizes(cu_conv_tan<real> c)
-{
-    if (KNOWN) {
-        c.of.nf = NF;
-        c.of.gp = c.of.nshifts = GP;
-        c.of.hp = c.of.q_hp = HP;
-        c.of.fa = COLUMNS;
-    }
-    return c;
-}
 
 /* A batch of neighbours in shared memory. */
 template <typename real> struct batch {
@@ -213,7 +192,8 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real
     extern __shared__ __align__(32) unsigned char shared[];
     __shared__ unsigned warp_bits[BLOCK / 32];
     cu_wait();
-    const cu_conv_tan<real> c = with_sizes<KNOWN>(args);
+    cu_conv_tan<real> c = args;
+    fix_sizes<real, KNOWN>(&c.of);
     const cu_conv<real> &of = c.of;
     const int dir = blockIdx.x / of.n, i = blockIdx.x % of.n, columns = of.nf * of.gp;
     const size_t row = blockIdx.x;
@@ -262,7 +242,7 @@ template <typename real>
 void cu_conv_tan_forward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
 {
     cu_launch(s, stream, c->n_dir * c->of.n, BLOCK, forward_bytes(c->of),
-              is_usual(c->of) ? conv_tan_forward<real, USUAL<real>> : conv_tan_forward<real, 0>,
+              cu_conv16_fits(&c->of) ? conv_tan_forward<real, USUAL<real>> : conv_tan_forward<real, 0>,
               *c);
     cu_check(s, "the tangent of the convolution");
 }
@@ -272,7 +252,8 @@ template <typename real, int KNOWN>
 __global__ void __launch_bounds__(BLOCK) conv_environment(const cu_conv_tan<real> args)
 {
     extern __shared__ __align__(32) unsigned char shared[];
-    const cu_conv_tan<real> c = with_sizes<KNOWN>(args);
+    cu_conv_tan<real> c = args;
+    fix_sizes<real, KNOWN>(&c.of);
     const cu_conv<real> &of = c.of;
     const int i = blockIdx.x, columns = 4 * of.nf * of.gp,
               charges = of.charges ? 4 * of.nc * of.gp : 0;
@@ -289,7 +270,7 @@ template <typename real>
 void cu_conv_environment(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
 {
     const auto kernel =
-        is_usual(c->of) ? conv_environment<real, USUAL<real>> : conv_environment<real, 0>;
+        cu_conv16_fits(&c->of) ? conv_environment<real, USUAL<real>> : conv_environment<real, 0>;
     kernel<<<c->of.n, BLOCK, forward_bytes(c->of), stream>>>(*c);
     cu_check(s, "the environments");
 }
@@ -329,7 +310,8 @@ __global__ void __launch_bounds__(128) conv_tan_project(const cu_conv_tan<real> 
 {
     extern __shared__ __align__(32) unsigned char shared[];
     cu_wait();
-    const cu_conv_tan<real> c = with_sizes<KNOWN>(args);
+    cu_conv_tan<real> c = args;
+    fix_sizes<real, KNOWN>(&c.of);
     const cu_conv<real> &of = c.of;
     const int i = blockIdx.x % of.n;
     const size_t row = blockIdx.x, width = (size_t)of.nf * 3 * of.hp,
@@ -356,7 +338,7 @@ void cu_conv_tan_project(cu_state *s, cudaStream_t stream, const cu_conv_tan<rea
     const size_t hp = (size_t)(c->of.hp > c->of.q_hp ? c->of.hp : c->of.q_hp),
                  most = (size_t)(c->of.nf > c->of.nc ? c->of.nf : c->of.nc);
     cu_launch(s, stream, c->n_dir * c->of.n, 128, most * 3 * hp * sizeof(real),
-              is_usual(c->of) ? conv_tan_project<real, USUAL<real>> : conv_tan_project<real, 0>,
+              cu_conv16_fits(&c->of) ? conv_tan_project<real, USUAL<real>> : conv_tan_project<real, 0>,
               *c);
     cu_check(s, "the tangent of the projection's adjoint");
 }
@@ -465,7 +447,8 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_backward(const cu_conv_tan<rea
     __shared__ batch<real> b;
     __shared__ double part[BLOCK / 32][12];
     cu_wait();
-    const cu_conv_tan<real> c = with_sizes<KNOWN>(args);
+    cu_conv_tan<real> c = args;
+    fix_sizes<real, KNOWN>(&c.of);
     const cu_conv<real> &of = c.of;
     const int dir = blockIdx.x / of.n, i = blockIdx.x % of.n, columns = of.nf * of.gp,
               n = of.count[i], strain = c.tvirial != NULL;
@@ -536,7 +519,7 @@ void cu_conv_tan_backward(cu_state *s, cudaStream_t stream, const cu_conv_tan<re
         ((size_t)2 * BATCH * c->of.gp + (size_t)c->of.gp * (c->of.nf + c->of.nc)) * sizeof(real);
     cu_launch(s, stream, c->n_dir * c->of.n, BLOCK, bytes,
               c->tgrad          ? conv_tan_backward<real, 1, 0> /* with fewer registers */
-              : is_usual(c->of) ? conv_tan_backward<real, 0, USUAL<real>>
+              : cu_conv16_fits(&c->of) ? conv_tan_backward<real, 0, USUAL<real>>
                                 : conv_tan_backward<real, 0, 0>,
               *c);
     cu_check(s, "the tangent of the convolution's adjoint");
