@@ -262,7 +262,7 @@ template <typename real>
 void cu_pass_adjoint(cu_state *s, cudaStream_t stream, int n, const cu_pass_front<real> *p, real *out,
                      int ld, unsigned *max)
 {
-    const int here = p->has_charges && p->charges.systems == 1 && p->charges.wide == 1;
+    const int here = p->has_charges && cu_alone(&p->charges);
     if (p->has_charges && !here)
         cu_charge_backward(s, stream, &p->charges);
     cu_launch(s, stream, (n + 7) / 8, BLOCK, 0, here ? pass_adjoint<real, 1> : pass_adjoint<real, 0>, n,

@@ -517,6 +517,14 @@ static inline void cu_check(cu_state *s, const char *what)
     cu_check_call(s, cudaGetLastError(), what);
 }
 
+/* What is put into the second stream from here on comes after what is in `stream` by now. */
+static inline void cu_fork_side(cu_state *s, cu_device *d, cudaStream_t stream)
+{
+    cu_check_call(s, cudaEventRecord(d->fork, stream), "an event");
+    cu_check_call(s, cudaStreamWaitEvent(d->side, d->fork, 0), "an event");
+    s->joined = 1;
+}
+
 static inline int cu_round_up(int n, int multiple)
 {
     return (n + multiple - 1) / multiple * multiple;

@@ -364,12 +364,6 @@ void cu_multiply_few(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g)
     CHOOSE(multiply_few);
 }
 
-/* One system, of which this is all. */
-static int alone(const cu_charges<float> *c)
-{
-    return c->systems == 1 && c->wide == 1;
-}
-
 template <typename real>
 static void make_rows(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g,
                       const cu_pass_front<real> *p)
@@ -387,7 +381,7 @@ void cu_multiply_pass(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g,
         make_rows(s, stream, g, &p);
         return;
     }
-    if (p.has_charges && !alone(&p.charges)) {
+    if (p.has_charges && !cu_alone(&p.charges)) {
         cu_charge_backward(s, stream, &p.charges);
         p.has_charges = 0;
     }

@@ -43,10 +43,7 @@ template <typename real> static inline void cu_join(cu_flow<real> *f)
 /* What is put into the second stream from here on comes after what is in the first by now. */
 template <typename real> static inline void cu_fork(cu_flow<real> *f)
 {
-    cu_device *dev = f->net->device;
-    cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
-    cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
-    f->s->joined = 1;
+    cu_fork_side(f->s, f->net->device, f->stream);
 }
 
 /* Of an array of all atoms, the row where the slab begins. */

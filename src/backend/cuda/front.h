@@ -17,6 +17,11 @@ template <typename real> struct cu_pass_front {
     cu_charges<real> charges; /* of all atoms, which are the rows */
 };
 
+/* Whether the charges are of one system, which one block sums up: then those who take them can. */
+template <typename real> static inline int cu_alone(const cu_charges<real> *c)
+{
+    return c->systems == 1 && c->wide == 1;
+}
 /* n rows of it, with their maxima (charge.cu). */
 template <typename real>
 void cu_pass_adjoint(cu_state *s, cudaStream_t stream, int n, const cu_pass_front<real> *front, real *out,

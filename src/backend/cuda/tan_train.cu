@@ -385,11 +385,25 @@ __global__ void mark_weights(size_t count, int first, int last, int *place)
         place[k] = -2 - place[k];
 }
 
+/* The MLP of a pass or, behind these, of a head: their gradients stand in this order. */
+static const cu_mlp *mlp_of(const cu_net *net, int m)
+{
+    return m < net->d.n_pass ? &net->mlp[m] : &net->head[m - net->d.n_pass];
+}
+
+static size_t numbers_of(const cu_mlp *m)
+{
+    size_t n = 0;
+    for (int l = 0; l < m->n_layers; l++)
+        n += (size_t)m->layer[l].n_out * (size_t)(m->layer[l].n_in + 1);
+    return n;
+}
+
 void cu_mark_weights(cudaStream_t stream, const cu_net *net, size_t count, int *place)
 {
     size_t at = 0;
     for (int m = 0; m < net->d.n_pass + net->d.n_heads; m++) {
-        const cu_mlp *mlp = m < net->d.n_pass ? &net->mlp[m] : &net->head[m - net->d.n_pass];
+        const cu_mlp *mlp = mlp_of(net, m);
         for (int l = 0; l < mlp->n_layers; l++) {
             const cu_layer *layer = &mlp->layer[l];
             const size_t size = (size_t)layer->n_out * (size_t)layer->n_in;
@@ -405,9 +419,7 @@ static int stage_of(const cu_net *net, size_t from)
 {
     size_t at = 0;
     for (int m = 0; m < net->d.n_pass + net->d.n_heads; m++) {
-        const cu_mlp *mlp = m < net->d.n_pass ? &net->mlp[m] : &net->head[m - net->d.n_pass];
-        for (int l = 0; l < mlp->n_layers; l++)
-            at += (size_t)mlp->layer[l].n_out * (size_t)(mlp->layer[l].n_in + 1);
+        at += numbers_of(mlp_of(net, m));
         if (from < at)
             return m < net->d.n_pass ? net->d.n_pass - 1 - m : 0;
     }
@@ -478,21 +490,11 @@ static void finish_gradient(cudaStream_t stream, const cu_net *net, const cu_kep
                      stream>>>(first->n_out, d->fa, t->by_species, net->folded, embedding);
 }
 
-static size_t numbers_of(const cu_mlp *m)
-{
-    size_t n = 0;
-    for (int l = 0; l < m->n_layers; l++)
-        n += (size_t)m->layer[l].n_out * (size_t)(m->layer[l].n_in + 1);
-    return n;
-}
-
 static size_t numbers_of_all(const cu_net *net)
 {
     size_t n = 0;
-    for (int p = 0; p < net->d.n_pass; p++)
-        n += numbers_of(&net->mlp[p]);
-    for (int h = 0; h < net->d.n_heads; h++)
-        n += numbers_of(&net->head[h]);
+    for (int m = 0; m < net->d.n_pass + net->d.n_heads; m++)
+        n += numbers_of(mlp_of(net, m));
     return n;
 }
 
@@ -511,9 +513,7 @@ void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans
     columns<real> sums = {0, k->n, k->kinds, 0, k->kind, k->kind_species};
     if (own < 0)
         finish_gradient(dev->stream, net, k, t, &sums, out + numbers_of_all(net));
-    cu_check_call(s, cudaEventRecord(dev->fork, dev->stream), "an event");
-    cu_check_call(s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
-    s->joined = 1;
+    cu_fork_side(s, dev, dev->stream);
     for (int p = 0; p < d->n_pass; p++) {
         if (p == own)
             mlp_gradient(dev->side, dev, &net->mlp[p], &k->pass[p], &t->pass[p], t, 1, &products,
