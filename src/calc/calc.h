@@ -224,9 +224,9 @@ int aim_calc_same_source(const aim_calc *c, aim_purpose a, aim_purpose b);
 /* Sums over all pairs need no list; those given for them must still hold all pairs. */
 AIM_NODISCARD aim_status aim_calc_check_all_pairs(aim_calc *c);
 /* program.c */
-/* clear: what belongs to atoms is cleared, and the strain. */
-void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_arena *arena,
-                       aim_values *v);
+/* clear: what belongs to atoms and the strain are cleared; strain: the strain, in any case. */
+void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, int strain,
+                       aim_arena *arena, aim_values *v);
 AIM_NODISCARD aim_status aim_program_forward(aim_calc *c, const aim_member *member,
                                              const aim_range_plan *range, int want_grad);
 /* Of outputs first .. last - 1 only; of the outputs before the first that needs more than the network. */

@@ -6,7 +6,6 @@
  * -> network backward -> average. Batches hold either periodic or non-periodic structures, because
  * `simple` Coulomb means different things for the two. */
 #include <math.h>
-#include <string.h>
 
 #include "calc/average.h"
 #include "calc/resident.h"
@@ -179,11 +178,9 @@ static aim_status reserve(aim_calc *c, const aim_member *member, aim_wishes want
     /* a device that computes energies and forces assigns everything */
     const int clear =
         want.grad != 1 || !aim_device_computes(c, member) || !aim_device_takes_all(c, member);
-    aim_values_layout(member->model, b, clear, &measure, &c->values);
+    aim_values_layout(member->model, b, clear, want.strain, &measure, &c->values);
     AIM_TRY(aim_arena_reserve(&c->values.arena, &c->alloc, measure.used, "output values"));
-    aim_values_layout(member->model, b, clear, &c->values.arena, &c->values);
-    if (want.strain && !clear)
-        memset(c->values.strain, 0, 9 * (size_t)b->n_systems * sizeof *c->values.strain);
+    aim_values_layout(member->model, b, clear, want.strain, &c->values.arena, &c->values);
     return AIMNET_OK;
 }
 
@@ -525,22 +522,6 @@ aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet
                   : AIMNET_OK;
 }
 
-static size_t list_bytes(const aim_pairs *l)
-{
-    return (size_t)l->pair_capacity * sizeof(int32_t) +
-           (size_t)l->shift_capacity * sizeof(aim_shift) +
-           (size_t)l->reverse_capacity * sizeof(int64_t) +
-           (size_t)l->atom_capacity * sizeof(int64_t);
-}
-
-static size_t cluster_bytes(const aim_clusters *l)
-{
-    return (size_t)l->entry_capacity * sizeof(int32_t) +
-           (size_t)l->shift_capacity * sizeof(aim_shift) +
-           (size_t)l->cluster_capacity * sizeof(aim_cluster) +
-           (size_t)l->home_capacity * sizeof(int32_t);
-}
-
 /* Adds what the current batch would hold. */
 static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, const int32_t *index,
                                  int32_t n, int want_grad, size_t *peak)
@@ -556,19 +537,19 @@ static aim_status estimate_batch(aim_calc *c, const aimnet_system *systems, cons
                    aim_average_bytes((size_t)b->n_atoms, (size_t)b->n_systems, c->n_members),
            largest = 0;
     AIM_TRY(aim_calc_ranges(c, &c->member[0], &range));
-    bytes += list_bytes(&c->pairs);
+    bytes += aim_pairs_bytes(&c->pairs);
     if (range.coulomb.pairs)
-        bytes += list_bytes(&c->pairs_coulomb);
+        bytes += aim_pairs_bytes(&c->pairs_coulomb);
     if (range.d3.pairs && range.d3.pairs != range.coulomb.pairs)
-        bytes += list_bytes(&c->pairs_d3);
+        bytes += aim_pairs_bytes(&c->pairs_d3);
     if (range.coulomb.clusters)
-        bytes += cluster_bytes(&c->clusters_coulomb);
+        bytes += aim_clusters_bytes(&c->clusters_coulomb);
     if (range.d3.clusters && range.d3.clusters != range.coulomb.clusters)
-        bytes += cluster_bytes(&c->clusters_d3);
+        bytes += aim_clusters_bytes(&c->clusters_d3);
     for (int k = 0; k < c->n_members; k++) {
         aim_arena measure = {0};
         aim_values v;
-        aim_values_layout(c->member[k].model, b, 1, &measure, &v);
+        aim_values_layout(c->member[k].model, b, 1, 1, &measure, &v);
         const size_t own =
             measure.used + c->ops->workspace(c->member[k].net, b->n_atoms, c->pairs.n_pairs,
                                              aim_pairs_max_row(&c->pairs), aim_team_size(c->team),

@@ -26,8 +26,8 @@ static int repels_by_atom(const aim_model *m)
     return 0;
 }
 
-void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_arena *arena,
-                       aim_values *v)
+void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, int strain,
+                       aim_arena *arena, aim_values *v)
 {
     const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
     void *(*const take)(aim_arena *, const char *, size_t, size_t) = clear ? aim_take0 : aim_take;
@@ -42,7 +42,7 @@ void aim_values_layout(const aim_model *m, const aim_batch *b, int clear, aim_ar
     v->gq = take(arena, "gq", n, sizeof(double));
     v->gspin = take(arena, "gspin", n, sizeof(double));
     v->grad = take(arena, "grad", 3 * n, sizeof(double));
-    v->strain = take(arena, "strain", 9 * systems, sizeof(double));
+    v->strain = (strain ? aim_take0 : take)(arena, "strain", 9 * systems, sizeof(double));
     v->coulomb = aim_take0(arena, "coulomb", systems, sizeof(double));
     v->dispersion = aim_take0(arena, "dispersion", systems, sizeof(double));
     v->scrap = aim_take0(arena, "scrap", systems, sizeof(double));

@@ -38,5 +38,6 @@ typedef struct aim_clusters {
 AIM_NODISCARD aim_status aim_clusters_build(aim_nlist *nlist, const aim_batch *batch, double cutoff,
                                             aim_team *team, aim_clusters *clusters);
 void aim_clusters_free(aim_clusters *clusters, const aim_alloc *alloc);
+size_t aim_clusters_bytes(const aim_clusters *clusters); /* allocated */
 
 #endif

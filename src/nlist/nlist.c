@@ -68,6 +68,14 @@ void aim_pairs_free(aim_pairs *pairs, const aim_alloc *alloc)
     memset(pairs, 0, sizeof *pairs);
 }
 
+size_t aim_pairs_bytes(const aim_pairs *l)
+{
+    return (size_t)l->pair_capacity * sizeof(int32_t) +
+           (size_t)l->shift_capacity * sizeof(aim_shift) +
+           (size_t)l->reverse_capacity * sizeof(int64_t) +
+           (size_t)l->atom_capacity * sizeof(int64_t);
+}
+
 /* Room for a worker's candidates: every array in one block. */
 static aim_status reserve_candidates(const aim_alloc *alloc, aim_scratch *s, int64_t need)
 {
@@ -295,6 +303,14 @@ void aim_clusters_free(aim_clusters *clusters, const aim_alloc *alloc)
     aim_free(alloc, clusters->j);
     aim_free(alloc, clusters->shift);
     memset(clusters, 0, sizeof *clusters);
+}
+
+size_t aim_clusters_bytes(const aim_clusters *l)
+{
+    return (size_t)l->entry_capacity * sizeof(int32_t) +
+           (size_t)l->shift_capacity * sizeof(aim_shift) +
+           (size_t)l->cluster_capacity * sizeof(aim_cluster) +
+           (size_t)l->home_capacity * sizeof(int32_t);
 }
 
 static aim_status reserve_clusters(aim_nlist *n, aim_clusters *c)

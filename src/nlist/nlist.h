@@ -38,6 +38,7 @@ AIM_NODISCARD aim_status aim_nlist_build(aim_nlist *nlist, const aim_batch *batc
                                          int nb_threshold, int want_reverse, aim_team *team,
                                          aim_pairs *pairs);
 void aim_pairs_free(aim_pairs *pairs, const aim_alloc *alloc);
+size_t aim_pairs_bytes(const aim_pairs *pairs); /* allocated */
 
 /* r_j + S cell - r_i of pair p of atom i. */
 static inline void aim_pair_vector(const aim_batch *b, const aim_pairs *l, int32_t i, int64_t p,
