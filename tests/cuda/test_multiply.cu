@@ -106,9 +106,7 @@ static void check(const shape s, int warpgroups, cudaStream_t stream)
     g.x = dx;
     g.xmax = dm;
     g.y = dy;
-    for (int columns : {256, 192, 128}) {
-        if (!warpgroups || (ldy + columns - 1) / columns * columns > m.n_pad)
-            continue;
+    for (int k = 0, columns; warpgroups && (columns = cu_wide_columns(&g, k)) != 0; k++) {
         cudaMemset(dy, 255, y.size() * 4);
         cu_multiply_wide(&st, stream, &g, columns);
         cudaStreamSynchronize(stream);
@@ -166,13 +164,13 @@ static void check(const shape s, int warpgroups, cudaStream_t stream)
 }
 
 /* What follows a product: the same bits from every kernel, nothing beside. */
-static void check_ends(int n_in, int n_out, int mode, int by_row, int warpgroups,
+static void check_ends(int n_in, int n_out, int mode, int gelu, int by_row, int warpgroups,
                        cudaStream_t stream)
 {
     const int rows = 333, ld = cu_round_up(n_in, CU_CHUNK), update = mode == CU_UPDATE,
               ldy = update ? n_out : cu_round_up(n_out, CU_CHUNK), fa = n_out - 2,
               ldbias = cu_round_up(n_out, CU_CHUNK);
-    const size_t n = (size_t)rows * ldy;
+    const size_t n = (size_t)rows * ldbias;
     std::vector<float> x((size_t)rows * ld, 0.0f), w((size_t)n_out * n_in), bias(3 * ldbias, 0.0f),
         other((size_t)rows * ldbias);
     std::vector<unsigned> max(rows, 0u);
@@ -203,30 +201,28 @@ static void check_ends(int n_in, int n_out, int mode, int by_row, int warpgroups
     cu_pack(&st, stream, 0, dw, n_out, n_in, 0, &m);
     std::vector<unsigned char> first;
     int same = 1, kernels = 0;
-    for (int columns :
-         {0, 1, 2, 264, 256, 192, 128}) { /* 0 .. 2: tile.cu, few rows, warpgroup.cu */
-        if (columns > 1 && !warpgroups)
-            continue;
-        if (columns > 2 && ((update ? columns == 256 || columns == 192 : columns == 264) ||
-                            (ldy + columns - 1) / columns * columns > m.n_pad))
-            continue;
+    cu_gemm<float> g = {};
+    g.mode = mode;
+    g.gelu = gelu;
+    g.m = m;
+    g.ldx = ld;
+    g.bias = db;
+    g.ldbias = ldbias;
+    g.ldy = ldy;
+    g.ldslope = ldbias;
+    g.ldold = ldbias;
+    g.fa = fa;
+    g.ldcharges = 2;
+    std::vector<int> widths = {0, 1}; /* 0 .. 2: tile.cu, few rows, warpgroup.cu */
+    if (warpgroups)
+        widths.push_back(2);
+    for (int k = 0, columns; warpgroups && (columns = cu_wide_columns(&g, k)) != 0; k++)
+        widths.push_back(columns);
+    for (int columns : widths) {
         std::vector<unsigned char> all((2 * n + 3 * (size_t)rows) * 4, 255);
         unsigned char *out = to_device(all);
         float *y = (float *)out, *slope = mode == CU_BACKWARD ? old : y + n,
               *charges = y + 2 * n + rows;
-        cu_gemm<float> g = {};
-        g.mode = mode;
-        g.gelu = mode == CU_FORWARD;
-        g.m = m;
-        g.ldx = ld;
-        g.bias = db;
-        g.bias_row = NULL;
-        g.ldbias = ldbias;
-        g.ldy = ldy;
-        g.ldslope = ldbias;
-        g.ldold = ldbias;
-        g.fa = fa;
-        g.ldcharges = 2;
         g.processors = columns > 2 ? 2 : 132; /* wide.cu: several tiles for a block */
         g.warpgroups = columns == 2;
         cudaMemset(y + 2 * n, 0, rows * 4);
@@ -237,7 +233,7 @@ static void check_ends(int n_in, int n_out, int mode, int by_row, int warpgroups
             g.xmax = dm + r;
             g.y = y + (size_t)r * (update ? fa : ldy);
             g.ymax = update ? NULL : (unsigned *)(y + 2 * n) + r;
-            g.slope = update ? NULL : slope + (size_t)r * ldbias;
+            g.slope = slope + (size_t)r * ldbias;
             g.old = old + (size_t)r * ldbias;
             g.charges = charges + 2 * (size_t)r;
             g.bias_row = by_row ? dk + r : NULL;
@@ -256,11 +252,12 @@ static void check_ends(int n_in, int n_out, int mode, int by_row, int warpgroups
     }
     const int good = same && st.code == cudaSuccess;
     failures += !good;
-    printf("%s %d x %d, %s%s: %d kernels %s\n", good ? "ok  " : "FAIL", n_out, n_in,
+    printf("%s %d x %d, %s%s%s: %d kernels %s\n", good ? "ok  " : "FAIL", n_out, n_in,
            update                ? "update"
            : mode == CU_BACKWARD ? "backward"
                                  : "forward",
-           by_row ? ", bias by row" : "", kernels, same ? "identical" : "DIFFERENT");
+           update && gelu ? ", activation" : "", by_row ? ", bias by row" : "", kernels,
+           same ? "identical" : "DIFFERENT");
     cudaFree(dx), cudaFree(dw), cudaFree(db), cudaFree(old), cudaFree(dm), cudaFree(dk);
     cudaFree(m.w), cudaFree(m.scale);
 }
@@ -408,12 +405,17 @@ int main(int argc, char **argv)
         {380, 258, ACTIVATIONS}};
     for (size_t k = 0; k < (few ? 2 : sizeof shapes / sizeof *shapes); k++)
         check(shapes[k], warpgroups, stream);
-    check_ends(380, 258, CU_UPDATE, 0, warpgroups, stream);
-    check_ends(96, 18, CU_UPDATE, 0, warpgroups, stream);
-    check_ends(448, 512, CU_FORWARD, 1, warpgroups, stream);
-    check_ends(128, 380, CU_FORWARD, 0, warpgroups, stream);
-    check_ends(512, 733, CU_BACKWARD, 0, warpgroups, stream);
-    check_ends(258, 37, CU_BACKWARD, 0, warpgroups, stream);
+    for (int gelu : {0, 1})
+        for (int by_row : {0, 1}) {
+            if (few && gelu != by_row)
+                continue;
+            check_ends(380, 258, CU_UPDATE, gelu, by_row, warpgroups, stream);
+            check_ends(96, 18, CU_UPDATE, gelu, by_row, warpgroups, stream);
+        }
+    check_ends(448, 512, CU_FORWARD, 1, 1, warpgroups, stream);
+    check_ends(128, 380, CU_FORWARD, 1, 0, warpgroups, stream);
+    check_ends(512, 733, CU_BACKWARD, 0, 0, warpgroups, stream);
+    check_ends(258, 37, CU_BACKWARD, 0, 0, warpgroups, stream);
     for (int rows : {170, 333, 1002}) {
         if (!warpgroups || (few && rows > 170))
             continue;

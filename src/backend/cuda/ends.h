@@ -16,49 +16,52 @@ enum { END_BLOCK = 16 * 64 /* sums */, END_BYTES = END_BLOCK * 4 };
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
-/* Eight neighbouring columns, the nth eight of a block, from a matrix instruction's registers. */
-static __device__ __forceinline__ void end_stage(float *block, const float *total, int n, int lane)
+/* Eight neighbouring columns, the nth eight of a block, from a matrix instruction's registers: times the
+ * inverses of its two rows' scales, and with what stands there. */
+template <int TIMES>
+static __device__ __forceinline__ void end_stage(float *block, const float *total,
+                                                 const float inverse[2], int n, int lane)
 {
     const int r = lane / 4, piece = n * 2 + lane % 4 / 2;
     float *to = block + r * 64 + ((piece ^ r % 4 * 2) << 2) + lane % 2 * 2;
-    *(float2 *)to = make_float2(total[0], total[1]);
-    *(float2 *)(to + 8 * 64) = make_float2(total[2], total[3]);
-}
-
-/* The same, multiplied with what stands there. */
-static __device__ __forceinline__ void end_stage_times(float *block, const float *total, int n,
-                                                       int lane)
-{
-    const int r = lane / 4, piece = n * 2 + lane % 4 / 2;
-    float *to = block + r * 64 + ((piece ^ r % 4 * 2) << 2) + lane % 2 * 2;
-    const float2 upper = *(float2 *)to, lower = *(float2 *)(to + 8 * 64);
-    *(float2 *)to = make_float2(total[0] * upper.x, total[1] * upper.y);
-    *(float2 *)(to + 8 * 64) = make_float2(total[2] * lower.x, total[3] * lower.y);
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        float2 sum = make_float2(total[half * 2], total[half * 2 + 1]);
+        if (TIMES) {
+            const float2 factor = *(float2 *)(to + half * (8 * 64));
+            sum = make_float2(sum.x * factor.x, sum.y * factor.y);
+        }
+        *(float2 *)(to + half * (8 * 64)) =
+            make_float2(sum.x * inverse[half], sum.y * inverse[half]);
+    }
 }
 
 /* COLUMNS from the registers of one warp; times: with their factors. */
 template <int COLUMNS>
-static __device__ __forceinline__ void end_stage(float *blocks, const float *total, bool times,
-                                                 int lane)
+static __device__ __forceinline__ void end_stage(float *blocks, const float *total,
+                                                 const float inverse[2], bool times, int lane)
 {
     if (times) {
         copies_wait();
         __syncwarp();
 #pragma unroll
         for (int i = 0; i < COLUMNS / 8; i++)
-            end_stage_times(blocks + i / 8 * END_BLOCK, total + i * 4, i % 8, lane);
+            end_stage<1>(blocks + i / 8 * END_BLOCK, total + i * 4, inverse, i % 8, lane);
     } else {
 #pragma unroll
         for (int i = 0; i < COLUMNS / 8; i++)
-            end_stage(blocks + i / 8 * END_BLOCK, total + i * 4, i % 8, lane);
+            end_stage<0>(blocks + i / 8 * END_BLOCK, total + i * 4, inverse, i % 8, lane);
     }
     __syncwarp();
 }
 
 /* How the lanes of a warp share 16 rows x COLUMNS: four columns each, ROWS rows in a turn. */
 template <int COLUMNS> struct end_share {
-    static constexpr int LANES = COLUMNS > 64 ? 32 : COLUMNS / 4, ROWS = 32 / LANES,
-                         TURNS = 16 / ROWS;
+    static constexpr int LANES = COLUMNS > 64   ? 32
+                                 : COLUMNS > 32 ? 16
+                                 : COLUMNS > 8  ? 8
+                                                : 2,
+                         ROWS = 32 / LANES, TURNS = 16 / ROWS;
 };
 
 /* What the sums of columns from col0 on are to be multiplied with, on its way to where they will
@@ -80,23 +83,25 @@ static __device__ __forceinline__ void end_factors(const cu_gemm<float> &g, floa
 }
 
 /* Four sums of row r. */
+static __device__ __forceinline__ const float *end_sum(const float *blocks, int r, int at)
+{
+    return blocks + at / 16 * END_BLOCK + r * 64 + ((at % 16 ^ r % 4 * 2) << 2);
+}
 static __device__ __forceinline__ float4 end_sums(const float *blocks, int r, int at)
 {
-    return *(const float4 *)(blocks + at / 16 * END_BLOCK + r * 64 + ((at % 16 ^ r % 4 * 2) << 2));
+    return *(const float4 *)end_sum(blocks, r, at);
 }
 
+/* Bits of the largest magnitude of four. */
 static __device__ __forceinline__ unsigned end_bits(float4 z)
 {
-    return max(max(cu_bits(z.x), cu_bits(z.y)), max(cu_bits(z.z), cu_bits(z.w)));
+    return __float_as_uint(fmaxf(fmaxf(fabsf(z.x), fabsf(z.y)), fmaxf(fabsf(z.z), fabsf(z.w))));
 }
 
-/* The largest magnitude of a row, from the lanes that share it. */
+/* The largest magnitude of a row, from the lanes that share it: kept by the lane whose turn it was. */
 template <int LANES>
-static __device__ __forceinline__ void end_report(unsigned *ymax, int row, int rows, int lane,
-                                                  unsigned bits)
+static __device__ __forceinline__ void end_largest(unsigned *own, int turn, int lane, unsigned bits)
 {
-    if (!ymax)
-        return;
     if (LANES == 32) {
         bits = __reduce_max_sync(0xffffffffu, bits);
     } else {
@@ -104,131 +109,150 @@ static __device__ __forceinline__ void end_report(unsigned *ymax, int row, int r
         for (int d = 1; d < LANES; d <<= 1)
             bits = max(bits, __shfl_xor_sync(0xffffffffu, bits, d));
     }
-    raise_if(lane % LANES == 0 && row < rows, ymax + row, bits);
+    if (lane % LANES == turn)
+        *own = bits;
 }
-
-/* inverse: of the scale of row lane % 16, everywhere below. */
-template <int COLUMNS, int BATCH, int GELU>
-static __device__ __forceinline__ void end_forward(const cu_gemm<float> &g, const float *blocks,
-                                                   float inverse, int m0, int col0, int lane)
+template <int COLUMNS>
+static __device__ __forceinline__ void end_report(const cu_gemm<float> &g, int m0, int lane,
+                                                  unsigned own)
 {
     using S = end_share<COLUMNS>;
-    const int at = lane % S::LANES, col = col0 + at * 4, first = lane / S::LANES;
-    const bool inside = at * 4 < COLUMNS && col < g.ldy;
-    const float4 columns = inside ? *(const float4 *)(g.m.scale + col) : float4{};
+    const int turn = lane % S::LANES, row = m0 + lane / S::LANES + turn * S::ROWS;
+    static_assert(S::TURNS <= S::LANES || COLUMNS == 8, "a lane for each turn");
+    raise_if(g.ymax && turn < S::TURNS && row < g.rows, g.ymax + row, own);
+}
+
+/* The old features of an update. */
+static __device__ __forceinline__ float4 end_old(const cu_gemm<float> &g, int row, int col)
+{
+    const size_t from = g.old_row ? (size_t)g.old_row[row] : (size_t)row;
+    return *(const float4 *)(g.old + from * g.ldold + col);
+}
+
+/* UPDATE: of features. */
+template <int COLUMNS, int BATCH, int GELU, int UPDATE>
+static __device__ __forceinline__ void end_forward(const cu_gemm<float> &g, const float *blocks,
+                                                   int m0, int col0, int lane)
+{
+    using S = end_share<COLUMNS>;
+    const int at = lane % S::LANES, col = col0 + at * 4, first = m0 + lane / S::LANES,
+              ldy = UPDATE ? g.fa : g.ldy;
+    const bool inside = at * 4 < COLUMNS && (UPDATE ? col + 3 : col) < ldy;
+    const float4 c = inside ? *(const float4 *)(g.m.scale + col) : float4{},
+                 lost = make_float4(c.x * CU_LOST, c.y * CU_LOST, c.z * CU_LOST, c.w * CU_LOST);
     float4 bias[BATCH];
 #pragma unroll
     for (int k = 0; k < BATCH; k++)
         bias[k] = inside && !g.bias_row ? *(const float4 *)(g.bias + col) : float4{};
-    float *y = g.y + (size_t)(m0 + first) * g.ldy + col,
-          *slope = g.slope + (size_t)(m0 + first) * g.ldslope + col;
+    float *y = g.y + (size_t)first * ldy + col, *slope = g.slope + (size_t)first * g.ldslope + col;
+    unsigned largest = 0;
 #pragma unroll 1
     for (int turn = 0; turn < S::TURNS; turn += BATCH) {
-        float4 z[BATCH], own[BATCH];
+        float4 z[BATCH], own[BATCH], old[BATCH];
+        if (UPDATE)
+#pragma unroll
+            for (int k = 0; k < BATCH; k++)
+                old[k] = inside ? end_old(g, min(first + (turn + k) * S::ROWS, g.rows - 1), col)
+                                : float4{};
         if (g.bias_row && inside)
 #pragma unroll
             for (int k = 0; k < BATCH; k++)
-                bias[k] = *(
-                    const float4 *)(bias_of(g, min(m0 + first + (turn + k) * S::ROWS, g.rows - 1)) +
-                                    col);
+                bias[k] =
+                    *(const float4 *)(bias_of(g, min(first + (turn + k) * S::ROWS, g.rows - 1)) +
+                                      col);
+#pragma unroll
+        for (int k = 0; k < BATCH; k++)
+            z[k] = end_sums(blocks, first - m0 + (turn + k) * S::ROWS, at);
 #pragma unroll
         for (int k = 0; k < BATCH; k++) {
-            const int r = first + (turn + k) * S::ROWS;
-            const float scale = __shfl_sync(0xffffffffu, inverse, r);
-            z[k] = end_sums(blocks, r, at);
-            z[k].x = activate(z[k].x * scale * columns.x, bias[k].x, GELU, &own[k].x);
-            z[k].y = activate(z[k].y * scale * columns.y, bias[k].y, GELU, &own[k].y);
-            z[k].z = activate(z[k].z * scale * columns.z, bias[k].z, GELU, &own[k].z);
-            z[k].w = activate(z[k].w * scale * columns.w, bias[k].w, GELU, &own[k].w);
+            z[k].x = activate<GELU>(add_bias(z[k].x, c.x, lost.x, bias[k].x), &own[k].x);
+            z[k].y = activate<GELU>(add_bias(z[k].y, c.y, lost.y, bias[k].y), &own[k].y);
+            z[k].z = activate<GELU>(add_bias(z[k].z, c.z, lost.z, bias[k].z), &own[k].z);
+            z[k].w = activate<GELU>(add_bias(z[k].w, c.w, lost.w, bias[k].w), &own[k].w);
+            if (UPDATE) /* the activation is rounded first, as elsewhere */
+                z[k] = make_float4(__fadd_rn(old[k].x, z[k].x), __fadd_rn(old[k].y, z[k].y),
+                                   __fadd_rn(old[k].z, z[k].z), __fadd_rn(old[k].w, z[k].w));
         }
 #pragma unroll
         for (int k = 0; k < BATCH; k++) {
-            const int row = m0 + first + (turn + k) * S::ROWS;
-            const bool real = inside && row < g.rows;
+            const bool real = inside && first + (turn + k) * S::ROWS < g.rows;
             store4_if(real, y, z[k]);
             if (GELU)
                 store4_if(real && g.slope, slope, own[k]);
-            end_report<S::LANES>(g.ymax, row, g.rows, lane, real ? end_bits(z[k]) : 0);
-            y += S::ROWS * g.ldy;
+            if (!UPDATE)
+                end_largest<S::LANES>(&largest, turn + k, lane, inside ? end_bits(z[k]) : 0);
+            y += S::ROWS * ldy;
             slope += S::ROWS * g.ldslope;
         }
     }
+    if (!UPDATE)
+        end_report<COLUMNS>(g, m0, lane, largest);
 }
 
 /* Of sums that are multiplied with g.slope. */
 template <int COLUMNS, int BATCH>
 static __device__ __forceinline__ void end_backward(const cu_gemm<float> &g, const float *blocks,
-                                                    float inverse, int m0, int col0, int lane)
+                                                    int m0, int col0, int lane)
 {
     using S = end_share<COLUMNS>;
     const int at = lane % S::LANES, col = col0 + at * 4, first = lane / S::LANES;
     const bool inside = at * 4 < COLUMNS && col < g.ldy;
     const float4 columns = inside ? *(const float4 *)(g.m.scale + col) : float4{};
     float *y = g.y + (size_t)(m0 + first) * g.ldy + col;
+    unsigned largest = 0;
 #pragma unroll 1
     for (int turn = 0; turn < S::TURNS; turn += BATCH) {
 #pragma unroll
         for (int k = 0; k < BATCH; k++) {
-            const int r = first + (turn + k) * S::ROWS, row = m0 + r;
-            const float scale = __shfl_sync(0xffffffffu, inverse, r);
-            const bool real = inside && row < g.rows;
-            float4 z = end_sums(blocks, r, at);
-            z.x = z.x * scale * columns.x;
-            z.y = z.y * scale * columns.y;
-            z.z = z.z * scale * columns.z;
-            z.w = z.w * scale * columns.w;
-            store4_if(real, y, z);
-            end_report<S::LANES>(g.ymax, row, g.rows, lane, real ? end_bits(z) : 0);
+            float4 z = end_sums(blocks, first + (turn + k) * S::ROWS, at);
+            z.x *= columns.x;
+            z.y *= columns.y;
+            z.z *= columns.z;
+            z.w *= columns.w;
+            store4_if(inside && m0 + first + (turn + k) * S::ROWS < g.rows, y, z);
+            end_largest<S::LANES>(&largest, turn + k, lane, inside ? end_bits(z) : 0);
             y += S::ROWS * g.ldy;
         }
     }
+    end_report<COLUMNS>(g, m0, lane, largest);
 }
 
-template <int COLUMNS, int BATCH>
-static __device__ __forceinline__ void end_update(const cu_gemm<float> &g, const float *blocks,
-                                                  float inverse, int m0, int col0, int lane)
+/* Updates of charges, an element at a time. */
+template <int COLUMNS>
+static __device__ __forceinline__ void end_charges(const cu_gemm<float> &g, const float *blocks,
+                                                   int m0, int col0, int lane)
 {
     using S = end_share<COLUMNS>;
     const int at = lane % S::LANES, col = col0 + at * 4, first = lane / S::LANES;
-    const bool inside = at * 4 < COLUMNS && col < g.ldy, features = inside && col + 3 < g.fa;
-    const float4 columns = inside ? *(const float4 *)(g.m.scale + col) : float4{},
-                 bias = features && !g.bias_row ? *(const float4 *)(g.bias + col) : float4{};
+    if (at * 4 >= COLUMNS || col + 3 < g.fa || col >= g.ldy)
+        return;
+    const float4 c = *(const float4 *)(g.m.scale + col);
 #pragma unroll 1
-    for (int turn = 0; turn < S::TURNS; turn += BATCH) {
-        float4 old[BATCH];
-#pragma unroll
-        for (int k = 0; k < BATCH; k++) {
-            const int row = min(m0 + first + (turn + k) * S::ROWS, g.rows - 1);
-            const size_t from = g.old_row ? (size_t)g.old_row[row] : (size_t)row;
-            old[k] = features ? *(const float4 *)(g.old + from * g.ldold + col) : float4{};
-        }
-#pragma unroll
-        for (int k = 0; k < BATCH; k++) {
-            const int r = first + (turn + k) * S::ROWS;
-            const float scale = __shfl_sync(0xffffffffu, inverse, r);
-            const float4 z = end_sums(blocks, r, at);
-            if (inside && m0 + r < g.rows)
-                update4(g, m0 + r, col,
-                        make_float4(z.x * scale * columns.x, z.y * scale * columns.y,
-                                    z.z * scale * columns.z, z.w * scale * columns.w),
-                        bias, old[k]);
-        }
+    for (int r = first; r < 16 && m0 + r < g.rows; r += S::ROWS) {
+        const float4 z = end_sums(blocks, r, at);
+        finish(g, m0 + r, col, z.x * c.x);
+        finish(g, m0 + r, col + 1, z.y * c.y);
+        finish(g, m0 + r, col + 2, z.z * c.z);
+        finish(g, m0 + r, col + 3, z.w * c.w);
     }
 }
 
 template <int COLUMNS, int MODE, int BATCH>
 static __device__ __forceinline__ void end_rows(const cu_gemm<float> &g, const float *blocks,
-                                                float inverse, int m0, int col0, int lane)
+                                                int m0, int col0, int lane)
 {
     constexpr int TURNS = end_share<COLUMNS>::TURNS, MOST = BATCH < TURNS ? BATCH : TURNS;
+    constexpr int UPDATE = MODE == CU_UPDATE;
+    if (UPDATE && col0 + COLUMNS > g.fa)
+        end_charges<COLUMNS>(g, blocks, m0, col0, lane);
     if (MODE == CU_BACKWARD)
-        end_backward<COLUMNS, MOST>(g, blocks, inverse, m0, col0, lane);
-    else if (MODE == CU_UPDATE)
-        end_update<COLUMNS, MOST>(g, blocks, inverse, m0, col0, lane);
+        end_backward<COLUMNS, MOST>(g, blocks, m0, col0, lane);
+    else if (UPDATE && col0 + 3 >= g.fa)
+        return;
     else if (g.gelu)
-        end_forward<COLUMNS, MOST, 1>(g, blocks, inverse, m0, col0, lane);
+        end_forward<COLUMNS, MOST, 1, UPDATE>(g, blocks, m0, col0, lane);
     else
-        end_forward<COLUMNS, MOST, 0>(g, blocks, inverse, m0, col0, lane);
+        end_forward<COLUMNS, MOST, 0, UPDATE>(g, blocks, m0, col0, lane);
 }
 #endif
 

@@ -43,15 +43,24 @@ enum {
 /* ---------------------------------------------------------------- epilogue */
 
 /* aim_gelu_f32 with a reciprocal that does not branch, so that elements hide each other's latencies; its
- * last bit is mended by one step of Newton's. */
+ * last bit is mended by one step of Newton's. exp(-z z/2)/2 is what expf does for it, with the two halves in
+ * its constants: 2^f with f between 0 and 1, and the power of two from the lower bits of a sum whose last
+ * bit is 1; zero below 2^-126. */
 static __device__ __forceinline__ float cu_gelu(float z, float *slope)
 {
-    const float e = expf(-0.5f * z * z), d = fmaf(0.25f, fabsf(z), 1.0f);
-    float t;
+    const float square = z * z, d = fmaf(0.25f, fabsf(z), 1.0f),
+                whole = __fmaf_rd(__saturatef(fmaf(square, -0.5f * 0.00572498003020882606f, 0.5f)),
+                                  252.0f, 12582912.0f),
+                n = whole - 12583038.0f,
+                part = fmaf(square, -0.5f * 1.925963033500011079e-08f,
+                            fmaf(square, -0.5f * 1.4426950216293334961f, -n));
+    float t, e;
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(t) : "f"(d));
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(part));
     t = fmaf(t, fmaf(-d, t, 1.0f), t);
-    const float tail = 0.5f * e * aim_normal_tail_f32(t), cdf = z < 0.0f ? tail : 1.0f - tail;
-    *slope = fmaf(z * e, 0.39894228040143267794f, cdf);
+    e *= __uint_as_float(__float_as_uint(whole) << 23);
+    const float tail = e * aim_normal_tail_f32(t), cdf = z < 0.0f ? tail : 1.0f - tail;
+    *slope = fmaf(z * e, 2.0f * 0.39894228040143267794f, cdf);
     return z * cdf;
 }
 static __device__ __forceinline__ double cu_gelu(double z, double *slope)
@@ -64,19 +73,31 @@ static __device__ __forceinline__ double cu_gelu(double z, double *slope)
 
 #define CU_LOST 4.2995e-8f /* 2^-24/(2 ln 2) */
 
-/* z (1 + CU_LOST) + bias, rounded once */
+/* z scale (1 + CU_LOST) + bias, rounded once. scale: a power of two, by which nothing is rounded; lost: CU_LOST
+ * times it */
+static __device__ __forceinline__ float add_bias(float z, float scale, float lost, float bias)
+{
+    const float sum = fmaf(z, scale, bias), part = fmaf(-z, scale, sum),
+                error = __fadd_rn(fmaf(z, scale, -__fsub_rn(sum, part)), __fsub_rn(bias, part));
+    return __fadd_rn(sum, fmaf(z, lost, error));
+}
 static __device__ __forceinline__ float add_bias(float z, float bias)
 {
-    const float sum = __fadd_rn(z, bias), part = __fsub_rn(sum, z),
-                error = __fadd_rn(__fsub_rn(z, __fsub_rn(sum, part)), __fsub_rn(bias, part));
-    return __fadd_rn(sum, fmaf(z, CU_LOST, error));
+    return add_bias(z, 1.0f, CU_LOST, bias);
 }
 static __device__ __forceinline__ double add_bias(double z, double bias)
 {
     return z + bias;
 }
 
-/* The sum of a product to its value: bias, activation; *slope where there is one. */
+/* *slope where there is an activation. */
+template <int GELU, typename real>
+static __device__ __forceinline__ real activate(real z, real *slope)
+{
+    return GELU ? cu_gelu(z, slope) : z;
+}
+
+/* The sum of a product to its value: bias, activation. */
 template <typename real>
 static __device__ __forceinline__ real activate(real z, real bias, int has_gelu, real *slope)
 {
@@ -87,7 +108,7 @@ static __device__ __forceinline__ real activate(real z, real bias, int has_gelu,
 template <typename real>
 static __device__ __forceinline__ const real *bias_of(const cu_gemm<real> &g, int row)
 {
-    return g.bias + (g.bias_row ? (size_t)g.bias_row[row] * g.ldbias : 0);
+    return g.bias + (g.bias_row ? g.bias_row[row] * g.ldbias : 0);
 }
 
 /* Everything that happens to one element of the product; returns what was written. */
@@ -123,29 +144,6 @@ static __device__ __forceinline__ unsigned store4(float *y, float4 z)
 {
     *(float4 *)y = z;
     return max(max(cu_bits(z.x), cu_bits(z.y)), max(cu_bits(z.z), cu_bits(z.w)));
-}
-
-/* An update of four columns; bias, old: theirs, as far as all four are features. */
-static __device__ __forceinline__ void update4(const cu_gemm<float> &g, int row, int col, float4 z,
-                                               float4 bias, float4 old)
-{
-    float slope;
-    if (col + 3 >= g.fa) {
-        finish(g, row, col, z.x);
-        finish(g, row, col + 1, z.y);
-        finish(g, row, col + 2, z.z);
-        finish(g, row, col + 3, z.w);
-        return;
-    }
-    float v[4] = {z.x, z.y, z.z, z.w}, b[4] = {bias.x, bias.y, bias.z, bias.w};
-#pragma unroll
-    for (int k = 0; k < 4; k++) {
-        v[k] = activate(v[k], b[k], g.gelu, &slope);
-        if (g.gelu && g.slope)
-            g.slope[(size_t)row * g.ldslope + col + k] = slope;
-    }
-    store4(g.y + (size_t)row * g.fa + col,
-           make_float4(old.x + v[0], old.y + v[1], old.z + v[2], old.w + v[3]));
 }
 
 /* The same for four columns at once; returns the bits of the largest magnitude. bias: of the columns,
@@ -235,14 +233,15 @@ template <typename real> static inline int cu_columns(const cu_gemm<real> *g)
 }
 
 /* few.cu: few rows; tile.cu: instructions of a warp, any card; warpgroup.cu: those of four warps, Hopper, where few blocks
- * fill the card, else wide.cu with tiles of so many columns: 256, 192, 128; updates 264, 128. These
- * must cover no more columns than the weights are padded to. */
+ * fill the card, else wide.cu with tiles of so many columns. */
 int cu_few_fits(const cu_gemm<float> *g);
 void cu_multiply_few(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
 void cu_few_prepare(void);
 void cu_multiply_tiles(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
 void cu_multiply_warpgroups(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
 void cu_multiply_wide(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int columns);
+/* The kth width of tiles that cover no more columns than the weights of g are padded to; 0: no more. */
+int cu_wide_columns(const cu_gemm<float> *g, int k);
 /* chain.cu: as many of n layers as one kernel takes, none or more than one. */
 int cu_multiply_chain(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int n, char *room);
 void cu_tiles_prepare(void);

@@ -44,7 +44,7 @@ static __device__ __forceinline__ void multiply_group(const cu_gemm<float> &g, u
     constexpr int BLOCKS = (N + 63) / 64;
     const int own = m0 + warp * 16;
     const float *x[2];
-    float scale[2], total[N / 2], sum[N / 2], inverse;
+    float scale[2], inverse[2], total[N / 2], sum[N / 2];
     float4 next[2][2][2]; /* chunks, steps, rows */
 #pragma unroll
     for (int half = 0; half < 2; half++)
@@ -65,8 +65,7 @@ static __device__ __forceinline__ void multiply_group(const cu_gemm<float> &g, u
         end_factors<N>(g, sums, own, n0, lane);
 #pragma unroll
     for (int half = 0; half < 2; half++)
-        scale[half] = row_scale(g.xmax[min(own + half * 8 + lane / 4, g.rows - 1)], &inverse);
-    row_scale(g.xmax[min(own + lane % 16, g.rows - 1)], &inverse);
+        scale[half] = row_scale(g.xmax[min(own + half * 8 + lane / 4, g.rows - 1)], &inverse[half]);
 #pragma unroll
     for (int k = 0; k < N / 2; k++)
         total[k] = 0.0f;
@@ -109,8 +108,8 @@ static __device__ __forceinline__ void multiply_group(const cu_gemm<float> &g, u
                 barrier_arrive(empty + 8 * s);
             __syncwarp();
         }
-    end_stage<N>(sums, total, times, lane);
-    end_rows<N, MODE, MODE == CU_BACKWARD ? 4 : 2>(g, sums, inverse, own, n0, lane);
+    end_stage<N>(sums, total, inverse, times, lane);
+    end_rows<N, MODE, MODE == CU_BACKWARD ? 4 : 2>(g, sums, own, n0, lane);
 }
 #endif
 
@@ -165,10 +164,10 @@ template <int N> static void launch(cu_state *s, cudaStream_t stream, const cu_g
         launch_mode<N, CU_BACKWARD>(s, stream, g);
 }
 
-/* Columns of a tile, and how many blocks of them share a processor; 0: tiles of wide.cu. */
+/* Columns of a tile, and how many blocks of them share a processor. */
 static const struct {
     int n, blocks;
-} tiles[] = {{128, 2}, {96, 2}, {64, 3}, {264, 0}, {256, 0}, {192, 0}, {128, 0}};
+} tiles[] = {{128, 2}, {96, 2}, {64, 3}};
 
 /* Clock cycles that a product takes: rounds over the card times steps, bound by the matrix units or by
  * latency, and what follows them. Fitted to an H100. */
@@ -184,29 +183,29 @@ static double small_cycles(const cu_gemm<float> *g, int n, int share)
 static double wide_cycles(const cu_gemm<float> *g, int n)
 {
     const int columns = (cu_columns(g) + n - 1) / n;
-    if (columns * n > g->m.n_pad || (g->mode == CU_UPDATE ? n == 256 || n == 192 : n == 264))
-        return INFINITY;
     return ceil(columns * ceil((double)g->rows / 128) / g->processors) *
            (g->m.k_pad / CU_STEP * (210.0 + 3.83 * n) + 50.0 * n + 3000.0);
 }
 
 void cu_multiply_warpgroups(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g)
 {
-    int best = 0;
+    int columns = 0, wide = 0;
     double least = INFINITY;
     for (int k = 0; k < (int)(sizeof tiles / sizeof *tiles); k++) {
-        const double cycles = tiles[k].blocks ? small_cycles(g, tiles[k].n, tiles[k].blocks)
-                                              : wide_cycles(g, tiles[k].n);
-        if (cycles < least) {
-            least = cycles;
-            best = k;
-        }
+        const double cycles = small_cycles(g, tiles[k].n, tiles[k].blocks);
+        if (cycles < least)
+            least = cycles, columns = tiles[k].n;
     }
-    if (!tiles[best].blocks)
-        cu_multiply_wide(s, stream, g, tiles[best].n);
-    else if (tiles[best].n == 128)
+    for (int k = 0, n; (n = cu_wide_columns(g, k)) != 0; k++) {
+        const double cycles = wide_cycles(g, n);
+        if (cycles < least)
+            least = cycles, columns = n, wide = 1;
+    }
+    if (wide)
+        cu_multiply_wide(s, stream, g, columns);
+    else if (columns == 128)
         launch<128>(s, stream, g);
-    else if (tiles[best].n == 96)
+    else if (columns == 96)
         launch<96>(s, stream, g);
     else
         launch<64>(s, stream, g);

@@ -14,6 +14,7 @@ enum {
     WIDE_ROWS = 128,
     WIDE_WARPS = WIDE_ROWS / 16,      /* that multiply */
     WIDE_MULTIPLIER = 232,            /* registers of a thread that multiplies, */
+    WIDE_FETCHERS = 64,               /* threads that fetch rows */
     WIDE_FETCHER = 40,                /* of one that fetches: 2 x 232 + 40 = 3 x 168, as launched */
     WIDE_X = WIDE_ROWS * CU_STEP * 4, /* bytes of a step of rows */
     WIDE_ENDS = WIDE_WARPS * 2 * END_BYTES,
@@ -50,46 +51,59 @@ struct wide_barriers {
     unsigned full, empty; /* of stages */
 };
 
-/* The group that fetches: rows by every thread, weights by the first. */
+/* The thread that fetches weights: one bulk copy for each step. It has nothing to wait for. */
+template <int N>
+static __device__ __forceinline__ void wide_weigh(const cu_gemm<float> &g, const wide_tiles &tiles,
+                                                  unsigned stages, const wide_barriers &bars)
+{
+    using W = wide<N>;
+    const int steps = g.m.k_pad / CU_STEP;
+    const unsigned stride = g.m.n_pad / 8 * CU_BLOCK;
+    wide_place<W::STAGES> at;
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+    unsigned first = 1;
+    for (int t = blockIdx.x; t < tiles.count; t += gridDim.x) {
+        const char *from = (const char *)g.m.w + t % tiles.columns * (N / 8 * CU_BLOCK);
+#pragma unroll 1
+        for (int k = 0; k < steps; k++, from += stride) {
+            if (!first)
+                barrier_wait(bars.empty + 8 * at.s, at.parity ^ 1);
+            barrier_expect(bars.full + 8 * at.s, STEP_BYTES * N);
+            bulk_copy(stages + at.s * W::BYTES + WIDE_X, from, STEP_BYTES * N,
+                      bars.full + 8 * at.s);
+            at.next();
+            if (at.s == 0)
+                first = 0;
+        }
+    }
+}
+
+/* Those that fetch rows, 16 bytes at a time: few, for they take turns with those that multiply. */
 template <int N>
 static __device__ __forceinline__ void wide_fetch(const cu_gemm<float> &g, const wide_tiles &tiles,
                                                   unsigned stages, const wide_barriers &bars)
 {
     using W = wide<N>;
-    const int tid = threadIdx.x % 128, steps = g.m.k_pad / CU_STEP;
-    const int early = min(steps, W::STAGES);
-    auto weigh = [&](int s, int n0, int step) {
-        barrier_expect(bars.full + 8 * s, STEP_BYTES * N);
-        bulk_copy(stages + s * W::BYTES + WIDE_X,
-                  (const char *)g.m.w +
-                      ((size_t)step * (size_t)(g.m.n_pad / 8) + n0 / 8) * CU_BLOCK,
-                  STEP_BYTES * N, bars.full + 8 * s);
-    };
-    if (tid == 0)
-        for (int k = 0; k < early; k++)
-            weigh(k, (int)blockIdx.x % tiles.columns * N, k);
-    cu_wait();
+    constexpr int PIECES = WIDE_ROWS * 4 / WIDE_FETCHERS;
+    const int tid = threadIdx.x % WIDE_FETCHERS, steps = g.m.k_pad / CU_STEP;
     wide_place<W::STAGES> at;
-    int ready = early; /* steps whose weights are under way */
+    cu_wait();
     unsigned first = 1;
     for (int t = blockIdx.x; t < tiles.count; t += gridDim.x) {
-        const int n0 = t % tiles.columns * N, m0 = t / tiles.columns * WIDE_ROWS + tid / 4;
-        const float *x[4];
+        const int m0 = t / tiles.columns * WIDE_ROWS, last = g.rows - 1 - m0;
+        const char *x = (const char *)(g.x + (size_t)m0 * g.ldx);
+        unsigned piece[PIECES];
 #pragma unroll
-        for (int l = 0; l < 4; l++)
-            x[l] = g.x + (size_t)min(m0 + l * 32, g.rows - 1) * g.ldx + tid % 4 * 4;
+        for (int l = 0; l < PIECES; l++)
+            piece[l] = (min(tid / 4 + l * (WIDE_FETCHERS / 4), last) * g.ldx + tid % 4 * 4) * 4;
 #pragma unroll 1
-        for (int k = 0; k < steps; k++) {
+        for (int k = 0; k < steps; k++, x += CU_STEP * 4) {
             const unsigned to = stages + at.s * W::BYTES + tid * 16;
             if (!first)
                 barrier_wait(bars.empty + 8 * at.s, at.parity ^ 1);
-            if (ready > 0)
-                ready--;
-            else if (tid == 0)
-                weigh(at.s, n0, k);
 #pragma unroll
-            for (int l = 0; l < 4; l++)
-                copy_piece(to + l * (32 * 64), x[l] + k * CU_STEP);
+            for (int l = 0; l < PIECES; l++)
+                copy_piece(to + l * (WIDE_FETCHERS * 16), x + piece[l]);
             copies_arrive(bars.full + 8 * at.s);
             at.next();
             if (at.s == 0)
@@ -98,10 +112,16 @@ static __device__ __forceinline__ void wide_fetch(const cu_gemm<float> &g, const
     }
 }
 
-/* of a power of two between 2^-126 and 2^126 */
-static __device__ __forceinline__ float inverse_of(float scale)
+/* Of scales, which are powers of two between 2^-126 and 2^126; here and now, or the compiler would multiply
+ * all of a tile's sums with them before the first are needed. */
+static __device__ __forceinline__ void inverses(const float scale[2], float inverse[2])
 {
-    return __uint_as_float((254u << 23) - __float_as_uint(scale));
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        unsigned bits = __float_as_uint(scale[half]);
+        asm volatile("" : "+r"(bits));
+        inverse[half] = __uint_as_float((254u << 23) - bits);
+    }
 }
 
 /* A tile's sums of one warp become what they are for, 128 columns at a time. Nothing here is kept in
@@ -118,18 +138,16 @@ static __device__ __forceinline__ void wide_end(const cu_gemm<float> &g, const w
     asm volatile("mov.u32 %0, %%tid.x;" : "=r"(tid));
     const int lane = tid % 32, warp = tid / 32, n0 = t % tiles.columns * N,
               m0 = t / tiles.columns * WIDE_ROWS + warp * 16;
-    float *own = sums + warp * (2 * END_BLOCK);
-    const float low = __shfl_sync(0xffffffffu, scale[0], lane % 8 * 4),
-                high = __shfl_sync(0xffffffffu, scale[1], lane % 8 * 4),
-                inverse = inverse_of(lane % 16 < 8 ? low : high);
+    float *own = sums + warp * (2 * END_BLOCK), inverse[2];
     const bool times = MODE == CU_BACKWARD && g.slope;
 #pragma unroll 1
     for (int j = 0; j < FULL; j++) {
+        inverses(scale, inverse);
 #pragma unroll
         for (int k = 0; k < FULL; k++)
             if (k == j)
-                end_stage<128>(own, total + k * 64, times, lane);
-        end_rows<128, MODE, BATCH>(g, own, inverse, m0, n0 + j * 128, lane);
+                end_stage<128>(own, total + k * 64, inverse, times, lane);
+        end_rows<128, MODE, BATCH>(g, own, m0, n0 + j * 128, lane);
         __syncwarp();
         if (times && j + 1 < FULL)
             end_factors<128>(g, own, m0, n0 + (j + 1) * 128, lane);
@@ -137,8 +155,9 @@ static __device__ __forceinline__ void wide_end(const cu_gemm<float> &g, const w
     if constexpr (REST != 0) {
         if (times)
             end_factors<REST>(g, own, m0, n0 + FULL * 128, lane);
-        end_stage<REST>(own, total + FULL * 64, times, lane);
-        end_rows<REST, MODE, BATCH>(g, own, inverse, m0, n0 + FULL * 128, lane);
+        inverses(scale, inverse);
+        end_stage<REST>(own, total + FULL * 64, inverse, times, lane);
+        end_rows<REST, MODE, BATCH>(g, own, m0, n0 + FULL * 128, lane);
         __syncwarp();
     }
 }
@@ -248,7 +267,7 @@ __global__ void __launch_bounds__(384, 1)
     float *sums = (float *)(shared + W::STAGES * W::BYTES);
     if (threadIdx.x == 0) {
         for (int s = 0; s < W::STAGES; s++) {
-            barrier_create(b.full + 8 * s, 1 + 128);
+            barrier_create(b.full + 8 * s, 1 + WIDE_FETCHERS);
             barrier_create(b.empty + 8 * s, WIDE_WARPS * 32); /* every lane has read its rows */
         }
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
@@ -259,53 +278,25 @@ __global__ void __launch_bounds__(384, 1)
         wide_multiply<N, MODE, FAST>(g, tiles, stages, shared, sums, b);
     } else {
         registers_down<WIDE_FETCHER>();
-        wide_fetch<N>(g, tiles, stages, b);
+        const int fetcher = threadIdx.x - WIDE_WARPS * 32;
+        if (fetcher < WIDE_FETCHERS)
+            wide_fetch<N>(g, tiles, stages, b);
+        else if (fetcher == WIDE_FETCHERS)
+            wide_weigh<N>(g, tiles, stages, b);
     }
 #else
     (void)g;
 #endif
 }
 
-template <int N, int MODE, int FAST>
+template <int N, int MODE>
 static void launch(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g)
 {
     const int columns = (cu_columns(g) + N - 1) / N, rows = (g->rows + WIDE_ROWS - 1) / WIDE_ROWS;
     const wide_tiles tiles = {columns, columns * rows};
     const int blocks = tiles.count < g->processors ? tiles.count : g->processors;
-    cu_launch(s, stream, blocks, 384, wide<N>::SHARED, multiply_wide<N, MODE, FAST>, *g, tiles);
-}
-
-template <int FAST>
-static void multiply(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int columns)
-{
-    if (g->mode == CU_UPDATE) {
-        if (columns == 264)
-            launch<264, CU_UPDATE, FAST>(s, stream, g);
-        else
-            launch<128, CU_UPDATE, FAST>(s, stream, g);
-    } else if (g->mode == CU_FORWARD) {
-        if (columns == 256)
-            launch<256, CU_FORWARD, FAST>(s, stream, g);
-        else if (columns == 192)
-            launch<192, CU_FORWARD, FAST>(s, stream, g);
-        else
-            launch<128, CU_FORWARD, FAST>(s, stream, g);
-    } else {
-        if (columns == 256)
-            launch<256, CU_BACKWARD, FAST>(s, stream, g);
-        else if (columns == 192)
-            launch<192, CU_BACKWARD, FAST>(s, stream, g);
-        else
-            launch<128, CU_BACKWARD, FAST>(s, stream, g);
-    }
-}
-
-void cu_multiply_wide(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int columns)
-{
-    if (g->fast)
-        multiply<1>(s, stream, g, columns);
-    else
-        multiply<0>(s, stream, g, columns);
+    cu_launch(s, stream, blocks, 384, wide<N>::SHARED,
+              g->fast ? multiply_wide<N, MODE, 1> : multiply_wide<N, MODE, 0>, *g, tiles);
 }
 
 template <int N, int MODE> static void prepare(void)
@@ -316,14 +307,41 @@ template <int N, int MODE> static void prepare(void)
                          wide<N>::SHARED);
 }
 
+/* Widths of tiles, the widest first: they are the more efficient, but may leave processors idle in the last
+ * round. */
+struct wide_kernel {
+    int mode, columns;
+    void (*launch)(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
+    void (*prepare)(void);
+};
+template <int N, int MODE> static constexpr wide_kernel kernel(void)
+{
+    return {MODE, N, launch<N, MODE>, prepare<N, MODE>};
+}
+static const wide_kernel kernels[] = {
+    kernel<256, CU_FORWARD>(),  kernel<192, CU_FORWARD>(),  kernel<128, CU_FORWARD>(),
+    kernel<264, CU_UPDATE>(),   kernel<128, CU_UPDATE>(),   kernel<256, CU_BACKWARD>(),
+    kernel<224, CU_BACKWARD>(), kernel<192, CU_BACKWARD>(), kernel<152, CU_BACKWARD>(),
+    kernel<128, CU_BACKWARD>()};
+enum { KERNELS = sizeof kernels / sizeof *kernels };
+
+int cu_wide_columns(const cu_gemm<float> *g, int k)
+{
+    for (const wide_kernel *w = kernels; w < kernels + KERNELS; w++)
+        if (w->mode == g->mode && cu_round_up(cu_columns(g), w->columns) <= g->m.n_pad && k-- == 0)
+            return w->columns;
+    return 0;
+}
+
+void cu_multiply_wide(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int columns)
+{
+    for (const wide_kernel *w = kernels; w < kernels + KERNELS; w++)
+        if (w->mode == g->mode && w->columns == columns)
+            w->launch(s, stream, g);
+}
+
 void cu_wide_prepare(void)
 {
-    prepare<256, CU_FORWARD>();
-    prepare<256, CU_BACKWARD>();
-    prepare<192, CU_FORWARD>();
-    prepare<192, CU_BACKWARD>();
-    prepare<128, CU_FORWARD>();
-    prepare<128, CU_BACKWARD>();
-    prepare<264, CU_UPDATE>();
-    prepare<128, CU_UPDATE>();
+    for (const wide_kernel *w = kernels; w < kernels + KERNELS; w++)
+        w->prepare();
 }
