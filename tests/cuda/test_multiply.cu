@@ -416,7 +416,7 @@ int main(int argc, char **argv)
     check_ends(128, 380, CU_FORWARD, 1, 0, warpgroups, stream);
     check_ends(512, 733, CU_BACKWARD, 0, 0, warpgroups, stream);
     check_ends(258, 37, CU_BACKWARD, 0, 0, warpgroups, stream);
-    for (int rows : {170, 333, 1002}) {
+    for (int rows : {170, 333, 1002, 1100}) { /* clusters of eight, six and four blocks */
         if (!warpgroups || (few && rows > 170))
             continue;
         check_layers({448, 512, 380, 258}, rows, CU_FORWARD, 1, 1, stream);

@@ -2,7 +2,7 @@
 /* chain.cu - the layers of a pass in one kernel, for some hundred rows, where each of them alone is
  * over before the card is full. What is computed: gemm.h.
  *
- * A cluster of eight or four blocks takes 64 rows through all layers. Each block computes its share of
+ * A cluster of eight, six or four blocks takes 64 rows through all layers. Each block computes its share of
  * a layer's columns; all of them need all columns of the layer before. Those stand in shared memory,
  * split into halves, as the threads take them into registers: a block splits its own columns, once
  * all have told each other their rows' maxima, and sends them to all blocks by a multicast. Weights
@@ -16,7 +16,14 @@
 
 /* ---------------------------------------------------------------- weights */
 
-/* Factors and biases of a block's columns, of all layers. */
+/* A block's columns of layer l as far as weights go: its last blocks may have fewer than others, or none. */
+static __device__ __forceinline__ int columns_of(const chain_args &c, int l, int rank)
+{
+    const int n0 = rank * c.width[l];
+    return n0 < c.g[l].ldy ? min(c.width[l], c.g[l].m.n_pad - n0) : 0;
+}
+
+/* Factors and biases of them, of all layers. */
 static __device__ __forceinline__ void fetch_ends(const chain_args &c, unsigned ends, unsigned bar,
                                                   int rank)
 {
@@ -24,14 +31,14 @@ static __device__ __forceinline__ void fetch_ends(const chain_args &c, unsigned 
     for (int turn = 0; turn < 2; turn++) { /* first count them */
         for (int l = 0; l < c.layers; l++) {
             const cu_gemm<float> &g = c.g[l];
-            const int n0 = rank * c.width[l],
-                      biases = g.bias_row ? 0 : min(c.width[l], g.ldbias - n0);
+            const int n0 = rank * c.width[l], columns = columns_of(c, l, rank),
+                      biases = g.bias_row ? 0 : min(columns, g.ldbias - n0);
             const unsigned to = ends + c.ends[l];
-            if (n0 >= g.ldy)
+            if (columns == 0)
                 continue;
             if (turn)
-                bulk_copy(to, g.m.scale + n0, c.width[l] * 4, bar);
-            bytes += c.width[l] * 4;
+                bulk_copy(to, g.m.scale + n0, columns * 4, bar);
+            bytes += columns * 4;
             if (g.mode == CU_BACKWARD || biases <= 0)
                 continue;
             if (turn)
@@ -48,11 +55,11 @@ static __device__ __forceinline__ void fetch_chain(const chain_args &c, chain_ri
 {
     for (int l = 0; l < c.layers; l++) {
         const cu_matrix &m = c.g[l].m;
-        const int n0 = rank * c.width[l];
-        const unsigned bytes = STEP_BYTES * c.width[l];
+        const int n0 = rank * c.width[l], columns = columns_of(c, l, rank);
+        const unsigned bytes = STEP_BYTES * columns;
         const size_t step = (size_t)(m.n_pad / 8) * CU_BLOCK;
         const char *from = (const char *)m.w + n0 / 8 * CU_BLOCK;
-        if (n0 >= c.g[l].ldy)
+        if (columns == 0)
             continue;
         for (int k = 0; k < m.k_pad / CU_STEP; k++) {
             barrier_wait(ring.empty + 8 * ring.s, ring.parity ^ 1);
@@ -287,33 +294,18 @@ static __device__ __forceinline__ void chain_layer(const chain_args &c, int l, c
         chain_pass_on<N, BLOCKS>(c, me, l, total, bits);
 }
 
-template <int BACKWARD, int BLOCKS>
-static __device__ __forceinline__ void multiply_layers(const chain_args &c, chain_self *me,
-                                                       chain_ring *ring)
+/* Layer l, whose groups have N columns or more. */
+template <int BACKWARD, int BLOCKS, int N = part_of(BLOCKS)>
+static __device__ __forceinline__ void multiply_layer(const chain_args &c, int l, chain_self *me,
+                                                      chain_ring *ring)
 {
-    constexpr int MODE = BACKWARD ? CU_BACKWARD : CU_FORWARD,
-                  PART = 64 / BLOCKS; /* of 128 columns */
-#pragma unroll 1
-    for (int l = 0; l < c.layers; l++) {
-        const int n = c.width[l] / 2;
-        if (!BACKWARD && c.g[l].mode == CU_UPDATE) {
-            if (n == PART)
-                chain_layer<PART, CU_UPDATE, BLOCKS>(c, l, me, ring);
-            else if (n == 2 * PART)
-                chain_layer<2 * PART, CU_UPDATE, BLOCKS>(c, l, me, ring);
-            else
-                chain_layer<3 * PART, CU_UPDATE, BLOCKS>(c, l, me, ring);
-        } else if (n == PART) {
-            chain_layer<PART, MODE, BLOCKS>(c, l, me, ring);
-        } else if (n == 2 * PART) {
-            chain_layer<2 * PART, MODE, BLOCKS>(c, l, me, ring);
-        } else if (n == 3 * PART) {
-            chain_layer<3 * PART, MODE, BLOCKS>(c, l, me, ring);
-        } else if (n == 4 * PART) {
-            chain_layer<4 * PART, MODE, BLOCKS>(c, l, me, ring);
-        } else {
-            chain_layer<6 * PART, MODE, BLOCKS>(c, l, me, ring);
-        }
+    if (c.width[l] == 2 * N) {
+        if (!BACKWARD && N <= group_columns(BLOCKS, MOST_UPDATE) && c.g[l].mode == CU_UPDATE)
+            chain_layer<N, CU_UPDATE, BLOCKS>(c, l, me, ring);
+        else
+            chain_layer<N, BACKWARD ? CU_BACKWARD : CU_FORWARD, BLOCKS>(c, l, me, ring);
+    } else if constexpr (N < group_columns(BLOCKS, MOST_COLUMNS)) {
+        multiply_layer<BACKWARD, BLOCKS, group_columns(BLOCKS, 2 * BLOCKS * N + 1)>(c, l, me, ring);
     }
 }
 #else
@@ -371,7 +363,9 @@ __global__ void CLUSTER(BLOCKS) __launch_bounds__(THREADS, 1)
         cu_wait();
         chain_enter<BLOCKS>(c, &me);
         barrier_wait(ended, 0);
-        multiply_layers<BACKWARD, BLOCKS>(c, &me, &ring);
+#pragma unroll 1
+        for (int l = 0; l < c.layers; l++)
+            multiply_layer<BACKWARD, BLOCKS>(c, l, &me, &ring);
     }
     cluster_meet(); /* nothing is under way to a block that has ended */
 #else
@@ -381,23 +375,17 @@ __global__ void CLUSTER(BLOCKS) __launch_bounds__(THREADS, 1)
 
 /* ---------------------------------------------------------------- launches */
 
-static int clusters_of_8, clusters_of_4; /* that run at once on this card; 0: no use */
+/* Blocks of a cluster; clusters of so many that run at once on this card, 0: no use. */
+static struct {
+    int blocks, at_once;
+} sizes[] = {{8, 0}, {6, 0}, {4, 0}};
 
-/* Columns of a block: parts of 128 columns; 0: the kernel has no code for so many. */
-static int width_of(const cu_gemm<float> *g, int blocks)
+static int layer_fits(const cu_gemm<float> *g)
 {
-    const int part = 128 / blocks, parts = (cu_columns(g) + 127) / 128;
-    if (g->mode == CU_UPDATE)
-        return parts <= 3 ? parts * part : 0;
-    return parts <= 4 ? parts * part : parts <= 6 ? 6 * part : 0;
-}
-
-static int layer_fits(const cu_gemm<float> *g, int blocks)
-{
-    const int width = width_of(g, blocks);
-    if (!width || cu_round_up(cu_columns(g), width) > g->m.n_pad || g->ldx != g->m.k_pad || g->fast)
+    if (cu_columns(g) > (g->mode == CU_UPDATE ? MOST_UPDATE : MOST_COLUMNS) || g->fast)
         return 0;
-    return g->mode != CU_UPDATE || (g->fa % 2 == 0 && g->ldold % 2 == 0 && g->ldcharges % 2 == 0);
+    return g->ldx == g->m.k_pad &&
+           (g->mode != CU_UPDATE || (g->fa % 2 == 0 && g->ldold % 2 == 0 && g->ldcharges % 2 == 0));
 }
 
 /* Whether layer `next` is of the same chain as the one before. */
@@ -410,9 +398,10 @@ static int follows(const cu_gemm<float> *g, const cu_gemm<float> *next)
 /* Puts one more layer to the others; 0: it does not fit. */
 static int add_layer(chain_args *c, const cu_gemm<float> *g, int blocks)
 {
-    if (c->layers == CU_CHAIN || !layer_fits(g, blocks) || (c->layers && !follows(g - 1, g)))
+    if (c->layers == CU_CHAIN || !layer_fits(g) || (c->layers && !follows(g - 1, g)))
         return 0;
-    const int width = width_of(g, blocks), steps = g->m.k_pad / CU_STEP, slot = STEP_BYTES * width;
+    const int width = GROUPS * group_columns(blocks, cu_columns(g)), steps = g->m.k_pad / CU_STEP,
+              slot = STEP_BYTES * width;
     chain_args more = *c;
     more.most_steps = steps > c->most_steps ? steps : c->most_steps;
     more.slot = slot > c->slot ? slot : c->slot;
@@ -446,11 +435,18 @@ static void launch(cu_state *s, cudaStream_t stream, int clusters, const chain_a
               *c);
 }
 
+/* Blocks of each of so many clusters, that all of them run at once; 0: they do not. */
+static int blocks_for(int clusters)
+{
+    for (const auto &size : sizes)
+        if (clusters <= size.at_once)
+            return size.blocks;
+    return 0;
+}
+
 int cu_multiply_chain(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int n, char *room)
 {
-    const int clusters = (g->rows + ROWS - 1) / ROWS, blocks = clusters <= clusters_of_8   ? 8
-                                                               : clusters <= clusters_of_4 ? 4
-                                                                                           : 0;
+    const int clusters = (g->rows + ROWS - 1) / ROWS, blocks = blocks_for(clusters);
     chain_args c = {};
     if (!room || !g->warpgroups || !blocks || g->rows < LEAST_ROWS || g->rows > MOST_ROWS)
         return 0;
@@ -462,6 +458,8 @@ int cu_multiply_chain(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g,
     c.split = room;
     if (blocks == 8)
         launch<8>(s, stream, clusters, &c);
+    else if (blocks == 6)
+        launch<6>(s, stream, clusters, &c);
     else
         launch<4>(s, stream, clusters, &c);
     return c.layers;
@@ -484,10 +482,15 @@ template <int BACKWARD, int BLOCKS> static int prepare(void)
     return clusters;
 }
 
+template <int BLOCKS> static int prepare_both(void)
+{
+    (void)prepare<1, BLOCKS>();
+    return prepare<0, BLOCKS>();
+}
+
 void cu_chain_prepare(void)
 {
-    clusters_of_8 = prepare<0, 8>();
-    clusters_of_4 = prepare<0, 4>();
-    (void)prepare<1, 8>();
-    (void)prepare<1, 4>();
+    sizes[0].at_once = prepare_both<8>();
+    sizes[1].at_once = prepare_both<6>();
+    sizes[2].at_once = prepare_both<4>();
 }

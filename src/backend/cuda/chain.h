@@ -21,8 +21,22 @@ enum {
     SHARED = 232448,
     ROOM = SHARED - 128 - MAXIMA - BARS,
     LEAST_ROWS = 161, /* those of mlp.cu are faster with fewer */
-    MOST_ROWS = 2048
+    MOST_ROWS = 2048,
+    MOST_COLUMNS = 768, /* of a layer; */
+    MOST_UPDATE = 384   /* of one that is an update */
 };
+
+/* Columns of a group of one of so many blocks that have all columns of a layer together: parts, of which there
+ * are one to four, six or eight. Each number has code of its own. */
+static __host__ __device__ constexpr int part_of(int blocks)
+{
+    return blocks == 4 ? 16 : 8;
+}
+static __host__ __device__ constexpr int group_columns(int blocks, int all)
+{
+    const int part = part_of(blocks), parts = (all + 2 * blocks * part - 1) / (2 * blocks * part);
+    return (parts > 4 ? parts + parts % 2 : parts) * part;
+}
 
 struct chain_args {
     cu_gemm<float> g[CU_CHAIN];
