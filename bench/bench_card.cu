@@ -1,175 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /* bench_card.cu - the parts of an evaluation on a card that are computed without a network, alone: the
- * neighbour list of 5 A, and DFT-D3 energy and forces within 15 A, of a periodic box at the density of
- * water (0.1 atoms/A^3). Positions are on the card, results stay there; times are those of the card.
+ * neighbour list of 5 A, and energy and forces of DFT-D3 within 15 A, of charges by PME to 1e-6 and by
+ * damped shifted forces within 15 A, of a periodic box at the density of water.
+ * Positions are on the card, results stay there; times are those of the card.
  *
  *     bench_card [ATOMS...]
  *
- * The box is a cubic lattice whose atoms (O, H, H in turns) are displaced by up to 0.3 A. Lines:
+ * The box is that of bench_box.h. Lines:
  *     list ATOMS pairs median_ms                    bins and list
  *     d3 ATOMS energy_eV median_ms difference       bins, energy, forces; largest difference of a
- *                                                   force component from double precision, eV/A */
-#include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <vector>
-
-#include "backend/cuda/cuda.h"
+ *                                                   force component from double precision, eV/A
+ *     dsf ATOMS energy_eV median_ms difference      bins, list (close pairs go over it), energy, forces;
+ *                                                   the difference likewise
+ *     pme ATOMS energy_eV median_ms difference      the same with the mesh; the difference is that from
+ *                                                   an Ewald sum to 1e-12 in double precision */
+#include "backend/cuda/module.h"
+#include "backend/cuda/waves.h"
+#include "bench_box.h"
 extern "C" {
 #include "term/term.h"
 }
 
-enum { RUNS = 15, CAPACITY = 96 };
-static const double DENSITY = 0.1, LIST_CUTOFF = 5.0, D3_CUTOFF = 15.0;
-
-static void check(cudaError_t code)
-{
-    if (code == cudaSuccess)
-        return;
-    fprintf(stderr, "bench_card: %s\n", cudaGetErrorString(code));
-    exit(1);
-}
-
-template <typename T> static T *on_card(size_t count, const T *from)
-{
-    T *p;
-    check(cudaMalloc(&p, count * sizeof(T)));
-    check(from ? cudaMemcpy(p, from, count * sizeof(T), cudaMemcpyHostToDevice)
-               : cudaMemset(p, 0, count * sizeof(T)));
-    return p;
-}
-
-template <typename T> static T *room(size_t count)
-{
-    return on_card<T>(count, NULL);
-}
-
-struct box {
-    int n, bins;
-    double *coord;
-    int *system, *kind, *offset, *kind_number, *kind_species;
-    cu_cells cells;
-};
-
-static double uniform(uint64_t *state)
-{
-    uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
-static box make_box(int side)
-{
-    box b = {};
-    b.n = side * side * side;
-    const double step = cbrt(1.0 / DENSITY), length = side * step;
-    std::vector<double> coord(3 * (size_t)b.n);
-    std::vector<int> kind(b.n), zero(b.n, 0);
-    uint64_t state = 1;
-    for (int i = 0; i < b.n; i++) {
-        const int at[3] = {i % side, i / side % side, i / side / side};
-        for (int d = 0; d < 3; d++)
-            coord[3 * (size_t)i + d] = step * at[d] + 0.6 * uniform(&state) - 0.3;
-        kind[i] = i % 3 ? 0 : 1;
-    }
-    cu_grid g = {};
-    for (int d = 0; d < 3; d++) {
-        g.cell[4 * d] = g.height[d] = length;
-        g.inverse[4 * d] = 1.0 / length;
-        g.n[d] = (int)(length / LIST_CUTOFF);
-    }
-    g.right = 1;
-    g.group = cu_group_size(b.n);
-    b.bins = g.n[0] * g.n[1] * g.n[2];
-    const int offset[2] = {0, b.n}, number[2] = {1, 8};
-    const size_t n = (size_t)b.n;
-    b.coord = on_card(3 * n, coord.data());
-    b.kind = on_card(n, kind.data());
-    b.system = on_card(n, zero.data());
-    b.offset = on_card(2, offset);
-    b.kind_number = on_card(2, number);
-    b.kind_species = on_card(2, offset);
-    cu_cells *c = &b.cells;
-    c->grid = on_card(1, &g);
-    c->n = c->end = b.n;
-    c->bins = b.bins;
-    c->bin = room<int>(n);
-    c->groups = b.bins + b.n / g.group;
-    c->start = room<int>(3 * (size_t)b.bins + 1);
-    c->fill = c->start + b.bins + 1;
-    c->most = c->fill + b.bins;
-    c->raw = room<int>(n);
-    c->order = room<int>(n);
-    c->pos = room<double>(3 * n);
-    c->axis = room<double>(3 * n);
-    c->kind = room<int>(n);
-    c->atom_kind = b.kind;
-    c->wrapped = room<double>(3 * n);
-    c->group_start = room<int>((size_t)b.bins + 1);
-    c->group = room<cu_group>(c->groups);
-    return b;
-}
-
-template <typename F> static double median_ms(F work)
-{
-    cudaEvent_t from, to;
-    check(cudaEventCreate(&from));
-    check(cudaEventCreate(&to));
-    std::vector<float> ms(RUNS);
-    for (int k = -3; k < RUNS; k++) {
-        check(cudaEventRecord(from));
-        work();
-        check(cudaEventRecord(to));
-        check(cudaEventSynchronize(to));
-        if (k >= 0)
-            check(cudaEventElapsedTime(&ms[k], from, to));
-    }
-    std::sort(ms.begin(), ms.end());
-    return ms[RUNS / 2];
-}
-
-static void sort(cu_state *s, const box &b)
-{
-    check(cudaMemsetAsync(b.cells.start, 0, (2 * (size_t)b.bins + 1) * sizeof(int)));
-    cu_sort_atoms(s, 0, &b.cells, b.coord, b.system);
-}
+static const double D3_CUTOFF = 15.0, DSF_CUTOFF = 15.0, DSF_ALPHA = 0.2, PME_ACCURACY = 1e-6,
+                    EWALD_ACCURACY = 1e-12, EWALD_CUTOFF = 30.0;
 
 static void time_list(const box &b)
 {
-    const size_t n = (size_t)b.n;
+    const rooms scope;
+    const pair_list p = make_list(b);
     cu_state s = {cudaSuccess, NULL};
-    cu_list l = {};
-    l.n = b.n;
-    l.capacity = CAPACITY;
-    l.cutoff = LIST_CUTOFF;
-    l.coord = b.coord;
-    l.offset = b.offset;
-    l.system = b.system;
-    l.kind = b.cells.kind;
-    l.kind_species = b.kind_species;
-    l.cells = b.cells;
-    l.count = room<int>(n);
-    l.j = room<int>(n * CAPACITY);
-    l.shift = room<int>(n * CAPACITY);
-    l.species = room<int>(n);
-    l.longest = room<int>(2);
-    l.overlap = l.longest + 1;
-    vec4<float> *u = room<vec4<float>>(n * CAPACITY);
-    const double bins_ms = median_ms([&]() { sort(&s, b); }), ms = median_ms([&]() {
-        sort(&s, b);
-        cu_list_build(&s, 0, &l, u);
-    });
+    const double bins_ms = median_ms([&]() { sort(&s, b); }),
+                 ms = median_ms([&]() { sort_and_list(&s, b, p); });
     check(s.code);
-    std::vector<int> count(n);
-    check(cudaMemcpy(count.data(), l.count, n * sizeof(int), cudaMemcpyDeviceToHost));
     long long pairs = 0;
-    for (size_t i = 0; i < n; i++)
-        pairs += count[i];
+    for (int count : on_host((size_t)b.n, p.list.count))
+        pairs += count;
     printf("list %d %lld %.3f (bins %.3f)\n", b.n, pairs, ms, bins_ms);
-    cudaFree(l.count), cudaFree(l.j), cudaFree(l.shift), cudaFree(l.species), cudaFree(l.longest);
-    cudaFree(u);
 }
 
 /* Data of the shipped table on the card. */
@@ -192,12 +58,34 @@ static aim_dev_d3_table load_table(void)
     return d;
 }
 
-/* Energy and the median time; gradients to `grad`. */
-static double run_d3(const box &b, const aim_dev_d3_table &table, int is_double, double *ms,
-                     std::vector<double> *grad)
+struct result {
+    double energy, ms, mesh_ms;
+    std::vector<double> grad;
+};
+
+/* What the kernels have left of a term whose energies by atom are at `e`. */
+static result collect(const cu_terms &t, const double *e, double ms)
 {
-    const size_t n = (size_t)b.n, real = is_double ? sizeof(double) : sizeof(float);
-    cu_state s = {cudaSuccess, NULL};
+    result r = {0, ms, 0, on_host(3 * (size_t)t.n, t.grad)};
+    for (double atom : on_host((size_t)t.n, e))
+        r.energy += atom;
+    return r;
+}
+
+static void print(const char *what, const result &r, const char *other, const result &exact)
+{
+    double worst = 0;
+    for (size_t k = 0; k < r.grad.size(); k++)
+        worst = std::max(worst, fabs(r.grad[k] - exact.grad[k]));
+    printf("%s %d %.9f %.3f %.2e (%s: %.9f", what, (int)(r.grad.size() / 3), r.energy, r.ms, worst,
+           other, exact.energy);
+    if (exact.ms > 0)
+        printf(" %.3f", exact.ms);
+}
+
+static cu_terms make_terms(const box &b, int is_double)
+{
+    const size_t n = (size_t)b.n;
     cu_terms t = {};
     t.n = b.n;
     t.kinds = 2;
@@ -207,11 +95,21 @@ static double run_d3(const box &b, const aim_dev_d3_table &table, int is_double,
     t.kind_number = b.kind_number;
     t.coord = b.cells.pos;
     t.is_double = is_double;
-    t.want_grad = t.d3_ran = t.through_cn = 1;
+    t.want_grad = 1;
     t.cells = b.cells;
     t.e = room<double>(3 * n);
     t.grad = room<double>(3 * n);
     t.gq = room<double>(n);
+    return t;
+}
+
+static result run_d3(const box &b, const aim_dev_d3_table &table, int is_double)
+{
+    const rooms scope;
+    const size_t n = (size_t)b.n, real = is_double ? sizeof(double) : sizeof(float);
+    cu_state s = {cudaSuccess, NULL};
+    cu_terms t = make_terms(b, is_double);
+    t.d3_ran = t.through_cn = 1;
     t.d3 = table;
     t.s6 = 1.0, t.s8 = 0.3908, t.a1 = 0.566, t.a2 = 3.128;
     t.cutoff = t.reach = D3_CUTOFF;
@@ -223,22 +121,95 @@ static double run_d3(const box &b, const aim_dev_d3_table &table, int is_double,
     t.cn_grad = room<char>(n * real);
     t.grad_side = room<double>(3 * n);
     cu_terms_prepare(&s);
-    *ms = median_ms([&]() {
+    const double ms = median_ms([&]() {
         sort(&s, b);
         cu_d3(&s, 0, &t);
         cu_pair_terms(&s, 0, &t);
     });
     check(s.code);
-    std::vector<double> e(n);
-    check(cudaMemcpy(e.data(), t.e + 2 * n, n * sizeof(double), cudaMemcpyDeviceToHost));
-    grad->resize(3 * n);
-    check(cudaMemcpy(grad->data(), t.grad, 3 * n * sizeof(double), cudaMemcpyDeviceToHost));
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += e[i];
-    cudaFree(t.e), cudaFree(t.grad), cudaFree(t.gq), cudaFree(t.w), cudaFree(t.dw), cudaFree(t.s);
-    cudaFree(t.low), cudaFree(t.cn_grad), cudaFree(t.grad_side);
-    return sum;
+    return collect(t, t.e + 2 * n, ms);
+}
+
+/* Energies of charges: damped shifted forces, or with waves PME or an Ewald sum. */
+static result run_charges(const box &b, const aim_dev_waves *waves, int is_double, int timed)
+{
+    const rooms scope;
+    const int32_t offset[2] = {0, b.n};
+    cu_state s = {cudaSuccess, NULL};
+    const pair_list p = make_list(b);
+    cu_terms t = make_terms(b, is_double);
+    t.q = b.charge;
+    t.count = p.list.count;
+    t.j = p.list.j;
+    t.shift = p.list.shift;
+    t.capacity = CAPACITY;
+    t.list_cutoff = LIST_CUTOFF;
+    t.coulomb = waves ? AIM_DEV_COULOMB_WAVES : AIM_DEV_COULOMB_DSF;
+    t.rc = DSF_CUTOFF;
+    t.alpha = DSF_ALPHA;
+    aim_dev_job job = {};
+    job.n_atoms = b.n;
+    job.n_systems = 1;
+    job.offset = offset;
+    job.waves = waves;
+    char *space = room<char>(cu_waves_bytes(&job));
+    if (waves) {
+        aim_dsf screening;
+        cu_fill_screening(&job, &screening);
+        t.screening = on_card(1, &screening);
+        cu_fft_prepare(&s);
+    }
+    auto mesh = [&]() {
+        if (waves)
+            cu_waves(&s, 0, &job, &t, space);
+    };
+    auto work = [&]() {
+        sort_and_list(&s, b, p);
+        cu_pair_terms(&s, 0, &t);
+        mesh();
+    };
+    const double ms = timed ? median_ms(work) : 0, mesh_ms = timed ? median_ms(mesh) : 0;
+    work(); /* the mesh alone has added to what was there */
+    check(s.code);
+    result r = collect(t, t.e, ms);
+    r.mesh_ms = mesh_ms;
+    return r;
+}
+
+static aim_dev_waves pme_of(const box &b)
+{
+    const double cell[9] = {b.length, 0, 0, 0, b.length, 0, 0, 0, b.length};
+    const aim_pme_params p = aim_pme_choose(cell, b.n, PME_ACCURACY);
+    aim_dev_waves w = {};
+    w.alpha = p.alpha;
+    w.real_cutoff = p.real_cutoff;
+    w.order = p.order;
+    std::copy(p.mesh, p.mesh + 3, w.mesh);
+    std::copy(p.frame, p.frame + 9, w.frame);
+    return w;
+}
+
+/* With more pairs and fewer waves than the product's own: pairs are what a card is fast at. */
+static aim_dev_waves ewald_of(const box &b)
+{
+    const double s = sqrt(-log(EWALD_ACCURACY));
+    aim_dev_waves w = {};
+    w.real_cutoff = EWALD_CUTOFF;
+    w.alpha = s / EWALD_CUTOFF;
+    w.k_cutoff = 2.0 * w.alpha * s;
+    w.frame[0] = w.frame[4] = w.frame[8] = b.length;
+    return w;
+}
+
+static void time_charges(const box &b)
+{
+    print("dsf", run_charges(b, NULL, 0, 1), "double", run_charges(b, NULL, 1, 1));
+    printf(")\n");
+    const aim_dev_waves pme = pme_of(b), ewald = ewald_of(b);
+    const result r = run_charges(b, &pme, 0, 1);
+    print("pme", r, "Ewald", run_charges(b, &ewald, 1, 0));
+    printf("; pairs within %.2f A, mesh of %d x %d x %d: %.3f)\n", pme.real_cutoff, pme.mesh[0],
+           pme.mesh[1], pme.mesh[2], r.mesh_ms);
 }
 
 int main(int argc, char **argv)
@@ -248,18 +219,14 @@ int main(int argc, char **argv)
     for (int k = 1; k < argc; k++)
         atoms.push_back(atoi(argv[k]));
     if (atoms.empty())
-        atoms = {82944, 1000000};
+        atoms = {10000, 100000, 1000000};
     for (int n : atoms) {
+        const rooms scope;
         const box b = make_box((int)lround(cbrt((double)n)));
         time_list(b);
-        std::vector<double> grad, exact;
-        double ms, exact_ms, worst = 0;
-        const double energy = run_d3(b, table, 0, &ms, &grad),
-                     reference = run_d3(b, table, 1, &exact_ms, &exact);
-        for (size_t k = 0; k < grad.size(); k++)
-            worst = std::max(worst, fabs(grad[k] - exact[k]));
-        printf("d3 %d %.9f %.3f %.2e (double: %.9f %.3f)\n", b.n, energy, ms, worst, reference,
-               exact_ms);
+        print("d3", run_d3(b, table, 0), "double", run_d3(b, table, 1));
+        printf(")\n");
+        time_charges(b);
         fflush(stdout);
     }
     return 0;

@@ -2,15 +2,15 @@
 /* mesh.cu - the mesh half of smooth particle mesh Ewald (term/pme.c, docs/math/pme.md).
  *
  * Atoms are sorted by the tile of their first mesh point, those of a tile by their index. A block of
- * spreading owns a tile of CU_TILE^3 points and gathers the atoms that touch it, tile after tile, with a
- * thread for each column, or four: no point is written twice, and the order of its sum depends on the own
- * crystal alone. */
+ * spreading owns a tile of CU_TILE^3 points and gathers the atoms that touch it, tile after tile: a warp,
+ * with two columns for each thread, or where there are few tiles four threads for each column. No point is
+ * written twice, and the order of its sum depends on the own crystal alone. */
 #include "backend/cuda/mesh.h"
 #include "backend/cuda/sums.h"
 
 enum {
     THREADS = 256,
-    ATOMS = 16,
+    ATOMS = 32,
     WARPS = 4,
     COLUMNS = CU_TILE * CU_TILE,
     MOST_TEAMS = 4, /* of a block that spreads onto a small mesh: each takes every fourth atom */
@@ -18,6 +18,9 @@ enum {
     INNER_ATOMS = 32,
     FEW_ATOMS = 16384 /* whose blocks take WARPS atoms instead */
 };
+
+/* The kernel for the order of the splines: aim_pme_choose has these. */
+#define BY_ORDER(m, kernel) ((m).order == 8 ? kernel<8> : (m).order == 12 ? kernel<12> : kernel<16>)
 
 static void *carve(char *base, size_t *used, size_t bytes)
 {
@@ -86,6 +89,12 @@ __global__ void fill_modulus(int order, int n, double *modulus)
 
 /* ---------------------------------------------------------------- atoms by tiles */
 
+/* x[d], where an index would send x to memory. */
+template <typename T> static __device__ __forceinline__ T along(const T x[3], int d)
+{
+    return d == 0 ? x[0] : d == 1 ? x[1] : x[2];
+}
+
 static __device__ void find_spot(const cu_mesh_work &m, const double *x, int cell[3], double t[3])
 {
 #pragma unroll
@@ -125,8 +134,8 @@ __global__ void drop_atoms(const cu_mesh_work m)
         m.raw[m.start[m.bin[i]] + atomicAdd(m.fill + m.bin[i], 1)] = i;
 }
 
-/* Atoms of a tile by their index, with their splines. */
-__global__ void rank_atoms(const cu_mesh_work m, const double *coord)
+/* Atoms of a tile by their index. */
+__global__ void rank_atoms(const cu_mesh_work m)
 {
     const int k = blockIdx.x * blockDim.x + threadIdx.x;
     if (k >= m.atoms)
@@ -136,16 +145,25 @@ __global__ void rank_atoms(const cu_mesh_work m, const double *coord)
     for (int other = from; other < to; other++)
         at += m.raw[other] < i;
     m.place[at] = i;
+}
+
+/* Their splines, along an axis by each thread: ORDER is a constant, so that these are in registers. */
+template <int ORDER> __global__ void fill_splines(const cu_mesh_work m, const double *coord)
+{
+    const int k = blockIdx.x * blockDim.x + threadIdx.x, d = k % 3;
+    if (k >= 3 * m.atoms)
+        return;
     int cell[3];
-    double t[3], w[AIM_BSPLINE_MAX], slope[AIM_BSPLINE_MAX];
-    find_spot(m, coord + 3 * (size_t)i, cell, t);
-    for (int d = 0; d < 3; d++) {
-        m.cell[3 * (size_t)at + d] = cell[d];
-        m.t[3 * (size_t)at + d] = t[d];
-        aim_bspline(t[d], m.order, w, slope);
-        for (int j = 0; j < m.order; j++)
-            m.w[(3 * (size_t)at + d) * m.order + j] = w[j];
-    }
+    double t[3], w[ORDER], slope[ORDER];
+    find_spot(m, coord + 3 * (size_t)m.place[k / 3], cell, t);
+    const double own = along(t, d);
+    m.cell[k] = along(cell, d);
+    m.t[k] = own;
+    aim_bspline(own, ORDER, w, slope);
+    double2 *to = (double2 *)(m.w + (size_t)k * ORDER);
+#pragma unroll
+    for (int j = 0; j < ORDER / 2; j++)
+        to[j] = make_double2(w[2 * j], w[2 * j + 1]);
 }
 
 /* ---------------------------------------------------------------- spreading */
@@ -156,67 +174,96 @@ struct spread_batch {
     alignas(16) double w[ATOMS][3][CU_TILE];
 };
 
+/* Atoms by groups, of each of which a block's thread has three numbers on their way together. */
+template <int BLOCK>
 static __device__ __forceinline__ void load_atoms(const cu_mesh_work &m, const double *q, int from,
                                                   int n, const int origin[3], spread_batch *b)
 {
+    enum { ROW = 3 * CU_TILE, EACH = 3, GROUP = EACH * BLOCK / ROW };
     __syncthreads();
-    for (int t = threadIdx.x; t < n * 3 * CU_TILE; t += blockDim.x) {
-        const int a = t / (3 * CU_TILE), d = t / CU_TILE % 3;
-        const size_t axis = 3 * (size_t)(from + a) + d;
-        const unsigned j = (unsigned)(origin[d] + t % CU_TILE - m.cell[axis]);
-        double w = j < (unsigned)m.order ? m.w[axis * m.order + j] : 0.0;
-        if (d == 0)
-            w *= q[m.place[from + a]];
-        b->w[a][d][t % CU_TILE] = w;
+#pragma unroll 1
+    for (int g = 0; g < n; g += GROUP) {
+        unsigned j[EACH];
+        double w[EACH];
+#pragma unroll
+        for (int k = 0; k < EACH; k++) {
+            const int t = (int)threadIdx.x + k * BLOCK, d = t / CU_TILE % 3,
+                      i = from + min(g + t / ROW, n - 1);
+            j[k] = (unsigned)(along(origin, d) + t % CU_TILE - m.cell[3 * (size_t)i + d]);
+        }
+#pragma unroll
+        for (int k = 0; k < EACH; k++) {
+            const int t = (int)threadIdx.x + k * BLOCK, d = t / CU_TILE % 3,
+                      i = from + min(g + t / ROW, n - 1);
+            w[k] = j[k] < (unsigned)m.order ? m.w[(3 * (size_t)i + d) * m.order + j[k]] : 0.0;
+            if (d == 0)
+                w[k] *= q[m.place[i]];
+        }
+#pragma unroll
+        for (int k = 0; k < EACH; k++)
+            b->w[g][0][(int)threadIdx.x + k * BLOCK] = w[k];
     }
     __syncthreads();
 }
 
-template <int TEAMS>
-__global__ void __launch_bounds__(TEAMS *COLUMNS) spread(const cu_mesh_work m, const double *q)
+/* A thread has EACH columns. With more registers, so fewer blocks, it is slower. */
+template <int TEAMS, int EACH>
+__global__ void __launch_bounds__(TEAMS *COLUMNS / EACH, EACH > 1 ? 28 : 3)
+    spread(const cu_mesh_work m, const double *q)
 {
+    enum { BLOCK = TEAMS * COLUMNS / EACH, STEP = CU_TILE / EACH };
     __shared__ spread_batch b;
     __shared__ double part[TEAMS][CU_TILE][COLUMNS];
-    const int team = threadIdx.x / COLUMNS, column = threadIdx.x % COLUMNS, x = column / CU_TILE,
-              y = column % CU_TILE;
+    const int team = threadIdx.x / (COLUMNS / EACH), column = threadIdx.x % (COLUMNS / EACH),
+              x = column / CU_TILE, y = column % CU_TILE;
     int tile[3];
     cu_tile_of_block(m, tile);
-    double sum[CU_TILE] = {};
+    double sum[EACH][CU_TILE] = {};
     cu_for_tiles(m, tile, [&](int from, int to, const int shift[3]) {
         const int origin[3] = {tile[0] * CU_TILE - shift[0], tile[1] * CU_TILE - shift[1],
                                tile[2] * CU_TILE - shift[2]};
         for (int k = from; k < to; k += ATOMS) {
             const int n = min((int)ATOMS, to - k);
-            load_atoms(m, q, k, n, origin, &b);
+            load_atoms<BLOCK>(m, q, k, n, origin, &b);
             for (int a = team; a < n; a += TEAMS) {
-                const double wxy = b.w[a][0][x] * b.w[a][1][y];
+                const double wy = b.w[a][1][y];
                 const double2 *wz = (const double2 *)b.w[a][2];
+                double wxy[EACH];
 #pragma unroll
-                for (int z = 0; z < CU_TILE / 2; z++) {
-                    sum[2 * z] += wxy * wz[z].x;
-                    sum[2 * z + 1] += wxy * wz[z].y;
-                }
+                for (int c = 0; c < EACH; c++)
+                    wxy[c] = b.w[a][0][x + c * STEP] * wy;
+#pragma unroll
+                for (int z = 0; z < CU_TILE / 2; z++)
+#pragma unroll
+                    for (int c = 0; c < EACH; c++) {
+                        sum[c][2 * z] += wxy[c] * wz[z].x;
+                        sum[c][2 * z + 1] += wxy[c] * wz[z].y;
+                    }
             }
         }
     });
     if (TEAMS > 1) {
 #pragma unroll
         for (int z = 0; z < CU_TILE; z++)
-            part[team][z][column] = sum[z];
+            part[team][z][column] = sum[0][z];
         __syncthreads();
         if (team)
             return;
     }
-    const int gx = tile[0] * CU_TILE + x, gy = tile[1] * CU_TILE + y, gz = tile[2] * CU_TILE;
-    if (gx >= m.n[0] || gy >= m.n[1])
-        return;
-    double *row = cu_mesh_row(m, m.grid, gx, gy) + gz;
+    const int gy = tile[1] * CU_TILE + y, gz = tile[2] * CU_TILE;
 #pragma unroll
-    for (int z = 0; z < CU_TILE; z++) {
-        for (int k = 1; k < TEAMS; k++)
-            sum[z] += part[k][z][column];
-        if (gz + z < m.n[2])
-            row[z] = sum[z];
+    for (int c = 0; c < EACH; c++) {
+        const int gx = tile[0] * CU_TILE + x + c * STEP;
+        if (gx >= m.n[0] || gy >= m.n[1])
+            continue;
+        double *row = cu_mesh_row(m, m.grid, gx, gy) + gz;
+#pragma unroll
+        for (int z = 0; z < CU_TILE; z++) {
+            for (int k = 1; k < TEAMS; k++)
+                sum[c][z] += part[k][z][column];
+            if (gz + z < m.n[2])
+                row[z] = sum[c][z];
+        }
     }
 }
 
@@ -238,46 +285,70 @@ __global__ void __launch_bounds__(THREADS) convolve(const cu_mesh_work m, double
     cu_wave_sums(x, sums);
 }
 
-struct splines {
-    double w[3][AIM_BSPLINE_MAX], dw[3][AIM_BSPLINE_MAX];
+/* Of atoms, along each axis. Rows lie apart, so that threads that fill them do not meet in one bank. */
+template <int ORDER> struct splines {
+    double w[INNER_ATOMS][3][ORDER + 1], dw[INNER_ATOMS][3][ORDER + 1];
 };
 
-/* Sums over the points that atom k of the sorted touches, of this lane: phi M M M and its slopes to u. */
-static __device__ __forceinline__ void gather(const cu_mesh_work &m, int k, const splines &r,
-                                              double sum[4])
+static __device__ __forceinline__ int wrapped(int at, int n)
 {
-    const int lane = threadIdx.x % 32, *cell = m.cell + 3 * (size_t)k;
-    for (int z = lane % 8; z < m.order; z += 8)
-        for (int y = lane / 8; y < m.order; y += 4) {
-            const int gy = (cell[1] + y) % m.n[1], gz = (cell[2] + z) % m.n[2];
+    return at < n ? at : at % n;
+}
+
+/* Sums over the points that atom k of the sorted touches, of this lane: phi M M M and its slopes to u;
+ * a: its number among the splines. */
+template <int ORDER>
+static __device__ __forceinline__ void gather(const cu_mesh_work &m, int k, const splines<ORDER> &r,
+                                              int a, double sum[4])
+{
+    const int lane = threadIdx.x % 32, *cell = m.cell + 3 * (size_t)k, row = 2 * m.waves,
+              plane = m.n[1] * row; /* there are fewer than 2^31 numbers: aim_device_fits_meshes */
+    const double *grid = (const double *)m.grid;
+#pragma unroll
+    for (int z0 = 0; z0 < ORDER; z0 += 8)
+#pragma unroll
+        for (int y0 = 0; y0 < ORDER; y0 += 4) {
+            const int y = y0 + lane / 8, z = z0 + lane % 8,
+                      at = wrapped(cell[1] + y, m.n[1]) * row + wrapped(cell[2] + z, m.n[2]);
+            if (z >= ORDER)
+                continue;
             int gx = cell[0];
             double v = 0, dv = 0;
-            for (int x = 0; x < m.order; x++) {
-                const double phi = cu_mesh_row(m, m.grid, gx, gy)[gz];
-                v += phi * r.w[0][x];
-                dv += phi * r.dw[0][x];
+#pragma unroll
+            for (int x = 0; x < ORDER; x++) {
+                const double phi = grid[gx * plane + at];
+                v += phi * r.w[a][0][x];
+                dv += phi * r.dw[a][0][x];
                 gx = gx + 1 < m.n[0] ? gx + 1 : 0;
             }
-            sum[0] += v * r.w[1][y] * r.w[2][z];
-            sum[1] += dv * r.w[1][y] * r.w[2][z];
-            sum[2] += v * r.dw[1][y] * r.w[2][z];
-            sum[3] += v * r.w[1][y] * r.dw[2][z];
+            sum[0] += v * r.w[a][1][y] * r.w[a][2][z];
+            sum[1] += dv * r.w[a][1][y] * r.w[a][2][z];
+            sum[2] += v * r.dw[a][1][y] * r.w[a][2][z];
+            sum[3] += v * r.w[a][1][y] * r.dw[a][2][z];
         }
 }
 
 /* A block takes so many atoms in the order of the tiles: splines by a thread for each axis, then a warp
  * for each atom. */
+template <int ORDER>
 __global__ void __launch_bounds__(WARPS * 32)
     interpolate(const cu_mesh_work m, int each, const double *q, double *grad, double *gq)
 {
-    __shared__ splines all[INNER_ATOMS];
+    __shared__ splines<ORDER> r;
     const int first = blockIdx.x * each, n = min(each, m.atoms - first);
-    for (int t = threadIdx.x; t < 3 * n; t += WARPS * 32)
-        aim_bspline(m.t[3 * (size_t)first + t], m.order, all[t / 3].w[t % 3], all[t / 3].dw[t % 3]);
+    for (int t = threadIdx.x; t < 3 * n; t += WARPS * 32) {
+        double w[ORDER], dw[ORDER];
+        aim_bspline(m.t[3 * (size_t)first + t], ORDER, w, dw);
+#pragma unroll
+        for (int j = 0; j < ORDER; j++) {
+            r.w[t / 3][t % 3][j] = w[j];
+            r.dw[t / 3][t % 3][j] = dw[j];
+        }
+    }
     __syncthreads();
     for (int a = threadIdx.x / 32; a < n; a += WARPS) {
         double sum[4] = {};
-        gather(m, first + a, all[a], sum);
+        gather<ORDER>(m, first + a, r, a, sum);
         for (int c = 0; c < 4; c++)
             sum[c] = cu_warp_sum(sum[c]);
         if (threadIdx.x % 32)
@@ -333,7 +404,9 @@ cu_mesh_work cu_mesh_start(cu_state *s, cudaStream_t stream, const aim_dev_waves
     count_atoms<<<atoms, THREADS, 0, stream>>>(m, coord);
     add_up<<<1, 1024, 0, stream>>>(m);
     drop_atoms<<<atoms, THREADS, 0, stream>>>(m);
-    rank_atoms<<<atoms, THREADS, 0, stream>>>(m, coord);
+    rank_atoms<<<atoms, THREADS, 0, stream>>>(m);
+    const auto fill = BY_ORDER(m, fill_splines);
+    fill<<<(3 * w->n + THREADS - 1) / THREADS, THREADS, 0, stream>>>(m, coord);
     cu_check(s, "sorting the atoms of a mesh");
     return m;
 }
@@ -341,9 +414,9 @@ cu_mesh_work cu_mesh_start(cu_state *s, cudaStream_t stream, const aim_dev_waves
 void cu_mesh_spread(cu_state *s, cudaStream_t stream, const cu_mesh_work *m, const double *q)
 {
     if (m->bins <= FEW_TILES)
-        spread<MOST_TEAMS><<<m->bins, MOST_TEAMS * COLUMNS, 0, stream>>>(*m, q);
+        spread<MOST_TEAMS, 1><<<m->bins, MOST_TEAMS * COLUMNS, 0, stream>>>(*m, q);
     else
-        spread<1><<<m->bins, COLUMNS, 0, stream>>>(*m, q);
+        spread<1, 2><<<m->bins, COLUMNS / 2, 0, stream>>>(*m, q);
     cu_check(s, "spreading charges");
 }
 
@@ -358,7 +431,8 @@ void cu_mesh(cu_state *s, cudaStream_t stream, const aim_dev_waves *p, const cu_
     if (w->want_grad) {
         cu_mesh_transform(s, stream, &m, m.grid, 1, 1);
         const int each = w->n <= FEW_ATOMS ? WARPS : INNER_ATOMS;
-        interpolate<<<(w->n + each - 1) / each, WARPS * 32, 0, stream>>>(
+        const auto inner = BY_ORDER(m, interpolate);
+        inner<<<(w->n + each - 1) / each, WARPS * 32, 0, stream>>>(
             m, each, q, w->grad + 3 * (size_t)w->first, w->gq + w->first);
     }
     cu_waves_finish(s, stream, w, CU_WAVE_BLOCKS);
