@@ -220,6 +220,9 @@ void cu_seed(cu_state *s, cudaStream_t stream, int n, int nc, const double *gq, 
     cu_check(s, "the adjoint of the charges");
 }
 
+/* Columns that a lane asks for before all else. */
+enum { AHEAD = 8 };
+
 /* One warp per row. CHARGES: the adjoints of charges as charge_backward() makes them, of one system, whose sum
  * every block forms. */
 template <typename real, int CHARGES>
@@ -228,13 +231,32 @@ __global__ void __launch_bounds__(BLOCK)
 {
     cu_wait();
     const cu_charges<real> &c = p.charges;
+    const int i = (blockIdx.x * BLOCK + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    real ahead[AHEAD], slope[AHEAD];
+#pragma unroll
+    for (int m = 0; m < AHEAD; m++) {
+        const int k = lane + 32 * m, there = i < n && k < p.fa;
+        ahead[m] = there ? p.ga[(size_t)i * p.fa + k] : (real)0;
+        slope[m] = there && p.slope ? p.slope[(size_t)i * p.ldslope + k] : (real)1;
+    }
     double mean[2] = {0, 0};
     for (int k = 0; k < p.nc && CHARGES; k++)
-        mean[k] = system_sum(0, n, NULL, 0, [&](int i) { return weighted(c, i, k); }) /
+        mean[k] = system_sum(0, n, NULL, 0, [&](int j) { return weighted(c, j, k); }) /
                   c.state[2 * k + 1];
-    const int i = (blockIdx.x * BLOCK + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (i >= n)
         return;
+    unsigned bits = 0;
+    auto leave = [&](int k, real x) {
+        out[(size_t)i * ld + k] = x;
+        bits = max(bits, cu_bits(x));
+    };
+    auto slope_of = [&](int k) { return p.slope ? p.slope[(size_t)i * p.ldslope + k] : (real)1; };
+#pragma unroll
+    for (int m = 0; m < AHEAD; m++)
+        if (lane + 32 * m < p.fa)
+            leave(lane + 32 * m, ahead[m] * slope[m]);
+    for (int k = lane + 32 * AHEAD; k < p.fa; k += 32)
+        leave(k, p.ga[(size_t)i * p.fa + k] * slope_of(k));
     auto charge = [&](int j) {
         if (!CHARGES)
             return p.gy[(size_t)i * 2 * p.nc + j];
@@ -244,16 +266,8 @@ __global__ void __launch_bounds__(BLOCK)
             c.gq_old[(size_t)i * p.nc + k] += (real)g;
         return (real)(j < p.nc ? g : root_adjoint(c, i, k, g, c.state + 2 * k));
     };
-    unsigned bits = 0;
-    for (int k = lane; k < ld; k += 32) {
-        real x = k < p.fa              ? p.ga[(size_t)i * p.fa + k]
-                 : k < p.fa + 2 * p.nc ? charge(k - p.fa)
-                                       : (real)0;
-        if (p.slope && k < p.fa + 2 * p.nc)
-            x *= p.slope[(size_t)i * p.ldslope + k];
-        out[(size_t)i * ld + k] = x;
-        bits = max(bits, cu_bits(x));
-    }
+    for (int k = p.fa + lane; k < ld; k += 32)
+        leave(k, k < p.fa + 2 * p.nc ? charge(k - p.fa) * slope_of(k) : (real)0);
     bits = __reduce_max_sync(0xffffffffu, bits);
     if (lane == 0 && max_)
         max_[i] = bits;

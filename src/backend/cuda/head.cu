@@ -25,6 +25,8 @@ template <typename real> __global__ void head_forward(const cu_head_out<real> h)
     h.out[h.order ? (size_t)h.order[row] * h.n_out + c : (size_t)item] = sum;
 }
 
+enum { COLUMNS = 4 /* of a lane at once: their loads do not wait for stores */ };
+
 /* One warp per row. */
 template <typename real> __global__ void head_backward(const cu_head_out<real> h)
 {
@@ -34,18 +36,31 @@ template <typename real> __global__ void head_backward(const cu_head_out<real> h
         return;
     unsigned bits = 0;
     const double *own = h.g + (size_t)(h.order ? h.order[row] : row) * h.ldg;
-    for (int k = lane; k < h.ldgx; k += 32) {
-        real sum = 0;
-        for (int c = 0; c < h.n_out && k < h.n_in; c++) {
+    for (int first = lane; first < h.ldgx; first += 32 * COLUMNS) {
+        real sum[COLUMNS] = {}, slope[COLUMNS];
+#pragma unroll
+        for (int m = 0; m < COLUMNS; m++) {
+            const int k = first + 32 * m;
+            slope[m] = h.slope_below && k < h.ldgx
+                           ? h.slope_below[(size_t)row * h.ldslope_below + k]
+                           : (real)1;
+        }
+        for (int c = 0; c < h.n_out; c++) {
             real g = (real)own[c];
             if (h.gelu)
                 g *= h.slope[(size_t)row * h.ldslope + c];
-            sum += g * h.w[(size_t)c * h.n_in + k];
+#pragma unroll
+            for (int m = 0; m < COLUMNS; m++)
+                if (first + 32 * m < h.n_in)
+                    sum[m] += g * h.w[(size_t)c * h.n_in + first + 32 * m];
         }
-        if (h.slope_below)
-            sum *= h.slope_below[(size_t)row * h.ldslope_below + k];
-        h.gx[(size_t)row * h.ldgx + k] = sum;
-        bits = max(bits, cu_bits(sum));
+#pragma unroll
+        for (int m = 0; m < COLUMNS; m++)
+            if (first + 32 * m < h.ldgx) {
+                sum[m] *= slope[m];
+                h.gx[(size_t)row * h.ldgx + first + 32 * m] = sum[m];
+                bits = max(bits, cu_bits(sum[m]));
+            }
     }
     bits = __reduce_max_sync(0xffffffffu, bits);
     if (lane == 0 && h.gxmax)

@@ -9,7 +9,19 @@
 
 #define CU_OVERLAP 0.1 /* Angstrom, as in calc/check.c */
 
-/* One warp per atom; 32 candidates at a time, survivors keep their order. */
+/* Where b stands from a, and the square of how far. */
+static __device__ __forceinline__ double from_to(const double a[3], const double b[3], double r[3])
+{
+#pragma unroll
+    for (int d = 0; d < 3; d++)
+        r[d] = b[d] - a[d];
+    return r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
+}
+
+enum { ASKED = 4 /* candidates of a lane under way */ };
+
+/* One warp per atom; candidates in thirty-twos, survivors keep their order. These first, then what is known of
+ * each: few of the candidates are near enough. */
 template <typename real>
 __global__ void __launch_bounds__(128) all_pairs(const struct cu_list l, vec4<real> *u)
 {
@@ -17,33 +29,45 @@ __global__ void __launch_bounds__(128) all_pairs(const struct cu_list l, vec4<re
     const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (i >= l.n)
         return;
-    const double x = l.coord[3 * i], y = l.coord[3 * i + 1], z = l.coord[3 * i + 2];
+    const double x[3] = {l.coord[3 * i], l.coord[3 * i + 1], l.coord[3 * i + 2]};
     const int s = l.alone ? 0 : l.system[i], begin = l.alone ? 0 : l.offset[s],
               end = l.alone ? l.n : l.offset[s + 1];
-    int n = 0;
+    int n = 0, *own = l.j + (size_t)i * l.capacity;
+    double at[ASKED][3], r[3];
+    auto ask = [&](int base) {
+#pragma unroll
+        for (int m = 0; m < ASKED; m++)
+#pragma unroll
+            for (int d = 0; d < 3; d++)
+                at[m][d] = l.coord[3 * min(base + 32 * m + lane, end - 1) + d];
+    };
+    ask(begin);
 #pragma unroll 1
-    for (int base = begin; base < end; base += 32) {
-        const int j = base + lane;
-        double r[3] = {0, 0, 0}, d2 = 0;
-        int hit = 0;
-        if (j < end && j != i) {
-            r[0] = l.coord[3 * j] - x;
-            r[1] = l.coord[3 * j + 1] - y;
-            r[2] = l.coord[3 * j + 2] - z;
-            d2 = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
-            hit = d2 < l.cutoff * l.cutoff;
+    for (int base = begin; base < end; base += 32 * ASKED) {
+        int hit[ASKED];
+#pragma unroll
+        for (int m = 0; m < ASKED; m++) {
+            const int j = base + 32 * m + lane;
+            hit[m] = from_to(x, at[m], r) < l.cutoff * l.cutoff && j < end && j != i;
         }
-        const unsigned hits = __ballot_sync(0xffffffffu, hit);
-        const int k = n + __popc(hits & ((1u << lane) - 1));
-        if (hit && k < l.capacity) {
-            const double d = sqrt(d2), inv = 1.0 / d;
-            const size_t p = (size_t)i * l.capacity + k;
-            l.j[p] = j;
-            u[p] = vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv), (real)(r[2] * inv), (real)d};
-            if (d < CU_OVERLAP)
-                atomicOr(l.overlap, 1);
+        ask(base + 32 * ASKED);
+#pragma unroll
+        for (int m = 0; m < ASKED; m++) {
+            const unsigned hits = __ballot_sync(0xffffffffu, hit[m]);
+            const int k = n + __popc(hits & ((1u << lane) - 1));
+            if (hit[m] && k < l.capacity)
+                own[k] = base + 32 * m + lane;
+            n += __popc(hits);
         }
-        n += __popc(hits);
+    }
+    __syncwarp();
+#pragma unroll 1
+    for (int k = lane; k < min(n, l.capacity); k += 32) {
+        const double d = sqrt(from_to(x, l.coord + 3 * own[k], r)), inv = 1.0 / d;
+        u[(size_t)i * l.capacity + k] =
+            vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv), (real)(r[2] * inv), (real)d};
+        if (d < CU_OVERLAP)
+            atomicOr(l.overlap, 1);
     }
     for (int k = n + lane; k < l.early; k += 32) {
         l.j[(size_t)i * l.capacity + k] = i;
