@@ -9,7 +9,7 @@
     peer.py card MODEL.pt SECONDS NAME=FILE... NAME=FILE:METHOD:AxBxC...
                                                  on the GPU, by default and in the fastest mode that it has for the work (CUDA graphs and Triton
                                                  kernels; batches padded to one size): molecules of the file, or its periodic box repeated; a Hessian where
-                                                 NAME begins with hessian_
+                                                 NAME begins with hessian_, the gradient of a loss by the parameters with gradient_
     peer.py gemm                                 float32 rate of a large matrix product (torch, its own BLAS)
 
 Lines of `time`: peer NAME structures atoms runs minimum median (seconds) energy; of `crystal`: peer METHOD atoms runs minimum median (seconds)
@@ -128,12 +128,12 @@ def report(model, what, name, sizes, seconds, run):
                       "check": float(check)}), flush=True)
 
 
-def gradient_step(path, frames):
+def gradient_step(path, frames, device="cpu"):
     """Energy, forces and charges of all structures, the package's loss of zero targets, backward: the norm of the gradient."""
     import torch
     from aimnet.calculators import AIMNet2Calculator
     from aimnet.train.loss import MTLoss
-    calc = AIMNet2Calculator(path, device="cpu", train=True)
+    calc = AIMNet2Calculator(path, device=device, train=True)
     calc.keep_only = lambda d: d
     parameters = []
     for key, p in calc.model.named_parameters():
@@ -141,10 +141,12 @@ def gradient_step(path, frames):
         parameters += [p] if p.requires_grad else []
     data, sizes = batch(frames)
     n = int(sizes.sum())
+    data, sizes = {k: v.to(device) for k, v in data.items()}, sizes.to(device)
     loss = MTLoss({"energy": {"fn": "aimnet.train.loss.energy_loss_fn", "weight": 1.0, "kwargs": {}},
                    **{k: {"fn": "aimnet.train.loss.peratom_loss_fn", "weight": w, "kwargs": {"key_pred": k, "key_true": k}}
                       for k, w in (("forces", 0.2), ("charges", 0.05))}})
     target = {"energy": torch.zeros(len(frames), dtype=torch.float64), "forces": torch.zeros(n, 3), "charges": torch.zeros(n)}
+    target = {k: v.to(device) for k, v in target.items()}
 
     def run():
         for p in parameters:
@@ -204,8 +206,11 @@ def on_card(model, seconds, workloads):
             out = calc.eval(dict(data), **(what or {"forces": True}))
             torch.cuda.synchronize()
             return out
+        time_calls(name, mode, atoms, call, 2 if what else 4)
+
+    def time_calls(name, mode, atoms, call, before):
         times = []
-        for _ in range(2 if what else 4):
+        for _ in range(before):
             call()
         start = time.perf_counter()
         while len(times) < 5 or time.perf_counter() - start < seconds:
@@ -213,7 +218,7 @@ def on_card(model, seconds, workloads):
             out = call()
             times.append(time.perf_counter() - t)
         print("peer", name, mode, atoms, len(times), f"{min(times):.6g} {statistics.median(times):.6g}",
-              f"{float(out['energy'].double().sum()):.15g}", flush=True)
+              f"{float(out['energy'].double().sum()):.15g}" if out else "-", flush=True)
 
     default = AIMNet2Calculator(model, device="cuda")
     fast = AIMNet2Calculator(model, device="cuda", cuda_graph=True, inference_kernels=True)
@@ -228,6 +233,10 @@ def on_card(model, seconds, workloads):
             continue
         frames = read_frames(work)
         data, sizes = batch(frames)
+        if name.startswith("gradient_"):
+            run, _ = gradient_step(model, frames, "cuda")
+            time_calls(name, "default", int(sizes.sum()), lambda: run().item() and None, 2)
+            continue
         if name.startswith("hessian_"):
             measure_one(default, name, "default", int(sizes.sum()), data, hessian=True)
             continue
