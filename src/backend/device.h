@@ -17,7 +17,7 @@
 #include "backend/device_path.h"
 
 enum {
-    AIM_DEV_ABI = 12, /* of everything in this file */
+    AIM_DEV_ABI = 13, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -133,7 +133,7 @@ static inline aim_dev_desk aim_dev_desk_of(void *block, size_t n_atoms)
 /* One evaluation. Host arrays; NULL where something is not wanted. */
 typedef struct aim_dev_job {
     /* the batch (data/batch.h) */
-    int32_t n_atoms, n_systems;
+    int32_t n_atoms, n_systems, largest; /* atoms of the largest system */
     const int32_t *offset, *system, *numbers, *pbc;
     const aim_dev_kinds *kinds;
     const int32_t *kind; /* [n_atoms]; with coord and system on the desk */
@@ -174,6 +174,8 @@ typedef struct aim_dev_job {
     /* without `middle`: may be called once q, spin and heads are there, while the device goes on.
      * Returns a status like `middle`. */
     int (*early)(void *ctx);
+    /* after that: may be called once gradients of the first systems are there, in `grad`, and energies of the terms of all */
+    void (*some)(void *ctx, double *grad, int32_t systems);
     /* called once while the device computes */
     void (*meanwhile)(void *ctx);
     void *ctx;

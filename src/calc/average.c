@@ -50,7 +50,15 @@ aim_status aim_average_start(aim_average *a, const aim_alloc *alloc, const aim_b
     return AIMNET_OK;
 }
 
-/* mean += (x - mean)/k; m2 += (x - old mean)(x - new mean). x NULL: nobody wants it. */
+/* mean += (x - mean)/k; m2 += (x - old mean)(x - new mean) */
+static inline void add_one(double *mean, double *m2, double x, int k)
+{
+    const double d = k == 1 ? 0.0 : x - *mean;
+    *mean = k == 1 ? x : *mean + d / k;
+    *m2 = k == 1 ? 0.0 : *m2 + d * (x - *mean);
+}
+
+/* The same for n numbers. x NULL: nobody wants it; m2 NULL: likewise. */
 static void add(double *mean, double *m2, const double *x, size_t n, int k)
 {
     if (!x)
@@ -75,7 +83,7 @@ void aim_average_add(aim_average *a, const aim_batch *b, const aim_values *v, co
     const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
     for (size_t s = 0; s < systems; s++) {
         const double total = network[s] + v->coulomb[s] + v->dispersion[s];
-        add(a->energy + s, a->energy_m2 + s, &total, 1, k);
+        add_one(a->energy + s, a->energy_m2 + s, total, k);
     }
     add(a->network, NULL, network, systems, k);
     add(a->coulomb, NULL, v->coulomb, systems, k);

@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* batch.c - from the caller's structures to one flat batch: padding atoms dropped, everything
  * copied once. */
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "calc/blocks.h"
 #include "calc/device.h"
+
+enum {
+    BATCH_ATOMS = 2048
+}; /* default: activations of some 80 MB, and more than enough rows for the matrix kernels */
+
+int64_t aim_batch_limit(const aim_calc *c)
+{
+    return c->options.batch_atoms > 0 ? c->options.batch_atoms
+           : c->device.ops            ? aim_device_batch(c)
+                                      : BATCH_ATOMS;
+}
 
 /* desk: of the device that has the arrays which go to it; NULL: there is none. */
 static void place(aim_flat *f, aim_arena *arena, size_t n_atoms, size_t n_systems, void *desk)
@@ -162,6 +174,7 @@ static size_t count_atoms(aim_team *team, const aimnet_system *s, aim_elements e
 void aim_notes_begin(aim_calc *c)
 {
     c->noted = 0;
+    c->flat.ahead = 0;
     for (int k = 0; k < AIM_ELEMENT_WORDS; k++)
         c->elements[k] = 0;
 }
@@ -175,12 +188,15 @@ void aim_note_system(aim_calc *c, const aimnet_system *s, int32_t k)
     note->lists = s->lists != NULL;
     note->large = (unsigned char)aim_check_allocates(s);
     note->wrong = 0;
+    note->ahead = 0;
 }
 
-/* The elements of the batch: those of the call, where it is all of it. */
-static void find_kinds(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n)
+/* The elements of the batch: those of the call, where it is all of it. Whether they are those of the batch before. */
+static int find_kinds(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n)
 {
     aim_dev_kinds *kinds = &c->flat.kinds;
+    const int32_t before = kinds->n;
+    int same = 1;
     aim_elements own = {0};
     _Atomic uint64_t *seen = n == c->noted ? c->elements : own;
     for (int32_t k = 0; k < n && seen == own; k++)
@@ -188,16 +204,113 @@ static void find_kinds(aim_calc *c, const aimnet_system *systems, const int32_t 
     kinds->n = 0;
     for (int z = 1; z < AIM_MAX_SPECIES; z++)
         if (seen[z / 64] >> z % 64 & 1) {
+            same &= kinds->n < before && kinds->number[kinds->n] == z;
             kinds->index[z] = kinds->n;
             kinds->number[kinds->n++] = z;
         }
+    return same && kinds->n == before;
+}
+
+/* Whether s may not join a batch of this reach. A batch has one list, as long as its longest reach:
+ * a wide, empty cell would make the list of a dense crystal explode. */
+static int differs(double reach, const aim_calc *c, const aimnet_system *s)
+{
+    const double own = aim_calc_reach(c, s);
+    return fmax(own, reach) > 1.25 * fmin(own, reach);
+}
+
+int32_t aim_choose_batch(const aim_calc *c, const aimnet_system *systems, int n, int periodic,
+                         int32_t *next, int32_t *index, aim_wishes *want)
+{
+    const int64_t limit = aim_batch_limit(c);
+    int64_t atoms = 0;
+    int32_t count = 0;
+    double reach = 0.0;
+    int wants = 0;
+    for (; *next < n; (*next)++) {
+        const aimnet_system *s = &systems[*next];
+        const aim_note *note = &c->note[*next];
+        if (note->wrong || note->periodic != periodic)
+            continue;
+        if (count > 0 &&
+            (atoms + note->places > limit || note->lists || (periodic && differs(reach, c, s))))
+            break;
+        if (count == 0 && periodic)
+            reach = aim_calc_reach(c, s);
+        atoms += note->places;
+        index[count++] = *next;
+        wants |= note->wants;
+        if (note->lists) {
+            (*next)++;
+            break;
+        }
+    }
+    *want = (aim_wishes){.grad = (wants & AIM_WANTS_GRAD) != 0,
+                         .strain = (wants & AIM_WANTS_STRAIN) != 0,
+                         .hessian = (wants & AIM_WANTS_HESSIAN) != 0,
+                         .multipoles = (wants & AIM_WANTS_MULTIPOLES) != 0};
+    return count;
+}
+
+/* Arrays for a batch in c->flat, and on the device's desk. */
+static aim_status make_room(aim_calc *c, size_t n_atoms, int32_t n)
+{
+    aim_flat *f = &c->flat;
+    void *desk = NULL;
+    aim_dev_error e = {0};
+    if (c->device.ops &&
+        c->device.ops->desk(c->device.card, aim_dev_desk_bytes(n_atoms), &desk, &e))
+        return aim_device_error(&e);
+    aim_arena measure = {0};
+    place(f, &measure, n_atoms, (size_t)n, desk);
+    AIM_TRY(aim_arena_reserve(&f->arena, &c->alloc, measure.used, "batch"));
+    place(f, &f->arena, n_atoms, (size_t)n, desk);
+    return AIMNET_OK;
+}
+
+void aim_flatten_ahead(aim_calc *c, const aimnet_system *systems, int32_t n)
+{
+    aim_flat *f = &c->flat;
+    int64_t atoms = 0;
+    if (!c->device.ops || c->resident || n < 2)
+        return;
+    for (int32_t k = 0; k < n; k++) {
+        const aimnet_system *s = &systems[k];
+        if (s->n_atoms <= 0 || s->cell || s->lists || aim_check_allocates(s))
+            return;
+        atoms += s->n_atoms;
+    }
+    if (atoms > aim_batch_limit(c) || make_room(c, (size_t)atoms, n) != AIMNET_OK)
+        return; /* what is wrong is said when the batch is made */
+    int32_t *offset = (int32_t *)f->batch.offset;
+    offset[0] = 0;
+    for (int32_t k = 0; k < n; k++)
+        offset[k + 1] = offset[k] + systems[k].n_atoms;
+    f->ahead = n;
+}
+
+void aim_flatten_one(aim_calc *c, const aimnet_system *s, int32_t k)
+{
+    aim_note *note = &c->note[k];
+    note->ahead = c->flat.ahead && note->atoms == note->places;
+    if (note->ahead)
+        fill_system(NULL, &c->flat, s, k, 0);
+}
+
+/* Whether the batch stands already: it is all of the call, and no structure or element is otherwise. */
+static int stands(aim_calc *c, int32_t n, int same_kinds)
+{
+    int ready = same_kinds && c->flat.ahead == n && c->noted == n;
+    c->flat.ahead = 0;
+    for (int32_t k = 0; k < n && ready; k++)
+        ready = c->note[k].ahead;
+    return ready;
 }
 
 aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t *index, int32_t n)
 {
     aim_flat *f = &c->flat;
     const aim_device_ops *device = c->device.ops;
-    void *desk = NULL;
     size_t n_atoms = 0, n_places = 0;
     for (int32_t k = 0; k < n; k++) {
         n_places += (size_t)c->note[index[k]].places;
@@ -206,25 +319,23 @@ aim_status aim_flatten(aim_calc *c, const aimnet_system *systems, const int32_t 
     if (n_atoms > INT32_MAX / 4)
         return AIM_FAIL(AIMNET_ERR_ARG, "a batch of %zu atoms is too large: at most %d", n_atoms,
                         INT32_MAX / 4);
-    aim_dev_error e = {0};
-    if (device && device->desk(c->device.card, aim_dev_desk_bytes(n_atoms), &desk, &e))
-        return aim_device_error(&e);
-    aim_arena measure = {0};
-    place(f, &measure, n_atoms, (size_t)n, desk);
-    AIM_TRY(aim_arena_reserve(&f->arena, &c->alloc, measure.used, "batch"));
-    place(f, &f->arena, n_atoms, (size_t)n, desk);
+    const int ready = stands(c, n, device && find_kinds(c, systems, index, n));
+    if (!ready)
+        AIM_TRY(make_room(c, n_atoms, n));
     f->lists = n == 1 ? systems[index[0]].lists : NULL;
     int32_t atom = 0;
+    f->largest = 0;
     for (int32_t k = 0; k < n; k++) {
+        const int32_t atoms = c->note[index[k]].atoms;
         f->index[k] = index[k];
         ((int32_t *)f->batch.offset)[k] = atom;
-        atom += c->note[index[k]].atoms;
+        f->largest = atoms > f->largest ? atoms : f->largest;
+        atom += atoms;
     }
     ((int32_t *)f->batch.offset)[n] = atom;
-    if (device)
-        find_kinds(c, systems, index, n);
     filling fill = {aim_team_within(c->team, n), f, systems, index, n_places > n_atoms};
-    aim_each_system(c->team, n, fill_one, &fill);
+    if (!ready)
+        aim_each_system(c->team, n, fill_one, &fill);
     f->batch.n_atoms = atom;
     f->batch.n_systems = n;
     f->closes = 0;

@@ -74,6 +74,7 @@ typedef struct aim_note {
     int32_t places, atoms; /* with padding and without */
     unsigned char wrong, periodic, lists;
     unsigned char large; /* aim_check_allocates */
+    unsigned char ahead; /* its atoms stand where aim_flatten_ahead has made room */
     unsigned char wants; /* AIM_WANTS_ bits */
 } aim_note;
 
@@ -90,10 +91,12 @@ typedef struct aim_flat {
     aim_dev_kinds kinds;
     const int32_t *kind;       /* [n_atoms]; NULL: no device */
     int32_t *index;            /* [n_systems] the caller's number of each system */
+    int32_t largest;           /* atoms of the largest system */
     const aimnet_lists *lists; /* the caller's; a system that has them is a batch of its own */
     /* of a device, with slabs or wires: [n_systems][9] cells that are periodic along all axes */
     double *closed;
     int closes;
+    int32_t ahead; /* structures that aim_flatten_ahead has made room for */
     aim_arena arena;
 } aim_flat;
 
@@ -161,6 +164,12 @@ struct aimnet_calc {
         void *arg;
         aim_status status;
     } meanwhile;
+    /* May be called when all of the first systems of the batch is there, in `values`, while the device is at the
+     * others. fn NULL: nothing */
+    struct {
+        void (*fn)(void *arg, int32_t systems);
+        void *arg;
+    } some;
     /* what the current call wants on the host although there is a device: terms and lists; the
      * network as well */
     int host_terms, host_network;
@@ -197,6 +206,11 @@ aim_team *aim_team_within(aim_team *team, int32_t n);
  * does not count it. */
 void aim_notes_begin(aim_calc *c);
 void aim_note_system(aim_calc *c, const aimnet_system *s, int32_t k);
+/* Makes room in c->flat for all of a call's structures, as if they were one batch of molecules without padding,
+ * where that is likely; then each may be put there as soon as it is noted, while its numbers are in the processor's
+ * cache. The batch is made anew if things are otherwise. */
+void aim_flatten_ahead(aim_calc *c, const aimnet_system *systems, int32_t n);
+void aim_flatten_one(aim_calc *c, const aimnet_system *s, int32_t k);
 /* Flattens systems[index[0..n)], which are noted, into c->flat */
 AIM_NODISCARD aim_status aim_flatten(aim_calc *c, const aimnet_system *systems,
                                      const int32_t *index, int32_t n);
@@ -281,6 +295,11 @@ int aim_device_computes(const aim_calc *c, const aim_member *member);
 AIM_NODISCARD aim_status aim_device_estimate(aim_calc *c, aim_wishes want, size_t *peak);
 /* Atoms of a batch that suit the device. */
 int64_t aim_device_batch(const aim_calc *c);
+/* batch.c: most atoms of a batch; structures [*next, n) that are noted, of one kind, up to so many: their number, and what
+ * is wanted of any. One with lists of the caller is alone. */
+int64_t aim_batch_limit(const aim_calc *c);
+int32_t aim_choose_batch(const aim_calc *c, const aimnet_system *systems, int n, int periodic,
+                         int32_t *next, int32_t *index, aim_wishes *want);
 /* eval.c */
 /* Terms outside the model, into c->values. */
 AIM_NODISCARD aim_status aim_calc_external(aim_calc *c, const aim_member *member,

@@ -202,6 +202,8 @@ typedef struct middle {
     const aim_range_plan *range;
     int want_grad;
     int done; /* outputs that are there */
+    int has_energies; /* of the terms as well; or why there are none */
+    aim_status status;
 } middle;
 
 /* Large structures of the batch: of these the device says whether atoms overlap. */
@@ -250,6 +252,33 @@ static int early_outputs(void *ctx)
     return (int)aim_program_some(m->c, m->member, m->range, 0, 0, m->done);
 }
 
+/* Those that need energies of the terms, once the device has given them; external energies. */
+static aim_status finish_energies(middle *m)
+{
+    aim_calc *c = m->c;
+    const aim_values *v = &c->values;
+    if (m->has_energies)
+        return m->status;
+    m->has_energies = 1;
+    if (m->member->coulomb && m->member->subtract_sr)
+        for (int32_t s = 0; s < c->flat.batch.n_systems; s++)
+            v->coulomb[s] += v->scrap[s];
+    c->given = 1;
+    m->status = aim_program_some(c, m->member, m->range, 0, m->done, m->member->model->n_outputs);
+    c->given = 0;
+    return m->status;
+}
+
+/* Everything of the first systems is there. */
+static void do_some(void *ctx, double *grad, int32_t systems)
+{
+    middle *m = ctx;
+    aim_calc *c = m->c;
+    c->values.grad = grad;
+    if (finish_energies(m) == AIMNET_OK)
+        c->some.fn(c->some.arg, systems);
+}
+
 /* Bytes in units. */
 typedef struct copying {
     char *to;
@@ -284,6 +313,7 @@ aim_dev_job aim_device_job(aim_calc *c, const aim_member *member, aim_wishes wan
     aim_values *v = &c->values;
     aim_dev_job job = {.n_atoms = b->n_atoms,
                        .n_systems = b->n_systems,
+                       .largest = c->flat.largest,
                        .offset = b->offset,
                        .system = b->system,
                        .numbers = b->numbers,
@@ -357,7 +387,7 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     const aim_batch *b = &c->flat.batch;
     aim_values *v = &c->values;
     aim_dev_job job = aim_device_job(c, member, want);
-    middle m = {c, member, range, want.grad, 0};
+    middle m = {c, member, range, want.grad, 0, 0, AIMNET_OK};
     double adjoint[AIM_MAX_SLOTS];
     if (want.grad == AIM_NET_KEEP && aim_device_sweeps_all(c, member)) {
         aim_program_backward(member, b, v); /* the sweep computes the rest */
@@ -384,6 +414,7 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
         return job.caller->found ? AIMNET_ERR_SYSTEM : AIMNET_OK;
     }
     job.early = early_outputs;
+    job.some = c->some.fn ? do_some : NULL;
     if (want.grad == AIM_NET_TRAIN && aim_device_sweeps_all(c, member))
         AIM_TRY(aim_device_evaluate(c, member, &job));
     else
@@ -391,14 +422,7 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     v->grad = job.grad;
     if (job.overlap && has_large(c))
         AIM_TRY(aim_device_overlap(c, member));
-    if (member->coulomb && member->subtract_sr)
-        for (int32_t s = 0; s < b->n_systems; s++)
-            v->coulomb[s] += v->scrap[s];
-    c->given = 1;
-    const aim_status status =
-        aim_program_some(c, member, range, 0, m.done, member->model->n_outputs);
-    c->given = 0;
-    return status;
+    return finish_energies(&m);
 }
 
 /* Without a list the device is asked for the rows it would begin with. */

@@ -12,10 +12,6 @@
 #include "calc/results.h"
 #include "calc/tangent.h"
 
-enum {
-    BATCH_ATOMS = 2048
-}; /* default: activations of some 80 MB, and more than enough rows for the matrix kernels */
-
 /* Lists of the two ranges. A cutoff of 0: not wanted. Separate cutoffs are a list each; `shared`: one
  * with the larger of them. */
 static aim_status find_pairs(aim_calc *c, double q_cutoff, double d_cutoff, int shared,
@@ -273,7 +269,8 @@ typedef struct batch_call {
     int32_t n;
     const aim_range_plan *range;
     aimnet_result *results;
-    int checked; /* distances of atoms */
+    int checked;     /* distances of atoms */
+    int32_t written; /* systems whose results are written */
 } batch_call;
 
 static void fail(aim_calc *c, aimnet_result *results, int32_t k, aim_status status)
@@ -361,6 +358,23 @@ static void write_one(void *arg, int32_t s)
         w->c->note[k].wrong = 1;
 }
 
+static void write_other(void *arg, int32_t s)
+{
+    write_one(arg, s + ((const batch_call *)arg)->written);
+}
+
+/* What is there of the first systems of the batch, while a device computes the others. */
+static void write_some(void *arg, int32_t systems)
+{
+    batch_call *b = arg;
+    aim_calc *c = b->c;
+    if (c->meanwhile.status != AIMNET_OK)
+        return;
+    add_member(c, &c->member[0], 1, (aim_wishes){.grad = 1}, NULL, NULL);
+    aim_each_system(c->team, systems, write_one, b);
+    b->written = systems;
+}
+
 static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n,
                             aim_wishes want, aimnet_result *results)
 {
@@ -369,7 +383,7 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
     if (c->resident)
         return run_resident(c, index, n, want, results);
     aim_range_plan range;
-    batch_call b = {c, systems, index, n, &range, results, c->flat.lists != NULL};
+    batch_call b = {c, systems, index, n, &range, results, c->flat.lists != NULL, 0};
     if (aim_device_defers_overlap(c) && !b.checked && (want.hessian || !takes_all(c))) {
         const int32_t kept = drop_overlapping(&b, index);
         if (kept < n)
@@ -387,10 +401,15 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
     c->meanwhile.status = AIMNET_OK;
     c->meanwhile.fn = prepare_results;
     c->meanwhile.arg = &b;
+    if (c->n_members == 1 && !want.multipoles && !want.strain) {
+        c->some.fn = write_some;
+        c->some.arg = &b;
+    }
     const aim_status status = run_members(c, systems, want, &range);
     c->meanwhile.fn = NULL;
+    c->some.fn = NULL;
     AIM_TRY(status);
-    aim_each_system(c->team, n, write_one, &b);
+    aim_each_system(c->team, n - b.written, write_other, &b);
     return want.hessian ? aim_hessian_batch(c, systems, index, results) : AIMNET_OK;
 }
 
@@ -411,50 +430,6 @@ static void run_or_split(aim_calc *c, const aimnet_system *systems, int32_t *ind
             run_or_split(c, systems, index + k, 1, want, results);
 }
 
-/* Whether s may not join a batch of this reach. A batch has one list, as long as its longest reach:
- * a wide, empty cell would make the list of a dense crystal explode. */
-static int differs(double reach, const aim_calc *c, const aimnet_system *s)
-{
-    const double own = aim_calc_reach(c, s);
-    return fmax(own, reach) > 1.25 * fmin(own, reach);
-}
-
-/* Structures [*next, n) of one kind, up to the batch size; one with lists of the caller is alone. */
-static int32_t choose_batch(const aim_calc *c, const aimnet_system *systems, int n, int periodic,
-                            int32_t *next, int32_t *index, aim_wishes *want)
-{
-    const int64_t limit = c->options.batch_atoms > 0 ? c->options.batch_atoms
-                          : c->device.ops            ? aim_device_batch(c)
-                                                     : BATCH_ATOMS;
-    int64_t atoms = 0;
-    int32_t count = 0;
-    double reach = 0.0;
-    int wants = 0;
-    for (; *next < n; (*next)++) {
-        const aimnet_system *s = &systems[*next];
-        const aim_note *note = &c->note[*next];
-        if (note->wrong || note->periodic != periodic)
-            continue;
-        if (count > 0 &&
-            (atoms + note->places > limit || note->lists || (periodic && differs(reach, c, s))))
-            break;
-        if (count == 0 && periodic)
-            reach = aim_calc_reach(c, s);
-        atoms += note->places;
-        index[count++] = *next;
-        wants |= note->wants;
-        if (note->lists) {
-            (*next)++;
-            break;
-        }
-    }
-    *want = (aim_wishes){.grad = (wants & AIM_WANTS_GRAD) != 0,
-                         .strain = (wants & AIM_WANTS_STRAIN) != 0,
-                         .hessian = (wants & AIM_WANTS_HESSIAN) != 0,
-                         .multipoles = (wants & AIM_WANTS_MULTIPOLES) != 0};
-    return count;
-}
-
 static int wants_of(const aimnet_result *r)
 {
     return (r->forces || r->forces_std || r->stress || r->hessian ? AIM_WANTS_GRAD : 0) |
@@ -472,6 +447,7 @@ static void check(aim_calc *c, const aimnet_system *systems, aimnet_result *resu
         return;
     }
     aim_note_system(c, &systems[k], k);
+    aim_flatten_one(c, &systems[k], k);
     c->note[k].wants = (unsigned char)wants_of(r);
 }
 
@@ -499,6 +475,7 @@ aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet
     AIM_TRY(aim_extras_start(c, n));
     AIM_TRY(aim_run_reserve(c, n));
     aim_notes_begin(c);
+    aim_flatten_ahead(c, systems, n);
     int32_t *const index = c->index;
     checking all = {c, systems, results, 0};
     aim_each_system(c->team, n, check_one, &all);
@@ -511,7 +488,7 @@ aim_status aim_calc_run(aim_calc *c, const aimnet_system *systems, int n, aimnet
     for (int periodic = 0; periodic < 2; periodic++) {
         aim_wishes want;
         int32_t next = 0, count;
-        while ((count = choose_batch(c, systems, n, periodic, &next, index, &want)) > 0)
+        while ((count = aim_choose_batch(c, systems, n, periodic, &next, index, &want)) > 0)
             run_or_split(c, systems, index, count, want, results);
     }
     int failed = 0;
@@ -579,7 +556,7 @@ aim_status aim_calc_estimate(aim_calc *c, const aimnet_system *systems, int n, i
         aim_wishes want;
         int32_t next = 0, count;
         while (status == AIMNET_OK &&
-               (count = choose_batch(c, systems, n, periodic, &next, c->index, &want)) > 0)
+               (count = aim_choose_batch(c, systems, n, periodic, &next, c->index, &want)) > 0)
             status = estimate_batch(c, systems, c->index, count, want_forces, bytes);
     }
     aim_free(&c->alloc, results);

@@ -325,6 +325,81 @@ static void less_memory_than_a_slab_needs_is_an_error(void **state)
     box_free(&b);
 }
 
+/* Batches of small molecules, whose lists, terms and sums go by molecules and whose results come in two parts. */
+enum { MOLECULES = 500, WATERS = 8, MOST = 3 * WATERS };
+
+typedef struct crowd {
+    aimnet_system system[MOLECULES];
+    aimnet_result result[MOLECULES];
+    int32_t numbers[MOLECULES][MOST];
+    double coord[MOLECULES][3 * MOST], forces[MOLECULES][3 * MOST], charges[MOLECULES][MOST];
+} crowd;
+
+/* Drops of up to eight waters, no two the same; ragged: not all of eight. */
+static void fill_crowd(crowd *c, const box *b, int ragged)
+{
+    for (int k = 0; k < MOLECULES; k++) {
+        memcpy(c->numbers[k], b->numbers, sizeof c->numbers[k]);
+        memcpy(c->coord[k], b->coord, sizeof c->coord[k]);
+        for (int a = 0; a < 3 * MOST; a++)
+            c->coord[k][a] += 0.01 * sin((double)(k + 1) * (a + 1));
+        c->system[k] = (aimnet_system){.n_atoms = MOST - (ragged ? 3 * (k % 4) : 0),
+                                       .numbers = c->numbers[k],
+                                       .coord = c->coord[k]};
+        c->result[k] = (aimnet_result){.forces = c->forces[k], .charges = c->charges[k]};
+    }
+}
+
+/* Evaluates all; structure `wrong` fails (-1: none), some others are what they are alone. */
+static void compare_crowd(aimnet_calc *calc, crowd *c, int wrong)
+{
+    static const int some[] = {0, 5, 9, 11, 250, 374, 375, 376, MOLECULES - 1};
+    memset(c->forces, 1, sizeof c->forces);
+    assert_int_equal(aimnet_calc_eval(calc, c->system, MOLECULES, c->result),
+                     wrong < 0 ? AIMNET_OK : AIMNET_ERR_SOME_FAILED);
+    for (int k = 0; k < MOLECULES; k++)
+        assert_int_equal(c->result[k].status != AIMNET_OK, k == wrong);
+    for (size_t m = 0; m < sizeof some / sizeof *some; m++) {
+        const int k = some[m], n = c->system[k].n_atoms;
+        double forces[3 * MOST], charges[MOST];
+        aimnet_result alone = {.forces = forces, .charges = charges};
+        if (k == wrong)
+            continue;
+        assert_int_equal(aimnet_calc_eval(calc, &c->system[k], 1, &alone), AIMNET_OK);
+        assert_true(alone.energy == c->result[k].energy);
+        assert_memory_equal(forces, c->forces[k], 3 * (size_t)n * sizeof(double));
+        assert_memory_equal(charges, c->charges[k], (size_t)n * sizeof(double));
+    }
+}
+
+static void many_molecules_are_what_they_are_alone(void **state)
+{
+    static crowd c;
+    (void)state;
+    for (int way = 0; way < 4; way++) { /* even or ragged, in single or double precision */
+        box b = make_box(2);
+        aimnet_options o = options_of(AIMNET_COULOMB_SIMPLE);
+        o.precision = way < 2 ? AIMNET_SINGLE : AIMNET_DOUBLE;
+        aimnet_model *model = open_model();
+        aimnet_calc *calc = open_calc(model, o);
+        fill_crowd(&c, &b, way % 2);
+        for (int run = 0; run < 3; run++) /* recorded by the second, replayed by the third */
+            compare_crowd(calc, &c, -1);
+        c.numbers[5][4] = 0;   /* padding */
+        c.numbers[11][3] = 16; /* an element that was not there */
+        compare_crowd(calc, &c, -1);
+        memcpy(c.coord[9] + 3, c.coord[9], 3 * sizeof(double)); /* atoms that overlap */
+        compare_crowd(calc, &c, 9);
+        c.coord[9][3] = NAN;
+        compare_crowd(calc, &c, 9);
+        fill_crowd(&c, &b, way % 2);
+        compare_crowd(calc, &c, -1);
+        aimnet_calc_free(calc);
+        aimnet_model_free(model);
+        box_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_full_card_is_an_error_and_the_calculator_goes_on),
         cmocka_unit_test(graphs_change_nothing),
         cmocka_unit_test(a_structure_does_not_depend_on_its_batch),
+        cmocka_unit_test(many_molecules_are_what_they_are_alone),
         cmocka_unit_test(slabs_change_nothing),
         cmocka_unit_test(less_memory_than_a_slab_needs_is_an_error),
     };

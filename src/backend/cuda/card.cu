@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "backend/cuda/module.h"
+#include "backend/cuda/molecules.h"
 #include "backend/cuda/tangent.h"
 #include "backend/cuda/waves.h"
 
@@ -76,6 +77,7 @@ static int start_device(cu_device *d, int cards, aim_dev_error *e)
     cu_multiply_prepare(&s);
     cu_conv_prepare();
     cu_terms_prepare(&s);
+    cu_molecules_prepare(d->processor_bytes);
     cu_term_tan_prepare(&s);
     cu_gradient_prepare(&s);
     cu_fft_prepare(&s);

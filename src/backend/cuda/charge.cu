@@ -84,6 +84,26 @@ static __device__ __forceinline__ void own_atoms(const cu_charges<real> &c, int 
     }
 }
 
+/* What is missing of the charge of channel k of system s, whose raw charges and capacities add up to q and f, goes to
+ * its atoms first, first + step .. */
+template <typename real>
+static __device__ __forceinline__ void balance(const cu_charges<real> &c, int s, int k, double q,
+                                               double f, int first, int last, int step, int leader)
+{
+    const double target = c.nc == 1
+                              ? c.charge[s]
+                              : 0.5 * (c.charge[s] + (k == 0 ? 1.0 : -1.0) * (c.mult[s] - 1.0)),
+                 missing = target - q, capacity = c.epsilon + f;
+    if (leader) {
+        c.state[2 * (s * c.nc + k)] = missing;
+        c.state[2 * (s * c.nc + k) + 1] = capacity;
+    }
+    for (int i = first; i < last; i += step) {
+        const double r = root(c, i, k);
+        c.q[(size_t)i * c.nc + k] = (real)(raw(c, i, k) + r * r * missing / capacity);
+    }
+}
+
 template <typename real> __global__ void __launch_bounds__(BLOCK) charge_forward(cu_charges<real> c)
 {
     cu_wait();
@@ -97,18 +117,28 @@ template <typename real> __global__ void __launch_bounds__(BLOCK) charge_forward
                                 [&](int i) { return raw(c, i, k); }),
                  f = system_sum(c.offset[s], c.offset[s + 1], sums ? sums + 1 : NULL, 2,
                                 [&](int i) { return root(c, i, k) * root(c, i, k); });
-    const double target = c.nc == 1
-                              ? c.charge[s]
-                              : 0.5 * (c.charge[s] + (k == 0 ? 1.0 : -1.0) * (c.mult[s] - 1.0)),
-                 missing = target - q, capacity = c.epsilon + f;
-    if (threadIdx.x == 0 && blockIdx.y == 0) {
-        c.state[2 * blockIdx.x] = missing;
-        c.state[2 * blockIdx.x + 1] = capacity;
-    }
-    for (int i = first + threadIdx.x; i < last; i += BLOCK) {
-        const double r = root(c, i, k);
-        c.q[(size_t)i * c.nc + k] = (real)(raw(c, i, k) + r * r * missing / capacity);
-    }
+    balance(c, s, k, q, f, first + threadIdx.x, last, BLOCK, threadIdx.x == 0 && blockIdx.y == 0);
+}
+
+/* A warp for each channel of a molecule. */
+template <typename real>
+__global__ void __launch_bounds__(BLOCK) charge_of_molecules(cu_charges<real> c)
+{
+    cu_wait();
+    const int at = (blockIdx.x * BLOCK + threadIdx.x) / 32, lane = threadIdx.x % 32, s = at / c.nc,
+              k = at % c.nc;
+    if (s >= c.systems)
+        return;
+    const int first = c.offset[s], last = c.offset[s + 1];
+    double sum[2];
+    cu_sums_by_warp<2>(
+        last - first,
+        [&](int i, double x[2]) {
+            x[0] = raw(c, first + i, k);
+            x[1] = root(c, first + i, k) * root(c, first + i, k);
+        },
+        sum);
+    balance(c, s, k, sum[0], sum[1], first + lane, last, 32, lane == 0);
 }
 
 /* dE/df of the root f of a capacity; g: the adjoint of the raw charge; state: D and F. */
@@ -148,7 +178,10 @@ void cu_charge_forward(cu_state *s, cudaStream_t stream, const cu_charges<real> 
     const dim3 grid(c->systems * c->nc, c->wide);
     if (c->wide > 1)
         cu_launch(s, stream, grid, BLOCK, 0, charge_sums<real>, *c, 0);
-    cu_launch(s, stream, grid, BLOCK, 0, charge_forward<real>, *c);
+    if (c->largest)
+        cu_launch(s, stream, (c->systems * c->nc + 7) / 8, BLOCK, 0, charge_of_molecules<real>, *c);
+    else
+        cu_launch(s, stream, grid, BLOCK, 0, charge_forward<real>, *c);
     cu_check(s, "charge equilibration");
 }
 template <typename real>
@@ -223,15 +256,14 @@ void cu_seed(cu_state *s, cudaStream_t stream, int n, int nc, const double *gq, 
 /* Columns that a lane asks for before all else. */
 enum { AHEAD = 8 };
 
-/* One warp per row. CHARGES: the adjoints of charges as charge_backward() makes them, of one system, whose sum
- * every block forms. */
-template <typename real, int CHARGES>
-__global__ void __launch_bounds__(BLOCK)
-    pass_adjoint(int n, const cu_pass_front<real> p, real *out, int ld, unsigned *max_)
+/* Row i of n of the adjoint, by a warp. CHARGES: with the adjoints of charges as charge_backward() makes them; mean_of(k):
+ * of channel k, the weighted ones over the capacity of the atom's system, which is number s. */
+template <typename real, int CHARGES, typename F>
+static __device__ __forceinline__ void adjoint_row(int n, const cu_pass_front<real> &p, int i, int s,
+                                                   F mean_of, real *out, int ld, unsigned *max_)
 {
-    cu_wait();
+    const int lane = threadIdx.x % 32;
     const cu_charges<real> &c = p.charges;
-    const int i = (blockIdx.x * BLOCK + threadIdx.x) / 32, lane = threadIdx.x % 32;
     real ahead[AHEAD], slope[AHEAD];
 #pragma unroll
     for (int m = 0; m < AHEAD; m++) {
@@ -241,8 +273,7 @@ __global__ void __launch_bounds__(BLOCK)
     }
     double mean[2] = {0, 0};
     for (int k = 0; k < p.nc && CHARGES; k++)
-        mean[k] = system_sum(0, n, NULL, 0, [&](int j) { return weighted(c, j, k); }) /
-                  c.state[2 * k + 1];
+        mean[k] = mean_of(k);
     if (i >= n)
         return;
     unsigned bits = 0;
@@ -264,7 +295,7 @@ __global__ void __launch_bounds__(BLOCK)
         const double g = (double)c.gq[(size_t)i * p.nc + k] - (k ? mean[1] : mean[0]);
         if (j < p.nc && c.gq_old)
             c.gq_old[(size_t)i * p.nc + k] += (real)g;
-        return (real)(j < p.nc ? g : root_adjoint(c, i, k, g, c.state + 2 * k));
+        return (real)(j < p.nc ? g : root_adjoint(c, i, k, g, c.state + 2 * (s * p.nc + k)));
     };
     for (int k = p.fa + lane; k < ld; k += 32)
         leave(k, k < p.fa + 2 * p.nc ? charge(k - p.fa) * slope_of(k) : (real)0);
@@ -272,15 +303,58 @@ __global__ void __launch_bounds__(BLOCK)
     if (lane == 0 && max_)
         max_[i] = bits;
 }
+
+/* CHARGES: those of one system, whose sum every block forms. */
+template <typename real, int CHARGES>
+__global__ void __launch_bounds__(BLOCK)
+    pass_adjoint(int n, const cu_pass_front<real> p, real *out, int ld, unsigned *max_)
+{
+    cu_wait();
+    const cu_charges<real> &c = p.charges;
+    adjoint_row<real, CHARGES>(
+        n, p, (blockIdx.x * BLOCK + threadIdx.x) / 32, 0,
+        [&](int k) {
+            return system_sum(0, n, NULL, 0, [&](int j) { return weighted(c, j, k); }) /
+                   c.state[2 * k + 1];
+        },
+        out, ld, max_);
+}
+
+/* The same of molecules, whose sums each of their rows forms: fewer blocks, of a molecule each, take longer. */
+template <typename real>
+__global__ void __launch_bounds__(BLOCK)
+    adjoint_of_molecules(int n, const cu_pass_front<real> p, real *out, int ld, unsigned *max_)
+{
+    cu_wait();
+    const cu_charges<real> &c = p.charges;
+    const int i = (blockIdx.x * BLOCK + threadIdx.x) / 32;
+    if (i >= n)
+        return;
+    const int s = c.system[i], first = c.offset[s], last = c.offset[s + 1];
+    adjoint_row<real, 1>(
+        n, p, i, s,
+        [&](int k) {
+            double sum[1];
+            cu_sums_by_warp<1>(
+                last - first, [&](int m, double x[1]) { x[0] = weighted(c, first + m, k); }, sum);
+            return sum[0] / c.state[2 * (s * p.nc + k) + 1];
+        },
+        out, ld, max_);
+}
+
 template <typename real>
 void cu_pass_adjoint(cu_state *s, cudaStream_t stream, int n, const cu_pass_front<real> *p, real *out,
                      int ld, unsigned *max)
 {
-    const int here = p->has_charges && cu_alone(&p->charges);
-    if (p->has_charges && !here)
-        cu_charge_backward(s, stream, &p->charges);
-    cu_launch(s, stream, (n + 7) / 8, BLOCK, 0, here ? pass_adjoint<real, 1> : pass_adjoint<real, 0>, n,
-              *p, out, ld, max);
+    const cu_charges<real> *c = &p->charges;
+    const int all = p->has_charges && c->largest, here = p->has_charges && cu_alone(c);
+    if (p->has_charges && !here && !all)
+        cu_charge_backward(s, stream, c);
+    cu_launch(s, stream, (n + 7) / 8, BLOCK, 0,
+              all    ? adjoint_of_molecules<real>
+              : here ? pass_adjoint<real, 1>
+                     : pass_adjoint<real, 0>,
+              n, *p, out, ld, max);
     cu_check(s, "the adjoint of a pass");
 }
 
@@ -327,8 +401,31 @@ __global__ void __launch_bounds__(BLOCK) reduce_systems(const cu_columns_sum c)
     if (threadIdx.x == 0)
         c.out[(size_t)s * c.system_stride + (size_t)k * c.out_stride] = sum;
 }
+/* One warp per column of a molecule. */
+__global__ void __launch_bounds__(BLOCK) reduce_molecules(const cu_columns_sum c)
+{
+    cu_wait();
+    const int at = (blockIdx.x * BLOCK + threadIdx.x) / 32, s = at / c.columns, k = at % c.columns;
+    if (s >= c.systems)
+        return;
+    const int first = c.offset[s];
+    double sum[1];
+    cu_sums_by_warp<1>(
+        c.offset[s + 1] - first,
+        [&](int i, double x[1]) {
+            x[0] = c.in[(size_t)(first + i) * c.atom_stride + (size_t)k * c.column_stride];
+        },
+        sum);
+    if (threadIdx.x % 32 == 0)
+        c.out[(size_t)s * c.system_stride + (size_t)k * c.out_stride] = sum[0];
+}
 void cu_reduce_systems(cu_state *s, cudaStream_t stream, const cu_columns_sum *c)
 {
+    if (c->largest) {
+        cu_launch(s, stream, (c->systems * c->columns + 7) / 8, BLOCK, 0, reduce_molecules, *c);
+        cu_check(s, "sums over atoms");
+        return;
+    }
     if (c->wide > 1)
         cu_launch(s, stream, dim3(c->systems * c->columns, c->wide), BLOCK, 0, column_sums, *c);
     cu_launch(s, stream, c->systems * c->columns, BLOCK, 0, reduce_systems, *c);

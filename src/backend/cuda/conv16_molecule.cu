@@ -85,14 +85,11 @@ void cu_conv_prepare(void)
 
 int cu_conv_by_molecules(const cu_net *net, const aim_dev_job *job)
 {
-    int largest = 0;
     if (!cu_conv_looks_back(&net->d) || job->crystal || job->row || job->n_atoms < FEW ||
         job->n_atoms < LEAST_ATOMS * job->n_systems || 4 * net->capacity > ROW ||
         job->want_strain || net->device->processor_bytes < TOGETHER * (ROWS_BYTES + OTHER_BYTES))
         return 0;
-    for (int32_t s = 0; s < job->n_systems && largest <= MOST_ATOMS; s++)
-        largest = max(largest, job->offset[s + 1] - job->offset[s]);
-    return largest <= MOST_ATOMS ? largest : 0;
+    return job->largest <= MOST_ATOMS ? job->largest : 0;
 }
 
 void cu_conv16_backward_molecules(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)

@@ -29,7 +29,9 @@ enum {
     CU_GRAPHS = 16,    /* shapes of batches that are kept as graphs */
     CU_EARLY = 64,
     CU_EARLY_ATOMS = 1024, /* cu_work.early, of fewer atoms */
-    CU_TILE_ROWS = 128     /* of the large matrix products */
+    CU_MOLECULE_ATOMS = 96, /* batches of molecules go by molecules up to so many atoms, */
+    CU_MOLECULE_KINDS = 10, /* and so many elements */
+    CU_TILE_ROWS = 128      /* of the large matrix products */
 };
 
 template <typename real> struct alignas(4 * sizeof(real)) vec4 {
@@ -98,7 +100,7 @@ typedef struct cu_net {
         unsigned age, used;
         struct {
             int n, systems, kinds, bins, groups, capacity, flags, coulomb, envelope, wide, together,
-                caller_head;
+                largest, some, caller_head;
             double numbers[11];
             uint64_t heads;
         } key;
@@ -126,6 +128,9 @@ template <typename real> struct cu_work {
     int *part; /* [part_count] where each slab begins in the groups; NULL: none, all at once */
     int wide;  /* blocks that share the sums over one system */
     int together; /* cu_conv_by_molecules() */
+    int largest;  /* cu_by_molecules() */
+    /* systems whose gradients come before those of the others, and their atoms; 0: none */
+    int some_systems, some;
     /* in: one block, filled in pinned memory and copied as it is */
     double *coord, *cell, *charge, *mult; /* cell: NULL of molecules */
     int *offset, *system, *kind, *kind_species, *kind_number;
@@ -155,6 +160,7 @@ template <typename real> struct cu_work {
     /* of the pinned copy alone: the ticket, once what stands before it is there, or (direct) all; */
     int *arrived;
     int *ending; /* and once the evaluation is about to end */
+    int *some_there; /* and once gradients of the first systems are there */
     char *out_base;
     size_t out_early, out_bytes, out_copied; /* out_early: 0: results come all together */
     /* lists */
@@ -200,6 +206,8 @@ int cu_wide(const aim_dev_job *job);
 int cu_desk_goes_first(const aim_dev_job *job);
 /* Whether what the network puts out is copied while the card goes on. */
 int cu_comes_early(const aim_dev_job *job);
+/* Systems whose gradients come before those of the others: three quarters of molecules. 0: none. */
+int cu_some_systems(const aim_dev_job *job, int largest);
 /* Whether batch and results go directly. */
 int cu_goes_direct(const aim_dev_job *job);
 /* Whether all atoms have the same adjoint of head h. */
@@ -373,6 +381,8 @@ template <typename real> struct cu_charges {
     int wide;        /* blocks per system and channel: one, or one per segment */
     double *partial; /* [systems nc][wide][2] if wide > 1 */
     double *state;   /* [systems nc][2] D and F, from forward to backward */
+    int largest;     /* cu_by_molecules(): then a warp sums up a system; */
+    const int *system; /* of each atom */
 };
 template <typename real>
 void cu_charge_forward(cu_state *s, cudaStream_t stream, const cu_charges<real> *c);
@@ -395,7 +405,7 @@ void cu_gather_rows(cu_state *s, cudaStream_t stream, int n, int width, const re
                     const int *row, real *out);
 /* Columns of an array by atom, summed by system. */
 struct cu_columns_sum {
-    int systems, columns, wide; /* wide: as in cu_charges */
+    int systems, columns, wide, largest; /* wide, largest: as in cu_charges */
     const int *offset;
     const double *in;
     size_t atom_stride, column_stride;
@@ -416,6 +426,8 @@ struct cu_list {
     int *count, *j, *shift, *species, *longest, *overlap;
     cu_cells cells;
     const int *order; /* crystals: rows and neighbours are atoms in this order; NULL: are places */
+    int largest, systems; /* cu_by_molecules() */
+    int *back; /* then also where the reverse of each pair stands (cu_list_reverse), or NULL */
 };
 void cu_sort_atoms(cu_state *s, cudaStream_t stream, const cu_cells *c, const double *coord,
                    const int *system);
@@ -434,6 +446,7 @@ void cu_list_reverse(cu_state *s, cudaStream_t stream, const cu_list *l, const v
 /* Of crystals, arrays of atoms go by places, or with `order` by atoms; those of D3 always by places. */
 struct cu_terms {
     int n, kinds;
+    int largest, systems, processors; /* cu_by_molecules() */
     const int *order; /* atom of each place */
     const int *offset, *system, *kind, *kind_number;
     const double *coord, *q;
@@ -482,14 +495,6 @@ struct cu_embedded {
 };
 void cu_repulsion(cu_state *s, cudaStream_t stream, const struct cu_embedded *x);
 void cu_d3ts(cu_state *s, cudaStream_t stream, const struct cu_embedded *x);
-
-/* ---------------------------------------------------------------- few bytes (direct.cu) */
-
-/* in, out, arrived: pinned memory; multiples of 16 bytes. clear: is set to zeros. */
-void cu_bring(cu_state *s, cudaStream_t stream, const void *in, void *to, size_t bytes, void *clear,
-              size_t clear_bytes);
-void cu_leave(cu_state *s, cudaStream_t stream, const void *from, void *out, size_t bytes,
-              const int *ticket, int *arrived);
 
 /* ---------------------------------------------------------------- arrays of the caller (caller.cu) */
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/cuda/module.h"
+#include "backend/cuda/molecules.h"
 
 /* Bins at least as wide as the network reaches, and not many more bins than atoms. */
 static void make_grid(const aim_dev_job *job, int32_t s, int base, cu_grid *g)
@@ -153,8 +154,10 @@ static void fill(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds 
     if (w->ticket) {
         *CU_PINNED(d->in, w->in_base, w->ticket) = ++net->device->ticket;
         *CU_PINNED(d->out, w->out_base, w->arrived) = net->device->ticket - 1;
-        if (w->ending)
+        if (w->ending) {
             *CU_PINNED(d->out, w->out_base, w->ending) = net->device->ticket - 1;
+            *CU_PINNED(d->out, w->out_base, w->some_there) = net->device->ticket - 1;
+        }
     }
 }
 
@@ -207,11 +210,12 @@ static void fetch_network(const cu_net *net, const aim_dev_job *job, const cu_wo
                  n * (size_t)net->d.head_width[h]);
 }
 
+/* Energies of the terms. */
 template <typename real>
-static void fetch_rest(const cu_net *net, aim_dev_job *job, const cu_work<real> *w)
+static void fetch_terms(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w)
 {
     const cu_device *d = net->device;
-    const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
+    const size_t systems = (size_t)job->n_systems;
     copy_out(job, job->e_coulomb, CU_PINNED(d->out, w->out_base, w->e_coulomb), systems);
     copy_out(job, job->e_sr, CU_PINNED(d->out, w->out_base, w->e_sr), systems);
     copy_out(job, job->e_d3, CU_PINNED(d->out, w->out_base, w->e_d3), systems);
@@ -220,6 +224,16 @@ static void fetch_rest(const cu_net *net, aim_dev_job *job, const cu_work<real> 
     if (w->e_rep_atom)
         copy_out(job, job->e_rep_atom, CU_PINNED(d->out, w->out_base, w->e_rep_atom),
                  (size_t)job->n_atoms);
+}
+
+/* fetched: the terms' energies are out. */
+template <typename real>
+static void fetch_rest(const cu_net *net, aim_dev_job *job, const cu_work<real> *w, int fetched)
+{
+    const cu_device *d = net->device;
+    const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
+    if (!fetched)
+        fetch_terms<real>(net, job, w);
     double *grad = CU_PINNED(d->out, w->out_base, w->grad);
     if (job->want_grad && job->middle)
         add_out(job->grad, grad, 3 * n);
@@ -256,6 +270,9 @@ static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins
     key.groups = cu_most_groups(job, bins);
     key.wide = cu_wide(job);
     key.together = cu_conv_by_molecules(net, job);
+    key.largest = cu_by_molecules(net, job, n_kinds);
+    const int some = cu_some_systems(job, key.largest);
+    key.some = some ? job->offset[some] : 0;
     key.capacity = net->capacity;
     key.flags = job->want_grad | job->want_strain << 1 | job->sr << 2 | job->d3 << 3 |
                 (job->row != NULL) << 4 | (job->caller != NULL) << 5 | (job->alike != 0) << 6 |
@@ -393,20 +410,32 @@ static void send_desk(cu_state *s, const cu_net *net, const aim_dev_job *job, co
                       "copying the batch");
 }
 
-/* Keeps the host's workers awake for the results of an evaluation that is about to end. */
+/* Keeps the host's workers awake for the results of an evaluation that is about to end; hands out those of the first
+ * systems where nothing was wrong by then: 1. */
 template <typename real>
-static void stir_workers(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w)
+static int stir_workers(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w, int right)
 {
     enum { LOOKS = 32 }; /* some thirty microseconds */
+    const cu_device *d = net->device;
     if (!w->ending || !has_arrived(net, w, w->ending))
-        return;
+        return 0;
+    int some = 0;
+    const volatile int *there = CU_PINNED(d->out, w->out_base, w->some_there);
     cudaError_t code;
     do {
         job->stir(job->team);
         code = cudaErrorNotReady;
-        for (int k = 0; k < LOOKS && code == cudaErrorNotReady; k++)
-            code = cudaStreamQuery(net->device->stream);
+        for (int k = 0; k < LOOKS && code == cudaErrorNotReady; k++) {
+            code = cudaStreamQuery(d->stream);
+            if (some || !right || !w->some || *there != d->ticket)
+                continue;
+            __atomic_thread_fence(__ATOMIC_ACQUIRE);
+            fetch_terms<real>(net, job, w);
+            job->some(job->ctx, CU_PINNED(d->out, w->out_base, w->grad), w->some_systems);
+            some = 1;
+        }
     } while (code == cudaErrorNotReady);
+    return some;
 }
 
 /* One try; *again: a row of the list was too short. */
@@ -417,7 +446,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
     cu_device *d = net->device;
     cu_work<real> w;
     cu_state s = {cudaSuccess, NULL, 0};
-    int handed = 0;
+    int handed = 0, some = 0;
     *again = 0;
     const int bins = cu_count_bins(job), rows = choose_rows<real>(net, job, k, bins);
     cu_layout<real>(net, job, k->n, bins, rows, NULL, &w);
@@ -448,7 +477,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
         if (hand_early(net, job, &w, &s, &handed, e))
             return e->status;
         if (s.code == cudaSuccess)
-            stir_workers<real>(net, job, &w);
+            some = stir_workers<real>(net, job, &w, handed);
         if (!(w.direct && s.code == cudaSuccess && has_arrived(net, &w, w.arrived)) &&
             cu_synchronize(net, &s, e))
             return e->status;
@@ -477,7 +506,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
                 return e->status;
         }
     }
-    fetch_rest<real>(net, job, &w);
+    fetch_rest<real>(net, job, &w, some);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/cuda/caller.h"
+#include "backend/cuda/direct.h"
 #include "backend/cuda/flow.h"
 #include "backend/cuda/module.h"
 #include "backend/cuda/waves.h"
@@ -45,10 +46,12 @@ template <typename real> cu_charges<real> cu_charge_args(const cu_flow<real> *f,
     c.wide = w->wide;
     c.partial = w->partial;
     c.state = w->charge_state[p];
+    c.largest = w->largest;
+    c.system = w->system;
     return c;
 }
 
-/* Reverse pairs in the second stream: they are not asked for before the way back. */
+/* Reverse pairs, unless the list brings them, in the second stream: they are not asked for before the way back. */
 template <typename real> static void build_list(cu_flow<real> *f)
 {
     const cu_work<real> *w = f->w;
@@ -74,8 +77,11 @@ template <typename real> static void build_list(cu_flow<real> *f)
     list.overlap = w->overlap;
     list.shift = from_zero(f, w->shift, w->capacity);
     list.cells = cells_of(f);
+    list.largest = w->largest;
+    list.systems = w->systems;
+    list.back = w->back;
     cu_list_build(f->s, f->stream, &list, from_zero(f, w->u, w->capacity));
-    if (!w->back)
+    if (!w->back || w->largest)
         return;
     cu_fork(f);
     cu_list_reverse(f->s, f->net->device->side, &list, w->u, w->back);
@@ -215,6 +221,7 @@ template <typename real> static void sum_terms(cu_flow<real> *f, cudaStream_t st
     const cu_columns_sum sum = {w->systems,
                                 job->rep_params ? 4 : 3,
                                 w->wide,
+                                w->largest,
                                 w->offset,
                                 w->term_e,
                                 1,
@@ -236,6 +243,8 @@ template <typename real> void cu_terms_beside(cu_flow<real> *f)
         seed_charges(f, dev->side);
     if (f->w->wide == 1) /* others share room with those of charge equilibration */
         sum_terms(f, dev->side);
+    if (cu_early_apart(f->w))
+        cu_end_side(f);
 }
 
 /* ---------------------------------------------------------------- the network */
@@ -322,9 +331,12 @@ template <typename real> static void show_ticket(const cu_flow<real> *f, const i
 template <typename real> static void copy_early(cu_flow<real> *f)
 {
     const cu_work<real> *w = f->w;
+    const int joined = f->s->joined; /* the next kernel does not wait for this */
     cu_fork(f);
     copy_back(f, f->net->device->side, 0, (size_t)((char *)w->arrived - w->out_base));
     show_ticket(f, w->arrived);
+    if (cu_early_apart(w))
+        f->s->joined = joined;
 }
 
 /* Tells the host that the evaluation is about to end. */
@@ -334,6 +346,29 @@ template <typename real> static void tell_ending(cu_flow<real> *f)
     cu_fork(f);
     show_ticket(f, f->w->ending);
     f->s->joined = joined;
+}
+
+/* Gradients of the first systems, which end here, and what stands in front of them, beside the others; and the ticket. */
+template <typename real> static void send_some(cu_flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    const int joined = f->s->joined;
+    cu_fork(f);
+    copy_back(f, f->net->device->side, w->out_early,
+              (size_t)((char *)(w->grad + 3 * (size_t)w->some) - w->out_base));
+    show_ticket(f, w->some_there);
+    f->s->joined = joined;
+}
+
+/* The slab's forces and features: those of all atoms, or of the first systems and the others. */
+template <typename real> static void gather_pass(cu_flow<real> *f, int p)
+{
+    const int some = p == 0 ? f->w->some : 0;
+    if (some) {
+        cu_pass_gather(f, p, 0, some);
+        send_some(f);
+    }
+    cu_pass_gather(f, p, some, f->n - some);
 }
 
 template <typename real> static void backward_network(cu_flow<real> *f)
@@ -350,7 +385,7 @@ template <typename real> static void backward_network(cu_flow<real> *f)
             tell_ending(f);
         for (int k = 0; k < count_slabs(f); k++) {
             enter_slab(f, k);
-            cu_pass_gather(f, p);
+            gather_pass(f, p);
         }
         leave_slabs(f);
         if (p > 0 && slabs) {
@@ -367,7 +402,7 @@ template <typename real> static void bring_batch(cu_flow<real> *f)
     cu_device *dev = f->net->device;
     const size_t bytes = f->job->middle ? w->in_first : w->in_bytes,
                  clear = (size_t)(w->clear_base - w->out_base) + w->clear_bytes;
-    if (w->direct) {
+    if (!f->job->middle && !w->grid && bytes <= CU_FEW_BYTES) {
         cu_bring(f->s, f->stream, dev->in, w->in_base, bytes, w->out_base, clear);
         return;
     }
@@ -430,8 +465,8 @@ template <typename real> static void second_half(cu_flow<real> *f)
     }
     if (!f->beside || w->wide > 1)
         sum_terms(f, f->stream);
-    const cu_columns_sum sum = {w->systems, 9,         w->wide,    w->offset, w->virial, 9,
-                                1,          w->strain, w->partial, 9,         1};
+    const cu_columns_sum sum = {w->systems, 9, w->wide,   0,          w->offset, w->virial,
+                                9,          1, w->strain, w->partial, 9,         1};
     if (job->want_strain)
         cu_reduce_systems(f->s, f->stream, &sum);
 }
@@ -448,17 +483,26 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
         f.slot = w->n_slots / 2;
     if (second)
         second_half(&f);
+    size_t sent = w->out_early;
+    if (w->some)
+        sent = (size_t)((char *)(w->grad + 3 * (size_t)w->some) - w->out_base) / 16 * 16;
+    const int last = w->out_early && !w->grid && w->out_copied - sent <= CU_FEW_BYTES;
+    if (last) /* nothing in the second stream is waited for: it has copied what came earlier */
+        cu_send(s, f.stream, w->out_base + sent, (char *)net->device->out + sent,
+                w->out_copied - sent);
     if ((f.beside && !job->want_grad) || cu_sums_beside(w) || w->out_early) {
         cu_end_side(&f);
         cu_join(&f);
     }
+    if (last)
+        return;
     if (w->caller)
         cu_hand_out(s, f.stream, w);
     if (w->direct)
         cu_leave(s, f.stream, w->out_base, net->device->out, w->out_copied, w->ticket,
                  CU_PINNED(net->device->out, w->out_base, w->arrived));
     else
-        copy_back(&f, f.stream, w->out_early, w->out_copied);
+        copy_back(&f, f.stream, sent, w->out_copied);
 }
 
 #define INSTANCE(real)                                                                             \

@@ -46,6 +46,12 @@ template <typename real> static inline void cu_fork(cu_flow<real> *f)
     cu_fork_side(f->s, f->net->device, f->stream);
 }
 
+/* Whether nothing waits for what comes early before the end: of molecules. A box of 20,736 atoms was 1 % slower so. */
+template <typename real> static inline int cu_early_apart(const cu_work<real> *w)
+{
+    return w->out_early && w->largest;
+}
+
 /* Of an array of all atoms, the row where the slab begins. */
 template <typename real, typename T>
 static inline T *slab_row(const cu_flow<real> *f, T *all, size_t width)
@@ -70,7 +76,7 @@ template <typename real> void cu_terms_beside(cu_flow<real> *f);
 template <typename real> void cu_pass_forward(cu_flow<real> *f, int p, int again);
 /* From the adjoints of what pass p has put out (without slabs, from those of charges and features) to those of the environments of the slab's atoms; */
 template <typename real> void cu_pass_backward(cu_flow<real> *f, int p);
-/* then, from those of all atoms, to the slab's forces and features. */
-template <typename real> void cu_pass_gather(cu_flow<real> *f, int p);
+/* then, from those of all atoms, to forces and features of n of the slab's, from its number `first` on. */
+template <typename real> void cu_pass_gather(cu_flow<real> *f, int p, int first, int n);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/cuda/carve.h"
+#include "backend/cuda/molecules.h"
 #include "backend/cuda/waves.h"
 
 template <typename real>
@@ -79,6 +80,7 @@ static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_
     if (cu_comes_early(job)) {
         TAKE(c, w->arrived, 1);
         TAKE(c, w->ending, 1);
+        TAKE(c, w->some_there, 1);
         w->out_early = c->used - start;
     }
     TAKE(c, w->e_coulomb, w->systems);
@@ -194,11 +196,8 @@ static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c,
 
 int cu_wide(const aim_dev_job *job)
 {
-    int longest = 0;
-    for (int32_t s = 0; s < job->n_systems; s++)
-        longest = max_of(longest, job->offset[s + 1] - job->offset[s]);
-    return longest > 2 * CU_SEGMENT && job->n_systems <= 4096
-               ? (longest + CU_SEGMENT - 1) / CU_SEGMENT
+    return job->largest > 2 * CU_SEGMENT && job->n_systems <= 4096
+               ? (job->largest + CU_SEGMENT - 1) / CU_SEGMENT
                : 1;
 }
 
@@ -212,6 +211,21 @@ int cu_comes_early(const aim_dev_job *job)
 {
     enum { FEW = 8192 }; /* another copy costs as much as it hides */
     return job->early && job->want_grad && !job->middle && !job->caller && job->n_atoms >= FEW;
+}
+
+int cu_some_systems(const aim_dev_job *job, int largest)
+{
+    int low = 0, high = job->n_systems;
+    if (!largest || !job->some || !cu_comes_early(job))
+        return 0;
+    while (high - low > 1) {
+        const int half = (low + high) / 2;
+        if (job->offset[half] <= job->n_atoms - job->n_atoms / 4)
+            low = half;
+        else
+            high = half;
+    }
+    return low;
 }
 
 int cu_goes_direct(const aim_dev_job *job)
@@ -234,6 +248,9 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, i
     w->kinds = kinds;
     w->wide = cu_wide(job);
     w->together = cu_conv_by_molecules(net, job);
+    w->largest = cu_by_molecules(net, job, kinds);
+    w->some_systems = cu_some_systems(job, w->largest);
+    w->some = w->some_systems ? job->offset[w->some_systems] : 0;
     w->cells.n = w->cells.end = w->n;
     w->cells.bins = bins;
     w->cells.groups = cu_most_groups(job, bins);
@@ -297,6 +314,9 @@ cu_terms cu_term_args(const cu_net *net, const aim_dev_job *j, const cu_work<rea
     cu_terms t = {};
     t.n = w->n;
     t.kinds = w->kinds;
+    t.largest = w->largest;
+    t.systems = w->systems;
+    t.processors = net->device->processors;
     t.offset = w->offset;
     t.system = w->system;
     t.kind = cu_kind_of(w);

@@ -18,6 +18,24 @@ static __device__ __forceinline__ double from_to(const double a[3], const double
     return r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
 }
 
+/* Direction and distance of a pair. */
+template <typename real>
+static __device__ __forceinline__ vec4<real> pair_vector(const struct cu_list &l, const double r[3],
+                                                         double d2)
+{
+    const double d = sqrt(d2), inv = 1.0 / d;
+    if (d < CU_OVERLAP)
+        atomicOr(l.overlap, 1);
+    return vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv), (real)(r[2] * inv), (real)d};
+}
+
+/* Atom i, which has n neighbours. */
+static __device__ __forceinline__ void enter_atom(const struct cu_list &l, int i, int n)
+{
+    l.count[i] = min(n, l.capacity);
+    l.species[i] = l.kind_species[l.kind[i]];
+}
+
 enum { ASKED = 4 /* candidates of a lane under way */ };
 
 /* One warp per atom; candidates in thirty-twos, survivors keep their order. These first, then what is known of
@@ -63,21 +81,87 @@ __global__ void __launch_bounds__(128) all_pairs(const struct cu_list l, vec4<re
     __syncwarp();
 #pragma unroll 1
     for (int k = lane; k < min(n, l.capacity); k += 32) {
-        const double d = sqrt(from_to(x, l.coord + 3 * own[k], r)), inv = 1.0 / d;
-        u[(size_t)i * l.capacity + k] =
-            vec4<real>{(real)(r[0] * inv), (real)(r[1] * inv), (real)(r[2] * inv), (real)d};
-        if (d < CU_OVERLAP)
-            atomicOr(l.overlap, 1);
+        const double d2 = from_to(x, l.coord + 3 * own[k], r);
+        u[(size_t)i * l.capacity + k] = pair_vector<real>(l, r, d2);
     }
     for (int k = n + lane; k < l.early; k += 32) {
         l.j[(size_t)i * l.capacity + k] = i;
         u[(size_t)i * l.capacity + k] = vec4<real>{};
     }
     if (lane == 0) {
-        l.count[i] = min(n, l.capacity);
-        l.species[i] = l.kind_species[l.kind[i]];
+        enter_atom(l, i, n);
         atomicMax(l.longest, n);
     }
+}
+
+/* Rank of bit k among those that are set. */
+static __device__ __forceinline__ int rank_of(const unsigned *bits, int k)
+{
+    int rank = __popc(bits[k / 32] & ((1u << k % 32) - 1));
+    for (int word = 0; word < k / 32; word++)
+        rank += __popc(bits[word]);
+    return rank;
+}
+
+enum { LIST_WARPS = 12, BIT_WORDS = CU_MOLECULE_ATOMS / 32 };
+
+/* One block per molecule, for each atom a warp as in all_pairs(): who is near whom stays in bits, by which reverse
+ * pairs are found. */
+template <typename real>
+__global__ void __launch_bounds__(32 * LIST_WARPS)
+    pairs_of_molecules(const __grid_constant__ struct cu_list l, vec4<real> *u)
+{
+    cu_wait();
+    __shared__ double x[CU_MOLECULE_ATOMS][3];
+    __shared__ unsigned near[CU_MOLECULE_ATOMS][BIT_WORDS];
+    __shared__ int longest;
+    const int zero = l.offset[blockIdx.x], atoms = l.offset[blockIdx.x + 1] - zero,
+              warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const unsigned below = (1u << lane) - 1;
+#pragma unroll 1
+    for (int k = threadIdx.x; k < 3 * atoms; k += 32 * LIST_WARPS)
+        x[0][k] = l.coord[3 * (size_t)zero + k];
+    if (threadIdx.x == 0)
+        longest = 0;
+    __syncthreads();
+#pragma unroll 1
+    for (int i = warp; i < atoms; i += LIST_WARPS) {
+        int n = 0;
+#pragma unroll 1
+        for (int base = 0; base < atoms; base += 32) {
+            const int j = base + lane;
+            double r[3] = {0, 0, 0}, d2 = 0;
+            int hit = 0;
+            if (j < atoms && j != i) {
+                d2 = from_to(x[i], x[j], r);
+                hit = d2 < l.cutoff * l.cutoff;
+            }
+            const unsigned hits = __ballot_sync(0xffffffffu, hit);
+            if (lane == 0)
+                near[i][base / 32] = hits;
+            const int k = n + __popc(hits & below);
+            if (hit && k < l.capacity) {
+                const size_t at = (size_t)(zero + i) * l.capacity + k;
+                l.j[at] = zero + j;
+                u[at] = pair_vector<real>(l, r, d2);
+            }
+            n += __popc(hits);
+        }
+        if (lane == 0) {
+            enter_atom(l, zero + i, n);
+            atomicMax(&longest, n);
+        }
+    }
+    __syncthreads();
+    if (threadIdx.x == 0)
+        atomicMax(l.longest, longest);
+    for (int i = warp; i < atoms && l.back; i += LIST_WARPS)
+        for (int j = lane; j < atoms; j += 32) {
+            const int k = rank_of(near[i], j), other = rank_of(near[j], i);
+            if (near[i][j / 32] >> j % 32 & 1 && k < l.capacity)
+                l.back[(size_t)(zero + i) * l.capacity + k] =
+                    other < l.capacity ? (zero + j) * l.capacity + other : -1;
+        }
 }
 
 /* The list came from the host; shift: three signed bytes. */
@@ -450,6 +534,8 @@ void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real
         near_pairs<<<cu_part_groups(&l->cells), CU_WALK_THREADS, 0, stream>>>(*l, u);
     } else if (l->in_j)
         given_pairs<<<(l->n + 3) / 4, 128, 0, stream>>>(*l, u);
+    else if (l->largest)
+        cu_launch(s, stream, l->systems, 32 * LIST_WARPS, 0, pairs_of_molecules<real>, *l, u);
     else
         cu_launch(s, stream, (l->n + 3) / 4, 128, 0, all_pairs<real>, *l, u);
     cu_check(s, "the neighbour list");

@@ -441,16 +441,19 @@ template <typename real> void cu_pass_backward(cu_flow<real> *f, int p)
     cu_multiply_all(f->s, f->stream, &list, w->between);
     const cu_conv<real> c = conv_args(f, p);
     if (f->beside && p == d->n_pass - 1) { /* it adds to what the terms have left of the charges */
-        cu_end_side(f);
+        if (!cu_early_apart(w)) /* else what is in the second stream since then is joined at the end */
+            cu_end_side(f);
         cu_join(f);
     }
     cu_project_backward(f->s, f->stream, &c);
 }
 
 /* Then, from those of all atoms, to forces and to the features of their neighbours. */
-template <typename real> void cu_pass_gather(cu_flow<real> *f, int p)
+template <typename real> void cu_pass_gather(cu_flow<real> *f, int p, int first, int n)
 {
-    const cu_conv<real> c = conv_args(f, p);
+    cu_conv<real> c = conv_args(f, p);
+    c.first += first;
+    c.n = n;
     if (c.features == CU_EMBED)
         cu_embed_backward(f->s, f->stream, &c);
     else
@@ -460,6 +463,6 @@ template <typename real> void cu_pass_gather(cu_flow<real> *f, int p)
 #define INSTANCE(real)                                                                             \
     template void cu_pass_forward(cu_flow<real> *, int, int);                                      \
     template void cu_pass_backward(cu_flow<real> *, int);                                          \
-    template void cu_pass_gather(cu_flow<real> *, int)
+    template void cu_pass_gather(cu_flow<real> *, int, int, int)
 INSTANCE(float);
 INSTANCE(double);

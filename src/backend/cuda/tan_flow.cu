@@ -65,8 +65,8 @@ template <typename real> static void sum_terms(const flow<real> *f)
 {
     const cu_kept<real> *k = f->k;
     const aim_dev_job *j = f->sweep->job;
-    cu_columns_sum sum = {k->systems, j->rep_params ? 4 : 3, k->wide, k->offset, k->term_e, 1, (size_t)k->n,
-                          k->e_coulomb, k->partial, 1, (size_t)(k->e_sr - k->e_coulomb)};
+    cu_columns_sum sum = {k->systems, j->rep_params ? 4 : 3, k->wide, 0, k->offset, k->term_e, 1,
+                          (size_t)k->n, k->e_coulomb, k->partial, 1, (size_t)(k->e_sr - k->e_coulomb)};
     if (j->coulomb || j->sr || j->d3 || k->element)
         cu_reduce_systems(f->s, f->stream, &sum);
     if (!j->want_strain)

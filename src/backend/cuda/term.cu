@@ -8,27 +8,10 @@
  * rounding of the energy of a bond would be as large as an atom's tolerance. Those of crystals go over
  * the network's list, with the weight near_share(d); what is left of a pair is summed in T by groups:
  * a share that fades out, for no pair may be in both or in none because a distance was rounded. */
+#include "backend/cuda/molecules.h"
 #include "backend/cuda/term.h"
 
 static const double CLOSE = 5.0; /* Angstrom, unless the list is shorter */
-
-/* Damped shifted force of one pair within the cutoff: value, and the derivative divided by d. */
-static __device__ __forceinline__ float dsf_pair(float d2, float d, float inv, const aim_dsf &p,
-                                                 float *slope)
-{
-    const float e = power_of_two(d2 * (float)(-p.alpha * p.alpha * LOG2_E)),
-                t = fast_inverse(1.0f + (float)(0.35355339059327376220 * p.alpha) * d),
-                c = e * aim_normal_tail_f32(t) * inv; /* erfc(x) = 2 (1 - Phi(x sqrt(2))) */
-    *slope = ((float)p.slope - (c + (float)p.gauss * e) * inv) * inv;
-    return c + (d * (float)p.slope - (float)(p.shift + p.rc * p.slope));
-}
-static __device__ __forceinline__ double dsf_pair(double, double d, double inv, const aim_dsf &p,
-                                                  double *slope)
-{
-    const aim_deriv f = aim_coulomb_dsf(d, &p);
-    *slope = f.d1 * inv;
-    return f.v;
-}
 
 /* ---------------------------------------------------------------- close pairs, over the list */
 
@@ -71,8 +54,7 @@ static __device__ __forceinline__ void near_pairs(const struct cu_terms &t, int 
             force -= kq * qj * slope * share;
         }
         if (t.sr) {
-            const aim_deriv f = aim_deriv_mul(
-                aim_coulomb_simple(d), aim_cutoff_envelope(d, t.sr_rc, (aim_envelope)t.envelope));
+            const aim_deriv f = short_range(t, d);
             *phi_sr -= qj * f.v;
             force += kq * qj * f.d1 / d;
         }
@@ -81,27 +63,6 @@ static __device__ __forceinline__ void near_pairs(const struct cu_terms &t, int 
 }
 
 /* ---------------------------------------------------------------- all pairs of molecules */
-
-/* dE/dCN (hartree) to what cn_force() takes */
-static const double CN_UNIT = AIM_HARTREE / LOG2_E;
-
-/* dE/dd / d of a pair, eV/A^2, through the coordination numbers of both; inv: 1/d, 1/A */
-template <typename T> static __device__ __forceinline__ T cn_force(T radii, T cn_grads, T inv)
-{
-    T e;
-    const T v = count(inv, radii, &e);
-    return cn_grads * (v * v) * (e * radii) * (inv * inv * inv);
-}
-
-/* What an atom leaves behind, in lane 0. */
-static __device__ __forceinline__ void leave(const struct cu_terms &t, int i, double q, double phi,
-                                             double phi_sr)
-{
-    t.e[i] = 0.5 * AIM_COULOMB_K * q * phi;
-    t.e[t.n + i] = 0.5 * AIM_COULOMB_K * q * phi_sr;
-    if (t.want_grad)
-        t.gq[i] = AIM_COULOMB_K * (phi + phi_sr);
-}
 
 template <typename T>
 __global__ void __launch_bounds__(WARPS * 32)
@@ -300,7 +261,9 @@ void cu_pair_terms(cu_state *s, cudaStream_t stream, const struct cu_terms *t)
     aim_dsf dsf = {};
     if (t->coulomb == AIM_DEV_COULOMB_DSF)
         dsf = aim_dsf_make(t->rc, t->alpha);
-    if (t->is_double)
+    if (t->largest)
+        cu_pairs_of_molecules(s, stream, t, &dsf);
+    else if (t->is_double)
         launch_terms<double>(stream, t, dsf);
     else
         launch_terms<float>(stream, t, dsf);

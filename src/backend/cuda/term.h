@@ -67,6 +67,42 @@ template <typename T> static __device__ __forceinline__ T count(T inv_d, T radii
     return fast_inverse((T)1 + *e);
 }
 
+/* Damped shifted force of one pair within the cutoff: value, and the derivative divided by d. */
+static __device__ __forceinline__ float dsf_pair(float d2, float d, float inv, const aim_dsf &p,
+                                                 float *slope)
+{
+    const float e = power_of_two(d2 * (float)(-p.alpha * p.alpha * LOG2_E)),
+                t = fast_inverse(1.0f + (float)(0.35355339059327376220 * p.alpha) * d),
+                c = e * aim_normal_tail_f32(t) * inv; /* erfc(x) = 2 (1 - Phi(x sqrt(2))) */
+    *slope = ((float)p.slope - (c + (float)p.gauss * e) * inv) * inv;
+    return c + (d * (float)p.slope - (float)(p.shift + p.rc * p.slope));
+}
+static __device__ __forceinline__ double dsf_pair(double, double d, double inv, const aim_dsf &p,
+                                                  double *slope)
+{
+    const aim_deriv f = aim_coulomb_dsf(d, &p);
+    *slope = f.d1 * inv;
+    return f.v;
+}
+
+/* Coulomb's short-range part of a pair. */
+static __device__ __forceinline__ aim_deriv short_range(const struct cu_terms &t, double d)
+{
+    return aim_deriv_mul(aim_coulomb_simple(d),
+                         aim_cutoff_envelope(d, t.sr_rc, (aim_envelope)t.envelope));
+}
+
+/* dE/dCN (hartree) to what cn_force() takes */
+static const double CN_UNIT = AIM_HARTREE / LOG2_E;
+
+/* dE/dd / d of a pair, eV/A^2, through the coordination numbers of both; inv: 1/d, 1/A */
+template <typename T> static __device__ __forceinline__ T cn_force(T radii, T cn_grads, T inv)
+{
+    T e;
+    const T v = count(inv, radii, &e);
+    return cn_grads * (v * v) * (e * radii) * (inv * inv * inv);
+}
+
 /* ---------------------------------------------------------------- the atoms of a molecule */
 
 /* Calls f(j, r) for every other atom of the system of atom i within `reach`: lane k takes the atoms
@@ -178,15 +214,28 @@ template <typename T> static __device__ void load_radii(const struct cu_terms &t
     __syncthreads();
 }
 
+/* What an atom leaves behind, in lane 0. */
+static __device__ __forceinline__ void leave(const struct cu_terms &t, int i, double q, double phi,
+                                             double phi_sr)
+{
+    t.e[i] = 0.5 * AIM_COULOMB_K * q * phi;
+    t.e[t.n + i] = 0.5 * AIM_COULOMB_K * q * phi_sr;
+    if (t.want_grad)
+        t.gq[i] = AIM_COULOMB_K * (phi + phi_sr);
+}
+
 /* ---------------------------------------------------------------- groups of crystals */
 
-/* Sums of a group's atoms, [CU_GROUP][K] in shared memory: adds those of all lanes to atom a's. Half of the
- * sums go to half of the lanes, and so on, until each has one; so a tree of lanes serves all. */
+/* Sums over the lanes of a warp, each as cu_warp_sum() makes it: sum k comes out in lane LANES k. Half of the sums
+ * go to half of the lanes, and so on, until each has one; so a tree of lanes serves all. */
+template <int K> struct cu_tree {
+    enum { SUMS = K > 8 ? 16 : K > 4 ? 8 : K > 1 ? 4 : 1, LANES = 32 / SUMS };
+};
 template <int K, typename T>
-static __device__ __forceinline__ void add_sums(double *to, const T (&sum)[K])
+static __device__ __forceinline__ T tree_sums(const T (&sum)[K])
 {
-    enum { N = K > 8 ? 16 : K > 4 ? 8 : K > 1 ? 4 : 1 };
-    const int lane = threadIdx.x % 32, own = lane / (32 / N);
+    enum { N = cu_tree<K>::SUMS };
+    const int lane = threadIdx.x % 32;
     T v[N];
 #pragma unroll
     for (int k = 0; k < N; k++)
@@ -201,8 +250,18 @@ static __device__ __forceinline__ void add_sums(double *to, const T (&sum)[K])
             v[k] = kept + __shfl_xor_sync(0xffffffffu, given, d);
         }
     }
-    if (lane % (32 / N) == 0 && own < K)
-        to[own] += (double)v[0];
+    return v[0];
+}
+
+/* Sums of a group's atoms, [CU_GROUP][K] in shared memory: adds those of all lanes to atom a's. */
+template <int K, typename T>
+static __device__ __forceinline__ void add_sums(double *to, const T (&sum)[K])
+{
+    enum { LANES = cu_tree<K>::LANES };
+    const int lane = threadIdx.x % 32, own = lane / LANES;
+    const T v = tree_sums(sum);
+    if (lane % LANES == 0 && own < K)
+        to[own] += (double)v;
     __syncwarp();
 }
 

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* molecules.h - lists and terms of batches of small molecules (molecules.cu, nlist.cu). */
+#ifndef AIM_BACKEND_CUDA_MOLECULES_H
+#define AIM_BACKEND_CUDA_MOLECULES_H
+
+#include "backend/cuda/cuda.h"
+
+/* Atoms of the largest of a batch's molecules, where lists and terms go by molecules; else 0. */
+int cu_by_molecules(const cu_net *net, const aim_dev_job *job, int kinds);
+void cu_molecules_prepare(int processor_bytes);
+/* cu_d3 and cu_pair_terms of such a batch. */
+void cu_d3_of_molecules(cu_state *s, cudaStream_t stream, const struct cu_terms *t);
+void cu_pairs_of_molecules(cu_state *s, cudaStream_t stream, const struct cu_terms *t,
+                           const aim_dsf *dsf);
+
+#endif
