@@ -289,46 +289,49 @@ __global__ void __launch_bounds__(384, 1)
 #endif
 }
 
-template <int N, int MODE>
+/* FAST: there is code for operands of 11 bits, too. */
+template <int N, int MODE, int FAST>
 static void launch(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g)
 {
     const int columns = (cu_columns(g) + N - 1) / N, rows = (g->rows + WIDE_ROWS - 1) / WIDE_ROWS;
     const wide_tiles tiles = {columns, columns * rows};
     const int blocks = tiles.count < g->processors ? tiles.count : g->processors;
     cu_launch(s, stream, blocks, 384, wide<N>::SHARED,
-              g->fast ? multiply_wide<N, MODE, 1> : multiply_wide<N, MODE, 0>, *g, tiles);
+              g->fast ? multiply_wide<N, MODE, FAST> : multiply_wide<N, MODE, 0>, *g, tiles);
 }
 
-template <int N, int MODE> static void prepare(void)
+template <int N, int MODE, int FAST> static void prepare(void)
 {
     cudaFuncSetAttribute(multiply_wide<N, MODE, 0>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                          wide<N>::SHARED);
-    cudaFuncSetAttribute(multiply_wide<N, MODE, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+    cudaFuncSetAttribute(multiply_wide<N, MODE, FAST>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                          wide<N>::SHARED);
 }
 
 /* Widths of tiles, the widest first: they are the more efficient, but may leave processors idle in the last
  * round. */
 struct wide_kernel {
-    int mode, columns;
+    int mode, columns, fast;
     void (*launch)(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g);
     void (*prepare)(void);
 };
-template <int N, int MODE> static constexpr wide_kernel kernel(void)
+template <int N, int MODE, int FAST = 1> static constexpr wide_kernel kernel(void)
 {
-    return {MODE, N, launch<N, MODE>, prepare<N, MODE>};
+    return {MODE, N, FAST, launch<N, MODE, FAST>, prepare<N, MODE, FAST>};
 }
+/* Operands of 11 bits with 224 columns: the registers do not suffice for instructions in flight. */
 static const wide_kernel kernels[] = {
-    kernel<256, CU_FORWARD>(),  kernel<192, CU_FORWARD>(),  kernel<128, CU_FORWARD>(),
-    kernel<264, CU_UPDATE>(),   kernel<128, CU_UPDATE>(),   kernel<256, CU_BACKWARD>(),
-    kernel<224, CU_BACKWARD>(), kernel<192, CU_BACKWARD>(), kernel<152, CU_BACKWARD>(),
+    kernel<256, CU_FORWARD>(),     kernel<192, CU_FORWARD>(),  kernel<128, CU_FORWARD>(),
+    kernel<264, CU_UPDATE>(),      kernel<128, CU_UPDATE>(),   kernel<256, CU_BACKWARD>(),
+    kernel<224, CU_BACKWARD, 0>(), kernel<192, CU_BACKWARD>(), kernel<152, CU_BACKWARD>(),
     kernel<128, CU_BACKWARD>()};
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
 int cu_wide_columns(const cu_gemm<float> *g, int k)
 {
     for (const wide_kernel *w = kernels; w < kernels + KERNELS; w++)
-        if (w->mode == g->mode && cu_round_up(cu_columns(g), w->columns) <= g->m.n_pad && k-- == 0)
+        if (w->mode == g->mode && w->fast >= g->fast &&
+            cu_round_up(cu_columns(g), w->columns) <= g->m.n_pad && k-- == 0)
             return w->columns;
     return 0;
 }
