@@ -14,7 +14,7 @@
 
 static const double ENERGY = 1e-9, FORCE = 1e-8, CHARGE = 1e-9, STRESS = 1e-8; /* per atom */
 static const double PRODUCT = 1e-7, SLOPE = 1e-8, STRAIN_SLOPE = 1e-6;         /* eV/A^2, e/A, eV */
-static const double GRADIENT = 1e-8;                                           /* of the largest */
+static const double GRADIENT = 1e-8, SINGLE_GRADIENT = 1e-5;                   /* of the largest */
 
 typedef struct term_case {
     const char *model;
@@ -418,36 +418,48 @@ static void products_are_those_of_the_host(void **state)
 
 /* ---------------------------------------------------------------- gradients of a loss */
 
+/* Of a loss over so many copies of s. */
 static double *gradient_of(const term_case *c, aimnet_model *model, const char *device,
-                           const aimnet_system *s, int64_t *count, double *loss)
+                           aimnet_precision precision, const aimnet_system *s, int copies,
+                           int64_t *count, double *loss)
 {
     int tensors;
-    aimnet_calc *calc = open_on(c, model, device, AIMNET_DOUBLE);
+    aimnet_calc *calc = open_on(c, model, device, precision);
     assert_int_equal(aimnet_calc_parameter_count(calc, &tensors, count), AIMNET_OK);
     double *gradient = zeroed((size_t)*count), *zero = zeroed(3 * (size_t)s->n_atoms);
-    const aimnet_target target = {.forces = zero, .charges = zero, .stress = zero};
+    aimnet_system *systems = malloc((size_t)copies * sizeof *systems);
+    aimnet_target *targets = malloc((size_t)copies * sizeof *targets);
+    assert_true(systems && targets);
+    for (int k = 0; k < copies; k++) {
+        systems[k] = *s;
+        targets[k] = (aimnet_target){.forces = zero, .charges = zero, .stress = zero};
+    }
     const aimnet_loss_weights weights = {
         .energy = 1e-4, .forces = 1, .charges = 0.1, .stress = s->cell ? 1 : 0};
-    if (aimnet_calc_loss(calc, s, &target, 1, &weights, loss, NULL, gradient) != AIMNET_OK)
+    if (aimnet_calc_loss(calc, systems, targets, copies, &weights, loss, NULL, gradient) !=
+        AIMNET_OK)
         fail_msg("%s: %s", c->model, aimnet_last_error());
+    free(systems);
+    free(targets);
     free(zero);
     aimnet_calc_free(calc);
     return gradient;
 }
 
-static void compare_gradients(const term_case *c, kind what)
+static void compare_gradients(const term_case *c, kind what, aimnet_precision precision, int copies,
+                              double tolerance)
 {
     structure s = structure_open(what);
     const aimnet_system system = system_of(&s, what);
     aimnet_model *model = model_open(c->model);
     int64_t count;
     double loss[2], most = 0;
-    double *card = gradient_of(c, model, "cuda", &system, &count, &loss[0]),
-           *host = gradient_of(c, model, "cpu", &system, &count, &loss[1]);
+    double *card = gradient_of(c, model, "cuda", precision, &system, copies, &count, &loss[0]),
+           *host = gradient_of(c, model, "cpu", precision, &system, copies, &count, &loss[1]);
     for (int64_t k = 0; k < count; k++)
         most = fmax(most, fabs(host[k]));
-    assert_near("losses", c, what, &loss[0], &loss[1], 1, GRADIENT * loss[1]);
-    assert_near("gradients", c, what, card, host, (size_t)count, GRADIENT * most);
+    assert_near("losses", c, what, &loss[0], &loss[1], 1, tolerance * loss[1]);
+    assert_near("gradients", c, what, card, host, (size_t)count, tolerance * most);
     free(card);
     free(host);
     aimnet_model_free(model);
@@ -459,10 +471,18 @@ static void gradients_of_losses_are_those_of_the_host(void **state)
     (void)state;
     for (const term_case *c = CASES; c < CASES + N_CASES; c++) {
         if (c->molecules)
-            compare_gradients(c, MOLECULE);
+            compare_gradients(c, MOLECULE, AIMNET_DOUBLE, 1, GRADIENT);
         if (c->crystals)
-            compare_gradients(c, CRYSTAL);
+            compare_gradients(c, CRYSTAL, AIMNET_DOUBLE, 1, GRADIENT);
     }
+}
+
+/* Other kernels than those of few atoms. */
+static void gradients_of_thousands_of_atoms_are_those_of_the_host(void **state)
+{
+    (void)state;
+    const term_case whole = {"default", AIMNET_COULOMB_SIMPLE, 1, 0, 0};
+    compare_gradients(&whole, MOLECULE, AIMNET_SINGLE, 100, SINGLE_GRADIENT);
 }
 
 /* test_terms [TEXT]: only the tests whose name contains TEXT */
@@ -475,6 +495,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(arrays_on_the_card_get_the_same_bits),
         cmocka_unit_test(products_are_those_of_the_host),
         cmocka_unit_test(gradients_of_losses_are_those_of_the_host),
+        cmocka_unit_test(gradients_of_thousands_of_atoms_are_those_of_the_host),
     };
     char filter[80];
     if (argc > 1) {

@@ -4,13 +4,16 @@
  * The warp of an atom gathers the adjoints of its neighbours' sums, 4 kB each, for its features. With them
  * and its own features it has all that a pair's tug takes (conv16_tug.h), and leaves these beside.
  *
- * Neighbours are summed in chunks of four, chunk after chunk. Of few atoms, one, two or four have a block,
- * whose warps take a chunk at a time, and where reverse pairs are not known one side of it. */
+ * Neighbours are summed in chunks of four, chunk after chunk. Blocks stay until all atoms are done, and
+ * their warps take one after the other. Of few atoms, one, two or four have a block, whose warps take a
+ * chunk at a time, and where reverse pairs are not known one side of it. */
 #include "backend/cuda/conv16_gather.h"
 
 enum {
     WARPS_ONCE = 20, /* what these need at a time stays in the first-level cache */
-    WARPS_TWICE = 8
+    WARPS_TWICE = 8,
+    STRETCH = 20, /* atoms that a block begins with at once: they share neighbours */
+    KEPT = 32768  /* of more atoms, tugs of a pass are pulled before the next one */
 };
 
 /* ---------------------------------------------------------------- many atoms */
@@ -21,32 +24,49 @@ static __device__ __forceinline__ void add_to(float *x, const float4 &z)
     *(float4 *)x = make_float4(old.x + z.x, old.y + z.y, old.z + z.z, old.w + z.w);
 }
 
-/* A warp, an atom. SIDES: 2 with the reverse tugs. */
+/* The atom that the warp has next, behind the last one if there is none. A block has stretches of atoms, one
+ * of as many as there are blocks, and its warps take their atoms one after the other, since lists are not of
+ * one length. */
+static __device__ __forceinline__ int take_atom(const cu_conv<float> &c, int *taken)
+{
+    int t = 0;
+    if (threadIdx.x % 32 == 0)
+        t = atomicAdd(taken, 1);
+    t = __shfl_sync(0xffffffffu, t, 0);
+    return c.first + (t / STRETCH * (int)gridDim.x + (int)blockIdx.x) * STRETCH + t % STRETCH;
+}
+
+/* A warp, an atom at a time. SIDES: 2 with the reverse tugs. */
 template <int SIDES, int WARPS>
 __global__ void __launch_bounds__(WARPS * 32, 1)
     backward16(const __grid_constant__ cu_conv<float> c)
 {
     cu_wait();
     __shared__ back_space<SIDES> spaces[WARPS];
-    const int i = c.first + blockIdx.x * WARPS + threadIdx.x / 32, column = threadIdx.x % 32 * 4;
-    if (i >= c.first + c.n)
-        return;
-    const int n = c.count[i];
+    __shared__ int taken;
+    const int column = threadIdx.x % 32 * 4;
     const charge_lane l = charge_share(c.nc);
-    float4 a[2], ga[2] = {};
-    sums4 own[SIDES > 1 ? 2 : 1];
+    if (threadIdx.x == 0)
+        taken = 0;
+    __syncthreads();
+    int i;
+#pragma unroll 1
+    while ((i = take_atom(c, &taken)) < c.first + c.n) {
+        float4 a[2], ga[2] = {};
+        sums4 own[SIDES > 1 ? 2 : 1];
 #pragma unroll
-    for (int h = 0; h < 2; h++) {
-        a[h] = load4(c.a + (size_t)i * COLUMNS + h * HALF + column);
-        if (SIDES > 1)
-            own[h] = load_sums(c.s_adj + (size_t)i * 4 * COLUMNS + h * HALF + column, COLUMNS);
+        for (int h = 0; h < 2; h++) {
+            a[h] = load4(c.a + (size_t)i * COLUMNS + h * HALF + column);
+            if (SIDES > 1)
+                own[h] = load_sums(c.s_adj + (size_t)i * 4 * COLUMNS + h * HALF + column, COLUMNS);
+        }
+        const float gq = gather_atom<SIDES>(c, &spaces[threadIdx.x / 32], c.s_adj, 0, l, i,
+                                            c.count[i], a, own, ga);
+#pragma unroll
+        for (int h = 0; h < 2; h++)
+            add_to(c.ga + (size_t)i * COLUMNS + h * HALF + column, ga[h]);
+        leave_charges(c, l, i, gq);
     }
-    const float gq =
-        gather_atom<SIDES>(c, &spaces[threadIdx.x / 32], c.s_adj, 0, l, i, n, a, own, ga);
-#pragma unroll
-    for (int h = 0; h < 2; h++)
-        add_to(c.ga + (size_t)i * COLUMNS + h * HALF + column, ga[h]);
-    leave_charges(c, l, i, gq);
 }
 
 /* A warp, an atom. */
@@ -330,6 +350,14 @@ static void launch_gather(cu_state *s, cudaStream_t stream, const cu_conv<float>
 
 /* ---------------------------------------------------------------- launchers */
 
+/* A block for every processor, or for every stretch if these are fewer. */
+static void launch_stretches(cu_state *s, cudaStream_t stream, const cu_conv<float> *c, int threads,
+                             void (*kernel)(cu_conv<float>))
+{
+    const int stretches = (c->n + STRETCH - 1) / STRETCH;
+    cu_launch(s, stream, min(stretches, c->processors), threads, 0, kernel, *c);
+}
+
 template <int STRAIN>
 static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
@@ -347,12 +375,11 @@ static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<floa
         return;
     }
     if (c->back)
-        cu_launch(s, stream, (c->n + WARPS_ONCE - 1) / WARPS_ONCE, 32 * WARPS_ONCE, 0,
-                  backward16<1, WARPS_ONCE>, *c);
+        launch_stretches(s, stream, c, 32 * WARPS_ONCE, backward16<1, WARPS_ONCE>);
     else
-        cu_launch(s, stream, (c->n + WARPS_TWICE - 1) / WARPS_TWICE, 32 * WARPS_TWICE, 0,
-                  backward16<2, WARPS_TWICE>, *c);
-    cu_conv16_pull(s, stream, c);
+        launch_stretches(s, stream, c, 32 * WARPS_TWICE, backward16<2, WARPS_TWICE>);
+    if (!c->keeps)
+        cu_conv16_pull(s, stream, c);
 }
 
 void cu_conv16_pull(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
@@ -380,5 +407,5 @@ int cu_conv_looks_back(const aim_dev_net *d)
 
 int cu_conv_keeps_tugs(int n)
 {
-    return n < FEW;
+    return n <= KEPT;
 }

@@ -54,50 +54,6 @@ __global__ void __launch_bounds__(256) first_backward(const __grid_constant__ cu
     }
 }
 
-/* Sums of an atom's pulls, force and strain. */
-enum { PULLS = 12 };
-
-template <int STRAIN>
-static __device__ __forceinline__ void sum_pulls(const pull<double> &p, double sum[PULLS])
-{
-#pragma unroll
-    for (int d = 0; d < 3; d++)
-        sum[d] = cu_warp_sum(p.f[d]);
-#pragma unroll
-    for (int d = 0; d < 9 && STRAIN; d++)
-        sum[3 + d] = cu_warp_sum(p.w[d]);
-}
-
-/* What another pass has left of atom i, by a warp (pull_atoms() of conv16_back.cu). */
-template <int STRAIN>
-static __device__ __forceinline__ void pull_pass(const cu_conv<float> &c, int pass, int i, int n,
-                                                 double sum[PULLS])
-{
-    const float *tug = c.tug + 4 * (size_t)c.n * c.capacity * pass;
-    pull<double> p = {};
-#pragma unroll 1
-    for (int k = threadIdx.x % 32; k < n; k += 32) {
-        const size_t at = (size_t)i * c.capacity + k;
-        const float4 own = load4(tug + 4 * at);
-        const vec4<float> u = c.u[at];
-        const int back = c.back[at];
-        add_force<STRAIN>(&p, u, back >= 0 ? join_tugs(own, load4(tug + 4 * (size_t)back)) : own);
-    }
-    sum_pulls<STRAIN>(p, sum);
-}
-
-/* Adds the sums of a pass to what is there. */
-template <int STRAIN>
-static __device__ __forceinline__ void add_pulls(double grad[PULLS], const double sum[PULLS])
-{
-#pragma unroll
-    for (int d = 0; d < 3; d++)
-        grad[d] += sum[d];
-#pragma unroll
-    for (int d = 3; d < PULLS && STRAIN; d++)
-        grad[d] -= 0.5 * sum[d];
-}
-
 /* Those of this pass, by the first warps; the sums to the first of them. */
 template <int STRAIN>
 static __device__ __forceinline__ void pull_first(const cu_conv<float> &c, int i, int n,
@@ -130,11 +86,9 @@ __global__ void __launch_bounds__(32 * (FIRST_WARPS + AIM_DEV_PASSES))
               other = (int)threadIdx.x / 32 - FIRST_WARPS;
     double sum[PULLS], all[PULLS];
     if (threadIdx.x == 0)
-#pragma unroll
-        for (int d = 0; d < (STRAIN ? PULLS : 3); d++)
-            all[d] = d < 3 ? c.grad[3 * (size_t)i + d] : c.virial[9 * (size_t)i + d - 3];
+        load_pulls<STRAIN>(c, i, all);
     if (other >= 0) {
-        pull_pass<STRAIN>(c, c.n_tugs - 1 - other, i, n, sum);
+        pull_pairs<STRAIN>(c, kept_tugs(c, c.n_tugs - 1 - other), i, n, sum);
         if (lane == 0)
 #pragma unroll
             for (int d = 0; d < (STRAIN ? PULLS : 3); d++)
@@ -148,12 +102,7 @@ __global__ void __launch_bounds__(32 * (FIRST_WARPS + AIM_DEV_PASSES))
     for (int t = 0; t < c.n_tugs; t++)
         add_pulls<STRAIN>(all, others[t]);
     add_pulls<STRAIN>(all, sum);
-#pragma unroll
-    for (int d = 0; d < (STRAIN ? PULLS : 3); d++)
-        if (d < 3)
-            c.grad[3 * (size_t)i + d] = all[d];
-        else
-            c.virial[9 * (size_t)i + d - 3] = all[d];
+    store_pulls<STRAIN>(c, i, all);
 }
 
 void cu_conv16_first_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)

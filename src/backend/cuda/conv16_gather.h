@@ -150,21 +150,23 @@ gather_atom(const cu_conv<float> &c, back_space<SIDES> *space, const float *rows
     return gq;
 }
 
-/* The force on atom i, once the tugs of all its pairs are there; a lane, every 32nd pair. */
+/* The force on atom i, once the tugs of all its pairs are there, and those of other passes that were kept,
+ * the last pass first. */
 template <int STRAIN>
 static __device__ __forceinline__ void pull_atom(const cu_conv<float> &c, int i)
 {
     const int n = c.count[i];
-    pull<double> p = {};
-    for (int k = threadIdx.x % 32; k < n; k += 32) {
-        const size_t at = (size_t)i * c.capacity + k;
-        float4 g = load4(c.tug + 4 * at);
-        const int back = c.back ? c.back[at] : -1;
-        if (back >= 0)
-            g = join_tugs(g, load4(c.tug + 4 * (size_t)back));
-        add_force<STRAIN>(&p, c.u[at], g);
+    double all[PULLS] = {}, sum[PULLS];
+    if (threadIdx.x % 32 == 0)
+        load_pulls<STRAIN>(c, i, all);
+    for (int t = c.n_tugs - 1; t >= 0; t--) {
+        pull_pairs<STRAIN>(c, kept_tugs(c, t), i, n, sum);
+        add_pulls<STRAIN>(all, sum);
     }
-    leave_force<STRAIN>(c, i, p);
+    pull_pairs<STRAIN>(c, c.tug, i, n, sum);
+    add_pulls<STRAIN>(all, sum);
+    if (threadIdx.x % 32 == 0)
+        store_pulls<STRAIN>(c, i, all);
 }
 
 #endif

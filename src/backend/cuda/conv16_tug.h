@@ -5,7 +5,7 @@
  * The energy knows a pair (i, j) twice: through the sums of j, where i is a neighbour, and through those
  * of i. What gathers for i the adjoints of j's sums can leave the first share of the pair's force, its tug:
  * the derivatives by distance and direction. The second share is the tug of the reverse pair (j, i). Forces
- * follow from both in a kernel of their own.
+ * follow from both in a kernel of their own, of all passes at the end where tugs are kept as long.
  *
  * Where reverse pairs are not at hand (slabs, lists of the caller, few atoms) an atom forms the reverse
  * tugs as well, from what belongs to it and its neighbours: by the same expressions with the roles
@@ -115,24 +115,87 @@ static __device__ __forceinline__ void add_force(pull<double> *p, const vec4<flo
     }
 }
 
+/* Sums of an atom's pulls, force and strain. */
+enum { PULLS = 12 };
+
+template <int STRAIN>
+static __device__ __forceinline__ void sum_pulls(const pull<double> &p, double sum[PULLS])
+{
+#pragma unroll
+    for (int d = 0; d < 3; d++)
+        sum[d] = cu_warp_sum(p.f[d]);
+#pragma unroll
+    for (int d = 0; d < 9 && STRAIN; d++)
+        sum[3 + d] = cu_warp_sum(p.w[d]);
+}
+
+/* Adds the sums of a pass to what is there. */
+template <int STRAIN>
+static __device__ __forceinline__ void add_pulls(double all[PULLS], const double sum[PULLS])
+{
+#pragma unroll
+    for (int d = 0; d < 3; d++)
+        all[d] += sum[d];
+#pragma unroll
+    for (int d = 3; d < PULLS && STRAIN; d++)
+        all[d] -= 0.5 * sum[d];
+}
+
+/* What is there of atom i, by a lane. */
+template <int STRAIN>
+static __device__ __forceinline__ void load_pulls(const cu_conv<float> &c, int i, double all[PULLS])
+{
+#pragma unroll
+    for (int d = 0; d < (STRAIN ? PULLS : 3); d++)
+        all[d] = d < 3 ? c.grad[3 * (size_t)i + d] : c.virial[9 * (size_t)i + d - 3];
+}
+
+template <int STRAIN>
+static __device__ __forceinline__ void store_pulls(const cu_conv<float> &c, int i,
+                                                   const double all[PULLS])
+{
+#pragma unroll
+    for (int d = 0; d < (STRAIN ? PULLS : 3); d++)
+        if (d < 3)
+            c.grad[3 * (size_t)i + d] = all[d];
+        else
+            c.virial[9 * (size_t)i + d - 3] = all[d];
+}
+
 template <int STRAIN>
 static __device__ __forceinline__ void leave_force(const cu_conv<float> &c, int i,
                                                    const pull<double> &p)
 {
-    const int first = threadIdx.x % 32 == 0;
-#pragma unroll
-    for (int d = 0; d < 3; d++) {
-        const double sum = cu_warp_sum(p.f[d]);
-        if (first)
-            c.grad[3 * (size_t)i + d] += sum;
+    double sum[PULLS], all[PULLS];
+    sum_pulls<STRAIN>(p, sum);
+    if (threadIdx.x % 32)
+        return;
+    load_pulls<STRAIN>(c, i, all);
+    add_pulls<STRAIN>(all, sum);
+    store_pulls<STRAIN>(c, i, all);
+}
+
+/* What a pass has left of the n pairs of atom i; a lane, every 32nd pair. */
+template <int STRAIN>
+static __device__ __forceinline__ void pull_pairs(const cu_conv<float> &c, const float *tug, int i,
+                                                  int n, double sum[PULLS])
+{
+    pull<double> p = {};
+#pragma unroll 1
+    for (int k = threadIdx.x % 32; k < n; k += 32) {
+        const size_t at = (size_t)i * c.capacity + k;
+        const float4 own = load4(tug + 4 * at);
+        const vec4<float> u = c.u[at];
+        const int back = c.back ? c.back[at] : -1;
+        add_force<STRAIN>(&p, u, back >= 0 ? join_tugs(own, load4(tug + 4 * (size_t)back)) : own);
     }
-    if (STRAIN)
-#pragma unroll
-        for (int d = 0; d < 9; d++) {
-            const double sum = cu_warp_sum(p.w[d]);
-            if (first)
-                c.virial[9 * (size_t)i + d] -= 0.5 * sum;
-        }
+    sum_pulls<STRAIN>(p, sum);
+}
+
+/* Where the tugs of pass t + 1 are kept. */
+static __device__ __forceinline__ const float *kept_tugs(const cu_conv<float> &c, int t)
+{
+    return c.tugs + c.tugs_pass * t;
 }
 
 /* Forces, once the tugs of all pairs are there (conv16_back.cu). */

@@ -180,7 +180,7 @@ template <typename real> struct cu_work {
     /* network */
     real *x, *hidden[2], *aim;
     real *tug;     /* in place of x */
-    real *tugs;    /* [passes but the first][n][capacity][4] of few atoms, or NULL */
+    real *tugs;    /* [passes but the first][n][capacity][4] where they are kept, or NULL */
     char *between; /* layers: cu_layers_room; NULL: they do not go together */
     real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES], *slope[AIM_DEV_PASSES];
@@ -340,7 +340,9 @@ template <typename real> struct cu_conv {
     /* atoms of the largest molecule, where the adjoint goes by these (conv16_molecule.cu), else 0 */
     int largest, systems;
     const int *offset;
-    int n_tugs; /* the adjoint of the first pass: tugs of so many others, which are pulled with its own */
+    const real *tugs; /* of n_tugs other passes, pulled with the first one's; keeps: of such a pass */
+    size_t tugs_pass; /* numbers from one of these passes to the next */
+    int n_tugs, keeps, processors;
 };
 template <typename real> static inline void cu_set_turned(const cu_net *net, cu_conv<real> *c)
 {

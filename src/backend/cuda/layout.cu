@@ -266,7 +266,7 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, i
     TAKE(&c, w->u, slots);
     if (job->want_grad && !job->row && !w->part_count && cu_conv_looks_back(&net->d)) {
         TAKE(&c, w->back, slots);
-        if (cu_conv_keeps_tugs(w->n))
+        if (!w->together && cu_conv_keeps_tugs(w->n))
             TAKE(&c, w->tugs, 4 * slots * (size_t)(net->d.n_pass - 1));
     }
     if (w->part_count)

@@ -29,6 +29,7 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
     c.first = f->first;
     c.capacity = w->capacity;
     c.early = w->early;
+    c.processors = f->net->device->processors;
     c.gp = d->gp;
     c.nshifts = d->nshifts;
     c.fa = d->fa;
@@ -79,8 +80,12 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
         c.tug = w->s_adj;
     }
     if (w->tugs) {
-        c.tug = w->tugs + 4 * (size_t)w->n * (size_t)w->capacity * (size_t)(p > 0 ? p - 1 : 0);
+        c.tugs_pass = 4 * (size_t)w->n * (size_t)w->capacity;
+        if (p > 0)
+            c.tug = w->tugs + c.tugs_pass * (size_t)(p - 1);
+        c.tugs = w->tugs;
         c.n_tugs = p == 0 ? d->n_pass - 1 : 0;
+        c.keeps = p > 0;
     }
     return c;
 }

@@ -16,6 +16,7 @@ template <typename real> static cu_conv_tan<real> conv_args(const flow<real> *f,
     cu_conv<real> *c = &a.of;
     c->n = k->n;
     c->capacity = k->capacity;
+    c->processors = f->net->device->processors;
     c->gp = d->gp;
     c->nshifts = d->nshifts;
     c->fa = d->fa;
