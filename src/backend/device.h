@@ -17,7 +17,7 @@
 #include "backend/device_path.h"
 
 enum {
-    AIM_DEV_ABI = 13, /* of everything in this file */
+    AIM_DEV_ABI = 14, /* of everything in this file */
     AIM_DEV_LAYERS = 16,
     AIM_DEV_PASSES = 16,
     AIM_DEV_HEADS = 64,
@@ -221,6 +221,12 @@ typedef struct aim_dev_sweep {
     /* No direction: with `on_device` and `places`, the job's evaluation (heads, energies of the terms,
      * grad, strain), kept for a sweep with `again`. */
     int evaluate;
+    /* Then, of a loss: the forces [n][3] that it aims at, and their weight. The direction -dL/dF is made on
+     * the device and the forward half begins along it while the host does the rest: the sweep with `again`
+     * goes on from there. Read after job->meanwhile; w, thead, tghead and weight have the sizes of that
+     * sweep. NULL: it brings its direction. */
+    const double *aim;
+    double aim_weight;
     int again;           /* the job of the sweep before: what was kept of it stands */
     int n_dir, most_dir; /* of this sweep and of the sweeps to come */
     const double *tx;    /* [n_dir][n][3] */

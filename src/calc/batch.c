@@ -372,13 +372,29 @@ int32_t aim_run_length(const aim_calc *c, const aimnet_system *systems, int32_t 
     return k;
 }
 
+typedef struct noting {
+    aim_calc *c;
+    const aimnet_system *systems;
+    int32_t first;
+} noting;
+
+static void note_one(void *arg, int32_t k)
+{
+    const noting *x = arg;
+    const aimnet_system *s = &x->systems[x->first + k];
+    x->c->index[k] = x->first + k;
+    if (!aim_check_allocates(s))
+        aim_note_system(x->c, s, x->first + k);
+}
+
 aim_status aim_run_open(aim_calc *c, const aimnet_system *systems, int32_t first, int32_t n)
 {
+    noting x = {c, systems, first};
     aim_notes_begin(c);
-    for (int32_t k = 0; k < n; k++) {
-        c->index[k] = first + k;
-        aim_note_system(c, &systems[first + k], first + k);
-    }
+    aim_each_system(c->team, n, note_one, &x);
+    for (int32_t k = first; k < first + n; k++)
+        if (aim_check_allocates(&systems[k])) /* whose atoms the threads share */
+            aim_note_system(c, &systems[k], k);
     c->noted = n;
     AIM_TRY(aim_flatten(c, systems, c->index, n));
     const int alone = n == 1 && first == 0;

@@ -273,12 +273,15 @@ double aim_calc_reach(const aim_calc *c, const aimnet_system *s);
 typedef struct aim_wishes {
     int grad, strain, hessian; /* grad: 0, 1, AIM_NET_KEEP or AIM_NET_TRAIN */
     int multipoles;
+    const struct aim_tangents *ahead; /* of AIM_NET_TRAIN, or NULL: a device may begin with these */
 } aim_wishes;
 /* Opens the device of the options and copies the members' networks to it. */
 AIM_NODISCARD aim_status aim_device_start(aim_calc *c, const char *device);
 void aim_device_stop(aim_calc *c);
 /* Whether the device computes the whole of this member for the current batch: lists, terms, all. */
 int aim_device_takes_all(const aim_calc *c, const aim_member *member);
+/* Whether that evaluates as a whole, too: all values are assigned then. */
+int aim_device_assigns(const aim_calc *c, const aim_member *member, aim_wishes want);
 /* And its second derivatives; those of every member. */
 int aim_device_sweeps_all(const aim_calc *c, const aim_member *member);
 int aim_device_sweeps_batch(const aim_calc *c);

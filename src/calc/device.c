@@ -177,6 +177,12 @@ int aim_device_takes_all(const aim_calc *c, const aim_member *member)
            aim_device_fits_meshes(c, member);
 }
 
+int aim_device_assigns(const aim_calc *c, const aim_member *member, aim_wishes want)
+{
+    return aim_device_computes(c, member) && aim_device_takes_all(c, member) &&
+           (want.grad == 1 || (want.grad == AIM_NET_TRAIN && member->device_sweeps));
+}
+
 int aim_device_sweeps_all(const aim_calc *c, const aim_member *member)
 {
     return member->device_sweeps && aim_device_takes_all(c, member);
@@ -359,6 +365,15 @@ static void give_alike(const aim_member *member, const double *adjoint, aim_dev_
         }
 }
 
+/* The same where they have a place each. */
+static void spread_alike(const aim_model *m, const aim_batch *b, const double *adjoint,
+                         const aim_values *v)
+{
+    for (int s = AIM_SLOT_FIRST_FREE; s < m->n_slots; s++)
+        for (size_t k = 0; v->adjoint[s] && k < (size_t)b->n_atoms * (size_t)m->slot[s].width; k++)
+            v->adjoint[s][k] = adjoint[s];
+}
+
 void aim_device_give_list(const aim_calc *c, aim_dev_job *job)
 {
     job->row = c->pairs.row;
@@ -402,11 +417,14 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     }
     aim_device_set_terms(c, member, range, &job);
     AIM_TRY(aim_device_set_waves(c, member, &job));
-    if (want.grad > 1) {
+    if (want.grad > 1 && !aim_device_assigns(c, member, want)) {
         aim_program_backward(member, b, v);
     } else {
         aim_program_backward_alike(member, adjoint);
-        give_alike(member, adjoint, &job);
+        if (want.grad > 1)
+            spread_alike(member->model, b, adjoint, v);
+        else
+            give_alike(member, adjoint, &job);
     }
     if (c->resident) {
         AIM_TRY(aim_resident_job(c, member, &job));
@@ -416,7 +434,7 @@ aim_status aim_device_member(aim_calc *c, const aim_member *member, const aim_ra
     job.early = early_outputs;
     job.some = c->some.fn ? do_some : NULL;
     if (want.grad == AIM_NET_TRAIN && aim_device_sweeps_all(c, member))
-        AIM_TRY(aim_device_evaluate(c, member, &job));
+        AIM_TRY(aim_device_evaluate(c, member, want.ahead, &job));
     else
         AIM_TRY(run(c, member, &job));
     v->grad = job.grad;

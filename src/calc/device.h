@@ -28,8 +28,9 @@ AIM_NODISCARD aim_status aim_device_set_waves(aim_calc *c, const aim_member *mem
                                               aim_dev_job *job);
 void aim_device_set_terms(const aim_calc *c, const aim_member *member, const aim_range_plan *range,
                           aim_dev_job *job);
+/* ahead: as in aim_wishes */
 AIM_NODISCARD aim_status aim_device_evaluate(aim_calc *c, const aim_member *member,
-                                             aim_dev_job *job);
+                                             const aim_tangents *ahead, aim_dev_job *job);
 /* Says which atoms overlap. */
 AIM_NODISCARD aim_status aim_device_overlap(aim_calc *c, const aim_member *member);
 

@@ -94,8 +94,9 @@ aim_status aim_device_sweep(aim_calc *c, const aim_member *member, const aim_ran
     return job.overlap ? aim_device_overlap(c, member) : AIMNET_OK;
 }
 
-/* An evaluation that is kept for the sweep with the seeds of a loss. */
-aim_status aim_device_evaluate(aim_calc *c, const aim_member *member, aim_dev_job *job)
+/* An evaluation that is kept for the sweep with the seeds of a loss, whose forward half may begin here. */
+aim_status aim_device_evaluate(aim_calc *c, const aim_member *member, const aim_tangents *ahead,
+                               aim_dev_job *job)
 {
     aim_dev_error e = {0};
     AIM_TRY(aim_device_places(c));
@@ -106,6 +107,12 @@ aim_status aim_device_evaluate(aim_calc *c, const aim_member *member, aim_dev_jo
                            .most_dir = 1,
                            .w = job->strain,
                            .places = &c->places};
+    if (ahead && ahead->aim) {
+        sweep.aim = ahead->aim;
+        sweep.aim_weight = ahead->aim_weight;
+        sweep.weight = ahead->seed;
+        use_heads(member, ahead, &sweep);
+    }
     return c->device.ops->sweep(member->device_net, &sweep, &e) ? aim_device_error(&e) : AIMNET_OK;
 }
 

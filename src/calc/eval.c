@@ -171,9 +171,7 @@ static aim_status reserve(aim_calc *c, const aim_member *member, aim_wishes want
         AIM_TRY(aim_arena_reserve(&c->net_arena, &c->alloc, bytes, "network workspace"));
     }
     aim_arena measure = {0};
-    /* a device that computes energies and forces assigns everything */
-    const int clear =
-        want.grad != 1 || !aim_device_computes(c, member) || !aim_device_takes_all(c, member);
+    const int clear = !aim_device_assigns(c, member, want);
     aim_values_layout(member->model, b, clear, want.strain, &measure, &c->values);
     AIM_TRY(aim_arena_reserve(&c->values.arena, &c->alloc, measure.used, "output values"));
     aim_values_layout(member->model, b, clear, want.strain, &c->values.arena, &c->values);

@@ -40,12 +40,12 @@ static void batch_layout(const aim_calc *c, int strain, aim_arena *arena, aim_ta
     const aim_batch *b = &c->flat.batch;
     const size_t n = (size_t)b->n_atoms, systems = (size_t)b->n_systems;
     aim_tangents_layout(&c->member[0], b, 1, strain, arena, t);
-    s->v = aim_take0(arena, "v", 3 * n, sizeof(double));
-    s->w = strain ? aim_take0(arena, "w", 9 * systems, sizeof(double)) : NULL;
-    s->energy = aim_take0(arena, "w_b", systems, sizeof(double));
-    s->charge = aim_take0(arena, "s", n, sizeof(double));
-    s->spin = aim_take0(arena, "s_spin", n, sizeof(double));
-    s->parts = aim_take0(arena, "parts", systems, sizeof *s->parts);
+    s->v = aim_take(arena, "v", 3 * n, sizeof(double));
+    s->w = strain ? aim_take(arena, "w", 9 * systems, sizeof(double)) : NULL;
+    s->energy = aim_take(arena, "w_b", systems, sizeof(double));
+    s->charge = aim_take(arena, "s", n, sizeof(double));
+    s->spin = aim_take(arena, "s_spin", n, sizeof(double));
+    s->parts = aim_take(arena, "parts", systems, sizeof *s->parts);
     t->tx = s->v;
     t->w = s->w;
     t->seed = s->energy;
@@ -126,6 +126,31 @@ typedef struct seeding {
     const seeds *to;
 } seeding;
 
+/* Before there are results: nothing, and the forces of the target where a device makes v of them. */
+static void start_one(void *arg, int32_t s)
+{
+    const seeding *g = arg;
+    const seeds *to = g->to;
+    const aim_batch *b = &g->j->c->flat.batch;
+    const aimnet_target *t = &g->j->targets[g->first + s];
+    to->energy[s] = 0.0;
+    to->parts[s] = (aimnet_loss_weights){0};
+    for (int k = 0; to->w && k < 9; k++)
+        to->w[9 * s + k] = 0.0;
+    for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++) {
+        to->charge[i] = to->spin[i] = 0.0;
+        for (int d = 0; d < 3; d++)
+            to->v[3 * i + d] = g->j->weight.forces > 0 ? t->forces[3 * b->origin[i] + d] : 0.0;
+    }
+}
+
+static aim_status start_seeds(void *arg)
+{
+    const seeding *g = arg;
+    aim_each_system(g->j->c->team, g->j->c->flat.batch.n_systems, start_one, arg);
+    return AIMNET_OK;
+}
+
 static void seed_one(void *arg, int32_t s)
 {
     const seeding *g = arg;
@@ -147,11 +172,12 @@ static void seed_one(void *arg, int32_t s)
         seed_stress(j, s, t, to);
 }
 
-static void seed_batch(const loss_job *j, int32_t first, const seeds *to)
+static void seed_batch(seeding *g)
 {
+    const loss_job *j = g->j;
+    const seeds *to = g->to;
     const int32_t n = j->c->flat.batch.n_systems;
-    seeding g = {j, first, to};
-    aim_each_system(j->c->team, n, seed_one, &g);
+    aim_each_system(j->c->team, n, seed_one, g);
     for (int32_t s = 0; s < n; s++) {
         j->parts->energy += to->parts[s].energy;
         j->parts->forces += to->parts[s].forces;
@@ -258,6 +284,30 @@ static aim_status sweep(loss_job *j, const aim_range_plan *range, aim_net_call *
     return AIMNET_OK;
 }
 
+/* Values of the batch and its seeds. A device makes the direction itself: the host's is what the loss is
+ * summed from. */
+static aim_status evaluate(loss_job *j, int32_t first, const aim_range_plan *range,
+                           aim_net_call *call, aim_tangents *t, seeds *s)
+{
+    aim_calc *c = j->c;
+    aim_arena measure = {0};
+    seeding g = {j, first, s};
+    batch_layout(c, j->strain, &measure, t, s);
+    AIM_TRY(aim_arena_reserve(&c->tangents, &c->alloc, measure.used, "tangents"));
+    batch_layout(c, j->strain, &c->tangents, t, s);
+    t->aim = j->weight.forces > 0 && !j->strain ? s->v : NULL;
+    t->aim_weight = j->weight.forces;
+    c->meanwhile.fn = start_seeds;
+    c->meanwhile.arg = &g;
+    const aim_wishes want = {
+        .grad = j->gradient ? AIM_NET_TRAIN : 1, .strain = j->strain, .ahead = t};
+    const aim_status status = aim_calc_member(c, &c->member[0], range, want, call);
+    aim_do_meanwhile(c);
+    AIM_TRY(status);
+    seed_batch(&g);
+    return AIMNET_OK;
+}
+
 static aim_status run_batch(loss_job *j, int32_t first, int32_t n)
 {
     aim_calc *c = j->c;
@@ -265,16 +315,10 @@ static aim_status run_batch(loss_job *j, int32_t first, int32_t n)
     aim_net_call call;
     aim_tangents t;
     seeds s;
-    aim_arena measure = {0};
     AIM_TRY(aim_run_open(c, j->systems, first, n));
     c->host_terms = !aim_device_sweeps_batch(c);
     AIM_TRY(aim_calc_ranges(c, &c->member[0], &range));
-    const aim_wishes want = {.grad = j->gradient ? AIM_NET_TRAIN : 1, .strain = j->strain};
-    AIM_TRY(aim_calc_member(c, &c->member[0], &range, want, &call));
-    batch_layout(c, j->strain, &measure, &t, &s);
-    AIM_TRY(aim_arena_reserve(&c->tangents, &c->alloc, measure.used, "tangents"));
-    batch_layout(c, j->strain, &c->tangents, &t, &s);
-    seed_batch(j, first, &s);
+    AIM_TRY(evaluate(j, first, &range, &call, &t, &s));
     return j->gradient ? sweep(j, &range, &call, &t, &s) : AIMNET_OK;
 }
 

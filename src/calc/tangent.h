@@ -26,6 +26,8 @@ typedef struct aim_tangents {
     double *tslot[AIM_MAX_SLOTS];    /* [dir][n][width] values of per-atom slots that matter */
     double *tadjoint[AIM_MAX_SLOTS]; /* likewise */
     double *tgrad, *tstrain;         /* [dir][n][3]; [dir][systems][9] or NULL */
+    const double *aim; /* what a device goes ahead with, as in aim_dev_sweep, or NULL */
+    double aim_weight;
     const aim_dev_places *places;    /* the gradient by every parameter from a device; NULL: no */
     /* called for all parts of that, as in aim_dev_sweep */
     void (*take)(void *ctx, const void *gradient, size_t first, size_t last);

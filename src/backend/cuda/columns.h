@@ -65,4 +65,7 @@ static __device__ __forceinline__ void fix_sizes(cu_conv<real> *c)
     }
 }
 
+/* Kernels of tangents in float have instances that know them. */
+template <typename real> static constexpr int USUAL = sizeof(real) == sizeof(float);
+
 #endif

@@ -58,6 +58,7 @@ typedef struct cu_device {
     int ticket; /* number of an evaluation whose results, or the first, the host looks for */
     unsigned workspace_age; /* changes when addresses do */
     const void *kept;       /* network whose primal stands in the workspace for sweeps, or NULL */
+    int went_ahead;         /* and a sweep's forward half is on its way or there */
 } cu_device;
 
 /* Weights of one direction of a layer: n_out x n_in. float: two half planes, side by side in
@@ -549,7 +550,7 @@ extern int cu_overlap;
 
 /* Launches a kernel that begins with cu_wait(), and may come early. */
 template <typename... P, typename... A>
-static inline void cu_launch(cu_state *s, cudaStream_t stream, dim3 grid, int threads,
+static inline void cu_launch(cu_state *s, cudaStream_t stream, dim3 grid, dim3 threads,
                              size_t shared, void (*kernel)(P...), A... args)
 {
     cudaLaunchAttribute early;
@@ -557,7 +558,7 @@ static inline void cu_launch(cu_state *s, cudaStream_t stream, dim3 grid, int th
     early.val.programmaticStreamSerializationAllowed = 1;
     cudaLaunchConfig_t config = {};
     config.gridDim = grid;
-    config.blockDim = dim3(threads);
+    config.blockDim = threads;
     config.dynamicSmemBytes = shared;
     config.stream = stream;
     config.attrs = &early;

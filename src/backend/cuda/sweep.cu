@@ -16,20 +16,15 @@ static void copy(double *to, const double *from, size_t count)
 
 template <typename real>
 static void fill_job(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds *kinds,
-                     int on_device, const cu_kept<real> *k)
+                     const cu_kept<real> *k)
 {
     void *in = net->device->in;
     const size_t n = (size_t)job->n_atoms, systems = (size_t)job->n_systems;
 #define AT(field) CU_PINNED(in, k->in_base, k->field)
-    copy(AT(coord), job->coord, 3 * n);
     copy(AT(cell), job->cell, 9 * systems);
     copy(AT(charge), job->charge, systems);
     copy(AT(mult), job->mult, systems);
-    copy(AT(gq), on_device ? NULL : job->gq, n);
-    copy(AT(gspin), on_device ? NULL : job->gspin, n);
     memcpy(AT(offset), job->offset, (systems + 1) * sizeof(int32_t));
-    memcpy(AT(system), job->system, n * sizeof(int32_t));
-    memcpy(AT(kind), job->kind, n * sizeof(int32_t));
     for (int z = 0; z < kinds->n; z++) {
         AT(kind_number)[z] = kinds->number[z];
         AT(kind_species)[z] = net->d.species_of[kinds->number[z]];
@@ -48,10 +43,19 @@ static void fill_job(const cu_net *net, const aim_dev_job *job, const aim_dev_ki
 #undef AT
 }
 
+/* Adjoints of charges that the host's terms have left. */
 template <typename real>
-static void fill_adjoints(const cu_net *net, const aim_dev_sweep *sweep, const cu_tans<real> *t)
+static void fill_charges(const cu_net *net, const aim_dev_job *job, const cu_kept<real> *k)
 {
-    void *in = net->device->in;
+    copy(CU_PINNED(net->device->in, k->in_base, k->gq), job->gq, (size_t)k->n);
+    copy(CU_PINNED(net->device->in, k->in_base, k->gspin), job->gspin, (size_t)k->n);
+}
+
+template <typename real>
+static void fill_adjoints(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
+                          const cu_tans<real> *t)
+{
+    void *in = cu_tans_in(net, k);
     const size_t rows = (size_t)t->rows;
     copy(CU_PINNED(in, t->in_base, t->tgq), sweep->tgq, rows);
     copy(CU_PINNED(in, t->in_base, t->tgspin), sweep->tgspin, rows);
@@ -109,7 +113,7 @@ static int make_room(cu_net *net, const aim_dev_sweep *sweep, const aim_dev_kind
     const unsigned age = d->workspace_age;
     cu_kept_layout(net, sweep, kinds->n, bins, (char *)NULL, k);
     cu_tans_layout(net, sweep, k, most, (char *)NULL, t);
-    const size_t in = k->in_bytes > t->in_bytes ? k->in_bytes : t->in_bytes,
+    const size_t in = k->in_bytes + t->in_bytes,
                  out = k->out_bytes > t->out_bytes ? k->out_bytes : t->out_bytes;
     if (cu_reserve(d, k->bytes + t->bytes, in, out, e))
         return e->status;
@@ -142,16 +146,40 @@ static void give_values(const cu_net *net, aim_dev_job *job, const cu_kept<real>
         give(job->e_rep, AT(e_rep), systems);
     if (k->e_rep_atom)
         give(job->e_rep_atom, AT(e_rep_atom), n);
-    add(job->grad, AT(grad), 3 * n);
+    give(job->grad, AT(grad), 3 * n);
     if (k->strain)
-        add(job->strain, AT(strain), 9 * systems);
+        give(job->strain, AT(strain), 9 * systems);
 #undef AT
+}
+
+/* The forward half along the caller's directions. */
+template <typename real>
+static void go_forward(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_kept<real> *k,
+                       const cu_tans<real> *t)
+{
+    char *in = cu_tans_in(net, k);
+    copy(CU_PINNED(in, t->in_base, t->tx), sweep->tx, 3 * (size_t)t->rows);
+    if (t->w)
+        copy(CU_PINNED(in, t->in_base, t->w), sweep->w,
+             9 * (size_t)t->n_dir * (size_t)sweep->job->n_systems);
+    cu_sweep_forward(s, net, sweep, k, t);
+}
+
+/* The forward half along the direction of a loss, before its other seeds are known. */
+template <typename real>
+static void go_ahead(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_kept<real> *k,
+                     const cu_tans<real> *t)
+{
+    sweep->job->meanwhile(sweep->job->ctx);
+    copy(CU_PINNED(cu_tans_in(net, k), t->in_base, t->tx), sweep->aim, 3 * (size_t)t->rows);
+    cu_sweep_forward(s, net, sweep, k, t);
+    net->device->went_ahead = 1;
 }
 
 /* What the primal has to say: charges, whether atoms overlap, the longest row, or everything. */
 template <typename real>
 static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const cu_kept<real> *k,
-                      aim_dev_error *e, int *longest)
+                      const cu_tans<real> *t, aim_dev_error *e, int *longest)
 {
     cu_device *d = net->device;
     aim_dev_job *job = sweep->job;
@@ -161,7 +189,8 @@ static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, cons
                   "copying results");
     if (sweep->places) { /* the card goes on while the host makes seeds of the results */
         cu_check_call(s, cudaEventRecord(d->fork, d->stream), "an event");
-        cu_keep_environments(s, net, sweep, k);
+        if (sweep->aim)
+            go_ahead(net, s, sweep, k, t);
         if (s->code == cudaSuccess)
             s->code = cudaEventSynchronize(d->fork);
     }
@@ -177,18 +206,22 @@ static int fetch_kept(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, cons
 /* The primal of a job. *again: a row of its list was too short. */
 template <typename real>
 static int keep(cu_net *net, cu_state *s, const aim_dev_sweep *sweep, const aim_dev_kinds *kinds,
-                const cu_kept<real> *k, aim_dev_error *e, int *again)
+                const cu_kept<real> *k, const cu_tans<real> *t, aim_dev_error *e, int *again)
 {
     cu_device *d = net->device;
     int longest = 0;
     d->kept = NULL;
-    fill_job(net, sweep->job, kinds, sweep->on_device, k);
+    d->went_ahead = 0;
+    cu_check_call(s, cudaMemcpyAsync(k->coord, d->desk, aim_dev_desk_bytes((size_t)k->n),
+                                     cudaMemcpyHostToDevice, d->stream),
+                  "copying the batch");
+    fill_job(net, sweep->job, kinds, k);
+    if (!sweep->on_device)
+        fill_charges(net, sweep->job, k);
     cu_keep(s, net, sweep, k);
-    if (!sweep->on_device && sweep->places)
-        cu_keep_environments(s, net, sweep, k);
     if (!sweep->on_device && cu_synchronize(net, s, e))
         return e->status;
-    if (sweep->on_device && fetch_kept(net, s, sweep, k, e, &longest))
+    if (sweep->on_device && fetch_kept(net, s, sweep, k, t, e, &longest))
         return e->status;
     if (!sweep->job->row && longest > net->capacity) {
         net->capacity = cu_round_up(longest + longest / 16, 8);
@@ -246,21 +279,19 @@ static int run_sweep(cu_net *net, aim_dev_sweep *sweep, const aim_dev_kinds *kin
     if (make_room(net, sweep, kinds, e, &k, &t))
         return e->status;
     if (!sweep->again || d->kept != net) {
-        if (keep(net, &s, sweep, kinds, &k, e, again) || *again)
+        if (keep(net, &s, sweep, kinds, &k, &t, e, again) || *again)
             return e->status;
     }
     if (sweep->evaluate) {
         give_values(net, sweep->job, &k);
         return 0;
     }
-    copy(CU_PINNED(d->in, t.in_base, t.tx), sweep->tx, 3 * (size_t)t.rows);
-    if (t.w)
-        copy(CU_PINNED(d->in, t.in_base, t.w), sweep->w,
-             9 * (size_t)t.n_dir * (size_t)job->n_systems);
-    cu_sweep_forward(&s, net, sweep, &k, &t);
+    if (!d->went_ahead)
+        go_forward(net, &s, sweep, &k, &t);
+    d->went_ahead = 0;
     if (!sweep->on_device && call_middle(net, &s, sweep, &t, e))
         return e->status;
-    fill_adjoints(net, sweep, &t);
+    fill_adjoints(net, sweep, &k, &t);
     cu_sweep_backward(&s, net, sweep, &k, &t);
     if (t.gradient) {
         return give_gradient(net, &s, sweep, &t, e);

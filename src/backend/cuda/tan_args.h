@@ -79,6 +79,8 @@ template <typename real> static cu_conv_tan<real> conv_args(const flow<real> *f,
     a.tsq_adj = t->tsq_adj;
     a.ts = t->ts[p];
     a.tsq = t->tsq[p];
+    a.s = k->s[p];
+    a.sq = k->sq[p];
     a.tga = p > 0 ? t->tga[p % 2] : t->tga0;
     a.tga_later = p < d->n_pass - 1 ? t->tga[(p + 1) % 2] : NULL;
     a.tgq = p > 0 ? t->tgqs[p - 1] : NULL;
@@ -205,7 +207,7 @@ template <typename real> static cu_term_tan term_args(const flow<real> *f)
     c.slope = k->d3_slope;
     if (!t)
         return c;
-    o->d3_ran = j->d3;
+    o->d3_ran = j->d3 && !f->sweep->places; /* no parameter of the network is in it */
     c.n_dir = t->n_dir;
     c.tx = t->tx;
     c.w = t->w;

@@ -151,8 +151,8 @@ static void set_combined(const cu_net *net, const cu_kept<real> *k, const cu_tan
 
 /* Both kinds stand one after the other. */
 template <typename real>
-double *cu_combine(cudaStream_t stream, const cu_net *net, const cu_kept<real> *k,
-                   const cu_tans<real> *t, double *out)
+void cu_combine(cudaStream_t stream, const cu_net *net, const cu_kept<real> *k,
+                const cu_tans<real> *t, double *out)
 {
     combinations<real> c = {};
     c.n = k->n;
@@ -175,10 +175,9 @@ double *cu_combine(cudaStream_t stream, const cu_net *net, const cu_kept<real> *
     combine<<<dim3(c.of[0].nf + c.of[1].nf, slices), (units + 31) / 32 * 32, bytes, stream>>>(c);
     add_slices<<<(unsigned)((c.size + CU_OUTPUTS - 1) / CU_OUTPUTS), CU_OUTPUTS * CU_SUMMERS, 0,
                  stream>>>(slices, c.size, t->part, out);
-    return out + c.size;
 }
 
-template double *cu_combine<float>(cudaStream_t, const cu_net *, const cu_kept<float> *,
-                                   const cu_tans<float> *, double *);
-template double *cu_combine<double>(cudaStream_t, const cu_net *, const cu_kept<double> *,
-                                    const cu_tans<double> *, double *);
+template void cu_combine<float>(cudaStream_t, const cu_net *, const cu_kept<float> *,
+                                const cu_tans<float> *, double *);
+template void cu_combine<double>(cudaStream_t, const cu_net *, const cu_kept<double> *,
+                                 const cu_tans<double> *, double *);

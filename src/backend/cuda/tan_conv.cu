@@ -14,8 +14,21 @@
 #include "backend/cuda/conv16.h"
 #include "backend/cuda/tan_pair.h"
 
-/* Kernels in float have instances that know the usual sizes (fix_sizes()). */
-template <typename real> static constexpr int USUAL = sizeof(real) == sizeof(float);
+/* So many atoms of BLOCK threads each make a block of the adjoint's tangent in float, with the usual sizes
+ * and without forces: they read mostly the same neighbours. The threads of one wait for each other alone. */
+template <typename real> static constexpr int TOGETHER = USUAL<real> ? 4 : 1;
+
+template <int ATOMS> static __device__ __forceinline__ void wait_for_atom(void)
+{
+    if (ATOMS > 1)
+        meet(threadIdx.y + 1, BLOCK);
+    else
+        __syncthreads();
+}
+template <int ATOMS> static __device__ __forceinline__ int atom_of_block(void)
+{
+    return ATOMS > 1 ? (int)threadIdx.y : 0;
+}
 
 /* A batch of neighbours in shared memory. */
 template <typename real> struct batch {
@@ -23,28 +36,25 @@ template <typename real> struct batch {
     int j[BATCH];
 };
 
-/* MOVES: with what the pairs' motion needs. */
-template <typename real, int MOVES>
+template <typename real, int ATOMS>
 static __device__ void load_batch(const cu_conv_tan<real> &c, batch<real> *b, real *gs, real *dgs,
                                   int dir, int i, int first, int n)
 {
-    __syncthreads();
+    wait_for_atom<ATOMS>();
     if ((int)threadIdx.x < n) {
         const size_t p = (size_t)i * c.of.capacity + first + threadIdx.x;
         const vec4<real> u = c.of.u[p];
         b->u[threadIdx.x] = u;
         b->j[threadIdx.x] = c.of.j[p];
-        if (MOVES)
-            b->tu[threadIdx.x] = pair_tangent(c, dir, i, c.of.j[p], u);
+        b->tu[threadIdx.x] = pair_tangent(c, dir, i, c.of.j[p], u);
     }
-    __syncthreads();
+    wait_for_atom<ATOMS>();
     for (int t = threadIdx.x; t < n * c.of.gp; t += blockDim.x) {
         const radial<real> r = radial_of(c.of, t % c.of.gp, b->u[t / c.of.gp].w);
         gs[t] = r.v;
-        if (MOVES)
-            dgs[t] = r.d1;
+        dgs[t] = r.d1;
     }
-    __syncthreads();
+    wait_for_atom<ATOMS>();
 }
 
 template <typename real>
@@ -80,12 +90,12 @@ static __device__ __forceinline__ void sum_groups(vec4<real> *x, int columns, in
 
 /* ---------------------------------------------------------------- forward */
 
-/* Of one kind of features: tS, or S where nothing MOVES. */
-template <typename real, int MOVES>
+/* Of one kind of features: tS, and S that is to KEEP. */
+template <typename real, int KEEP>
 static __device__ __forceinline__ void
 convolve(const batch<real> &b, const real *gs_all, const real *dgs_all, const cu_conv<real> &c,
          const share &w, const real *a, const real *ta, size_t base_row, int features, int nf,
-         int n, vec4<real> s[4])
+         int n, vec4<real> s[4], vec4<real> kept[4])
 {
     const int columns = nf * c.gp, g0 = w.col % c.gp;
 #pragma unroll 2
@@ -93,30 +103,43 @@ convolve(const batch<real> &b, const real *gs_all, const real *dgs_all, const cu
         const int j = b.j[k];
         const vec4<real> aj = features_of(a, features, columns, nf, c.gp,
                                           features == CU_EMBED ? c.species[j] : j, w.col),
-                         gs = *(const vec4<real> *)(gs_all + k * c.gp + g0), u = b.u[k];
-        vec4<real> taj = {}, dgs = {}, tu = {};
-        if (MOVES) {
-            dgs = *(const vec4<real> *)(dgs_all + k * c.gp + g0);
-            tu = b.tu[k];
-            if (features != CU_EMBED && ta)
-                taj = features_of(ta, features, columns, nf, c.gp, base_row + j, w.col);
-        }
+                         gs = *(const vec4<real> *)(gs_all + k * c.gp + g0),
+                         dgs = *(const vec4<real> *)(dgs_all + k * c.gp + g0), u = b.u[k],
+                         tu = b.tu[k];
+        vec4<real> taj = {};
+        if (features != CU_EMBED && ta)
+            taj = features_of(ta, features, columns, nf, c.gp, base_row + j, w.col);
 #define COLUMN(m)                                                                                  \
     do {                                                                                           \
-        const real p = aj.m * gs.m, t = MOVES ? taj.m * gs.m + aj.m * dgs.m * tu.w : p;            \
+        const real p = aj.m * gs.m, t = taj.m * gs.m + aj.m * dgs.m * tu.w;                        \
         s[0].m += t;                                                                               \
-        s[1].m += MOVES ? t * u.x + p * tu.x : t * u.x;                                            \
-        s[2].m += MOVES ? t * u.y + p * tu.y : t * u.y;                                            \
-        s[3].m += MOVES ? t * u.z + p * tu.z : t * u.z;                                            \
+        s[1].m += t * u.x + p * tu.x;                                                              \
+        s[2].m += t * u.y + p * tu.y;                                                              \
+        s[3].m += t * u.z + p * tu.z;                                                              \
+        if (KEEP) {                                                                                \
+            kept[0].m += p;                                                                        \
+            kept[1].m += p * u.x;                                                                  \
+            kept[2].m += p * u.y;                                                                  \
+            kept[3].m += p * u.z;                                                                  \
+        }                                                                                          \
     } while (0)
         EACH(COLUMN);
 #undef COLUMN
     }
 }
 
+/* Four columns of S or tS, to be read by the block or by other kernels. */
+template <typename real>
+static __device__ __forceinline__ void store_sums(real *to, int columns, int col, const vec4<real> s[4])
+{
+#pragma unroll
+    for (int d = 0; d < 4; d++)
+        *(vec4<real> *)(to + d * columns + col) = s[d];
+}
+
 /* The same over all neighbours of an atom, of the features and of the charges. shared: of the radial
- * functions. */
-template <typename real, int MOVES>
+ * functions. What is to KEEP goes to c.s and c.sq. */
+template <typename real, int KEEP>
 static __device__ void convolve_all(const cu_conv_tan<real> &c, real *shared, int dir, int i,
                                     real *s_all, real *sq_all)
 {
@@ -126,30 +149,38 @@ static __device__ void convolve_all(const cu_conv_tan<real> &c, real *shared, in
     const size_t base_row = (size_t)dir * of.n;
     real *gs = shared, *dgs = gs + BATCH * of.gp;
     const share w = charge_share(of);
-    vec4<real> sq[4] = {};
+    vec4<real> sq[4] = {}, kept_q[4] = {};
     for (int base = 0; base < columns; base += 4 * MAIN) {
         const share m = main_share(of, base);
-        vec4<real> s[4] = {};
+        vec4<real> s[4] = {}, kept[4] = {};
         for (int first = 0; first < n; first += BATCH) {
             const int m_n = min(BATCH, n - first);
-            load_batch<real, MOVES>(c, &b, gs, dgs, dir, i, first, m_n);
+            load_batch<real, 1>(c, &b, gs, dgs, dir, i, first, m_n);
             if (m.active)
-                convolve<real, MOVES>(b, gs, dgs, of, m, of.a, c.ta, base_row, of.features, of.nf,
-                                      m_n, s);
+                convolve<real, KEEP>(b, gs, dgs, of, m, of.a, c.ta, base_row, of.features, of.nf,
+                                     m_n, s, kept);
             if (w.active && base == 0)
-                convolve<real, MOVES>(b, gs, dgs, of, w, of.q, c.tq, base_row, (int)CU_PLAIN, of.nc,
-                                      m_n, sq);
+                convolve<real, KEEP>(b, gs, dgs, of, w, of.q, c.tq, base_row, (int)CU_PLAIN, of.nc,
+                                     m_n, sq, kept_q);
         }
-        for (int d = 0; d < 4; d++)
-            if (m.active)
-                *(vec4<real> *)(s_all + d * columns + m.col) = s[d];
+        if (m.active)
+            store_sums(s_all, columns, m.col, s);
+        if (KEEP && m.active)
+            store_sums(c.s + (size_t)i * 4 * columns, columns, m.col, kept);
     }
-    if (threadIdx.x >= MAIN && of.charges)
-        for (int d = 0; d < 4; d++) {
-            sum_groups(&sq[d], of.nc * of.gp / 4, w.stride);
-            if (w.active && w.start == 0)
-                *(vec4<real> *)(sq_all + d * of.nc * of.gp + w.col) = sq[d];
-        }
+    if (threadIdx.x < MAIN || !of.charges)
+        return;
+    const int q_columns = of.nc * of.gp;
+    for (int d = 0; d < 4; d++) {
+        sum_groups(&sq[d], q_columns / 4, w.stride);
+        if (KEEP)
+            sum_groups(&kept_q[d], q_columns / 4, w.stride);
+    }
+    if (!w.active || w.start > 0)
+        return;
+    store_sums(sq_all, q_columns, w.col, sq);
+    if (KEEP)
+        store_sums(c.sq + (size_t)i * 4 * q_columns, q_columns, w.col, kept_q);
 }
 
 /* tS_0 and 2 v.tv of one kind of features into the row; tv kept. */
@@ -186,7 +217,7 @@ static __device__ unsigned project(const real *s, int nf, int gp, int ncomb, int
     return bits;
 }
 
-template <typename real, int KNOWN>
+template <typename real, int KEEP, int KNOWN>
 __global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real> args)
 {
     extern __shared__ __align__(32) unsigned char shared[];
@@ -198,11 +229,11 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real
     const int dir = blockIdx.x / of.n, i = blockIdx.x % of.n, columns = of.nf * of.gp;
     const size_t row = blockIdx.x;
     real *s_all = (real *)shared + 2 * BATCH * of.gp, *sq_all = s_all + 4 * columns;
-    convolve_all<real, 1>(c, (real *)shared, dir, i, s_all, sq_all);
+    convolve_all<real, KEEP>(c, (real *)shared, dir, i, s_all, sq_all);
     __syncthreads();
-    for (int k = threadIdx.x; c.ts && k < 4 * columns; k += blockDim.x)
+    for (int k = threadIdx.x; KEEP && k < 4 * columns; k += blockDim.x)
         c.ts[row * 4 * columns + k] = s_all[k];
-    for (int k = threadIdx.x; c.tsq && of.charges && k < 4 * of.nc * of.gp; k += blockDim.x)
+    for (int k = threadIdx.x; KEEP && of.charges && k < 4 * of.nc * of.gp; k += blockDim.x)
         c.tsq[row * 4 * of.nc * of.gp + k] = sq_all[k];
     real *x = c.tx + row * of.ldx;
     const size_t width = (size_t)of.nf * 3 * of.hp, qwidth = (size_t)of.nc * 3 * of.q_hp;
@@ -233,114 +264,26 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real
         c.txmax[row] = max(max(warp_bits[0], warp_bits[1]), warp_bits[2]);
 }
 
-template <typename real> static size_t forward_bytes(const cu_conv<real> &of)
+template <typename real, int KEEP>
+static void launch_forward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
 {
-    return ((size_t)2 * BATCH * of.gp + 4 * (size_t)of.gp * (of.nf + of.nc)) * sizeof(real);
+    const cu_conv<real> &of = c->of;
+    const size_t bytes =
+        ((size_t)2 * BATCH * of.gp + 4 * (size_t)of.gp * (of.nf + of.nc)) * sizeof(real);
+    cu_launch(s, stream, c->n_dir * of.n, BLOCK, bytes,
+              cu_conv16_fits(&of) ? conv_tan_forward<real, KEEP, USUAL<real>>
+                                  : conv_tan_forward<real, KEEP, 0>,
+              *c);
+    cu_check(s, "the tangent of the convolution");
 }
 
 template <typename real>
 void cu_conv_tan_forward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
 {
-    cu_launch(s, stream, c->n_dir * c->of.n, BLOCK, forward_bytes(c->of),
-              cu_conv16_fits(&c->of) ? conv_tan_forward<real, USUAL<real>> : conv_tan_forward<real, 0>,
-              *c);
-    cu_check(s, "the tangent of the convolution");
-}
-
-/* S of features and charges, in the layout of tS. */
-template <typename real, int KNOWN>
-__global__ void __launch_bounds__(BLOCK) conv_environment(const cu_conv_tan<real> args)
-{
-    extern __shared__ __align__(32) unsigned char shared[];
-    cu_conv_tan<real> c = args;
-    fix_sizes<real, KNOWN>(&c.of);
-    const cu_conv<real> &of = c.of;
-    const int i = blockIdx.x, columns = 4 * of.nf * of.gp,
-              charges = of.charges ? 4 * of.nc * of.gp : 0;
-    real *s = (real *)shared + 2 * BATCH * of.gp;
-    convolve_all<real, 0>(c, (real *)shared, 0, i, s, s + columns);
-    __syncthreads();
-    for (int k = threadIdx.x * 4; k < columns; k += 4 * BLOCK)
-        *(vec4<real> *)(c.ts + (size_t)i * columns + k) = *(const vec4<real> *)(s + k);
-    for (int k = threadIdx.x; k < charges; k += BLOCK)
-        c.tsq[(size_t)i * charges + k] = s[columns + k];
-}
-
-template <typename real>
-void cu_conv_environment(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
-{
-    const auto kernel =
-        cu_conv16_fits(&c->of) ? conv_environment<real, USUAL<real>> : conv_environment<real, 0>;
-    kernel<<<c->of.n, BLOCK, forward_bytes(c->of), stream>>>(*c);
-    cu_check(s, "the environments");
-}
-
-/* ---------------------------------------------------------------- backward: projection */
-
-template <typename real>
-static __device__ void project_back(real *w, int nf, int gp, int ncomb, int hp, const real *agh,
-                                    const real *v, const real *tv, const real *gxv,
-                                    const real *tgxs, const real *tgxv, real *out)
-{
-    const int columns = nf * gp;
-    for (int k = threadIdx.x; k < nf * 3 * hp; k += blockDim.x) {
-        const int h = k % hp, f = k / (3 * hp), x = f * ncomb + h;
-        w[k] = h < ncomb ? (real)2 * (tv[k] * gxv[x] + v[k] * tgxv[x]) : (real)0;
-    }
-    __syncthreads();
-    for (int k = threadIdx.x; k < columns; k += blockDim.x) {
-        const real *row = agh + (size_t)k * hp, *wf = w + k / gp * 3 * hp;
-        real sum[3] = {0, 0, 0};
-        for (int h = 0; h < hp; h += 4) {
-            const vec4<real> p = *(const vec4<real> *)(row + h);
-            for (int d = 0; d < 3; d++) {
-                const vec4<real> y = *(const vec4<real> *)(wf + d * hp + h);
-                sum[d] += p.x * y.x + p.y * y.y + p.z * y.z + p.w * y.w;
-            }
-        }
-        out[k] = tgxs[k];
-        for (int d = 0; d < 3; d++)
-            out[(d + 1) * columns + k] = sum[d];
-    }
-    __syncthreads();
-}
-
-template <typename real, int KNOWN>
-__global__ void __launch_bounds__(128) conv_tan_project(const cu_conv_tan<real> args)
-{
-    extern __shared__ __align__(32) unsigned char shared[];
-    cu_wait();
-    cu_conv_tan<real> c = args;
-    fix_sizes<real, KNOWN>(&c.of);
-    const cu_conv<real> &of = c.of;
-    const int i = blockIdx.x % of.n;
-    const size_t row = blockIdx.x, width = (size_t)of.nf * 3 * of.hp,
-                 qwidth = (size_t)of.nc * 3 * of.q_hp;
-    const real *gx = of.gx + (size_t)i * of.ldx, *tgx = c.tx + row * of.ldx;
-    project_back((real *)shared, of.nf, of.gp, of.ncomb, of.hp, of.agh, of.v + i * width,
-                 c.tv + row * width, gx + of.col.xv, tgx + of.col.xs, tgx + of.col.xv,
-                 c.ts_adj + row * 4 * of.nf * of.gp);
-    if (!of.charges)
-        return;
-    project_back((real *)shared, of.nc, of.gp, of.q_ncomb, of.q_hp, of.q_agh, of.vq + i * qwidth,
-                 c.tvq + row * qwidth, gx + of.col.qv, tgx + of.col.qs, tgx + of.col.qv,
-                 c.tsq_adj + row * 4 * of.nc * of.gp);
-    for (int k = threadIdx.x; k < of.fa; k += blockDim.x)
-        c.tga[row * of.fa + k] =
-            tgx[of.col.a + k] + (c.tga_later ? c.tga_later[row * of.fa + k] : (real)0);
-    if ((int)threadIdx.x < of.nc)
-        c.tgq[row * of.nc + threadIdx.x] += tgx[of.col.q + threadIdx.x];
-}
-
-template <typename real>
-void cu_conv_tan_project(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
-{
-    const size_t hp = (size_t)(c->of.hp > c->of.q_hp ? c->of.hp : c->of.q_hp),
-                 most = (size_t)(c->of.nf > c->of.nc ? c->of.nf : c->of.nc);
-    cu_launch(s, stream, c->n_dir * c->of.n, 128, most * 3 * hp * sizeof(real),
-              cu_conv16_fits(&c->of) ? conv_tan_project<real, USUAL<real>> : conv_tan_project<real, 0>,
-              *c);
-    cu_check(s, "the tangent of the projection's adjoint");
+    if (c->ts)
+        launch_forward<real, 1>(s, stream, c);
+    else
+        launch_forward<real, 0>(s, stream, c);
 }
 
 /* ---------------------------------------------------------------- backward: pairs and features */
@@ -440,20 +383,36 @@ static __device__ void finish_pull(const pull<real> &p, double (*part)[12], size
         virial[9 * row + d - 3] -= 0.5 * sum;
 }
 
-template <typename real, int FORCES, int KNOWN>
-__global__ void __launch_bounds__(BLOCK) conv_tan_backward(const cu_conv_tan<real> args)
+/* Shared memory of an atom. */
+template <typename real>
+static __host__ __device__ __forceinline__ size_t backward_bytes(const cu_conv<real> &of)
+{
+    return ((size_t)2 * BATCH * of.gp + (size_t)of.gp * (of.nf + of.nc)) * sizeof(real);
+}
+
+/* Blocks that a processor has room for; 0: as the compiler likes. */
+template <typename real, int FORCES, int ATOMS>
+static constexpr int BLOCKS = ATOMS > 1 ? 8 / ATOMS : FORCES && sizeof(real) == sizeof(float) ? 4 : 0;
+
+template <typename real, int FORCES, int KNOWN, int ATOMS>
+__global__ void __launch_bounds__(BLOCK *ATOMS, BLOCKS<real, FORCES, ATOMS>)
+    conv_tan_backward(const cu_conv_tan<real> args)
 {
     extern __shared__ __align__(32) unsigned char shared[];
-    __shared__ batch<real> b;
-    __shared__ double part[BLOCK / 32][12];
+    __shared__ batch<real> all[ATOMS];
+    __shared__ double part[FORCES ? BLOCK / 32 : 1][12];
     cu_wait();
     cu_conv_tan<real> c = args;
     fix_sizes<real, KNOWN>(&c.of);
     const cu_conv<real> &of = c.of;
-    const int dir = blockIdx.x / of.n, i = blockIdx.x % of.n, columns = of.nf * of.gp,
-              n = of.count[i], strain = c.tvirial != NULL;
-    const size_t row = blockIdx.x, base_row = (size_t)dir * of.n;
-    real *gs = (real *)shared, *dgs = gs + BATCH * of.gp, *ga_all = dgs + BATCH * of.gp,
+    const int own_atom = atom_of_block<ATOMS>(), place = blockIdx.x * ATOMS + own_atom,
+              dir = place / of.n, i = place % of.n;
+    if (dir >= c.n_dir)
+        return;
+    batch<real> &b = all[own_atom];
+    const int columns = of.nf * of.gp, n = of.count[i], strain = c.tvirial != NULL;
+    const size_t row = place, base_row = (size_t)dir * of.n;
+    real *gs = (real *)(shared + own_atom * backward_bytes(of)), *dgs = gs + BATCH * of.gp, *ga_all = dgs + BATCH * of.gp,
          *gq_all = ga_all + columns;
     const share w = charge_share(of);
     own_columns<real> own_q = {};
@@ -471,7 +430,7 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_backward(const cu_conv_tan<rea
         vec4<real> ga = {};
         for (int first = 0; first < n; first += BATCH) {
             const int m_n = min(BATCH, n - first);
-            load_batch<real, 1>(c, &b, gs, dgs, dir, i, first, m_n);
+            load_batch<real, ATOMS>(c, &b, gs, dgs, dir, i, first, m_n);
             if (m.active)
                 back_columns<real, FORCES>(b, gs, dgs, of, m, of.a, c.ta, of.features, of.s_adj,
                                            c.ts_adj, of.nf, base_row, m_n, own, strain, &ga,
@@ -492,7 +451,7 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_backward(const cu_conv_tan<rea
     if (FORCES)
         finish_pull(force, part, row, strain, c.tgrad, c.tvirial);
     else
-        __syncthreads();
+        wait_for_atom<ATOMS>();
     if (c.tga) {
         if (of.features != CU_PLAIN) {
             for (int k = threadIdx.x; k < columns; k += blockDim.x)
@@ -512,23 +471,31 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_backward(const cu_conv_tan<rea
     }
 }
 
+/* atoms: of a block, which takes `bytes` for each */
+template <typename real>
+static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c, int atoms,
+                            size_t bytes, void (*kernel)(cu_conv_tan<real>))
+{
+    cu_launch(s, stream, (c->n_dir * c->of.n + atoms - 1) / atoms, dim3(BLOCK, atoms), atoms * bytes,
+              kernel, *c);
+}
+
 template <typename real>
 void cu_conv_tan_backward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c)
 {
-    const size_t bytes =
-        ((size_t)2 * BATCH * c->of.gp + (size_t)c->of.gp * (c->of.nf + c->of.nc)) * sizeof(real);
-    cu_launch(s, stream, c->n_dir * c->of.n, BLOCK, bytes,
-              c->tgrad          ? conv_tan_backward<real, 1, 0> /* with fewer registers */
-              : cu_conv16_fits(&c->of) ? conv_tan_backward<real, 0, USUAL<real>>
-                                : conv_tan_backward<real, 0, 0>,
-              *c);
+    const size_t bytes = backward_bytes(c->of);
+    if (c->tgrad) /* with fewer registers */
+        launch_backward(s, stream, c, 1, bytes, conv_tan_backward<real, 1, 0, 1>);
+    else if (cu_conv16_fits(&c->of))
+        launch_backward(s, stream, c, TOGETHER<real>, bytes,
+                        conv_tan_backward<real, 0, USUAL<real>, TOGETHER<real>>);
+    else
+        launch_backward(s, stream, c, 1, bytes, conv_tan_backward<real, 0, 0, 1>);
     cu_check(s, "the tangent of the convolution's adjoint");
 }
 
 #define INSTANCE(real)                                                                             \
     template void cu_conv_tan_forward(cu_state *, cudaStream_t, const cu_conv_tan<real> *);        \
-    template void cu_conv_environment(cu_state *, cudaStream_t, const cu_conv_tan<real> *);        \
-    template void cu_conv_tan_project(cu_state *, cudaStream_t, const cu_conv_tan<real> *);        \
     template void cu_conv_tan_backward(cu_state *, cudaStream_t, const cu_conv_tan<real> *)
 INSTANCE(float);
 INSTANCE(double);

@@ -151,24 +151,44 @@ void cu_split_output(cu_state *s, cudaStream_t stream, int rows, const real *x, 
 
 template <typename real>
 __global__ void __launch_bounds__(BLOCK) join_output(int rows, const real *a, const real *charges,
-                                                     int fa, int width, real *y, int ldy)
+                                                     int fa, int width, real *y, int ldy, unsigned *max_of)
 {
     cu_wait();
     const size_t row = (blockIdx.x * (size_t)BLOCK + threadIdx.x) / 32;
+    unsigned bits = 0;
     if (row >= (size_t)rows)
         return;
-    for (int k = threadIdx.x % 32; k < ldy; k += 32)
-        y[row * ldy + k] = k < fa           ? a[row * fa + k]
+#pragma unroll 4
+    for (int k = threadIdx.x % 32; k < ldy; k += 32) {
+        const real value = k < fa           ? a[row * fa + k]
                            : k < fa + width ? charges[row * width + k - fa]
                                             : (real)0;
+        y[row * ldy + k] = value;
+        bits = max(bits, cu_bits(value));
+    }
+    bits = __reduce_max_sync(0xffffffffu, bits);
+    if (threadIdx.x % 32 == 0)
+        max_of[row] = bits;
 }
 template <typename real>
 void cu_join_output(cu_state *s, cudaStream_t stream, int rows, const real *a, const real *charges,
-                    int fa, int width, real *y, int ldy)
+                    int fa, int width, real *y, int ldy, unsigned *max)
 {
     cu_launch(s, stream, blocks_of(rows), BLOCK, 0, join_output<real>, rows, a, charges, fa, width, y,
-              ldy);
+              ldy, max);
     cu_check(s, "the adjoint of a pass");
+}
+
+__global__ void aim_forces(int count, double weight, const double *grad, double *x)
+{
+    const int k = blockIdx.x * BLOCK + threadIdx.x;
+    if (k < count)
+        x[k] = -(2.0 * weight * (-grad[k] - x[k]));
+}
+void cu_aim(cu_state *s, cudaStream_t stream, int count, double weight, const double *grad, double *x)
+{
+    aim_forces<<<(count + BLOCK - 1) / BLOCK, BLOCK, 0, stream>>>(count, weight, grad, x);
+    cu_check(s, "the direction of a loss");
 }
 
 template <typename real>
@@ -348,7 +368,7 @@ void cu_reduce_directions(cu_state *s, cudaStream_t stream, int n_dir, int n, in
     template void cu_split_output(cu_state *, cudaStream_t, int, const real *, int, int, int,      \
                                   const real *, const int *, real *, real *);                      \
     template void cu_join_output(cu_state *, cudaStream_t, int, const real *, const real *, int,   \
-                                 int, real *, int);                                                \
+                                 int, real *, int, unsigned *);                                    \
     template void cu_pad_rows(cu_state *, cudaStream_t, int, const double *, int, real *, int,     \
                               unsigned *);                                                         \
     template void cu_add_rows(cu_state *, cudaStream_t, size_t, const real *, real *);             \

@@ -11,16 +11,21 @@
 
 /* ---------------------------------------------------------------- terms on the device */
 
-/* D3 of an evaluation, which needs no charges, and what its tangents read: beside the network. */
+static int has_dispersion(const aim_dev_sweep *sweep)
+{
+    return sweep->on_device && sweep->job->d3;
+}
+
+/* D3 of an evaluation, which needs no charges, or what its tangents read: beside the network, from where
+ * the second stream was forked, but launched after kernels that the network waits for. */
 template <typename real> static void keep_dispersion(const flow<real> *f)
 {
     cu_device *dev = f->net->device;
     const cu_term_tan c = term_args(f);
-    cu_check_call(f->s, cudaEventRecord(dev->fork, f->stream), "an event");
-    cu_check_call(f->s, cudaStreamWaitEvent(dev->side, dev->fork, 0), "an event");
     if (cu_evaluates(f->sweep))
         cu_d3(f->s, dev->side, &c.of);
-    cu_term_keep(f->s, dev->side, &c);
+    else
+        cu_term_keep(f->s, dev->side, &c);
     cu_check_call(f->s, cudaEventRecord(dev->join, dev->side), "an event");
 }
 
@@ -115,7 +120,7 @@ template <typename real> static void keep_head(const flow<real> *f, int h)
     const cu_kept<real> *k = f->k;
     const cu_mlp *m = &f->net->head[h];
     const int end = m->n_layers - 1;
-    forward_layers<real>(f, m, &k->head[h], NULL, end, NULL);
+    forward_layers<real>(f, m, &k->head[h], NULL, end, NULL, NULL);
     if (!k->value[h])
         return;
     cu_head_out<real> o = head_args<real>(f, h, k->n, k->head[h].x[end], k->value[h], NULL, NULL);
@@ -134,14 +139,20 @@ template <typename real> static void keep_forward(const flow<real> *f)
         const cu_mlp *m = &f->net->mlp[p];
         const int last = p == d->n_pass - 1, end = m->n_layers;
         const cu_conv_tan<real> c = conv_args(f, p);
+        if (p == 1 && has_dispersion(f->sweep))
+            keep_dispersion(f);
         cu_conv_forward(f->s, f->stream, &c.of);
-        forward_layers<real>(f, m, &k->pass[p], NULL, end, p == 0 ? k->species : NULL);
+        const pass_output<real> out = {k->a[last ? p : p + 1], k->y[p],
+                                       p > 0 ? k->a[p] : (const real *)d->embedding,
+                                       p > 0 ? NULL : (const int *)k->species, d->fa};
+        forward_layers(f, m, &k->pass[p], (const cu_tan_acts<real> *)NULL, end,
+                       p == 0 ? (const int *)k->species : NULL, last ? NULL : &out);
         if (last)
             break;
-        const real *old = p > 0 ? k->a[p] : (const real *)d->embedding;
-        cu_split_output(f->s, f->stream, k->n, (const real *)k->pass[p].x[end],
-                        m->layer[end - 1].ld_out, d->fa, 2 * d->n_charge, old,
-                        p > 0 ? NULL : (const int *)k->species, k->a[p + 1], k->y[p]);
+        if (m->layer[end - 1].gelu)
+            cu_split_output(f->s, f->stream, k->n, (const real *)k->pass[p].x[end],
+                            m->layer[end - 1].ld_out, d->fa, 2 * d->n_charge, out.old, out.old_row,
+                            out.a, out.charges);
         const cu_charges_tan<real> q = charge_args(f, p);
         cu_charge_forward(f->s, f->stream, &q.of);
     }
@@ -149,6 +160,18 @@ template <typename real> static void keep_forward(const flow<real> *f)
         if (k->ghead[h] || k->value[h])
             keep_head(f, h);
     cu_report(f->s, f->stream, k->n, d->n_charge, k->qs[d->n_pass - 2], NULL, NULL, k->q, k->spin);
+}
+
+/* Whether one head alone carries an adjoint, whose layers leave it where that of the pass's output
+ * stands. */
+template <typename real> static int is_alone(const flow<real> *f)
+{
+    int heads = 0, deep = 0;
+    for (int h = 0; h < f->net->d.n_heads; h++) {
+        heads += f->k->ghead[h] != NULL;
+        deep += f->k->ghead[h] && f->net->head[h].n_layers > 1;
+    }
+    return heads == 1 && deep == 1;
 }
 
 /* Adjoint of the last pass's output: the sum over heads that carry one. */
@@ -159,10 +182,12 @@ template <typename real> static void heads_backward(const flow<real> *f)
     const aim_dev_net *d = &f->net->d;
     const int p = d->n_pass - 1, rows = t ? t->rows : k->n;
     const cu_mlp *pass = &f->net->mlp[p];
-    const int end = pass->n_layers - 1;
+    const int end = pass->n_layers - 1, alone = is_alone(f), curved = pass->layer[end].gelu;
     real *sum = t ? t->pass[p].gz[end] : k->pass[p].gz[end];
+    unsigned *max = t ? t->pass[p].gzmax[end] : k->pass[p].gzmax[end];
     const size_t count = (size_t)rows * (size_t)pass->layer[end].ld_out;
-    cu_check_call(f->s, cudaMemsetAsync(sum, 0, count * sizeof(real), f->stream), "clearing");
+    if (!alone)
+        cu_check_call(f->s, cudaMemsetAsync(sum, 0, count * sizeof(real), f->stream), "clearing");
     for (int h = 0; h < d->n_heads; h++) {
         const cu_mlp *m = &f->net->head[h];
         const cu_acts<real> *a = &k->head[h];
@@ -171,7 +196,7 @@ template <typename real> static void heads_backward(const flow<real> *f)
         if (!k->ghead[h])
             continue;
         const double *g = t ? t->tghead[h] : k->ghead[h];
-        real *gx = ta ? ta->gx : a->gx, *to = n == 1 ? gx : ta ? ta->gz[n - 2] : a->gz[n - 2];
+        real *gx = alone ? sum : ta ? ta->gx : a->gx, *to = n == 1 ? gx : ta ? ta->gz[n - 2] : a->gz[n - 2];
         if (g) {
             const cu_head_out<real> o = head_args<real>(f, h, rows, NULL, NULL, g, to);
             cu_head_backward(f->s, f->stream, &o);
@@ -184,11 +209,13 @@ template <typename real> static void heads_backward(const flow<real> *f)
             continue;
         if (n > 1) {
             through_activation(f, m, a, ta, n - 2, g ? (const real *)to : NULL);
-            backward_layers(f, m, a, ta, n - 1);
+            backward_layers(f, m, a, ta, n - 1, gx, alone && !curved ? max : NULL);
         }
-        cu_add_rows(f->s, f->stream, count, (const real *)gx, sum);
+        if (!alone)
+            cu_add_rows(f->s, f->stream, count, (const real *)gx, sum);
     }
-    through_activation(f, pass, &k->pass[p], t ? &t->pass[p] : NULL, end, (const real *)sum);
+    if (!alone || curved)
+        through_activation(f, pass, &k->pass[p], t ? &t->pass[p] : NULL, end, (const real *)sum);
 }
 
 /* Adjoint of the output of a pass before the last. */
@@ -199,11 +226,13 @@ template <typename real> static void output_backward(const flow<real> *f, int p)
     const cu_mlp *m = &f->net->mlp[p];
     const int end = m->n_layers - 1;
     real *gz = t ? t->pass[p].gz[end] : k->pass[p].gz[end];
+    unsigned *max = t ? t->pass[p].gzmax[end] : k->pass[p].gzmax[end];
     cu_join_output(f->s, f->stream, t ? t->rows : k->n,
                    (const real *)(t ? t->tga[(p + 1) % 2] : k->ga[(p + 1) % 2]),
                    (const real *)(t ? t->tgy[p] : k->gy[p]), f->net->d.fa, 2 * f->net->d.n_charge,
-                   gz, m->layer[end].ld_out);
-    through_activation(f, m, &k->pass[p], t ? &t->pass[p] : NULL, end, (const real *)gz);
+                   gz, m->layer[end].ld_out, max);
+    if (m->layer[end].gelu)
+        through_activation(f, m, &k->pass[p], t ? &t->pass[p] : NULL, end, (const real *)gz);
 }
 
 template <typename real> static void keep_backward(const flow<real> *f)
@@ -217,7 +246,8 @@ template <typename real> static void keep_backward(const flow<real> *f)
             heads_backward(f);
         else
             output_backward(f, p);
-        backward_layers<real>(f, m, &k->pass[p], NULL, m->n_layers);
+        backward_layers(f, m, &k->pass[p], (const cu_tan_acts<real> *)NULL, m->n_layers,
+                        k->pass[p].gx, NULL);
         const cu_conv_tan<real> c = conv_args(f, p);
         cu_project_backward(f->s, f->stream, &c.of);
         if (c.of.features != CU_EMBED)
@@ -244,8 +274,8 @@ void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept
     cu_check_call(s, cudaMemsetAsync(k->out_base, 0, k->out_bytes, f.stream), "clearing");
     if (k->grid)
         cu_sort_atoms(s, f.stream, &k->cells, k->coord, k->system);
-    if (sweep->on_device && sweep->job->d3)
-        keep_dispersion(&f);
+    if (has_dispersion(sweep))
+        cu_fork_side(s, dev, f.stream);
     build_list(&f);
     keep_forward(&f);
     if (sweep->on_device)
@@ -258,26 +288,17 @@ void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept
 /* ---------------------------------------------------------------- sweeps */
 
 template <typename real>
-void cu_keep_environments(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k)
-{
-    const flow<real> f = {s, net, sweep, k, NULL, net->device->stream};
-    for (int p = 0; p < net->d.n_pass; p++) {
-        cu_conv_tan<real> c = conv_args(&f, p);
-        c.ts = k->s[p];
-        c.tsq = k->sq[p];
-        cu_conv_environment(s, f.stream, &c);
-    }
-}
-
-template <typename real>
 void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
                       const cu_tans<real> *t)
 {
     cu_device *dev = net->device;
     const aim_dev_net *d = &net->d;
     const flow<real> f = {s, net, sweep, k, t, dev->stream};
-    cu_check_call(s, cudaMemcpyAsync(t->in_base, dev->in, t->in_first, cudaMemcpyHostToDevice, f.stream),
+    cu_check_call(s, cudaMemcpyAsync(t->in_base, cu_tans_in(net, k), t->in_first, cudaMemcpyHostToDevice,
+                                     f.stream),
           "copying directions");
+    if (sweep->aim)
+        cu_aim(s, f.stream, 3 * t->rows, sweep->aim_weight, k->grad, t->tx);
     cu_check_call(s, cudaMemsetAsync(t->clear_base, 0, t->clear_bytes, f.stream), "clearing");
     cu_check_call(s, cudaMemsetAsync(t->out_base, 0, t->out_bytes, f.stream), "clearing");
     if (sweep->places)
@@ -289,12 +310,16 @@ void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, cons
         const int last = p == d->n_pass - 1, end = m->n_layers;
         const cu_conv_tan<real> c = conv_args(&f, p);
         cu_conv_tan_forward(s, f.stream, &c);
-        forward_layers<real>(&f, m, &k->pass[p], &t->pass[p], end, NULL);
+        const pass_output<real> out = {t->ta[last ? p : p + 1], t->ty[p],
+                                       p > 0 ? (const real *)t->ta[p] : k->zero, NULL,
+                                       p > 0 ? d->fa : 0};
+        forward_layers(&f, m, &k->pass[p], &t->pass[p], end, NULL, last ? NULL : &out);
         if (last)
             break;
-        cu_split_output(s, f.stream, t->rows, (const real *)t->pass[p].x[end],
-                        m->layer[end - 1].ld_out, d->fa, 2 * d->n_charge,
-                        p > 0 ? (const real *)t->ta[p] : NULL, NULL, t->ta[p + 1], t->ty[p]);
+        if (m->layer[end - 1].gelu)
+            cu_split_output(s, f.stream, t->rows, (const real *)t->pass[p].x[end],
+                            m->layer[end - 1].ld_out, d->fa, 2 * d->n_charge, p > 0 ? out.old : NULL,
+                            NULL, out.a, out.charges);
         const cu_charges_tan<real> q = charge_args(&f, p);
         cu_charge_tan_forward(s, f.stream, &q);
     }
@@ -302,7 +327,7 @@ void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, cons
         const cu_mlp *m = &net->head[h];
         if (!k->ghead[h])
             continue;
-        forward_layers<real>(&f, m, &k->head[h], &t->head[h], m->n_layers - 1, NULL);
+        forward_layers<real>(&f, m, &k->head[h], &t->head[h], m->n_layers - 1, NULL, NULL);
         if (!t->thead[h])
             continue;
         const cu_head_out<real> o = head_args<real>(&f, h, t->rows, t->head[h].x[m->n_layers - 1],
@@ -320,7 +345,7 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
     const aim_dev_net *d = &net->d;
     const flow<real> f = {s, net, sweep, k, t, dev->stream};
     cu_check_call(s,
-          cudaMemcpyAsync(t->in_base + t->in_first, (char *)dev->in + t->in_first,
+          cudaMemcpyAsync(t->in_base + t->in_first, cu_tans_in(net, k) + t->in_first,
                           t->in_bytes - t->in_first, cudaMemcpyHostToDevice, f.stream),
           "copying adjoints");
     if (sweep->on_device)
@@ -333,7 +358,7 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
             heads_backward(&f);
         else
             output_backward(&f, p);
-        backward_layers<real>(&f, m, &k->pass[p], &t->pass[p], m->n_layers);
+        backward_layers(&f, m, &k->pass[p], &t->pass[p], m->n_layers, t->pass[p].gx, NULL);
         if (sweep->places)
             cu_gradient(s, net, k, t, d->n_pass - 1 - p);
         cu_conv_tan<real> c = conv_args(&f, p);
@@ -357,8 +382,6 @@ void cu_sweep_backward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
 
 #define INSTANCE(real)                                                                             \
     template void cu_keep(cu_state *, cu_net *, const aim_dev_sweep *, const cu_kept<real> *);     \
-    template void cu_keep_environments(cu_state *, cu_net *, const aim_dev_sweep *,                \
-                                       const cu_kept<real> *);                                     \
     template void cu_sweep_forward(cu_state *, cu_net *, const aim_dev_sweep *,                    \
                                    const cu_kept<real> *, const cu_tans<real> *);                  \
     template void cu_sweep_backward(cu_state *, cu_net *, const aim_dev_sweep *,                   \

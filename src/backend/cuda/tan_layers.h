@@ -15,6 +15,14 @@ template <typename real> struct flow {
     cudaStream_t stream;
 };
 
+/* Where the last layer of a pass leaves its output; old: of features before */
+template <typename real> struct pass_output {
+    real *a, *charges;
+    const real *old;
+    const int *old_row;
+    int ldold;
+};
+
 static int slope_at(const cu_mlp *m, int l)
 {
     int at = 0;
@@ -25,8 +33,8 @@ static int slope_at(const cu_mlp *m, int l)
 
 /* y = x W^T or x W */
 template <typename real>
-static void multiply(const flow<real> *f, int rows, const real *x, int ldx, const unsigned *max,
-                     const cu_matrix *w, real *y, int ldy)
+static cu_gemm<real> product(const flow<real> *f, int rows, const real *x, int ldx,
+                             const unsigned *max, const cu_matrix *w, real *y, int ldy)
 {
     cu_gemm<real> g = {};
     g.rows = rows;
@@ -39,7 +47,7 @@ static void multiply(const flow<real> *f, int rows, const real *x, int ldx, cons
     g.m = *w;
     g.y = y;
     g.ldy = ldy;
-    cu_multiply(f->s, f->stream, &g);
+    return g;
 }
 
 /* Rows of layer l of an MLP on their way through its activation. */
@@ -61,19 +69,50 @@ static cu_act<real> act_args(const flow<real> *f, const cu_mlp *m, const cu_acts
     return r;
 }
 
-/* Layers 0 .. n_layers - 1. */
+/* The last layer of a pass: features += y, charges beside. */
+template <typename real>
+static void update_args(const flow<real> *f, const pass_output<real> *out, cu_gemm<real> *g)
+{
+    g->fa = f->net->d.fa;
+    g->ldcharges = 2 * f->net->d.n_charge;
+    g->ldy = g->fa + g->ldcharges;
+    g->y = out->a;
+    g->charges = out->charges;
+    g->old = out->old;
+    g->old_row = out->old_row;
+    g->ldold = out->ldold;
+}
+
+/* Layers 0 .. n_layers - 1, the last of them to `out` where that is not NULL. A layer without an activation
+ * is all its product's, which reports the maxima as well. */
 template <typename real>
 static void forward_layers(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
-                           const cu_tan_acts<real> *t, int n_layers, const int *bias_row)
+                           const cu_tan_acts<real> *t, int n_layers, const int *bias_row,
+                           const pass_output<real> *out)
 {
     real *const *x = t ? t->x : a->x;
     unsigned *const *max = t ? t->xmax : a->xmax;
     for (int l = 0; l < n_layers; l++) {
         const cu_layer *layer = &m->layer[l];
         cu_act<real> r = act_args(f, m, a, t, l);
-        multiply(f, r.rows, x[l], layer->ld_in, max[l], &layer->fwd, x[l + 1], layer->ld_out);
-        r.x = r.y = x[l + 1];
+        cu_gemm<real> g = product(f, r.rows, (const real *)x[l], layer->ld_in,
+                                  (const unsigned *)max[l], &layer->fwd, x[l + 1], layer->ld_out);
         r.bias_row = l == 0 ? bias_row : NULL;
+        if (!layer->gelu) {
+            const bool update = out && l == n_layers - 1;
+            g.bias = t ? (const real *)f->k->zero : r.bias;
+            g.bias_row = t ? NULL : r.bias_row;
+            g.ldbias = r.ld;
+            if (update)
+                update_args(f, out, &g);
+            else
+                g.ymax = max[l + 1];
+            g.mode = update ? CU_UPDATE : t ? CU_BACKWARD : CU_FORWARD;
+        }
+        cu_multiply(f->s, f->stream, &g);
+        if (!layer->gelu)
+            continue;
+        r.x = r.y = x[l + 1];
         r.max = max[l + 1];
         if (t)
             cu_act_tangent(f->s, f->stream, &r);
@@ -96,19 +135,23 @@ static void through_activation(const flow<real> *f, const cu_mlp *m, const cu_ac
         cu_act_backward(f->s, f->stream, &r);
 }
 
-/* Layers n_layers - 1 .. 0; gz of the last of them is there, with its maxima. */
+/* Layers n_layers - 1 .. 0; gz of the last of them is there, with its maxima. gx, gxmax: the adjoint of the
+ * input, and where its maxima are reported, or NULL */
 template <typename real>
 static void backward_layers(const flow<real> *f, const cu_mlp *m, const cu_acts<real> *a,
-                            const cu_tan_acts<real> *t, int n_layers)
+                            const cu_tan_acts<real> *t, int n_layers, real *gx, unsigned *gxmax)
 {
     real *const *gz = t ? t->gz : a->gz;
     unsigned *const *max = t ? t->gzmax : a->gzmax;
     for (int l = n_layers - 1; l >= 0; l--) {
         const cu_layer *layer = &m->layer[l];
-        real *to = l > 0 ? gz[l - 1] : t ? t->gx : a->gx;
-        multiply(f, t ? f->t->rows : f->k->n, gz[l], layer->ld_out, max[l], &layer->bwd, to,
-                 layer->ld_in);
-        if (l > 0)
+        const bool curved = l > 0 && m->layer[l - 1].gelu;
+        real *to = l > 0 ? gz[l - 1] : gx;
+        cu_gemm<real> g = product(f, t ? f->t->rows : f->k->n, (const real *)gz[l], layer->ld_out,
+                                  (const unsigned *)max[l], &layer->bwd, to, layer->ld_in);
+        g.ymax = l == 0 ? gxmax : curved ? NULL : max[l - 1];
+        cu_multiply(f->s, f->stream, &g);
+        if (curved)
             through_activation(f, m, a, t, l - 1, (const real *)to);
     }
 }

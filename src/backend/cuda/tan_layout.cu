@@ -45,15 +45,16 @@ static void kept_out(const cu_net *net, const aim_dev_sweep *sweep, carver *c, c
 template <typename real>
 static void kept_in(const cu_net *net, const aim_dev_sweep *sweep, carver *c, cu_kept<real> *k)
 {
-    const size_t n = (size_t)k->n, start = c->used;
+    const size_t n = (size_t)k->n;
+    TAKE(c, k->coord, 3 * n); /* as the desk has them */
+    TAKE(c, k->system, n);
+    TAKE(c, k->kind, n);
+    const size_t start = c->used;
     k->in_base = here(c);
-    TAKE(c, k->coord, 3 * n);
     TAKE(c, k->cell, 9 * k->systems);
     TAKE(c, k->charge, k->systems);
     TAKE(c, k->mult, k->systems);
     TAKE(c, k->offset, k->systems + 1);
-    TAKE(c, k->system, n);
-    TAKE(c, k->kind, n);
     TAKE(c, k->kind_species, k->kinds);
     TAKE(c, k->kind_number, k->kinds);
     if (k->cells.bins)
@@ -67,12 +68,37 @@ static void kept_in(const cu_net *net, const aim_dev_sweep *sweep, carver *c, cu
         TAKE(c, k->in_j, n * (size_t)k->capacity);
         TAKE(c, k->in_shift, n * (size_t)k->capacity);
     }
-    TAKE(c, k->gq, n);
-    TAKE(c, k->gspin, n);
+    if (!sweep->on_device) {
+        TAKE(c, k->gq, n);
+        TAKE(c, k->gspin, n);
+    }
     for (int h = 0; h < net->d.n_heads; h++)
         if (sweep->job->ghead[h])
             TAKE(c, k->ghead[h], n * (size_t)net->d.head_width[h]);
     k->in_bytes = c->used - start;
+}
+
+/* Maxima that products report, of layers without an activation: in a block that is cleared. */
+template <typename acts>
+static void reported_maxima(const cu_mlp *m, size_t rows, carver *c, acts *a)
+{
+    for (int l = 0; l < m->n_layers; l++)
+        if (!m->layer[l].gelu) {
+            TAKE(c, a->xmax[l + 1], rows);
+            TAKE(c, a->gzmax[l], rows);
+        }
+}
+
+/* The other maxima, of layers from `first` on. */
+template <typename acts>
+static void own_maxima(const cu_mlp *m, size_t rows, carver *c, int first, acts *a)
+{
+    for (int l = first; l <= m->n_layers; l++)
+        if (l == 0 || m->layer[l - 1].gelu)
+            TAKE(c, a->xmax[l], rows);
+    for (int l = 0; l < m->n_layers; l++)
+        if (m->layer[l].gelu)
+            TAKE(c, a->gzmax[l], rows);
 }
 
 template <typename real>
@@ -86,10 +112,7 @@ static void kept_acts(const cu_mlp *m, size_t n, carver *c, int first, cu_acts<r
     TAKE(c, a->gx, n * (size_t)m->layer[0].ld_in);
     TAKE(c, a->slope, n * (size_t)m->slope_width);
     TAKE(c, a->curve, n * (size_t)m->slope_width);
-    for (int l = first; l <= m->n_layers; l++)
-        TAKE(c, a->xmax[l], n);
-    for (int l = 0; l < m->n_layers; l++)
-        TAKE(c, a->gzmax[l], n);
+    own_maxima(m, n, c, first, a);
 }
 
 template <typename real>
@@ -121,7 +144,6 @@ static void kept_network(const cu_net *net, int train, carver *c, cu_kept<real> 
     for (int h = 0; h < d->n_heads; h++) {
         kept_acts(&net->head[h], n, c, 1, &k->head[h]);
         k->head[h].x[0] = k->pass[d->n_pass - 1].x[net->mlp[d->n_pass - 1].n_layers];
-        k->head[h].xmax[0] = k->pass[d->n_pass - 1].xmax[net->mlp[d->n_pass - 1].n_layers];
     }
     for (int m = 0; m < 2; m++)
         TAKE(c, k->ga[m], n * (size_t)d->fa);
@@ -176,6 +198,24 @@ static void kept_terms(const aim_dev_sweep *sweep, carver *c, cu_kept<real> *k)
     TAKE(c, k->d3_slope, n);
 }
 
+/* What is read as zeros, and maxima that begin with them. */
+template <typename real> static void kept_zeros(const cu_net *net, carver *c, cu_kept<real> *k)
+{
+    const aim_dev_net *d = &net->d;
+    const int last = d->n_pass - 1;
+    int widest_output = d->fa;
+    for (int p = 0; p < d->n_pass; p++) {
+        widest_output = max_of(widest_output, widest(&net->mlp[p]));
+        reported_maxima(&net->mlp[p], (size_t)k->n, c, &k->pass[p]);
+    }
+    for (int h = 0; h < d->n_heads; h++) {
+        widest_output = max_of(widest_output, max_of(d->head_width[h], widest(&net->head[h])));
+        reported_maxima(&net->head[h], (size_t)k->n, c, &k->head[h]);
+        k->head[h].xmax[0] = k->pass[last].xmax[net->mlp[last].n_layers];
+    }
+    TAKE(c, k->zero, widest_output);
+}
+
 template <typename real>
 void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, int bins, char *base,
                     cu_kept<real> *k)
@@ -203,6 +243,10 @@ void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, in
         kept_terms(sweep, &c, k);
     const size_t start = c.used;
     k->clear_base = here(&c);
+    if (sweep->on_device) {
+        TAKE(&c, k->gq, n);
+        TAKE(&c, k->gspin, n);
+    }
     for (int p = 0; p < net->d.n_pass - 1; p++)
         TAKE(&c, k->gqs[p], n * (size_t)net->d.n_charge);
     if (!cu_evaluates(sweep))
@@ -211,10 +255,7 @@ void cu_kept_layout(const cu_net *net, const aim_dev_sweep *sweep, int kinds, in
         TAKE(&c, k->virial, 9 * n);
     if (!sweep->places)
         TAKE(&c, k->sums, slots * CU_PAIR_SUMS);
-    int widest = 1;
-    for (int h = 0; h < net->d.n_heads; h++)
-        widest = max_of(widest, net->d.head_width[h]);
-    TAKE(&c, k->zero, widest);
+    kept_zeros(net, &c, k);
     if (bins) {
         TAKE(&c, k->cells.start, bins + 1);
         TAKE(&c, k->cells.fill, bins);
@@ -266,6 +307,10 @@ static void tans_in_out(const cu_net *net, const aim_dev_sweep *sweep, const cu_
         TAKE(c, t->tgqs[p], rows * (size_t)net->d.n_charge);
     if (strain)
         TAKE(c, t->tvirial, 9 * rows);
+    for (int p = 0; p < net->d.n_pass; p++)
+        reported_maxima(&net->mlp[p], rows, c, &t->pass[p]);
+    for (int h = 0; h < net->d.n_heads; h++)
+        reported_maxima(&net->head[h], rows, c, &t->head[h]);
     if (sweep->places) {
         t->gradient_size = sweep->places->count;
         t->parts_size = aim_dev_gradient_size(&net->d);
@@ -290,10 +335,7 @@ static void tan_acts(const cu_mlp *m, size_t rows, int train, carver *c, real *i
         }
     }
     TAKE(c, a->z, rows * (size_t)m->slope_width);
-    for (int l = 0; l <= m->n_layers; l++)
-        TAKE(c, a->xmax[l], rows);
-    for (int l = 0; l < m->n_layers; l++)
-        TAKE(c, a->gzmax[l], rows);
+    own_maxima(m, rows, c, 0, a);
 }
 
 /* What gradients by the parameters read besides. */

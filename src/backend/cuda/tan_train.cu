@@ -229,7 +229,7 @@ static void launch_products(cudaStream_t stream, const cu_device *, cu_products<
 
 enum { COLUMNS = 32, ROWS = 32, COLUMN_LISTS = 40 };
 
-/* by_kind: out[species][cols] for the rows of each kind, else out[cols]; more: added as well, or NULL */
+/* by_kind: out[species][cols] += for the rows of each kind, else out[cols]; more: added as well, or NULL */
 template <typename real> struct column_list {
     const real *x, *more;
     int ld, cols, by_kind, first; /* first: blocks of those before */
@@ -261,13 +261,14 @@ __global__ void __launch_bounds__(COLUMNS *ROWS)
         for (int r = warp; r < all.rows; r += ROWS)
             sum += (double)c.x[(size_t)r * c.ld + col];
     } else if (col < c.cols) {
-#pragma unroll 4
-        for (int r = warp; r < all.rows; r += ROWS)
-            if (all.kind[r] == kind) {
-                sum += (double)c.x[(size_t)r * c.ld + col];
-                if (c.more)
-                    sum += (double)c.more[(size_t)r * c.ld + col];
-            }
+#pragma unroll 8
+        for (int r = warp; r < all.rows; r += ROWS) { /* every row is read: none waits for its kind */
+            const bool own_kind = all.kind[r] == kind;
+            const real x = c.x[(size_t)r * c.ld + col],
+                       more = c.more ? c.more[(size_t)r * c.ld + col] : (real)0;
+            sum += own_kind ? (double)x : 0.0;
+            sum += own_kind ? (double)more : 0.0;
+        }
     }
     part[warp][lane] = sum;
     __syncthreads();
@@ -276,7 +277,10 @@ __global__ void __launch_bounds__(COLUMNS *ROWS)
     sum = 0;
     for (int k = 0; k < ROWS; k++)
         sum += part[k][lane];
-    c.out[(c.by_kind ? (size_t)all.kind_species[kind] * c.cols : 0) + col] = sum;
+    if (c.by_kind)
+        c.out[(size_t)all.kind_species[kind] * c.cols + col] += sum;
+    else
+        c.out[col] = sum;
 }
 
 template <typename real> static void launch_columns(cudaStream_t stream, columns<real> *c)
@@ -356,7 +360,7 @@ __global__ void __launch_bounds__(CU_OUTPUTS *CU_SUMMERS)
     __syncthreads();
     if (warp > 0 || c >= fa)
         return;
-    sum = out[(size_t)z * fa + c];
+    sum = 0;
     for (int m = 0; m < CU_SUMMERS; m++)
         sum += sums[m][threadIdx.x];
     out[(size_t)z * fa + c] = sum;
@@ -414,16 +418,18 @@ void cu_mark_weights(cudaStream_t stream, const cu_net *net, size_t count, int *
     }
 }
 
-/* The stage after which a number of the sums is there. */
+/* The stage after which a number of the sums is there: folded columns with the layers of the first
+ * pass, combinations and the embedding last. */
 static int stage_of(const cu_net *net, size_t from)
 {
+    const size_t folded = (size_t)net->mlp[0].layer[0].n_out * (size_t)net->d.fa;
     size_t at = 0;
     for (int m = 0; m < net->d.n_pass + net->d.n_heads; m++) {
         at += numbers_of(mlp_of(net, m));
         if (from < at)
             return m < net->d.n_pass ? net->d.n_pass - 1 - m : 0;
     }
-    return net->d.n_pass;
+    return from < at + folded ? net->d.n_pass - 1 : net->d.n_pass;
 }
 
 void cu_find_stages(cu_net *net, const aim_dev_places *p)
@@ -468,26 +474,42 @@ static void send_parts(cu_state *s, cu_net *net, const cu_tans<real> *t, int sli
     }
 }
 
-/* What is left when all layers are done: combinations, and the embedding, `out` being where the folded
- * columns begin. */
+/* The embedding of a gradient, the last of the numbers. */
+template <typename real> static double *embedding_of(const cu_net *net, const cu_tans<real> *t)
+{
+    return t->parts + t->parts_size - (size_t)net->d.n_species * (size_t)net->d.fa;
+}
+
+/* Sums of the first layer's adjoints by element, in one launch with what is in the list; its columns of the
+ * embedding, and what the embedding has through them. */
 template <typename real>
-static void finish_gradient(cudaStream_t stream, const cu_net *net, const cu_kept<real> *k,
-                            const cu_tans<real> *t, columns<real> *sums, double *folded)
+static void fold_first_layer(cudaStream_t stream, const cu_net *net, const cu_tans<real> *t,
+                             columns<real> *sums, double *folded)
 {
     const aim_dev_net *d = &net->d;
     const cu_layer *first = &net->mlp[0].layer[0];
-    double *const combined = folded + (size_t)first->n_out * (size_t)d->fa,
-                  *const embedding = cu_combine(stream, net, k, t, combined);
-    cudaMemsetAsync(embedding, 0, (size_t)d->n_species * (size_t)d->fa * sizeof *embedding, stream);
     add_columns(stream, sums, (const real *)t->pass[0].gz[0], (const real *)NULL, first->ld_out,
                 first->n_out, 1, t->by_species);
-    add_columns(stream, sums, (const real *)t->tga0, (const real *)t->tga[1], d->fa, d->fa, 1,
-                embedding);
     launch_columns(stream, sums);
     fold_columns<<<dim3((d->fa + 127) / 128, first->n_out), 128, 0, stream>>>(
         d->n_species, first->n_out, d->fa, t->by_species, (const real *)d->embedding, folded);
     fold_embedding<<<dim3((d->fa + CU_OUTPUTS - 1) / CU_OUTPUTS, d->n_species), CU_OUTPUTS * CU_SUMMERS, 0,
-                     stream>>>(first->n_out, d->fa, t->by_species, net->folded, embedding);
+                     stream>>>(first->n_out, d->fa, t->by_species, net->folded, embedding_of(net, t));
+}
+
+/* What is left when all convolutions are done: the embedding as a feature, and beside it the combinations,
+ * which follow the folded columns. */
+template <typename real>
+static void finish_gradient(cu_state *s, const cu_net *net, const cu_kept<real> *k,
+                            const cu_tans<real> *t, columns<real> *sums, double *folded)
+{
+    cu_device *dev = net->device;
+    const int fa = net->d.fa;
+    add_columns(dev->side, sums, (const real *)t->tga0, (const real *)t->tga[1], fa, fa, 1,
+                embedding_of(net, t));
+    launch_columns(dev->side, sums);
+    cu_combine(dev->stream, net, k, t, folded + (size_t)net->mlp[0].layer[0].n_out * (size_t)fa);
+    cu_fork_side(s, dev, dev->stream);
 }
 
 static size_t numbers_of_all(const cu_net *net)
@@ -511,9 +533,10 @@ void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans
     products.size = t->parts_size;
     products.part = t->weights;
     columns<real> sums = {0, k->n, k->kinds, 0, k->kind, k->kind_species};
-    if (own < 0)
-        finish_gradient(dev->stream, net, k, t, &sums, out + numbers_of_all(net));
+    double *const folded = out + numbers_of_all(net);
     cu_fork_side(s, dev, dev->stream);
+    if (own < 0)
+        finish_gradient(s, net, k, t, &sums, folded);
     for (int p = 0; p < d->n_pass; p++) {
         if (p == own)
             mlp_gradient(dev->side, dev, &net->mlp[p], &k->pass[p], &t->pass[p], t, 1, &products,
@@ -526,8 +549,14 @@ void cu_gradient(cu_state *s, cu_net *net, const cu_kept<real> *k, const cu_tans
                          k->ghead[h] != NULL, &products, &sums, out);
         out += numbers_of(&net->head[h]);
     }
-    launch_products(dev->side, dev, &products);
-    launch_columns(dev->side, &sums);
+    if (own == 0) { /* before the last convolutions, so that numbers travel beside these */
+        fold_first_layer(dev->side, net, t, &sums, folded);
+        launch_products(dev->stream, dev, &products);
+        cu_fork_side(s, dev, dev->stream);
+    } else { /* sums first: products leave room for nothing beside them */
+        launch_columns(dev->side, &sums);
+        launch_products(dev->side, dev, &products);
+    }
     send_parts(s, net, t, products.slices, stage);
     cu_check(s, "the gradient by the parameters");
 }

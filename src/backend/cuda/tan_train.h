@@ -44,10 +44,10 @@ static inline int cu_slices_of(int rows, int each, int most)
     return n < 1 ? 1 : n > most ? most : n;
 }
 
-/* tan_combine.cu: of both kinds of features, one after the other, to `out`; returns where they end. */
+/* tan_combine.cu: of both kinds of features, one after the other, to `out`. */
 template <typename real>
-double *cu_combine(cudaStream_t stream, const cu_net *net, const cu_kept<real> *k,
-                   const cu_tans<real> *t, double *out);
+void cu_combine(cudaStream_t stream, const cu_net *net, const cu_kept<real> *k,
+                const cu_tans<real> *t, double *out);
 
 /* tan_weights.cu, for cards with the instructions of four warps */
 void cu_weights_wide(cudaStream_t stream, int processors, cu_products<float> *p);

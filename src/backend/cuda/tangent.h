@@ -34,9 +34,11 @@ template <typename real> struct cu_tan_acts {
 /* The primal. */
 template <typename real> struct cu_kept {
     int n, systems, capacity, kinds;
-    /* in, one block */
-    double *coord, *cell, *charge, *mult;
-    int *offset, *system, *kind, *kind_species, *kind_number;
+    /* in: from the desk, then one block */
+    double *coord;
+    int *system, *kind;
+    double *cell, *charge, *mult;
+    int *offset, *kind_species, *kind_number;
     int *in_count, *in_j, *in_shift;
     double *gq, *gspin, *ghead[AIM_DEV_HEADS]; /* adjoints; gq from the host or of the terms */
     char *in_base;
@@ -61,7 +63,7 @@ template <typename real> struct cu_kept {
         *sq[AIM_DEV_PASSES]; /* environments, for gradients by the parameters */
     real *gy[AIM_DEV_PASSES], *gqs[AIM_DEV_PASSES], *ga[2], *e_adj;
     double *charge_state[AIM_DEV_PASSES];
-    real *zero;   /* widest head: no bias */
+    real *zero;   /* as much as the widest output has columns: no bias, no features before */
     double *sums; /* [n][capacity][CU_PAIR_SUMS] */
     /* terms on the device: crystals without a list from the host, D3 (tan_term.cu) */
     cu_grid *grid;
@@ -76,7 +78,7 @@ template <typename real> struct cu_kept {
     real *d3_w, *d3_dw, *d3_s, *d3_low, *cn_grad;
     double *grad_side, *virial, *virial_side, *partial;
     int wide;
-    char *clear_base; /* gqs, sums, zero, bins, virial; grad where it is of no use */
+    char *clear_base; /* gq and gspin of the terms, gqs, sums, zero, bins, virial, maxima; grad where it is of no use */
     size_t clear_bytes;
     size_t bytes;
 };
@@ -107,7 +109,7 @@ template <typename real> struct cu_tans {
     real *weights; /* [slices][parts_size], of weights only */
     real *gradient;
     size_t parts_size, gradient_size;
-    char *clear_base; /* tgqs, tvirial, by_species */
+    char *clear_base; /* tgqs, tvirial, by_species, maxima */
     size_t clear_bytes;
     size_t bytes;
 };
@@ -118,6 +120,12 @@ template <typename real> struct cu_tans {
 static inline int cu_evaluates(const aim_dev_sweep *s)
 {
     return s->places && s->on_device;
+}
+
+/* The pinned copy of t->in_base: behind that of k, which may still be on its way. */
+template <typename real> static inline char *cu_tans_in(const cu_net *net, const cu_kept<real> *k)
+{
+    return (char *)net->device->in + k->in_bytes;
 }
 
 /* Whether head h predicts parameters of a term on the device. */
@@ -134,10 +142,6 @@ void cu_tans_layout(const cu_net *net, const aim_dev_sweep *sweep, const cu_kept
                     int n_dir, char *base, cu_tans<real> *t);
 template <typename real>
 void cu_keep(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k);
-/* For gradients by the parameters, after that: k->s, k->sq. */
-template <typename real>
-void cu_keep_environments(cu_state *s, cu_net *net, const aim_dev_sweep *sweep,
-                          const cu_kept<real> *k);
 template <typename real>
 void cu_sweep_forward(cu_state *s, cu_net *net, const aim_dev_sweep *sweep, const cu_kept<real> *k,
                       const cu_tans<real> *t);
@@ -174,6 +178,7 @@ template <typename real> struct cu_conv_tan {
     unsigned *txmax;
     real *tv, *tvq;
     real *ts, *tsq; /* [rows][4][columns] tS, or NULL */
+    real *s, *sq;   /* likewise the primal's S_d = sum a_j gs w_d, of one direction */
     real *ts_adj, *tsq_adj;
     real *tga, *tgq;
     const real *tga_later;
@@ -182,9 +187,6 @@ template <typename real> struct cu_conv_tan {
 };
 template <typename real>
 void cu_conv_tan_forward(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
-/* The primal's environments, S_d = sum a_j gs w_d, into ts and tsq. */
-template <typename real>
-void cu_conv_environment(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
 template <typename real>
 void cu_conv_tan_project(cu_state *s, cudaStream_t stream, const cu_conv_tan<real> *c);
 template <typename real>
@@ -254,10 +256,12 @@ void cu_act_back_tangent(cu_state *s, cudaStream_t stream, const cu_act<real> *a
 template <typename real>
 void cu_split_output(cu_state *s, cudaStream_t stream, int rows, const real *x, int ldx, int fa,
                      int width, const real *old, const int *old_row, real *a, real *charges);
-/* y = [a | charges | 0] */
+/* y = [a | charges | 0], and the maxima of its rows */
 template <typename real>
 void cu_join_output(cu_state *s, cudaStream_t stream, int rows, const real *a, const real *charges,
-                    int fa, int width, real *y, int ldy);
+                    int fa, int width, real *y, int ldy, unsigned *max);
+/* Directions of a loss's forces: x, which forces aim at, becomes -2 weight (-grad - x). */
+void cu_aim(cu_state *s, cudaStream_t stream, int count, double weight, const double *grad, double *x);
 /* y = x in the working precision, rows padded with zeros */
 template <typename real>
 void cu_pad_rows(cu_state *s, cudaStream_t stream, int rows, const double *x, int width, real *y,
