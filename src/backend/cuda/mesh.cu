@@ -206,9 +206,16 @@ static __device__ __forceinline__ void load_atoms(const cu_mesh_work &m, const d
     __syncthreads();
 }
 
+/* Blocks of one warp that a processor is to hold, which has room for 32, of compute capability 12.0 for 24. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+enum { TILES_AT_ONCE = 24 };
+#else
+enum { TILES_AT_ONCE = 28 };
+#endif
+
 /* A thread has EACH columns. With more registers, so fewer blocks, it is slower. */
 template <int TEAMS, int EACH>
-__global__ void __launch_bounds__(TEAMS *COLUMNS / EACH, EACH > 1 ? 28 : 3)
+__global__ void __launch_bounds__(TEAMS *COLUMNS / EACH, EACH > 1 ? TILES_AT_ONCE : 3)
     spread(const cu_mesh_work m, const double *q)
 {
     enum { BLOCK = TEAMS * COLUMNS / EACH, STEP = CU_TILE / EACH };
