@@ -381,10 +381,13 @@ typedef struct noting {
 static void note_one(void *arg, int32_t k)
 {
     const noting *x = arg;
-    const aimnet_system *s = &x->systems[x->first + k];
-    x->c->index[k] = x->first + k;
-    if (!aim_check_allocates(s))
-        aim_note_system(x->c, s, x->first + k);
+    const int32_t at = x->first + k;
+    const aimnet_system *s = &x->systems[at];
+    const int large = aim_check_allocates(s);
+    x->c->index[k] = at;
+    x->c->note[at].large = (unsigned char)large;
+    if (!large)
+        aim_note_system(x->c, s, at);
 }
 
 aim_status aim_run_open(aim_calc *c, const aimnet_system *systems, int32_t first, int32_t n)
@@ -393,7 +396,7 @@ aim_status aim_run_open(aim_calc *c, const aimnet_system *systems, int32_t first
     aim_notes_begin(c);
     aim_each_system(c->team, n, note_one, &x);
     for (int32_t k = first; k < first + n; k++)
-        if (aim_check_allocates(&systems[k])) /* whose atoms the threads share */
+        if (c->note[k].large) /* whose atoms the threads share */
             aim_note_system(c, &systems[k], k);
     c->noted = n;
     AIM_TRY(aim_flatten(c, systems, c->index, n));

@@ -34,6 +34,29 @@ template <typename T> static T *to_device(const std::vector<T> &v)
 
 int cu_overlap; /* of module.cu */
 
+/* v belongs to the row whose largest magnitude this is, in bits. */
+static void note_largest(unsigned *max, float v)
+{
+    const float a = fabsf(v);
+    unsigned bits;
+    memcpy(&bits, &a, 4);
+    *max = bits > *max ? bits : *max;
+}
+
+/* Weights [n_out][n_in], packed on the card. */
+static cu_matrix pack(cu_state *st, cudaStream_t stream, const std::vector<float> &w, int n_in,
+                      int n_out)
+{
+    cu_matrix m = {n_in, n_out, cu_round_up(n_in, CU_CHUNK), cu_pad_columns(n_out), NULL, NULL};
+    float *dw = to_device(w);
+    cudaMalloc(&m.w, (size_t)m.k_pad * m.n_pad * 4);
+    cudaMalloc((void **)&m.scale, m.n_pad * 4);
+    cu_pack(st, stream, 0, dw, n_out, n_in, 0, &m);
+    cudaStreamSynchronize(stream);
+    cudaFree(dw);
+    return m;
+}
+
 enum { RANDOM, POSITIVE, ACTIVATIONS }; /* POSITIVE: sums without cancellation */
 typedef struct shape {
     int n_in, n_out, kind;
@@ -56,21 +79,15 @@ static void check(const shape s, int warpgroups, cudaStream_t stream)
             if (s.kind == ACTIVATIONS)
                 v = v > 0.0f ? v : 0.1f * v;
             x[(size_t)r * ld + k] = v;
-            unsigned bits;
-            const float a = fabsf(v);
-            memcpy(&bits, &a, 4);
-            max[r] = bits > max[r] ? bits : max[r];
+            note_largest(&max[r], v);
         }
     }
     for (size_t k = 0; k < w.size(); k++)
         w[k] = s.kind == POSITIVE ? fabsf(0.1f * normal()) : 0.1f * normal();
-    float *dx = to_device(x), *dw = to_device(w), *db = to_device(bias), *dy = to_device(y);
+    float *dx = to_device(x), *db = to_device(bias), *dy = to_device(y);
     unsigned *dm = to_device(max);
     cu_state st = {cudaSuccess, NULL};
-    cu_matrix m = {s.n_in, s.n_out, ld, cu_pad_columns(s.n_out), NULL, NULL};
-    cudaMalloc(&m.w, (size_t)m.k_pad * m.n_pad * 4);
-    cudaMalloc((void **)&m.scale, m.n_pad * 4);
-    cu_pack(&st, stream, 0, dw, s.n_out, s.n_in, 0, &m);
+    const cu_matrix m = pack(&st, stream, w, s.n_in, s.n_out);
     cu_gemm<float> g = {};
     g.rows = rows;
     g.mode = CU_FORWARD;
@@ -159,7 +176,7 @@ static void check(const shape s, int warpgroups, cudaStream_t stream)
            : s.kind == ACTIVATIONS ? " activations"
                                    : "",
            error, slope, plain, sqrt(rough / size), same ? "identical" : "DIFFERENT");
-    cudaFree(dx), cudaFree(dw), cudaFree(db), cudaFree(dy), cudaFree(dm), cudaFree(m.w);
+    cudaFree(dx), cudaFree(db), cudaFree(dy), cudaFree(dm), cudaFree(m.w);
     cudaFree(m.scale);
 }
 
@@ -179,10 +196,7 @@ static void check_ends(int n_in, int n_out, int mode, int gelu, int by_row, int 
         kind[r] = (int)(3 * uniform());
         for (int k = 0; k < n_in; k++) {
             x[(size_t)r * ld + k] = normal();
-            const float a = fabsf(x[(size_t)r * ld + k]);
-            unsigned bits;
-            memcpy(&bits, &a, 4);
-            max[r] = bits > max[r] ? bits : max[r];
+            note_largest(&max[r], x[(size_t)r * ld + k]);
         }
     }
     for (float &v : w)
@@ -192,13 +206,10 @@ static void check_ends(int n_in, int n_out, int mode, int gelu, int by_row, int 
     for (float &v : other)
         v = normal();
     cu_state st = {cudaSuccess, NULL};
-    float *dx = to_device(x), *dw = to_device(w), *db = to_device(bias), *old = to_device(other);
+    float *dx = to_device(x), *db = to_device(bias), *old = to_device(other);
     unsigned *dm = to_device(max);
     int *dk = to_device(kind);
-    cu_matrix m = {n_in, n_out, ld, cu_pad_columns(n_out), NULL, NULL};
-    cudaMalloc(&m.w, (size_t)m.k_pad * m.n_pad * 4);
-    cudaMalloc((void **)&m.scale, m.n_pad * 4);
-    cu_pack(&st, stream, 0, dw, n_out, n_in, 0, &m);
+    const cu_matrix m = pack(&st, stream, w, n_in, n_out);
     std::vector<unsigned char> first;
     int same = 1, kernels = 0;
     cu_gemm<float> g = {};
@@ -258,7 +269,7 @@ static void check_ends(int n_in, int n_out, int mode, int gelu, int by_row, int 
                                  : "forward",
            update && gelu ? ", activation" : "", by_row ? ", bias by row" : "", kernels,
            same ? "identical" : "DIFFERENT");
-    cudaFree(dx), cudaFree(dw), cudaFree(db), cudaFree(old), cudaFree(dm), cudaFree(dk);
+    cudaFree(dx), cudaFree(db), cudaFree(old), cudaFree(dm), cudaFree(dk);
     cudaFree(m.w), cudaFree(m.scale);
 }
 
@@ -280,11 +291,8 @@ static void check_layers(const std::vector<int> &width, int rows, int mode, int 
     for (int r = 0; r < rows; r++) {
         kind[r] = (int)(3 * uniform());
         for (int k = 0; k < width[0]; k++) {
-            const float v = normal(), a = fabsf(v);
-            unsigned bits;
-            x[(size_t)r * first + k] = v;
-            memcpy(&bits, &a, 4);
-            max[r] = bits > max[r] ? bits : max[r];
+            x[(size_t)r * first + k] = normal();
+            note_largest(&max[r], x[(size_t)r * first + k]);
         }
     }
     for (float &v : bias)
@@ -302,14 +310,7 @@ static void check_layers(const std::vector<int> &width, int rows, int mode, int 
         std::vector<float> w((size_t)width[l + 1] * width[l]);
         for (float &v : w)
             v = 0.1f * normal();
-        float *dw = to_device(w);
-        m.push_back({width[l], width[l + 1], cu_round_up(width[l], CU_CHUNK),
-                     cu_pad_columns(width[l + 1]), NULL, NULL});
-        cudaMalloc(&m[l].w, (size_t)m[l].k_pad * m[l].n_pad * 4);
-        cudaMalloc((void **)&m[l].scale, m[l].n_pad * 4);
-        cu_pack(&st, stream, 0, dw, width[l + 1], width[l], 0, &m[l]);
-        cudaStreamSynchronize(stream);
-        cudaFree(dw);
+        m.push_back(pack(&st, stream, w, width[l], width[l + 1]));
     }
     char *room;
     cudaMalloc((void **)&room, cu_layers_room(rows, widest));

@@ -4,7 +4,8 @@
  *
  * Sums over the atoms of a system are in double: segments of SEGMENT atoms, in each every thread of a
  * block takes each 256th atom, then a tree; segments are added in order. One block does this for one
- * channel of a system, or, where a batch has large systems, a block for each segment: the same sum. */
+ * channel of a system, or, where a batch has large systems, a block for each segment, or a warp for a small
+ * molecule: the same sum. */
 #include "backend/cuda/front.h"
 #include "backend/cuda/sums.h"
 

@@ -29,9 +29,7 @@ enum {
     CU_GRAPHS = 16,    /* shapes of batches that are kept as graphs */
     CU_EARLY = 64,
     CU_EARLY_ATOMS = 1024, /* cu_work.early, of fewer atoms */
-    CU_MOLECULE_ATOMS = 96, /* batches of molecules go by molecules up to so many atoms, */
-    CU_MOLECULE_KINDS = 10, /* and so many elements */
-    CU_TILE_ROWS = 128      /* of the large matrix products */
+    CU_TILE_ROWS = 128     /* of the large matrix products */
 };
 
 template <typename real> struct alignas(4 * sizeof(real)) vec4 {
@@ -207,8 +205,6 @@ int cu_wide(const aim_dev_job *job);
 int cu_desk_goes_first(const aim_dev_job *job);
 /* Whether what the network puts out is copied while the card goes on. */
 int cu_comes_early(const aim_dev_job *job);
-/* Systems whose gradients come before those of the others: three quarters of molecules. 0: none. */
-int cu_some_systems(const aim_dev_job *job, int largest);
 /* Whether batch and results go directly. */
 int cu_goes_direct(const aim_dev_job *job);
 /* Whether all atoms have the same adjoint of head h. */

@@ -82,7 +82,7 @@ static __device__ __forceinline__ void end_factors(const cu_gemm<float> &g, floa
         }
 }
 
-/* Four sums of row r. */
+/* Where four sums of row r stand; these. */
 static __device__ __forceinline__ const float *end_sum(const float *blocks, int r, int at)
 {
     return blocks + at / 16 * END_BLOCK + r * 64 + ((at % 16 ^ r % 4 * 2) << 2);

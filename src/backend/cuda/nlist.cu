@@ -6,6 +6,7 @@
  * Rows have room for `capacity` neighbours. The longest row is reported: if it did not fit, the
  * caller makes room and evaluates again. */
 #include "backend/cuda/groups.h"
+#include "backend/cuda/molecules.h"
 
 #define CU_OVERLAP 0.1 /* Angstrom, as in calc/check.c */
 

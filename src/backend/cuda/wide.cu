@@ -2,8 +2,8 @@
 /* wide.cu - products of thousands of rows with the matrix instructions of four warps. What is computed:
  * gemm.h.
  *
- * A block stays on its processor and takes tiles of 128 rows x N columns. One group of four warps
- * fetches: a step's rows piece by piece, its weights in one bulk copy. Two groups multiply 64
+ * A block stays on its processor and takes tiles of 128 rows x N columns. Of one group of four warps two
+ * fetch a step's rows piece by piece, and a thread its weights in one bulk copy. Two groups multiply 64
  * rows each, in parts of 64 columns, so that one part's sums are added while the next is multiplied:
  * the registers hold 64 x N totals and two parts' sums, and weights are read once for 128 rows. The next
  * tile's first steps come while a tile ends, and the first factors of a backward tile's ends while it
