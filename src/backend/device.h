@@ -174,8 +174,10 @@ typedef struct aim_dev_job {
     /* without `middle`: may be called once q, spin and heads are there, while the device goes on.
      * Returns a status like `middle`. */
     int (*early)(void *ctx);
-    /* after that: may be called once gradients of the first systems are there, in `grad`, and energies of the terms of all */
-    void (*some)(void *ctx, double *grad, int32_t systems);
+    /* after that: may be called once gradients of the first systems are there, in `grad`, and energies of the terms of all.
+     * rest(of), by any thread, waits for the gradients of the others; 0: they come when the evaluation ends, if they do.
+     * It has one answer for all who ask. */
+    void (*some)(void *ctx, double *grad, int32_t systems, int (*rest)(void *of), void *of);
     /* called once while the device computes */
     void (*meanwhile)(void *ctx);
     void *ctx;

@@ -212,7 +212,9 @@ void aim_team_stir(aim_team *team)
     if (!team || team->size == 1 || team->yield_ns == 0)
         return;
     atomic_fetch_add(&team->state, EPOCH_STEP); /* a closed loop: everybody looks, nobody joins */
-    wake_sleepers(team, MAX_THREADS);
+    if (atomic_load(&team->sleepers)) /* without the mutex, at which those stand who just wake: who falls
+        asleep meanwhile sleeps on until the next loop */
+        pthread_cond_broadcast(&team->wake);
 }
 
 int aim_processors(void)

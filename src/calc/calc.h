@@ -165,9 +165,9 @@ struct aimnet_calc {
         aim_status status;
     } meanwhile;
     /* May be called when all of the first systems of the batch is there, in `values`, while the device is at the
-     * others. fn NULL: nothing */
+     * others, for which rest(of) waits (aim_dev_job). fn NULL: nothing */
     struct {
-        void (*fn)(void *arg, int32_t systems);
+        void (*fn)(void *arg, int32_t systems, int (*rest)(void *of), void *of);
         void *arg;
     } some;
     /* what the current call wants on the host although there is a device: terms and lists; the

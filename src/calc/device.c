@@ -276,13 +276,13 @@ static aim_status finish_energies(middle *m)
 }
 
 /* Everything of the first systems is there. */
-static void do_some(void *ctx, double *grad, int32_t systems)
+static void do_some(void *ctx, double *grad, int32_t systems, int (*rest)(void *of), void *of)
 {
     middle *m = ctx;
     aim_calc *c = m->c;
     c->values.grad = grad;
     if (finish_energies(m) == AIMNET_OK)
-        c->some.fn(c->some.arg, systems);
+        c->some.fn(c->some.arg, systems, rest, of);
 }
 
 /* Bytes in units. */

@@ -267,8 +267,10 @@ typedef struct batch_call {
     int32_t n;
     const aim_range_plan *range;
     aimnet_result *results;
-    int checked;     /* distances of atoms */
-    int32_t written; /* systems whose results are written */
+    int checked;           /* distances of atoms */
+    int32_t written;       /* systems whose results are written, or can be */
+    int (*rest)(void *of); /* waits for the others */
+    void *of;
 } batch_call;
 
 static void fail(aim_calc *c, aimnet_result *results, int32_t k, aim_status status)
@@ -361,16 +363,28 @@ static void write_other(void *arg, int32_t s)
     write_one(arg, s + ((const batch_call *)arg)->written);
 }
 
-/* What is there of the first systems of the batch, while a device computes the others. */
-static void write_some(void *arg, int32_t systems)
+static void write_as_it_comes(void *arg, int32_t s)
+{
+    const batch_call *w = arg;
+    if (s < w->written || w->rest(w->of))
+        write_one(arg, s);
+}
+
+/* What is there of the first systems of the batch, while a device computes the others; then, by the workers that are
+ * at it, of these. */
+static void write_some(void *arg, int32_t systems, int (*rest)(void *of), void *of)
 {
     batch_call *b = arg;
     aim_calc *c = b->c;
     if (c->meanwhile.status != AIMNET_OK)
         return;
     add_member(c, &c->member[0], 1, (aim_wishes){.grad = 1}, NULL, NULL);
-    aim_each_system(c->team, systems, write_one, b);
     b->written = systems;
+    b->rest = rest;
+    b->of = of;
+    aim_each_system(c->team, b->n, write_as_it_comes, b);
+    if (rest(of))
+        b->written = b->n;
 }
 
 static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *index, int32_t n,
@@ -381,7 +395,7 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
     if (c->resident)
         return run_resident(c, index, n, want, results);
     aim_range_plan range;
-    batch_call b = {c, systems, index, n, &range, results, c->flat.lists != NULL, 0};
+    batch_call b = {c, systems, index, n, &range, results, c->flat.lists != NULL, 0, NULL, NULL};
     if (aim_device_defers_overlap(c) && !b.checked && (want.hessian || !takes_all(c))) {
         const int32_t kept = drop_overlapping(&b, index);
         if (kept < n)

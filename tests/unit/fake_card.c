@@ -147,6 +147,12 @@ static double energy_of(const aim_dev_job *job, int32_t s)
            (c->add_d3 ? n * PER_ATOM[AIM_DEV_STEP_D3] : 0.0);
 }
 
+/* Whether the gradients of the other systems come before the end. */
+static int rest_comes(void *of)
+{
+    return *(const int *)of;
+}
+
 static int run(void *net, aim_dev_job *job, aim_dev_error *e)
 {
     const int n_heads = *(int *)net;
@@ -193,8 +199,9 @@ static int run(void *net, aim_dev_job *job, aim_dev_error *e)
         for (int k = 0; job->want_strain && k < 9; k++)
             job->strain[9 * s + k] += 0.7;
     }
+    int comes = job->n_systems % 2; /* either way, in turns of batches */
     if (job->some && job->want_grad)
-        job->some(job->ctx, job->grad, (job->n_systems + 1) / 2);
+        job->some(job->ctx, job->grad, (job->n_systems + 1) / 2, rest_comes, &comes);
     return 0;
 }
 

@@ -159,7 +159,8 @@ template <typename real> struct cu_work {
     /* of the pinned copy alone: the ticket, once what stands before it is there, or (direct) all; */
     int *arrived;
     int *ending; /* and once the evaluation is about to end */
-    int *some_there; /* and once gradients of the first systems are there */
+    int *some_there, *all_there; /* and once gradients of the first systems, of all, are there; on the card, blocks that have
+                                    left them */
     char *out_base;
     size_t out_early, out_bytes, out_copied; /* out_early: 0: results come all together */
     /* lists */

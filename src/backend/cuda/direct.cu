@@ -19,26 +19,25 @@ __global__ void __launch_bounds__(BLOCK) bring(const uint4 *from, uint4 *to, int
         clear[k - n] = uint4{};
 }
 
-__global__ void __launch_bounds__(BLOCK) send(const uint4 *from, uint4 *to, int n)
+/* `bytes`, a multiple of 8, and the ticket by the block that is last. */
+__global__ void __launch_bounds__(RESULTS) leave(const char *from, char *to, int bytes, const int *ticket,
+                                                 int *ended, volatile int *arrived)
 {
     cu_wait();
-    const int k = blockIdx.x * BLOCK + threadIdx.x;
-    if (k < n)
-        to[k] = from[k];
-}
-
-/* One block, so that all is there before the ticket. */
-__global__ void __launch_bounds__(RESULTS) leave(const uint4 *from, uint4 *to, int n, const int *ticket,
-                                                 volatile int *arrived)
-{
-    cu_wait();
-    const int number = *ticket;
-    for (int k = threadIdx.x; k < n; k += RESULTS)
-        to[k] = from[k];
+    const int number = *ticket, whole = bytes / (int)sizeof(uint4);
+    for (int k = blockIdx.x * RESULTS + threadIdx.x; k < whole; k += gridDim.x * RESULTS)
+        ((uint4 *)to)[k] = ((const uint4 *)from)[k];
+    if (bytes % sizeof(uint4) && blockIdx.x == 0 && threadIdx.x == 0)
+        *(uint2 *)(to + sizeof(uint4) * whole) = *(const uint2 *)(from + sizeof(uint4) * whole);
     __syncthreads();
     if (threadIdx.x)
         return;
     __threadfence_system();
+    if (gridDim.x > 1) {
+        if (atomicAdd(ended, 1) < (int)gridDim.x - 1)
+            return;
+        __threadfence_system(); /* what other blocks have written comes before the ticket */
+    }
     *arrived = number;
 }
 
@@ -52,17 +51,11 @@ void cu_bring(cu_state *s, cudaStream_t stream, const void *in, void *to, size_t
     cu_check(s, "taking the batch");
 }
 
-void cu_send(cu_state *s, cudaStream_t stream, const void *from, void *out, size_t bytes)
-{
-    const int n = (int)(bytes / sizeof(uint4));
-    cu_launch(s, stream, (n + BLOCK - 1) / BLOCK, BLOCK, 0, send, (const uint4 *)from, (uint4 *)out, n);
-    cu_check(s, "sending the results");
-}
-
 void cu_leave(cu_state *s, cudaStream_t stream, const void *from, void *out, size_t bytes,
-              const int *ticket, int *arrived)
+              const int *ticket, int *ended, int *arrived)
 {
-    cu_launch(s, stream, 1, RESULTS, 0, leave, (const uint4 *)from, (uint4 *)out,
-              (int)(bytes / sizeof(uint4)), ticket, (volatile int *)arrived);
+    enum { BLOCKS = 8 }; /* as fast as the bus takes it */
+    cu_launch(s, stream, ended ? BLOCKS : 1, RESULTS, 0, leave, (const char *)from, (char *)out,
+              (int)bytes, ticket, ended, (volatile int *)arrived);
     cu_check(s, "leaving the results");
 }

@@ -157,6 +157,7 @@ static void fill(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds 
         if (w->ending) {
             *CU_PINNED(d->out, w->out_base, w->ending) = net->device->ticket - 1;
             *CU_PINNED(d->out, w->out_base, w->some_there) = net->device->ticket - 1;
+            *CU_PINNED(d->out, w->out_base, w->all_there) = net->device->ticket - 1;
         }
     }
 }
@@ -410,32 +411,59 @@ static void send_desk(cu_state *s, const cu_net *net, const aim_dev_job *job, co
                       "copying the batch");
 }
 
+/* Whether all gradients are there; answer: 1, -1: they come late or not at all, 0: nobody knows yet. */
+struct rest {
+    const volatile int *there;
+    int ticket, answer;
+};
+
+static int rest_is_there(void *of)
+{
+    enum { LOOKS = 1 << 24 }; /* more than ten milliseconds, of which it takes one in a hundred */
+    rest *r = (rest *)of;
+    for (int k = 0; k < LOOKS && !__atomic_load_n(&r->answer, __ATOMIC_ACQUIRE); k++)
+        if (*r->there == r->ticket) {
+            int nobody = 0;
+            __atomic_thread_fence(__ATOMIC_ACQUIRE);
+            __atomic_compare_exchange_n(&r->answer, &nobody, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+        }
+    int nobody = 0;
+    __atomic_compare_exchange_n(&r->answer, &nobody, -1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&r->answer, __ATOMIC_ACQUIRE) > 0;
+}
+
+typedef enum handed { NOTHING, SOME, ALL } handed;
+
 /* Keeps the host's workers awake for the results of an evaluation that is about to end; hands out those of the first
- * systems where nothing was wrong by then: 1. */
+ * systems, where nothing was wrong by then, and of the others. */
 template <typename real>
-static int stir_workers(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w, int right)
+static handed stir_workers(const cu_net *net, const aim_dev_job *job, const cu_work<real> *w, int right)
 {
     enum { LOOKS = 32 }; /* some thirty microseconds */
     const cu_device *d = net->device;
     if (!w->ending || !has_arrived(net, w, w->ending))
-        return 0;
-    int some = 0;
+        return NOTHING;
+    handed result = NOTHING;
     const volatile int *there = CU_PINNED(d->out, w->out_base, w->some_there);
+    rest r = {CU_PINNED(d->out, w->out_base, w->all_there), d->ticket, 0};
     cudaError_t code;
     do {
         job->stir(job->team);
         code = cudaErrorNotReady;
         for (int k = 0; k < LOOKS && code == cudaErrorNotReady; k++) {
             code = cudaStreamQuery(d->stream);
-            if (some || !right || !w->some || *there != d->ticket)
+            if (result || !right || !w->some || *there != d->ticket)
                 continue;
             __atomic_thread_fence(__ATOMIC_ACQUIRE);
             fetch_terms<real>(net, job, w);
-            job->some(job->ctx, CU_PINNED(d->out, w->out_base, w->grad), w->some_systems);
-            some = 1;
+            job->some(job->ctx, CU_PINNED(d->out, w->out_base, w->grad), w->some_systems,
+                      rest_is_there, &r);
+            if (r.answer > 0)
+                return ALL;
+            result = SOME;
         }
     } while (code == cudaErrorNotReady);
-    return some;
+    return result;
 }
 
 /* One try; *again: a row of the list was too short. */
@@ -446,7 +474,8 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
     cu_device *d = net->device;
     cu_work<real> w;
     cu_state s = {cudaSuccess, NULL, 0};
-    int handed = 0, some = 0;
+    int early = 0;
+    handed results = NOTHING;
     *again = 0;
     const int bins = cu_count_bins(job), rows = choose_rows<real>(net, job, k, bins);
     cu_layout<real>(net, job, k->n, bins, rows, NULL, &w);
@@ -474,11 +503,12 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
         else
             cu_enqueue<real>(&s, net, job, &w, 1, 1);
         let_host_work(job);
-        if (hand_early(net, job, &w, &s, &handed, e))
+        if (hand_early(net, job, &w, &s, &early, e))
             return e->status;
         if (s.code == cudaSuccess)
-            some = stir_workers<real>(net, job, &w, handed);
-        if (!(w.direct && s.code == cudaSuccess && has_arrived(net, &w, w.arrived)) &&
+            results = stir_workers<real>(net, job, &w, early);
+        if (results != ALL &&
+            !(w.direct && s.code == cudaSuccess && has_arrived(net, &w, w.arrived)) &&
             cu_synchronize(net, &s, e))
             return e->status;
     }
@@ -493,7 +523,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
         job->caller->found = job->overlap;
         return 0;
     }
-    if (!handed)
+    if (!early)
         fetch_network<real>(net, job, &w);
     if (job->middle) {
         const int status = job->middle(job->ctx);
@@ -506,7 +536,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
                 return e->status;
         }
     }
-    fetch_rest<real>(net, job, &w, some);
+    fetch_rest<real>(net, job, &w, results != NOTHING);
     return 0;
 }
 

@@ -339,8 +339,7 @@ template <typename real> static void copy_early(cu_flow<real> *f)
         f->s->joined = joined;
 }
 
-/* Tells the host that the evaluation is about to end. */
-template <typename real> static void tell_ending(cu_flow<real> *f)
+template <typename real> void cu_tell_ending(cu_flow<real> *f)
 {
     const int joined = f->s->joined; /* the next kernel does not wait for this */
     cu_fork(f);
@@ -353,10 +352,11 @@ template <typename real> static void send_some(cu_flow<real> *f)
 {
     const cu_work<real> *w = f->w;
     const int joined = f->s->joined;
+    char *out = (char *)f->net->device->out;
     cu_fork(f);
-    copy_back(f, f->net->device->side, w->out_early,
-              (size_t)((char *)(w->grad + 3 * (size_t)w->some) - w->out_base));
-    show_ticket(f, w->some_there);
+    cu_leave(f->s, f->net->device->side, w->out_base + w->out_early, out + w->out_early,
+             (size_t)((char *)(w->grad + 3 * (size_t)w->some) - w->out_base) - w->out_early, w->ticket,
+             w->some_there, CU_PINNED(out, w->out_base, w->some_there));
     f->s->joined = joined;
 }
 
@@ -381,8 +381,6 @@ template <typename real> static void backward_network(cu_flow<real> *f)
                 cu_pass_forward(f, p, 1);
             cu_pass_backward(f, p);
         }
-        if (p == 0 && f->w->ending)
-            tell_ending(f);
         for (int k = 0; k < count_slabs(f); k++) {
             enter_slab(f, k);
             gather_pass(f, p);
@@ -486,10 +484,11 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
     size_t sent = w->out_early;
     if (w->some)
         sent = (size_t)((char *)(w->grad + 3 * (size_t)w->some) - w->out_base) / 16 * 16;
-    const int last = w->out_early && !w->grid && w->out_copied - sent <= CU_FEW_BYTES;
+    const int last = w->some || (w->out_early && !w->grid && w->out_copied - sent <= CU_FEW_BYTES);
     if (last) /* nothing in the second stream is waited for: it has copied what came earlier */
-        cu_send(s, f.stream, w->out_base + sent, (char *)net->device->out + sent,
-                w->out_copied - sent);
+        cu_leave(s, f.stream, w->out_base + sent, (char *)net->device->out + sent,
+                 w->out_copied - sent, w->ticket, w->all_there,
+                 CU_PINNED(net->device->out, w->out_base, w->all_there));
     if ((f.beside && !job->want_grad) || cu_sums_beside(w) || w->out_early) {
         cu_end_side(&f);
         cu_join(&f);
@@ -500,7 +499,7 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
         cu_hand_out(s, f.stream, w);
     if (w->direct)
         cu_leave(s, f.stream, w->out_base, net->device->out, w->out_copied, w->ticket,
-                 CU_PINNED(net->device->out, w->out_base, w->arrived));
+                 NULL, CU_PINNED(net->device->out, w->out_base, w->arrived));
     else
         copy_back(&f, f.stream, sent, w->out_copied);
 }
@@ -508,6 +507,7 @@ void cu_enqueue(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_work<
 #define INSTANCE(real)                                                                             \
     template cu_charges<real> cu_charge_args(const cu_flow<real> *, int);                          \
     template void cu_terms_beside(cu_flow<real> *);                                                \
+    template void cu_tell_ending(cu_flow<real> *);                                                 \
     template void cu_enqueue(cu_state *, cu_net *, const aim_dev_job *, const cu_work<real> *,     \
                              int, int)
 INSTANCE(float);

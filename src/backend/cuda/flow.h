@@ -71,6 +71,9 @@ template <typename real> cu_charges<real> cu_charge_args(const cu_flow<real> *f,
 /* The terms in the second stream, once the charges are there: the last pass leaves these as they are. */
 template <typename real> void cu_terms_beside(cu_flow<real> *f);
 
+/* Tells the host that the evaluation is about to end. */
+template <typename real> void cu_tell_ending(cu_flow<real> *f);
+
 /* Pass p of the slab's atoms; without slabs, of all but the last also the charges; of the last one, heads as well. again: for its backward half, what it
  * puts out is there. */
 template <typename real> void cu_pass_forward(cu_flow<real> *f, int p, int again);

@@ -81,6 +81,7 @@ static void layout_out(const cu_net *net, const aim_dev_job *job, carver *c, cu_
         TAKE(c, w->arrived, 1);
         TAKE(c, w->ending, 1);
         TAKE(c, w->some_there, 1);
+        TAKE(c, w->all_there, 1);
         w->out_early = c->used - start;
     }
     TAKE(c, w->e_coulomb, w->systems);

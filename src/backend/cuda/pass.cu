@@ -450,6 +450,8 @@ template <typename real> void cu_pass_backward(cu_flow<real> *f, int p)
             cu_end_side(f);
         cu_join(f);
     }
+    if (p == 0 && w->ending && f->first + f->n == w->n)
+        cu_tell_ending(f);
     cu_project_backward(f->s, f->stream, &c);
 }
 
