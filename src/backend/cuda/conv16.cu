@@ -236,8 +236,8 @@ static void launch_forward(cu_state *s, cudaStream_t stream, const cu_conv<float
     if (c->n < FEW_FORWARD)
         cu_conv16_forward_few(s, stream, c);
     else
-        cu_launch(s, stream, (c->n + FORWARD_WARPS - 1) / FORWARD_WARPS, 32 * FORWARD_WARPS, 0,
-                  forward16<EMBED>, *c);
+        cu_launch_cached(s, stream, (c->n + FORWARD_WARPS - 1) / FORWARD_WARPS, 32 * FORWARD_WARPS, 0,
+                         FORWARD_BLOCKS, forward16<EMBED>, *c);
 }
 
 void cu_conv16_forward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)

@@ -345,7 +345,7 @@ template <int WARPS>
 static void launch_gather(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
     const int atoms = GATHER_WARPS / WARPS;
-    cu_launch(s, stream, (c->n + atoms - 1) / atoms, 32 * GATHER_WARPS, 0, gather_few<WARPS>, *c);
+    cu_launch_cached(s, stream, (c->n + atoms - 1) / atoms, 32 * GATHER_WARPS, 0, 1, gather_few<WARPS>, *c);
 }
 
 /* ---------------------------------------------------------------- launchers */
@@ -355,7 +355,7 @@ static void launch_stretches(cu_state *s, cudaStream_t stream, const cu_conv<flo
                              void (*kernel)(cu_conv<float>))
 {
     const int stretches = (c->n + STRETCH - 1) / STRETCH;
-    cu_launch(s, stream, min(stretches, c->processors), threads, 0, kernel, *c);
+    cu_launch_cached(s, stream, min(stretches, c->processors), threads, 0, 1, kernel, *c);
 }
 
 template <int STRAIN>

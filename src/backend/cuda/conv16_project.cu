@@ -3,7 +3,10 @@
  * atom, or three warps are its halves of the columns and its charges. */
 #include "backend/cuda/conv16_unproject.h"
 
-enum { PROJECT_WARPS = 4 };
+enum {
+    PROJECT_WARPS = 4,
+    PROJECT_BLOCKS = 6 /* on a processor: three more would fit, but not in what the cache leaves */
+};
 
 /* Both warps of an atom get each other's half. */
 static __device__ __forceinline__ void exchange(float4 s[2][4])
@@ -208,8 +211,8 @@ static void launch_project(cu_state *s, cudaStream_t stream, const cu_conv<float
         cu_launch(s, stream, c->n, 32 * ATOM_WARPS<EMBED>, 0,
                   project_backward16<EMBED, ATOM_WARPS<EMBED>, 1>, *c);
     else
-        cu_launch(s, stream, (c->n + PROJECT_WARPS - 1) / PROJECT_WARPS, 32 * PROJECT_WARPS, 0,
-                  project_backward16<EMBED, PROJECT_WARPS, 0>, *c);
+        cu_launch_cached(s, stream, (c->n + PROJECT_WARPS - 1) / PROJECT_WARPS, 32 * PROJECT_WARPS, 0,
+                         PROJECT_BLOCKS, project_backward16<EMBED, PROJECT_WARPS, 0>, *c);
 }
 
 void cu_conv16_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)

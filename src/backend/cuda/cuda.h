@@ -14,6 +14,7 @@
 #include <cuda_runtime.h>
 
 #include "backend/cuda/cells.h"
+#include "backend/cuda/launch.h"
 #include "backend/device.h"
 #include "point/coulomb.h"
 
@@ -35,13 +36,6 @@ enum {
 template <typename real> struct alignas(4 * sizeof(real)) vec4 {
     real x, y, z, w;
 };
-
-/* Remembers the first failure; every later step is skipped. */
-typedef struct cu_state {
-    cudaError_t code;
-    const char *what;
-    int joined; /* the next kernel waits for another stream as well, and cannot come early */
-} cu_state;
 
 typedef struct cu_device {
     int index, processors, major, minor;
@@ -542,38 +536,7 @@ static inline int cu_pad_columns(int n)
     return a > b ? a : b;
 }
 
-/* Whether a kernel may start before the one in front of it has ended: all cards know how. */
-extern int cu_overlap;
-
-/* Launches a kernel that begins with cu_wait(), and may come early. */
-template <typename... P, typename... A>
-static inline void cu_launch(cu_state *s, cudaStream_t stream, dim3 grid, dim3 threads,
-                             size_t shared, void (*kernel)(P...), A... args)
-{
-    cudaLaunchAttribute early;
-    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    early.val.programmaticStreamSerializationAllowed = 1;
-    cudaLaunchConfig_t config = {};
-    config.gridDim = grid;
-    config.blockDim = threads;
-    config.dynamicSmemBytes = shared;
-    config.stream = stream;
-    config.attrs = &early;
-    config.numAttrs = cu_overlap && !s->joined ? 1 : 0;
-    s->joined = 0;
-    (void)cudaLaunchKernelEx(&config, kernel, (P)args...);
-}
-
 #if defined(__CUDACC__)
-/* Lets the next kernel start, and waits for the end of the one before: what was written there must
- * not be read, or overwritten, earlier. Weights may. */
-static __device__ __forceinline__ void cu_wait(void)
-{
-#if __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents;\n\tgriddepcontrol.wait;" ::: "memory");
-#endif
-}
-
 /* sum over the lanes of a warp, the same in all of them, as a balanced tree */
 template <typename T> static __device__ __forceinline__ T cu_warp_sum(T x)
 {
