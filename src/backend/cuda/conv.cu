@@ -121,8 +121,9 @@ static __device__ __forceinline__ unsigned project(const real *s, int nf, int gp
         xs[k] = s[k];
         bits = max(bits, cu_bits(s[k]));
     }
-    for (int k = threadIdx.x; k < nf * hp / 4; k += blockDim.x) {
-        const int f = k / (hp / 4), h = k % (hp / 4) * 4;
+    const int row = cu_vector_row(ncomb);
+    for (int k = threadIdx.x; k < nf * row / 4; k += blockDim.x) {
+        const int f = k / (row / 4), h = k % (row / 4) * 4;
         vec4<real> p[3] = {};
 #pragma unroll 4
         for (int g = 0; g < gp; g++) {
@@ -134,7 +135,7 @@ static __device__ __forceinline__ unsigned project(const real *s, int nf, int gp
         real square[4] = {};
 #pragma unroll
         for (int d = 0; d < 3; d++) {
-            *(vec4<real> *)(v + (f * 3 + d) * hp + h) = p[d];
+            *(vec4<real> *)(v + (d * nf + f) * row + h) = p[d];
             square[0] += p[d].x * p[d].x;
             square[1] += p[d].y * p[d].y;
             square[2] += p[d].z * p[d].z;
@@ -210,10 +211,11 @@ __global__ void __launch_bounds__(BLOCK) conv_forward(cu_conv<real> c)
     __syncthreads();
     real *x = c.x + (size_t)i * c.ldx;
     unsigned bits = project(s_all, c.nf, c.gp, c.ncomb, c.hp, c.agh, x + c.col.xs, x + c.col.xv,
-                            c.v + (size_t)i * c.nf * 3 * c.hp);
+                            c.v + (size_t)i * 3 * c.nf * cu_vector_row(c.ncomb));
     if (c.charges) {
-        bits = max(bits, project(sq_all, c.nc, c.gp, c.q_ncomb, c.q_hp, c.q_agh, x + c.col.qs,
-                                 x + c.col.qv, c.vq + (size_t)i * c.nc * 3 * c.q_hp));
+        bits = max(bits,
+                   project(sq_all, c.nc, c.gp, c.q_ncomb, c.q_hp, c.q_agh, x + c.col.qs,
+                           x + c.col.qv, c.vq + (size_t)i * 3 * c.nc * cu_vector_row(c.q_ncomb)));
         for (int k = threadIdx.x; k < c.fa; k += blockDim.x) {
             const real value = c.a[(size_t)i * c.fa + k];
             x[c.col.a + k] = value;
@@ -269,8 +271,9 @@ project_back(real *w, int nf, int gp, int ncomb, int hp, const real *agh, const 
 {
     const int columns = nf * gp;
     for (int k = threadIdx.x; k < nf * 3 * hp; k += blockDim.x) {
-        const int h = k % hp, f = k / (3 * hp);
-        w[k] = h < ncomb ? (real)2 * v[k] * gxv[f * ncomb + h] : (real)0;
+        const int h = k % hp, d = k / hp % 3, f = k / (3 * hp);
+        w[k] = h < ncomb ? (real)2 * v[(d * nf + f) * cu_vector_row(ncomb) + h] * gxv[f * ncomb + h]
+                         : (real)0;
     }
     __syncthreads();
     for (int k = threadIdx.x; k < columns; k += blockDim.x) {
@@ -308,7 +311,7 @@ __global__ void __launch_bounds__(128) project_backward(cu_conv<real> c)
     real *w = (real *)shared, *s = w + (c.nf + c.nc) * 3 * max(c.hp, c.q_hp);
     const real *gx = c.gx + (size_t)i * c.ldx;
     project_back(w, c.nf, c.gp, c.ncomb, c.hp, c.agh, gx + c.col.xs, gx + c.col.xv,
-                 c.v + (size_t)i * c.nf * 3 * c.hp,
+                 c.v + (size_t)i * 3 * c.nf * cu_vector_row(c.ncomb),
                  c.s_adj ? c.s_adj + (size_t)i * 4 * columns : (real *)NULL,
                  c.features == CU_EMBED ? s : (real *)NULL);
     if (c.features == CU_EMBED)
@@ -324,8 +327,8 @@ __global__ void __launch_bounds__(128) project_backward(cu_conv<real> c)
     if (!c.charges)
         return;
     project_back(w, c.nc, c.gp, c.q_ncomb, c.q_hp, c.q_agh, gx + c.col.qs, gx + c.col.qv,
-                 c.vq + (size_t)i * c.nc * 3 * c.q_hp, c.sq_adj + (size_t)i * 4 * c.nc * c.gp,
-                 (real *)NULL);
+                 c.vq + (size_t)i * 3 * c.nc * cu_vector_row(c.q_ncomb),
+                 c.sq_adj + (size_t)i * 4 * c.nc * c.gp, (real *)NULL);
     for (int k = threadIdx.x; k < c.fa; k += blockDim.x)
         c.ga[(size_t)i * c.fa + k] =
             gx[c.col.a + k] + (c.ga_later ? c.ga_later[(size_t)i * c.fa + k] : (real)0);

@@ -6,123 +6,133 @@
  * which have the same four shifts, and walk the neighbours one by one. The warps of a block are
  * neighbouring atoms (of a molecule; crystals are sorted in space, cells.h), whose lists have the same
  * order: a row of a neighbour comes from the second-level cache for the first of them and from the
- * processor's own for the others. Of few atoms, each has a block, with a thread for every column. All sums
+ * processor's own for the others. Then the block projects the sums of all of them. Of few atoms, each has a block, with a thread for every column. All sums
  * are formed in the same order in both cases. */
 #include "backend/cuda/conv16.h"
 
-enum { FORWARD_WARPS = 4, FORWARD_BLOCKS = 4 };
+enum {
+    FORWARD_WARPS = 4,
+    FORWARD_BLOCKS = 4,
+    AT_ONCE = 2 /* atoms that a thread projects: their weights are read once */
+};
 
+/* What the warp of an atom leaves for those who project its sums, and gets from them. */
 struct forward_space {
     union {
         neighbours<FORWARD_BATCH, 0> b;
-        float s[4][(NF + 2) * STRIDE]; /* sums, channel by channel: of features, of charges */
+        /* sums of directions, channel by channel: of features, of charges */
+        float s[3][(NF + 2) * GP];
     };
+    float xv[NF * HP], qv[2 * HP]; /* squares */
 };
+
+/* Where the four shifts from g on of a channel stand: those of the two channels that eight lanes leave, and
+ * those that they read of eight channels, are in different banks. */
+static __device__ __forceinline__ int place_of(int channel, int g)
+{
+    return channel * GP + (g ^ channel / 2 % 4 * 4);
+}
 
 /* Four combinations of a channel, from h on, of ncomb. */
 struct combined {
     int channel, h, ncomb;
-    const float *agh; /* rows of shifts, so that lanes read whole ones */
-    float *xv, *v;    /* of the channel */
+    const float *agh;    /* rows of shifts, so that lanes read whole ones */
+    float *v, *square;   /* of the first atom; */
+    int component, atom; /* numbers of v from one to the next */
 };
 
-/* Vectors to v, their squares to xv. */
-static __device__ __forceinline__ unsigned project(const float (*s)[(NF + 2) * STRIDE],
-                                                   const combined &own)
+/* Of N atoms: vectors of the first n to v, squares to their spaces. */
+template <int N>
+static __device__ __forceinline__ void project(const forward_space *spaces, const combined &own,
+                                               int n)
 {
-    unsigned bits = 0;
-    float4 p[3] = {};
+    float4 p[N][3] = {};
 #pragma unroll
     for (int g = 0; g < GP; g += 4) {
         float4 w[4];
 #pragma unroll
         for (int m = 0; m < 4; m++)
-            w[m] = load4(own.agh + (g + m) * NF * HP);
+            w[m] = load4(own.agh + (g + m) * COLUMNS);
+#pragma unroll
+        for (int a = 0; a < N; a++)
+#pragma unroll
+            for (int d = 0; d < 3; d++) {
+                const float4 t = load4(&spaces[a].s[d][place_of(own.channel, g)]);
+                add4(&p[a][d], w[0], t.x);
+                add4(&p[a][d], w[1], t.y);
+                add4(&p[a][d], w[2], t.z);
+                add4(&p[a][d], w[3], t.w);
+            }
+    }
+#pragma unroll
+    for (int a = 0; a < N; a++) {
+        float4 square = {};
 #pragma unroll
         for (int d = 0; d < 3; d++) {
-            const float4 t = load4(&s[d + 1][own.channel * STRIDE + g]);
-            add4(&p[d], w[0], t.x);
-            add4(&p[d], w[1], t.y);
-            add4(&p[d], w[2], t.z);
-            add4(&p[d], w[3], t.w);
+            const float4 &q = p[a][d];
+            if (a < n) /* not needed before the way back */
+                __stcs((float4 *)(own.v + a * own.atom + d * own.component), q);
+            square.x = fmaf(q.x, q.x, square.x);
+            square.y = fmaf(q.y, q.y, square.y);
+            square.z = fmaf(q.z, q.z, square.z);
+            square.w = fmaf(q.w, q.w, square.w);
         }
+        float *to = own.square + a * (sizeof *spaces / sizeof *to);
+        const float squares[4] = {square.x, square.y, square.z, square.w};
+        if (own.ncomb % 4 == 0)
+            *(float4 *)to = square;
+        else
+#pragma unroll
+            for (int m = 0; m < 4; m++)
+                if (own.h + m < own.ncomb)
+                    to[m] = squares[m];
     }
-    float4 square = {};
-#pragma unroll
-    for (int d = 0; d < 3; d++) {
-        /* not needed before the way back */
-        __stcs((float4 *)(own.v + d * HP + own.h), p[d]);
-        square.x = fmaf(p[d].x, p[d].x, square.x);
-        square.y = fmaf(p[d].y, p[d].y, square.y);
-        square.z = fmaf(p[d].z, p[d].z, square.z);
-        square.w = fmaf(p[d].w, p[d].w, square.w);
-    }
-    const float squares[4] = {square.x, square.y, square.z, square.w};
-#pragma unroll
-    for (int m = 0; m < 4; m++)
-        if (own.h + m < own.ncomb) {
-            own.xv[own.h + m] = squares[m];
-            bits = max(bits, cu_bits(squares[m]));
-        }
-    /* what rows of v have behind the last */
-    for (int h = own.h + 4; h >= own.ncomb && h < HP; h += 4)
-#pragma unroll
-        for (int d = 0; d < 3; d++)
-            __stcs((float4 *)(own.v + d * HP + h), float4{});
-    return bits;
 }
 
-/* Fours of combinations of a channel, one to four, and the channel of number k of them. */
-static __device__ __forceinline__ int fours(int ncomb)
+/* Number k of the fours of combinations of nf channels from `zero` on; v, squares: of the first atom. */
+static __device__ __forceinline__ combined combination(int k, int zero, int nf, int ncomb,
+                                                       const float *agh, float *v, float *squares)
 {
-    return (ncomb + 3) / 4;
-}
-static __device__ __forceinline__ int channel_of(int k, int each)
-{
-    return each == 3 ? k / 3 : k >> each / 2;
+    const int each = fours(ncomb), f = channel_of(k, each), h = (k - f * each) * 4,
+              component = 4 * nf * each;
+    return combined{
+        zero + f,     h, ncomb, agh + 4 * k, v + 4 * k, squares + f * ncomb + h, component,
+        3 * component};
 }
 
-/* All combinations of atom i. */
+/* All combinations of the n atoms of a block, from i on: those of features by a thread for each and AT_ONCE
+ * atoms, those of charges by lanes of the last warp. */
 template <int EMBED>
-static __device__ __forceinline__ unsigned project_all(const cu_conv<float> &c,
-                                                       const forward_space *space, int i, float *x)
+static __device__ __forceinline__ void project_all(const cu_conv<float> &c, forward_space *spaces,
+                                                   int i, int n)
 {
-    const int each = fours(c.ncomb), q_each = fours(c.q_ncomb), features = NF * each,
-              all = features + (EMBED ? 0 : c.nc * q_each);
-    unsigned bits = 0;
-    for (int k = threadIdx.x % 32; k < all; k += 32) {
-        combined own;
-        if (EMBED || k < features) {
-            const int f = channel_of(k, each), h = (k - f * each) * 4;
-            own = combined{f,
-                           h,
-                           c.ncomb,
-                           c.agh_g + f * HP + h,
-                           x + c.col.xv + f * c.ncomb,
-                           c.v + ((size_t)i * NF + f) * 3 * HP};
-        } else {
-            const int f = channel_of(k - features, q_each), h = (k - features - f * q_each) * 4;
-            own = combined{NF + f,
-                           h,
-                           c.q_ncomb,
-                           c.q_agh_g + f * HP + h,
-                           x + c.col.qv + f * c.q_ncomb,
-                           c.vq + ((size_t)i * c.nc + f) * 3 * HP};
-        }
-        bits = max(bits, project(space->s, own));
+    const int features = NF * fours(c.ncomb), charges = EMBED ? 0 : c.nc * fours(c.q_ncomb),
+              t = threadIdx.x, q = t - 32 * (FORWARD_WARPS - 1);
+    static_assert(FORWARD_WARPS == 2 * AT_ONCE && 4 * NF <= 32 * AT_ONCE);
+    if (t < 2 * features) {
+        const int second = t >= features, atom = second * AT_ONCE;
+        project<AT_ONCE>(spaces + atom,
+                         combination(t - second * features, 0, NF, c.ncomb, c.agh_g,
+                                     c.v + (size_t)(i + atom) * 3 * NF * cu_vector_row(c.ncomb),
+                                     spaces[atom].xv),
+                         n - atom);
     }
-    return bits;
+    const int atom = q % FORWARD_WARPS;
+    if (q >= 0 && q < FORWARD_WARPS * charges)
+        project<1>(spaces + atom,
+                   combination(q / FORWARD_WARPS, NF, c.nc, c.q_ncomb, c.q_agh_g,
+                               c.vq + (size_t)(i + atom) * 3 * c.nc * cu_vector_row(c.q_ncomb),
+                               spaces[atom].qv),
+                   n - atom);
 }
 
-template <int EMBED>
 static __device__ __forceinline__ void convolve(const neighbours<FORWARD_BATCH, 0> &b,
                                                 const cu_conv<float> &c, int n, float4 s[2][4])
 {
     const int column = threadIdx.x % 32 * 4, g0 = column % GP;
 #pragma unroll 4
     for (int k = 0; k < n; k++) {
-        const int row = EMBED ? c.species[b.j[k]] : b.j[k];
-        const float *a = c.a + (size_t)row * COLUMNS + column;
+        const float *a = c.a + (size_t)b.j[k] * COLUMNS + column;
         const float4 u = b.u[k], gs = load4(&b.radial[k][g0]);
 #pragma unroll
         for (int h = 0; h < 2; h++) {
@@ -137,33 +147,75 @@ static __device__ __forceinline__ void convolve(const neighbours<FORWARD_BATCH, 
     }
 }
 
-static __device__ __forceinline__ void convolve_charges(const neighbours<FORWARD_BATCH, 0> &b,
-                                                        const cu_conv<float> &c,
-                                                        const charge_lane &l, int n, float4 s[4])
+/* The charges of atom j, of one or both channels. */
+static __device__ __forceinline__ float2 charges_of(const cu_conv<float> &c, int j)
 {
-    for (int k = l.group; k < n; k += l.groups) {
-        const float q = c.q[(size_t)b.j[k] * c.nc + l.column / GP];
-        add_charge(s, q, b.u[k], load4(&b.radial[k][l.column % GP]));
+    const float *q = c.q + (size_t)j * c.nc;
+    return make_float2(q[0], q[c.nc - 1]);
+}
+
+/* q: charges of the neighbour whose number is the lane's. */
+static __device__ __forceinline__ void convolve_charges(const neighbours<FORWARD_BATCH, 0> &b,
+                                                        const charge_lane &l, const float2 &q,
+                                                        int n, float4 s[4])
+{
+    const int second = l.column >= GP;
+#pragma unroll 1
+    for (int first = 0; first < n; first += l.groups) {
+        const int k = first + l.group;
+        float x = __shfl_sync(0xffffffffu, q.x, k & 31);
+        if (l.width > 4) {
+            const float y = __shfl_sync(0xffffffffu, q.y, k & 31);
+            x = second ? y : x;
+        }
+        if (k < n)
+            add_charge(s, x, b.u[k], load4(&b.radial[k][l.column % GP]));
     }
 }
 
-/* Charges of the row: sums; own charges. */
+/* x[0 .. N) become sums over the two lanes that differ in a bit, of the upper N of 2 N numbers where the lane has
+ * the bit, else of the lower ones. */
+template <int N> static __device__ __forceinline__ void share_sums(float *x, int bit)
+{
+    const int upper = threadIdx.x & bit;
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        const float own = upper ? x[N + k] : x[k], other = upper ? x[k] : x[N + k];
+        x[k] = own + __shfl_xor_sync(0xffffffffu, other, bit);
+    }
+}
+
+/* Charges: sums to the row and to those who project; own charges. */
 static __device__ __forceinline__ unsigned leave_charges(const cu_conv<float> &c,
                                                          forward_space *space, const charge_lane &l,
                                                          int i, const float4 sq[4], float *x)
 {
-    const int lane = threadIdx.x % 32;
+    const int lane = threadIdx.x % 32, channel = NF + l.column / GP, once = l.width == 4;
     unsigned bits = 0;
-    float4 t[4];
+    float t[16];
 #pragma unroll
-    for (int d = 0; d < 4; d++)
-        t[d] = l.width == 4 ? sum_above4(sq[d], 4) : sum_above4(sq[d], 8);
-    if (l.group == 0) {
+    for (int d = 0; d < 4; d++) {
+        t[4 * d] = sq[d].x;
+        t[4 * d + 1] = sq[d].y;
+        t[4 * d + 2] = sq[d].z;
+        t[4 * d + 3] = sq[d].w;
+    }
+    share_sums<8>(t, l.width);
+    share_sums<4>(t, 2 * l.width);
+    if (once)
+        share_sums<2>(t, 16);
+    const int d = (lane & l.width ? 2 : 0) + (lane & 2 * l.width ? 1 : 0),
+              own = once && lane & 16 ? 2 : 0;
 #pragma unroll
-        for (int d = 0; d < 4; d++)
-            *(float4 *)&space->s[d][(NF + l.column / GP) * STRIDE + l.column % GP] = t[d];
-        store(x + c.col.qs + l.column, t[0], c.col.qs % 4 == 0);
-        bits = bits4(t[0]);
+    for (int k = 0; k < 4; k++) {
+        if (k > 1 && once)
+            break;
+        if (d > 0) {
+            space->s[d - 1][place_of(channel, l.column % GP) + own + k] = t[k];
+        } else {
+            x[c.col.qs + l.column + own + k] = t[k];
+            bits = max(bits, cu_bits(t[k]));
+        }
     }
     if (lane < c.nc) {
         const float q = c.q[(size_t)i * c.nc + lane];
@@ -173,52 +225,80 @@ static __device__ __forceinline__ unsigned leave_charges(const cu_conv<float> &c
     return bits;
 }
 
-/* A warp, an atom. */
+/* Squares of atom i's vectors, and what its row has behind the last column. */
+template <int EMBED>
+static __device__ __forceinline__ unsigned leave_squares(const cu_conv<float> &c,
+                                                         const forward_space *space, float *x)
+{
+    const int lane = threadIdx.x % 32;
+    unsigned bits = 0;
+    for (int k = 4 * lane; k < NF * c.ncomb; k += 128) {
+        const float4 z = load4(space->xv + k);
+        *(float4 *)(x + c.col.xv + k) = z;
+        bits = max(bits, bits4(z));
+    }
+    for (int k = lane; k < c.nc * c.q_ncomb && !EMBED; k += 32) {
+        x[c.col.qv + k] = space->qv[k];
+        bits = max(bits, cu_bits(space->qv[k]));
+    }
+    for (int k = c.col.total + lane; k < c.ldx; k += 32)
+        x[k] = 0;
+    return bits;
+}
+
+/* A warp, an atom; all that are projected wait for each other. */
 template <int EMBED>
 __global__ void __launch_bounds__(FORWARD_WARPS * 32, FORWARD_BLOCKS)
     forward16(const __grid_constant__ cu_conv<float> c)
 {
     cu_wait();
     __shared__ forward_space spaces[FORWARD_WARPS];
-    const int i = c.first + blockIdx.x * FORWARD_WARPS + threadIdx.x / 32, lane = threadIdx.x % 32;
-    if (i >= c.first + c.n)
-        return;
+    const int zero = c.first + blockIdx.x * FORWARD_WARPS, i = zero + threadIdx.x / 32,
+              lane = threadIdx.x % 32, column = lane * 4, here = i < c.first + c.n;
     forward_space *space = &spaces[threadIdx.x / 32];
-    const int n = c.count[i], column = lane * 4;
+    const int n = here ? c.count[i] : 0;
     const charge_lane l = charge_share(c.nc);
     float4 s[2][4] = {}, sq[4] = {};
     coming next = fetch<FORWARD_BATCH>(c, i, 0, n);
     for (int first = 0; first < n; first += FORWARD_BATCH) {
         const int m = min(FORWARD_BATCH, n - first);
+        float2 q = {};
+        if (EMBED)
+            next.j = c.species[next.j];
+        else
+            q = charges_of(c, next.j);
         fill(c, &space->b, with_cutoff(c, next), 0, m);
         next = fetch<FORWARD_BATCH>(c, i, first + FORWARD_BATCH, n);
-        convolve<EMBED>(space->b, c, m, s);
+        convolve(space->b, c, m, s);
         if (!EMBED)
-            convolve_charges(space->b, c, l, m, sq);
+            convolve_charges(space->b, l, q, m, sq);
     }
     __syncwarp();
     float *x = c.x + (size_t)i * c.ldx;
     unsigned bits = 0;
+    if (here) {
 #pragma unroll
-    for (int h = 0; h < 2; h++) {
+        for (int h = 0; h < 2; h++) {
 #pragma unroll
-        for (int d = 0; d < 4; d++)
-            *(float4 *)&space->s[d][(h * 8 + lane / 4) * STRIDE + column % GP] = s[h][d];
-        store(x + c.col.xs + h * HALF + column, s[h][0], c.col.xs % 4 == 0);
-        bits = max(bits, bits4(s[h][0]));
-        if (EMBED)
-            continue;
-        const float4 own = load4(c.a + (size_t)i * COLUMNS + h * HALF + column);
-        store(x + c.col.a + h * HALF + column, own, c.col.a % 4 == 0);
-        bits = max(bits, bits4(own));
+            for (int d = 0; d < 3; d++)
+                *(float4 *)&space->s[d][place_of(h * 8 + lane / 4, column % GP)] = s[h][d + 1];
+            *(float4 *)(x + c.col.xs + h * HALF + column) = s[h][0];
+            bits = max(bits, bits4(s[h][0]));
+            if (EMBED)
+                continue;
+            const float4 own = load4(c.a + (size_t)i * COLUMNS + h * HALF + column);
+            *(float4 *)(x + c.col.a + h * HALF + column) = own;
+            bits = max(bits, bits4(own));
+        }
+        if (!EMBED)
+            bits = max(bits, leave_charges(c, space, l, i, sq, x));
     }
-    if (!EMBED)
-        bits = max(bits, leave_charges(c, space, l, i, sq, x));
-    __syncwarp();
-    bits = max(bits, project_all<EMBED>(c, space, i, x));
-    for (int k = c.col.total + lane; k < c.ldx; k += 32)
-        x[k] = 0;
-    bits = __reduce_max_sync(0xffffffffu, bits);
+    __syncthreads();
+    project_all<EMBED>(c, spaces, zero, c.first + c.n - zero);
+    __syncthreads();
+    if (!here)
+        return;
+    bits = __reduce_max_sync(0xffffffffu, max(bits, leave_squares<EMBED>(c, space, x)));
     if (lane == 0 && c.xmax)
         c.xmax[i] = bits;
 }
@@ -227,7 +307,8 @@ int cu_conv16_fits(const cu_conv<float> *c)
 {
     return c->nf == NF && c->gp == GP && c->nshifts == GP && c->hp == HP && c->q_hp == HP &&
            c->fa == COLUMNS && (c->nc == 1 || c->nc == 2) && c->features != CU_PLAIN &&
-           c->charges == (c->features == CU_FULL) && c->ldx % 4 == 0;
+           c->charges == (c->features == CU_FULL) && c->ldx % 4 == 0 && c->col.a % 4 == 0 &&
+           c->col.xs % 4 == 0 && c->col.xv % 4 == 0;
 }
 
 template <int EMBED>

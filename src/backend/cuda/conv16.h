@@ -83,6 +83,16 @@ static __device__ __forceinline__ float4 sum_above4(const float4 &x, int first)
                        sum_above(x.w, first));
 }
 
+/* Fours of combinations of a channel, one to four, and the channel of number k of them. */
+static __device__ __forceinline__ int fours(int ncomb)
+{
+    return (ncomb + 3) / 4;
+}
+static __device__ __forceinline__ int channel_of(int k, int each)
+{
+    return each == 3 ? k / 3 : k >> each / 2;
+}
+
 /* The cutoff function of a pair and its slope: (cos(pi d / rc) + 1)/2. */
 static __device__ __forceinline__ float cutoff(float d, float inv_rc, float *slope)
 {
@@ -184,10 +194,6 @@ static __device__ __forceinline__ void fill(const cu_conv<float> &c, neighbours<
     const int lane = threadIdx.x % 32, g = lane % 4 * 4, to = lane - from;
     const float4 shift = load4(c.shifts + g);
     __syncwarp();
-    if (to >= 0 && to < n) {
-        b->u[to] = make_float4(own.at.u.x, own.at.u.y, own.at.u.z, own.at.u.w);
-        b->j[to] = own.at.j;
-    }
 #pragma unroll 1
     for (int base = 0; base < n; base += 8) {
         const int k = base + lane / 4, of = from + k & 31;
@@ -200,6 +206,10 @@ static __device__ __forceinline__ void fill(const cu_conv<float> &c, neighbours<
             if (SLOPES)
                 *(float4 *)&b->radial[k][GP + g] = r.dgs;
         }
+    }
+    if (to >= 0 && to < n) {
+        b->u[to] = make_float4(own.at.u.x, own.at.u.y, own.at.u.z, own.at.u.w);
+        b->j[to] = own.at.j; /* may be on its way */
     }
     __syncwarp();
 }

@@ -48,13 +48,13 @@ template <int EMBED>
 static __device__ __forceinline__ void load_projection(const cu_conv<float> &c, float4 w[GP])
 {
     const charge_part own = charge_combinations(c.nc);
-    const int features = threadIdx.x < 192, charges = !EMBED && threadIdx.x >= COLUMNS && own.d < 3;
+    const int charges = threadIdx.x >= COLUMNS, k = charges ? own.k : threadIdx.x % 64,
+              row = cu_vector_row(charges ? c.q_ncomb : c.ncomb), h = k % 4 * 4,
+              takes = h < row && (charges ? !EMBED && own.d < 3 : threadIdx.x < 192);
+    const float *agh = (charges ? c.q_agh_g : c.agh_g) + k / 4 * row + h;
 #pragma unroll
     for (int g = 0; g < GP; g++)
-        if (features)
-            w[g] = load4(c.agh_g + g * COLUMNS + threadIdx.x % 64 * 4);
-        else if (charges)
-            w[g] = load4(c.q_agh_g + g * COLUMNS + own.k * 4);
+        w[g] = takes ? load4(agh + g * COLUMNS) : float4{};
 }
 
 /* A batch by the threads of the columns; features of the neighbours are under way while radial functions
@@ -208,7 +208,9 @@ static __device__ __forceinline__ unsigned finish_charges_few(const cu_conv<floa
 #pragma unroll
         for (int g = 0; g < GP; g++)
             add4(&p, w[g], space->sq[own.d + 1][f * STRIDE + g]);
-        *(float4 *)(c.vq + ((size_t)i * c.nc * 3 + f * 3 + own.d) * HP + h) = p;
+        const int row = cu_vector_row(c.q_ncomb);
+        if (h < row)
+            *(float4 *)(c.vq + (((size_t)i * 3 + own.d) * c.nc + f) * row + h) = p;
         *(float4 *)space->pq[own.d][own.k] = p;
     }
     __syncwarp();
@@ -238,7 +240,9 @@ static __device__ __forceinline__ unsigned project_few(const cu_conv<float> &c, 
 #pragma unroll
         for (int g = 0; g < GP; g++)
             add4(&p, w[g], space->s[d][f * STRIDE + g]);
-        *(float4 *)(c.v + ((size_t)i * NF * 3 + f * 3 + d) * HP + h) = p;
+        const int row = cu_vector_row(c.ncomb);
+        if (h < row)
+            *(float4 *)(c.v + (((size_t)i * 3 + d) * NF + f) * row + h) = p;
         *(float4 *)space->p[d][k] = p;
     }
     meet(COLUMNS_ONLY, COLUMNS);

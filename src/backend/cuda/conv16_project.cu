@@ -169,10 +169,9 @@ __global__ void __launch_bounds__(FEW_THREADS)
         a[h] = active ? agh[h * columns + column] : 0.0f;
     cu_wait();
     if (t < 12 * NF)
-        weigh_part(space.w, t, c.ncomb, c.v + (size_t)i * NF * 3 * HP, gx + c.col.xv,
-                   c.ncomb % 4 == 0 && c.col.xv % 4 == 0);
+        weigh_part(space.w, t, NF, c.ncomb, vectors(c, i), gx + c.col.xv, c.ncomb % 4 == 0);
     if (!EMBED && charges && lane < 12 * c.nc)
-        weigh_part(space.wq, lane, c.q_ncomb, c.vq + (size_t)i * c.nc * 3 * HP, gx + c.col.qv,
+        weigh_part(space.wq, lane, c.nc, c.q_ncomb, charge_vectors(c, i), gx + c.col.qv,
                    c.q_ncomb % 4 == 0 && c.col.qv % 4 == 0);
     s[0] = active ? gx[(charges ? c.col.qs : c.col.xs) + column] : 0.0f;
     if (EMBED && !charges && t / (4 * GP) < c.kinds)
@@ -225,14 +224,15 @@ void cu_conv16_project_backward(cu_state *s, cudaStream_t stream, const cu_conv<
 
 /* ---------------------------------------------------------------- tables */
 
-__global__ void turn(const float *agh, int nf, int gp, int hp, int row, float *by_shift,
+__global__ void turn(const float *agh, int nf, int gp, int hp, int ncomb, int row, float *by_shift,
                      float *by_combination)
 {
     const int k = blockIdx.x * blockDim.x + threadIdx.x, h = k % hp, g = k / hp % gp,
               f = k / hp / gp;
     if (f >= nf)
         return;
-    by_shift[g * row + f * hp + h] = agh[k];
+    if (h < cu_vector_row(ncomb))
+        by_shift[g * row + f * cu_vector_row(ncomb) + h] = agh[k];
     by_combination[(h * nf + f) * gp + g] = agh[k];
 }
 
@@ -240,6 +240,6 @@ void cu_turn_agh(cudaStream_t stream, const aim_dev_conv *a, int gp, int row, fl
                  float *by_combination)
 {
     const int n = a->nf * gp * a->hp;
-    turn<<<(n + 255) / 256, 256, 0, stream>>>((const float *)a->agh, a->nf, gp, a->hp, row, by_shift,
-                                              by_combination);
+    turn<<<(n + 255) / 256, 256, 0, stream>>>((const float *)a->agh, a->nf, gp, a->hp, a->ncomb, row,
+                                              by_shift, by_combination);
 }

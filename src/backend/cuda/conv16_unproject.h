@@ -58,27 +58,52 @@ static __device__ __forceinline__ float4 load_adjoints(const float *gxv, int h, 
                        h + 3 < ncomb ? gxv[h + 3] : 0.0f);
 }
 
-/* Part k of 2 v gxv, four combinations of a component of a channel. */
-static __device__ __forceinline__ void weigh_part(float *w, int k, int ncomb, const float *v,
-                                                  const float *gxv, int aligned)
+/* The vectors of atom i, and those of its charges. */
+static __device__ __forceinline__ const float *vectors(const cu_conv<float> &c, int i)
 {
-    const int f = k / 12, d = k / 4 % 3, h = k % 4 * 4;
-    if (h >= ncomb)
-        return;
-    const float4 own = load4_once(v + (f * 3 + d) * HP + h),
-                 g = load_adjoints(gxv + f * ncomb, h, ncomb, aligned);
-    *(float4 *)(w + f * W_STRIDE + d * HP + h) =
-        make_float4(2.0f * own.x * g.x, 2.0f * own.y * g.y, 2.0f * own.z * g.z, 2.0f * own.w * g.w);
+    return c.v + (size_t)i * 3 * NF * cu_vector_row(c.ncomb);
+}
+static __device__ __forceinline__ const float *charge_vectors(const cu_conv<float> &c, int i)
+{
+    return c.vq + (size_t)i * 3 * c.nc * cu_vector_row(c.q_ncomb);
 }
 
-/* 2 v gxv of the channels first .. last - 1 */
-static __device__ __forceinline__ void weigh(float *w, int first, int last, int ncomb,
+/* Component d of 2 v gxv, four combinations from h on of channel f. */
+static __device__ __forceinline__ void leave_weighed(float *w, int f, int d, int h, const float4 &v,
+                                                     const float4 &g)
+{
+    *(float4 *)(w + f * W_STRIDE + d * HP + h) =
+        make_float4(2.0f * v.x * g.x, 2.0f * v.y * g.y, 2.0f * v.z * g.z, 2.0f * v.w * g.w);
+}
+
+/* Part k of them, of nf channels. */
+static __device__ __forceinline__ void weigh_part(float *w, int k, int nf, int ncomb,
+                                                  const float *v, const float *gxv, int aligned)
+{
+    const int f = k / 12, d = k / 4 % 3, h = k % 4 * 4;
+    if (h < ncomb)
+        leave_weighed(w, f, d, h, load4_once(v + (d * nf + f) * cu_vector_row(ncomb) + h),
+                      load_adjoints(gxv + f * ncomb, h, ncomb, aligned));
+}
+
+/* 2 v gxv of the channels first .. last - 1 of nf */
+static __device__ __forceinline__ void weigh(float *w, int first, int last, int nf, int ncomb,
                                              const float *v, const float *gxv, int aligned)
 {
+    const int each = fours(ncomb);
     __syncwarp();
-#pragma unroll 6
-    for (int k = first * 12 + threadIdx.x % 32; k < last * 12; k += 32)
-        weigh_part(w, k, ncomb, v, gxv, aligned);
+#pragma unroll 2
+    for (int k = first * each + threadIdx.x % 32; k < last * each; k += 32) {
+        const int f = channel_of(k, each), h = (k - f * each) * 4;
+        const float4 g = load_adjoints(gxv + f * ncomb, h, ncomb, aligned);
+        float4 own[3];
+#pragma unroll
+        for (int d = 0; d < 3; d++)
+            own[d] = load4_once(v + (d * nf * each + k) * 4);
+#pragma unroll
+        for (int d = 0; d < 3; d++)
+            leave_weighed(w, f, d, h, own[d], g);
+    }
     __syncwarp();
 }
 
@@ -86,8 +111,7 @@ static __device__ __forceinline__ void weigh(float *w, int first, int last, int 
 static __device__ __forceinline__ void weigh_features(const cu_conv<float> &c, const float *gx,
                                                       float *w, int i, int first, int last)
 {
-    weigh(w, first, last, c.ncomb, c.v + (size_t)i * NF * 3 * HP, gx + c.col.xv,
-          c.ncomb % 4 == 0 && c.col.xv % 4 == 0);
+    weigh(w, first, last, NF, c.ncomb, vectors(c, i), gx + c.col.xv, c.ncomb % 4 == 0);
 }
 
 /* Adjoints of the sums in the lane's columns of half h. */
@@ -95,7 +119,7 @@ static __device__ __forceinline__ void unproject_half(const cu_conv<float> &c, c
                                                       const float *w, int h, float4 s[4])
 {
     const int column = h * HALF + threadIdx.x % 32 * 4;
-    s[0] = load_any(gx + c.col.xs + column, c.col.xs % 4 == 0);
+    s[0] = load4_once(gx + c.col.xs + column);
     unproject(w, c.agh_h, COLUMNS, column, c.ncomb, s + 1);
 }
 
@@ -104,7 +128,7 @@ static __device__ __forceinline__ void unproject_charges(const cu_conv<float> &c
                                                          float *w, int i)
 {
     const int lane = threadIdx.x % 32, column = lane * 4;
-    weigh(w, 0, c.nc, c.q_ncomb, c.vq + (size_t)i * c.nc * 3 * HP, gx + c.col.qv,
+    weigh(w, 0, c.nc, c.nc, c.q_ncomb, charge_vectors(c, i), gx + c.col.qv,
           c.q_ncomb % 4 == 0 && c.col.qv % 4 == 0);
     if (lane < 4 * c.nc) {
         float4 t[4];
@@ -123,7 +147,7 @@ static __device__ __forceinline__ float4 own_adjoint(const cu_conv<float> &c, co
                                                      int i, int h)
 {
     const int column = h * HALF + threadIdx.x % 32 * 4;
-    float4 own = load_any(gx + c.col.a + column, c.col.a % 4 == 0);
+    float4 own = load4_once(gx + c.col.a + column);
     if (c.ga_later) {
         const float4 later = load4(c.ga_later + (size_t)i * COLUMNS + column);
         own = make_float4(own.x + later.x, own.y + later.y, own.z + later.z, own.w + later.w);

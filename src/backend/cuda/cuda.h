@@ -309,8 +309,8 @@ template <typename real> struct cu_conv {
     const real *shifts;
     int nf, ncomb, hp, q_ncomb, q_hp;
     const real *agh, *q_agh;
-    /* the same, rows of shifts [gp][nf][hp] (those of charges as far apart as those of features) and of
-     * combinations [hp][nf][gp]; float only */
+    /* the same, rows of shifts [gp][nf][cu_vector_row()] (those of charges as far apart as those of features)
+     * and of combinations [hp][nf][gp]; float only */
     const float *agh_g, *q_agh_g, *agh_h, *q_agh_h;
     const real *a; /* features (or embedding) */
     const real *q; /* charges of the pass before */
@@ -318,7 +318,7 @@ template <typename real> struct cu_conv {
     real *x;
     int ldx;
     unsigned *xmax;
-    real *v, *vq;
+    real *v, *vq; /* [n][3][nf][cu_vector_row()] */
     /* backward */
     const real *gx;
     real *s_adj, *sq_adj, *e_adj;
@@ -336,6 +336,11 @@ template <typename real> struct cu_conv {
     size_t tugs_pass; /* numbers from one of these passes to the next */
     int n_tugs, keeps, processors;
 };
+/* Combinations of a channel in the vectors: filled up to fours. */
+static inline __host__ __device__ int cu_vector_row(int ncomb)
+{
+    return (ncomb + 3) / 4 * 4;
+}
 template <typename real> static inline void cu_set_turned(const cu_net *net, cu_conv<real> *c)
 {
     c->agh_g = net->agh_g[0];

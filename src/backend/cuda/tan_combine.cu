@@ -33,7 +33,7 @@ static __device__ void load_chunk(const combinations<real> &c, const combined<re
 {
     const int h = threadIdx.x % k.hp, own = threadIdx.x / k.hp, step = blockDim.x / k.hp,
               g = threadIdx.x % c.gp, g_own = threadIdx.x / c.gp, g_step = blockDim.x / c.gp,
-              rows = 3 * atoms, least = step < g_step ? step : g_step;
+              rows = 3 * atoms, row = cu_vector_row(k.ncomb), least = step < g_step ? step : g_step;
     const bool used = h < k.ncomb;
     for (int base = 0; base < rows; base += TOGETHER * least) {
         real gx[TOGETHER], tgx[TOGETHER], v[TOGETHER], tv[TOGETHER], s[TOGETHER], ts[TOGETHER];
@@ -41,12 +41,14 @@ static __device__ void load_chunk(const combinations<real> &c, const combined<re
         for (int m = 0; m < TOGETHER; m++) { /* all are under way before the first is needed */
             const int r = min(base + own + m * step, rows - 1),
                       gr = min(base + g_own + m * g_step, rows - 1);
-            const size_t i = (size_t)(first + r / 3), at = ((i * k.nf + f) * 3 + r % 3) * k.hp + h,
+            const size_t i = (size_t)(first + r / 3), d = (size_t)(r % 3),
+                         at = ((i * k.nf + f) * 3 + d) * k.hp + h,
+                         at_v = ((i * 3 + d) * k.nf + f) * row + (used ? h : 0),
                          x = i * c.ldx[pass] + k.col[pass] + f * k.ncomb + (used ? h : 0),
                          to_s = (((size_t)(first + gr / 3) * 4 + gr % 3 + 1) * k.nf + f) * c.gp + g;
             gx[m] = c.gx[pass][x];
             tgx[m] = c.tgx[pass][x];
-            v[m] = k.v[pass][at];
+            v[m] = k.v[pass][at_v];
             tv[m] = k.tv[pass][at];
             s[m] = k.s[pass][to_s];
             ts[m] = k.ts[pass][to_s];

@@ -205,9 +205,9 @@ static __device__ unsigned project(const real *s, int nf, int gp, int ncomb, int
         }
 #pragma unroll
         for (int d = 0; d < 3; d++) {
-            const int at = (f * 3 + d) * hp + h;
-            tv[at] = p[d];
-            twice += (real)2 * v[at] * p[d];
+            tv[(f * 3 + d) * hp + h] = p[d];
+            if (h < ncomb)
+                twice += (real)2 * v[(d * nf + f) * cu_vector_row(ncomb) + h] * p[d];
         }
         if (h < ncomb) {
             txv[f * ncomb + h] = twice;
@@ -237,12 +237,13 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real
         c.tsq[row * 4 * of.nc * of.gp + k] = sq_all[k];
     real *x = c.tx + row * of.ldx;
     const size_t width = (size_t)of.nf * 3 * of.hp, qwidth = (size_t)of.nc * 3 * of.q_hp;
-    unsigned bits = project(s_all, of.nf, of.gp, of.ncomb, of.hp, of.agh, of.v + i * width,
-                            x + of.col.xs, x + of.col.xv, c.tv + row * width);
+    unsigned bits = project(s_all, of.nf, of.gp, of.ncomb, of.hp, of.agh,
+                            of.v + (size_t)i * of.nf * 3 * cu_vector_row(of.ncomb), x + of.col.xs,
+                            x + of.col.xv, c.tv + row * width);
     if (of.charges) {
-        bits = max(bits,
-                   project(sq_all, of.nc, of.gp, of.q_ncomb, of.q_hp, of.q_agh, of.vq + i * qwidth,
-                           x + of.col.qs, x + of.col.qv, c.tvq + row * qwidth));
+        bits = max(bits, project(sq_all, of.nc, of.gp, of.q_ncomb, of.q_hp, of.q_agh,
+                                 of.vq + (size_t)i * of.nc * 3 * cu_vector_row(of.q_ncomb),
+                                 x + of.col.qs, x + of.col.qv, c.tvq + row * qwidth));
         for (int k = threadIdx.x; k < of.fa; k += blockDim.x) {
             const real value = c.ta[row * of.fa + k];
             x[of.col.a + k] = value;

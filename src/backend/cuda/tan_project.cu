@@ -11,17 +11,18 @@
  * combinations. */
 enum { PROJECT_BLOCK = 256, PROJECT_ATOMS = 4, PROJECT_BYTES = 48 << 10 };
 
-/* w = 2 (tv gv + v tgv), [atoms][nf][3][hp] */
+/* w = 2 (tv gv + v tgv), [atoms][nf][3][hp], as tv is */
 template <typename real>
 static __device__ __forceinline__ void
 weigh(real *__restrict__ w, int atoms, int nf, int ncomb, int hp, const real *__restrict__ v,
       const real *__restrict__ tv, const real *__restrict__ gxv, const real *__restrict__ tgxv, int ldx)
 {
-    const int width = nf * 3 * hp;
+    const int width = nf * 3 * hp, row = cu_vector_row(ncomb);
 #pragma unroll 3
     for (int k = threadIdx.x; k < atoms * width; k += PROJECT_BLOCK) { /* all loads under way at once */
-        const int h = k % hp, x = k / width * ldx + k % width / (3 * hp) * ncomb + h;
-        w[k] = h < ncomb ? (real)2 * (tv[k] * gxv[x] + v[k] * tgxv[x]) : (real)0;
+        const int h = k % hp, d = k / hp % 3, f = k % width / (3 * hp), atom = k / width,
+                  x = atom * ldx + f * ncomb + h, at = ((atom * 3 + d) * nf + f) * row + h;
+        w[k] = h < ncomb ? (real)2 * (tv[k] * gxv[x] + v[at] * tgxv[x]) : (real)0;
     }
 }
 
@@ -81,13 +82,15 @@ __global__ void __launch_bounds__(PROJECT_BLOCK) conv_tan_project(const cu_conv_
     const int groups = (of.n + each - 1) / each, dir = blockIdx.x / groups,
               i = blockIdx.x % groups * each, atoms = min(each, of.n - i);
     const size_t row = (size_t)dir * of.n + i, width = (size_t)of.nf * 3 * of.hp,
-                 qwidth = (size_t)of.nc * 3 * of.q_hp;
+                 qwidth = (size_t)of.nc * 3 * of.q_hp,
+                 vectors = (size_t)of.nf * 3 * cu_vector_row(of.ncomb),
+                 q_vectors = (size_t)of.nc * 3 * cu_vector_row(of.q_ncomb);
     const real *gx = of.gx + (size_t)i * of.ldx, *tgx = c.tx + row * of.ldx;
     real *w = (real *)shared, *wq = w + each * width;
-    weigh(w, atoms, of.nf, of.ncomb, of.hp, of.v + i * width, c.tv + row * width, gx + of.col.xv,
+    weigh(w, atoms, of.nf, of.ncomb, of.hp, of.v + i * vectors, c.tv + row * width, gx + of.col.xv,
           tgx + of.col.xv, of.ldx);
     if (of.charges) {
-        weigh(wq, atoms, of.nc, of.q_ncomb, of.q_hp, of.vq + i * qwidth, c.tvq + row * qwidth,
+        weigh(wq, atoms, of.nc, of.q_ncomb, of.q_hp, of.vq + i * q_vectors, c.tvq + row * qwidth,
               gx + of.col.qv, tgx + of.col.qv, of.ldx);
         pass_on(c, row, atoms, tgx);
     }
