@@ -7,6 +7,7 @@
  * output of a head: h = 0.15 d (1, 2, 3 by component) d, gradient: g = 0.3 d (1, 2, 3), which belong
  * together; strain: 0.7; energies of terms: PER_ATOM n. */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,10 +148,44 @@ static double energy_of(const aim_dev_job *job, int32_t s)
            (c->add_d3 ? n * PER_ATOM[AIM_DEV_STEP_D3] : 0.0);
 }
 
-/* Whether the gradients of the other systems come before the end. */
+/* Gradients that are not there yet; comes: they are before the evaluation ends. */
+typedef struct late {
+    pthread_mutex_t mutex;
+    double *grad;
+    size_t n;
+    int away, comes;
+} late;
+
+/* The opposite stands in their place. */
+static void turn_late(late *l, int away)
+{
+    for (size_t k = 0; l->away != away && k < l->n; k++)
+        l->grad[k] = -l->grad[k];
+    l->away = away;
+}
+
 static int rest_comes(void *of)
 {
-    return *(const int *)of;
+    late *l = of;
+    pthread_mutex_lock(&l->mutex);
+    if (l->comes)
+        turn_late(l, 0);
+    pthread_mutex_unlock(&l->mutex);
+    return l->comes;
+}
+
+/* Those of the first half of the systems, then of the others: before the end where their number is odd. */
+static void hand_in_parts(const aim_dev_job *job)
+{
+    const int32_t half = (job->n_systems + 1) / 2, first = job->offset[half];
+    late l = {.grad = job->grad + 3 * first,
+              .n = 3 * (size_t)(job->n_atoms - first),
+              .comes = job->n_systems % 2};
+    pthread_mutex_init(&l.mutex, NULL);
+    turn_late(&l, 1);
+    job->some(job->ctx, job->grad, half, rest_comes, &l);
+    turn_late(&l, 0);
+    pthread_mutex_destroy(&l.mutex);
 }
 
 static int run(void *net, aim_dev_job *job, aim_dev_error *e)
@@ -199,9 +234,8 @@ static int run(void *net, aim_dev_job *job, aim_dev_error *e)
         for (int k = 0; job->want_strain && k < 9; k++)
             job->strain[9 * s + k] += 0.7;
     }
-    int comes = job->n_systems % 2; /* either way, in turns of batches */
     if (job->some && job->want_grad)
-        job->some(job->ctx, job->grad, (job->n_systems + 1) / 2, rest_comes, &comes);
+        hand_in_parts(job);
     return 0;
 }
 
