@@ -6,8 +6,8 @@
  * which have the same four shifts, and walk the neighbours one by one. The warps of a block are
  * neighbouring atoms (of a molecule; crystals are sorted in space, cells.h), whose lists have the same
  * order: a row of a neighbour comes from the second-level cache for the first of them and from the
- * processor's own for the others. Then the block projects the sums of all of them. Of few atoms, each has a block, with a thread for every column. All sums
- * are formed in the same order in both cases. */
+ * processor's own for the others. Then the block projects the sums of all of them. Of few atoms, each has a
+ * block, with a thread for every column. All sums are formed in the same order in both cases. */
 #include "backend/cuda/conv16.h"
 
 enum {
