@@ -178,13 +178,13 @@ static void *worker_main(void *arg)
     const member *self = arg;
     aim_team *team = self->team;
     uint64_t seen = 0;
-    for (;;) {
+    /* asked behind the loop: the epoch that it has seen may be the one that `stop` has announced */
+    while (!atomic_load(&team->stop)) {
         if (!wait_awake(team, &seen))
             sleep_until_open(team, seen);
-        if (atomic_load(&team->stop))
-            return NULL;
         seen = join_loop(team, self->worker);
     }
+    return NULL;
 }
 
 void aim_parallel_for(aim_team *team, int64_t n_tasks, aim_task_fn fn, void *ctx)
@@ -212,8 +212,9 @@ void aim_team_stir(aim_team *team)
     if (!team || team->size == 1 || team->yield_ns == 0)
         return;
     atomic_fetch_add(&team->state, EPOCH_STEP); /* a closed loop: everybody looks, nobody joins */
-    if (atomic_load(&team->sleepers)) /* without the mutex, at which those stand who just wake: who falls
-        asleep meanwhile sleeps on until the next loop */
+    /* Without the mutex, at which those stand who just wake. Who falls asleep meanwhile sleeps on until the
+     * next loop. */
+    if (atomic_load(&team->sleepers))
         pthread_cond_broadcast(&team->wake);
 }
 

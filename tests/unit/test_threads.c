@@ -93,6 +93,26 @@ static void a_loop_after_the_workers_fell_asleep_is_complete(void **state)
     aim_team_free(team);
 }
 
+static void do_nothing(void *ctx, int64_t task, int worker)
+{
+    (void)ctx;
+    (void)task;
+    (void)worker;
+}
+
+/* A worker that was late for the loop must not take the end for its next one and wait for another. */
+static void teams_that_end_right_behind_a_loop_do_end(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10000; i++) {
+        const struct timespec moment = {0, 0}; /* so that the workers start together */
+        nanosleep(&moment, NULL);
+        aim_team *team = new_team(4);
+        aim_parallel_for(team, 4, do_nothing, NULL);
+        aim_team_free(team);
+    }
+}
+
 static void wait_a_little(void *ctx, int64_t task, int worker)
 {
     const struct timespec pause = {0, task == 0 ? 3000000 : 0};
@@ -203,6 +223,7 @@ int main(void)
         cmocka_unit_test(every_task_runs_exactly_once),
         cmocka_unit_test(thousands_of_short_loops_lose_no_task),
         cmocka_unit_test(a_loop_after_the_workers_fell_asleep_is_complete),
+        cmocka_unit_test(teams_that_end_right_behind_a_loop_do_end),
         cmocka_unit_test(the_caller_waits_for_a_slow_task_of_somebody_else),
         cmocka_unit_test(scratch_per_worker_is_never_shared),
         cmocka_unit_test(no_team_means_the_caller_alone),
