@@ -169,6 +169,7 @@ struct aimnet_calc {
     struct {
         void (*fn)(void *arg, int32_t systems, int (*rest)(void *of), void *of);
         void *arg;
+        int added; /* the member's numbers are in the average */
     } some;
     /* what the current call wants on the host although there is a device: terms and lists; the
      * network as well */

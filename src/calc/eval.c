@@ -252,8 +252,9 @@ static aim_status run_members(aim_calc *c, const aimnet_system *systems, aim_wis
         double *multipoles = NULL;
         if (want.multipoles)
             AIM_TRY(take_multipoles(c, &multipoles));
-        add_member(c, member, k + 1, want, multipoles,
-                   multipoles ? multipoles + 3 * b->n_systems : NULL);
+        if (!c->some.added)
+            add_member(c, member, k + 1, want, multipoles,
+                       multipoles ? multipoles + 3 * b->n_systems : NULL);
         AIM_TRY(aim_extras_keep(c, systems, member, k + 1));
     }
     return AIMNET_OK;
@@ -379,6 +380,7 @@ static void write_some(void *arg, int32_t systems, int (*rest)(void *of), void *
     if (c->meanwhile.status != AIMNET_OK)
         return;
     add_member(c, &c->member[0], 1, (aim_wishes){.grad = 1}, NULL, NULL);
+    c->some.added = 1;
     b->written = systems;
     b->rest = rest;
     b->of = of;
@@ -410,6 +412,7 @@ static aim_status run_batch(aim_calc *c, const aimnet_system *systems, int32_t *
         if (kept < n)
             return run_batch(c, systems, index, kept, want, results);
     }
+    c->some.added = 0;
     c->meanwhile.status = AIMNET_OK;
     c->meanwhile.fn = prepare_results;
     c->meanwhile.arg = &b;

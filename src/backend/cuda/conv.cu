@@ -211,11 +211,11 @@ __global__ void __launch_bounds__(BLOCK) conv_forward(cu_conv<real> c)
     __syncthreads();
     real *x = c.x + (size_t)i * c.ldx;
     unsigned bits = project(s_all, c.nf, c.gp, c.ncomb, c.hp, c.agh, x + c.col.xs, x + c.col.xv,
-                            c.v + (size_t)i * 3 * c.nf * cu_vector_row(c.ncomb));
+                            c.v + cu_vectors(i, c.nf, c.ncomb));
     if (c.charges) {
         bits = max(bits,
                    project(sq_all, c.nc, c.gp, c.q_ncomb, c.q_hp, c.q_agh, x + c.col.qs,
-                           x + c.col.qv, c.vq + (size_t)i * 3 * c.nc * cu_vector_row(c.q_ncomb)));
+                           x + c.col.qv, c.vq + cu_vectors(i, c.nc, c.q_ncomb)));
         for (int k = threadIdx.x; k < c.fa; k += blockDim.x) {
             const real value = c.a[(size_t)i * c.fa + k];
             x[c.col.a + k] = value;
@@ -311,7 +311,7 @@ __global__ void __launch_bounds__(128) project_backward(cu_conv<real> c)
     real *w = (real *)shared, *s = w + (c.nf + c.nc) * 3 * max(c.hp, c.q_hp);
     const real *gx = c.gx + (size_t)i * c.ldx;
     project_back(w, c.nf, c.gp, c.ncomb, c.hp, c.agh, gx + c.col.xs, gx + c.col.xv,
-                 c.v + (size_t)i * 3 * c.nf * cu_vector_row(c.ncomb),
+                 c.v + cu_vectors(i, c.nf, c.ncomb),
                  c.s_adj ? c.s_adj + (size_t)i * 4 * columns : (real *)NULL,
                  c.features == CU_EMBED ? s : (real *)NULL);
     if (c.features == CU_EMBED)
@@ -327,7 +327,7 @@ __global__ void __launch_bounds__(128) project_backward(cu_conv<real> c)
     if (!c.charges)
         return;
     project_back(w, c.nc, c.gp, c.q_ncomb, c.q_hp, c.q_agh, gx + c.col.qs, gx + c.col.qv,
-                 c.vq + (size_t)i * 3 * c.nc * cu_vector_row(c.q_ncomb),
+                 c.vq + cu_vectors(i, c.nc, c.q_ncomb),
                  c.sq_adj + (size_t)i * 4 * c.nc * c.gp, (real *)NULL);
     for (int k = threadIdx.x; k < c.fa; k += blockDim.x)
         c.ga[(size_t)i * c.fa + k] =

@@ -113,7 +113,7 @@ static __device__ __forceinline__ void project_all(const cu_conv<float> &c, forw
         const int second = t >= features, atom = second * AT_ONCE;
         project<AT_ONCE>(spaces + atom,
                          combination(t - second * features, 0, NF, c.ncomb, c.agh_g,
-                                     c.v + (size_t)(i + atom) * 3 * NF * cu_vector_row(c.ncomb),
+                                     c.v + cu_vectors(i + atom, NF, c.ncomb),
                                      spaces[atom].xv),
                          n - atom);
     }
@@ -121,7 +121,7 @@ static __device__ __forceinline__ void project_all(const cu_conv<float> &c, forw
     if (q >= 0 && q < FORWARD_WARPS * charges)
         project<1>(spaces + atom,
                    combination(q / FORWARD_WARPS, NF, c.nc, c.q_ncomb, c.q_agh_g,
-                               c.vq + (size_t)(i + atom) * 3 * c.nc * cu_vector_row(c.q_ncomb),
+                               c.vq + cu_vectors(i + atom, c.nc, c.q_ncomb),
                                spaces[atom].qv),
                    n - atom);
 }

@@ -86,7 +86,7 @@ static __device__ __forceinline__ float4 sum_above4(const float4 &x, int first)
 /* Fours of combinations of a channel, one to four, and the channel of number k of them. */
 static __device__ __forceinline__ int fours(int ncomb)
 {
-    return (ncomb + 3) / 4;
+    return cu_vector_row(ncomb) / 4;
 }
 static __device__ __forceinline__ int channel_of(int k, int each)
 {

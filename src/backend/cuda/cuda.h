@@ -341,6 +341,11 @@ static inline __host__ __device__ int cu_vector_row(int ncomb)
 {
     return (ncomb + 3) / 4 * 4;
 }
+/* Numbers in the vectors of so many atoms. */
+static inline __host__ __device__ size_t cu_vectors(size_t atoms, int nf, int ncomb)
+{
+    return atoms * 3 * nf * cu_vector_row(ncomb);
+}
 template <typename real> static inline void cu_set_turned(const cu_net *net, cu_conv<real> *c)
 {
     c->agh_g = net->agh_g[0];

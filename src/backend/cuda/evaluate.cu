@@ -152,13 +152,11 @@ static void fill(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds 
     if (w->grid)
         cu_fill_grids(job, CU_PINNED(d->in, w->in_base, w->grid));
     if (w->ticket) {
+        int *const places[] = {w->arrived, w->ending, w->some_there, w->all_there};
         *CU_PINNED(d->in, w->in_base, w->ticket) = ++net->device->ticket;
-        *CU_PINNED(d->out, w->out_base, w->arrived) = net->device->ticket - 1;
-        if (w->ending) {
-            *CU_PINNED(d->out, w->out_base, w->ending) = net->device->ticket - 1;
-            *CU_PINNED(d->out, w->out_base, w->some_there) = net->device->ticket - 1;
-            *CU_PINNED(d->out, w->out_base, w->all_there) = net->device->ticket - 1;
-        }
+        for (int *place : places)
+            if (place)
+                *CU_PINNED(d->out, w->out_base, place) = net->device->ticket - 1;
     }
 }
 
@@ -417,19 +415,24 @@ struct rest {
     int ticket, answer;
 };
 
+/* The first answer holds for all who ask. */
+static int settle(rest *r, int answer)
+{
+    int nobody = 0;
+    __atomic_compare_exchange_n(&r->answer, &nobody, answer, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&r->answer, __ATOMIC_ACQUIRE) > 0;
+}
+
 static int rest_is_there(void *of)
 {
     enum { LOOKS = 1 << 24 }; /* more than ten milliseconds, of which it takes one in a hundred */
     rest *r = (rest *)of;
     for (int k = 0; k < LOOKS && !__atomic_load_n(&r->answer, __ATOMIC_ACQUIRE); k++)
         if (*r->there == r->ticket) {
-            int nobody = 0;
             __atomic_thread_fence(__ATOMIC_ACQUIRE);
-            __atomic_compare_exchange_n(&r->answer, &nobody, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+            return settle(r, 1);
         }
-    int nobody = 0;
-    __atomic_compare_exchange_n(&r->answer, &nobody, -1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    return __atomic_load_n(&r->answer, __ATOMIC_ACQUIRE) > 0;
+    return settle(r, -1);
 }
 
 typedef enum handed { NOTHING, SOME, ALL } handed;

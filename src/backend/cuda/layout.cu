@@ -171,9 +171,9 @@ static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c,
     const size_t start = c->used;
     size_t end = start;
     for (int p = 0; p < d->n_pass; p++) {
-        TAKE(c, w->v[p], rows * (size_t)(3 * d->conv_a.nf * cu_vector_row(d->conv_a.ncomb)));
+        TAKE(c, w->v[p], cu_vectors(rows, d->conv_a.nf, d->conv_a.ncomb));
         if (p > 0)
-            TAKE(c, w->vq[p], rows * 3 * nc * (size_t)cu_vector_row(d->conv_q.ncomb));
+            TAKE(c, w->vq[p], cu_vectors(rows, (int)nc, d->conv_q.ncomb));
         if (job->want_grad)
             TAKE(c, w->slope[p], rows * (size_t)net->mlp[p].slope_width);
         end = c->used > end ? c->used : end;

@@ -5,6 +5,7 @@
  * spreading owns a tile of CU_TILE^3 points and gathers the atoms that touch it, tile after tile: a warp,
  * with two columns for each thread, or where there are few tiles four threads for each column. No point is
  * written twice, and the order of its sum depends on the own crystal alone. */
+#include "backend/cuda/carve.h"
 #include "backend/cuda/mesh.h"
 #include "backend/cuda/sums.h"
 
@@ -22,13 +23,6 @@ enum {
 /* The kernel for the order of the splines: aim_pme_choose has these. */
 #define BY_ORDER(m, kernel) ((m).order == 8 ? kernel<8> : (m).order == 12 ? kernel<12> : kernel<16>)
 
-static void *carve(char *base, size_t *used, size_t bytes)
-{
-    void *at = base ? base + *used : NULL;
-    *used += (bytes + 255) / 256 * 256;
-    return at;
-}
-
 size_t cu_mesh_points(const aim_dev_waves *p)
 {
     return (size_t)p->mesh[0] * (size_t)p->mesh[1] * (size_t)(p->mesh[2] / 2 + 1);
@@ -41,27 +35,28 @@ static cu_mesh_work make_mesh(const aim_dev_waves *p, int atoms, char *base)
     m.atoms = atoms;
     m.bins = 1;
     m.waves = p->mesh[2] / 2 + 1;
-    size_t used = 0, n = (size_t)atoms;
+    const size_t n = (size_t)atoms;
+    carver c = {base, 0};
     for (int d = 0; d < 3; d++) {
         m.n[d] = p->mesh[d];
         m.tiles[d] = (p->mesh[d] + CU_TILE - 1) / CU_TILE;
         m.bins *= m.tiles[d];
-        m.turn[d] = (double2 *)carve(base, &used, (size_t)m.n[d] * sizeof(double2));
-        m.modulus[d] = (double *)carve(base, &used, (size_t)m.n[d] * sizeof(double));
+        TAKE(&c, m.turn[d], m.n[d]);
+        TAKE(&c, m.modulus[d], m.n[d]);
     }
-    m.grid = (double2 *)carve(base, &used, cu_mesh_points(p) * sizeof(double2));
-    const size_t start = used;
-    m.start = (int *)carve(base, &used, ((size_t)m.bins + 1) * sizeof(int));
-    m.fill = (int *)carve(base, &used, (size_t)m.bins * sizeof(int));
+    TAKE(&c, m.grid, cu_mesh_points(p));
+    const size_t start = c.used;
+    TAKE(&c, m.start, (size_t)m.bins + 1);
+    TAKE(&c, m.fill, m.bins);
     m.clear = base ? base + start : NULL;
-    m.clear_bytes = used - start;
-    m.bin = (int *)carve(base, &used, n * sizeof(int));
-    m.raw = (int *)carve(base, &used, n * sizeof(int));
-    m.place = (int *)carve(base, &used, n * sizeof(int));
-    m.cell = (int *)carve(base, &used, 3 * n * sizeof(int));
-    m.t = (double *)carve(base, &used, 3 * n * sizeof(double));
-    m.w = (double *)carve(base, &used, 3 * n * (size_t)m.order * sizeof(double));
-    m.bytes = used;
+    m.clear_bytes = c.used - start;
+    TAKE(&c, m.bin, n);
+    TAKE(&c, m.raw, n);
+    TAKE(&c, m.place, n);
+    TAKE(&c, m.cell, 3 * n);
+    TAKE(&c, m.t, 3 * n);
+    TAKE(&c, m.w, 3 * n * (size_t)m.order);
+    m.bytes = c.used;
     return m;
 }
 

@@ -58,8 +58,8 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
     c.ldx = f->net->mlp[p].layer[0].ld_in;
     c.x = from_zero(f, w->x, c.ldx);
     c.gx = c.x;
-    c.v = from_zero(f, w->v[p], 3 * (size_t)c.nf * cu_vector_row(c.ncomb));
-    c.vq = from_zero(f, w->vq[p], 3 * (size_t)c.nc * cu_vector_row(c.q_ncomb));
+    c.v = from_zero(f, w->v[p], cu_vectors(1, c.nf, c.ncomb));
+    c.vq = from_zero(f, w->vq[p], cu_vectors(1, c.nc, c.q_ncomb));
     c.s_adj = c.features == CU_EMBED ? NULL : w->s_adj; /* e_adj says it all */
     c.sq_adj = w->sq_adj;
     c.e_adj = w->e_adj;

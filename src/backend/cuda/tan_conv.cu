@@ -238,11 +238,11 @@ __global__ void __launch_bounds__(BLOCK) conv_tan_forward(const cu_conv_tan<real
     real *x = c.tx + row * of.ldx;
     const size_t width = (size_t)of.nf * 3 * of.hp, qwidth = (size_t)of.nc * 3 * of.q_hp;
     unsigned bits = project(s_all, of.nf, of.gp, of.ncomb, of.hp, of.agh,
-                            of.v + (size_t)i * of.nf * 3 * cu_vector_row(of.ncomb), x + of.col.xs,
+                            of.v + cu_vectors(i, of.nf, of.ncomb), x + of.col.xs,
                             x + of.col.xv, c.tv + row * width);
     if (of.charges) {
         bits = max(bits, project(sq_all, of.nc, of.gp, of.q_ncomb, of.q_hp, of.q_agh,
-                                 of.vq + (size_t)i * of.nc * 3 * cu_vector_row(of.q_ncomb),
+                                 of.vq + cu_vectors(i, of.nc, of.q_ncomb),
                                  x + of.col.qs, x + of.col.qv, c.tvq + row * qwidth));
         for (int k = threadIdx.x; k < of.fa; k += blockDim.x) {
             const real value = c.ta[row * of.fa + k];

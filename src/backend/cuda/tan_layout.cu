@@ -129,14 +129,14 @@ static void kept_network(const cu_net *net, int train, carver *c, cu_kept<real> 
             TAKE(c, k->gy[p], n * 2 * nc);
             TAKE(c, k->charge_state[p], 2 * (size_t)k->systems * nc);
         }
-        TAKE(c, k->v[p], n * (size_t)(3 * d->conv_a.nf * cu_vector_row(d->conv_a.ncomb)));
+        TAKE(c, k->v[p], cu_vectors(n, d->conv_a.nf, d->conv_a.ncomb));
         TAKE(c, k->s_adj[p], n * 4 * (size_t)d->conv_a.nf * gp);
         if (train)
             TAKE(c, k->s[p], n * 4 * (size_t)d->conv_a.nf * gp);
         if (train && p > 0)
             TAKE(c, k->sq[p], n * 4 * nc * gp);
         if (p > 0) {
-            TAKE(c, k->vq[p], n * 3 * nc * (size_t)cu_vector_row(d->conv_q.ncomb));
+            TAKE(c, k->vq[p], cu_vectors(n, (int)nc, d->conv_q.ncomb));
             TAKE(c, k->sq_adj[p], n * 4 * nc * gp);
         }
         kept_acts(&net->mlp[p], n, c, 0, &k->pass[p]);

@@ -7,6 +7,7 @@
  *
  * Some directions have their meshes at once, one behind the other, so that small meshes fill the card.
  * Spreading gathers as in mesh.cu. */
+#include "backend/cuda/carve.h"
 #include "backend/cuda/mesh.h"
 #include "backend/cuda/sums.h"
 #include "backend/cuda/tan_waves.h"
@@ -28,27 +29,20 @@ typedef struct mesh_tan {
     size_t bytes;
 } mesh_tan;
 
-static void *carve(char *base, size_t *used, size_t bytes)
-{
-    void *at = base ? base + *used : NULL;
-    *used += (bytes + 255) / 256 * 256;
-    return at;
-}
-
 static mesh_tan lay_out(const aim_dev_waves *p, int n, int n_dir, char *base)
 {
     mesh_tan t = {};
-    size_t used = (cu_mesh_bytes(p, n) + 255) / 256 * 256;
+    carver c = {base, (cu_mesh_bytes(p, n) + 255) / 256 * 256};
     t.points = cu_mesh_points(p);
     const double most = MOST_POINTS / (double)t.points;
     t.at_once = most < 1 ? 1 : most < n_dir ? (int)most : n_dir;
     const size_t atoms = (size_t)n, dirs = (size_t)t.at_once;
-    t.grid = (double2 *)carve(base, &used, dirs * t.points * sizeof(double2));
-    t.dw = (double *)carve(base, &used, 3 * atoms * (size_t)p->order * sizeof(double));
-    t.moment = (double *)carve(base, &used, MOMENTS * atoms * sizeof(double));
-    t.part = (double *)carve(base, &used, dirs * COEFFICIENTS * atoms * sizeof(double));
-    t.sums = (double *)carve(base, &used, dirs * CU_WAVE_BLOCKS * CU_WAVE_SUMS * sizeof(double));
-    t.bytes = used;
+    TAKE(&c, t.grid, dirs * t.points);
+    TAKE(&c, t.dw, 3 * atoms * (size_t)p->order);
+    TAKE(&c, t.moment, MOMENTS * atoms);
+    TAKE(&c, t.part, dirs * COEFFICIENTS * atoms);
+    TAKE(&c, t.sums, dirs * CU_WAVE_BLOCKS * CU_WAVE_SUMS);
+    t.bytes = c.used;
     return t;
 }
 

@@ -83,8 +83,7 @@ __global__ void __launch_bounds__(PROJECT_BLOCK) conv_tan_project(const cu_conv_
               i = blockIdx.x % groups * each, atoms = min(each, of.n - i);
     const size_t row = (size_t)dir * of.n + i, width = (size_t)of.nf * 3 * of.hp,
                  qwidth = (size_t)of.nc * 3 * of.q_hp,
-                 vectors = (size_t)of.nf * 3 * cu_vector_row(of.ncomb),
-                 q_vectors = (size_t)of.nc * 3 * cu_vector_row(of.q_ncomb);
+                 vectors = cu_vectors(1, of.nf, of.ncomb), q_vectors = cu_vectors(1, of.nc, of.q_ncomb);
     const real *gx = of.gx + (size_t)i * of.ldx, *tgx = c.tx + row * of.ldx;
     real *w = (real *)shared, *wq = w + each * width;
     weigh(w, atoms, of.nf, of.ncomb, of.hp, of.v + i * vectors, c.tv + row * width, gx + of.col.xv,
