@@ -99,13 +99,15 @@ static cu_gemm<float> prepare(cu_state *s, const product &p, int rows, const cud
     return g;
 }
 
-template <typename F> static double median_us(cudaStream_t stream, F work)
+template <typename F, typename G>
+static double median_us(cudaStream_t stream, F work, G before /* not timed */)
 {
     cudaEvent_t from, to;
     check(cudaEventCreate(&from));
     check(cudaEventCreate(&to));
     std::vector<float> ms(RUNS);
     for (int k = -2; k < RUNS; k++) {
+        before();
         check(cudaEventRecord(from, stream));
         work();
         check(cudaEventRecord(to, stream));
@@ -115,6 +117,10 @@ template <typename F> static double median_us(cudaStream_t stream, F work)
     }
     std::sort(ms.begin(), ms.end());
     return 1e3 * ms[RUNS / 2];
+}
+template <typename F> static double median_us(cudaStream_t stream, F work)
+{
+    return median_us(stream, work, []() {});
 }
 
 /* Layers of the passes and the head, one after the other, as the card takes them together: sizes from
@@ -156,20 +162,27 @@ static void time_passes(cu_state *s, cudaStream_t stream, int rows, const cudaDe
 {
     const size_t bytes = cu_layers_room(rows, 733);
     char *between = bytes ? (char *)room(bytes / sizeof(float)) : NULL;
+    const size_t count = sizeof passes / sizeof *passes * (size_t)rows;
+    unsigned *counters = cu_relay_gains(rows) ? (unsigned *)room(count) : NULL;
+    const auto clear = [&]() {
+        if (counters)
+            check(cudaMemsetAsync(counters, 0, count * sizeof *counters, stream));
+    };
     std::vector<cu_layers<float>> lists;
     for (const pass &p : passes)
         lists.push_back(prepare(s, p, rows, card));
     const auto run = [&](int k) {
         cu_layers<float> list = lists[k];
-        cu_multiply_all(s, stream, &list, between);
+        cu_multiply_all(s, stream, &list, between, counters ? counters + (size_t)k * rows : NULL);
     };
-    printf("%d rows, passes: %.0f us;", rows, median_us(stream, [&]() {
-               for (size_t k = 0; k < lists.size(); k++)
-                   run((int)k);
-           }));
+    const auto all = [&]() {
+        for (size_t k = 0; k < lists.size(); k++)
+            run((int)k);
+    };
+    printf("%d rows, passes: %.0f us;", rows, median_us(stream, all, clear));
     for (size_t k = 0; k < lists.size(); k++)
         printf(" %c %d..%d %.1f", passes[k].mode == CU_BACKWARD ? 'b' : 'f', passes[k].width[0],
-               lists[k].g[lists[k].n - 1].m.n_out, median_us(stream, [&]() { run((int)k); }));
+               lists[k].g[lists[k].n - 1].m.n_out, median_us(stream, [&]() { run((int)k); }, clear));
     printf("\n");
     check(s->code);
 }

@@ -52,11 +52,11 @@ endfunction()
 
 set(AIM_CUDA_OBJECTS "")
 foreach(stem IN ITEMS bins caller card chain charge conv conv16 conv16_back conv16_few conv16_first conv16_molecule conv16_project direct dispersion embedded evaluate few fft flow head layout matrix memory mesh mlp module molecules network nlist op pass
-        paths sweep tan_combine tan_conv tan_dense tan_flow tan_embedded tan_layout tan_mesh tan_pair tan_project tan_term tan_train tan_waves tan_weights term tile warpgroup waves wide)
+        paths relay sweep tan_combine tan_conv tan_dense tan_flow tan_embedded tan_layout tan_mesh tan_pair tan_project tan_term tan_train tan_waves tan_weights term tile warpgroup waves wide)
     aim_cuda_object(AIM_CUDA_OBJECTS ${PROJECT_SOURCE_DIR}/src/backend/cuda/${stem}.cu)
 endforeach()
 set(AIM_CUDA_LAYERS "") # what a program needs that runs dense layers alone (test_multiply, bench_layers)
-foreach(stem IN ITEMS mlp few charge head chain tile warpgroup wide)
+foreach(stem IN ITEMS mlp few charge head chain tile warpgroup wide relay)
     list(APPEND AIM_CUDA_LAYERS ${AIM_CUDA_DIR}/${stem}.o)
 endforeach()
 set(AIM_CUDA_MODULE ${PROJECT_BINARY_DIR}/libaimnet_cuda.so)

@@ -274,9 +274,10 @@ static void check_ends(int n_in, int n_out, int mode, int gelu, int by_row, int 
 }
 
 /* Layers from width[0] to width[1] and so on, one kernel after the other and as the card does them
- * all: the same bits of what they leave. Forward: GELU but in the last, which updates if `update`. */
+ * all: the same bits of what they leave. Forward: GELU but in the last, which updates if `update`.
+ * relay: together by counters, as thousands of rows go, on so many processors; 0: by clusters. */
 static void check_layers(const std::vector<int> &width, int rows, int mode, int update, int by_row,
-                         cudaStream_t stream)
+                         int relay, cudaStream_t stream)
 {
     const int layers = (int)width.size() - 1, first = cu_round_up(width[0], CU_CHUNK);
     int widest = 0, at = 0;
@@ -312,8 +313,9 @@ static void check_layers(const std::vector<int> &width, int rows, int mode, int 
             v = 0.1f * normal();
         m.push_back(pack(&st, stream, w, width[l], width[l + 1]));
     }
-    char *room;
-    cudaMalloc((void **)&room, cu_layers_room(rows, widest));
+    char *room = NULL;
+    if (!relay)
+        cudaMalloc((void **)&room, cu_layers_room(rows, widest));
     std::vector<unsigned char> first_bits;
     int same = 1;
     for (int k = 0; k < 4; k++) { /* 0: one by one; then thrice together */
@@ -326,30 +328,31 @@ static void check_layers(const std::vector<int> &width, int rows, int mode, int 
         cudaMemset(out, 0, bits.size());
         cudaMemcpy(out + rest, start.data(), slopes * 4, cudaMemcpyHostToDevice);
         unsigned *maxima;
-        cudaMalloc((void **)&maxima, (size_t)layers * rows * 4);
-        cudaMemset(maxima, 0, (size_t)layers * rows * 4);
+        cudaMalloc((void **)&maxima, (size_t)(layers + 1) * rows * 4); /* the last: counters */
+        cudaMemset(maxima, 0, (size_t)(layers + 1) * rows * 4);
         for (float *&h : hidden)
             cudaMalloc((void **)&h, values * 4);
         cu_layers<float> list;
         list.n = 0;
         at = 0;
         for (int l = 0; l < layers; l++) {
-            const int last = l == layers - 1;
+            const int last = l == layers - 1, apart = k && relay; /* rows of all layers alike */
             cu_gemm<float> g = {};
             g.rows = rows;
             g.mode = last && update ? CU_UPDATE : mode;
             g.gelu = mode == CU_FORWARD && !last;
             g.warpgroups = 1;
-            g.processors = 132;
+            g.processors = relay ? relay : 132;
             g.m = m[l];
             g.x = l ? hidden[(l + 1) % 2] : dx;
-            g.ldx = m[l].k_pad;
+            g.ldx = l && apart ? ld : m[l].k_pad;
             g.xmax = l ? maxima + (size_t)(l - 1) * rows : dm;
             g.bias = db;
             g.ldbias = ld;
             g.bias_row = by_row && l == 0 ? dk : NULL;
             g.y = last ? out : hidden[l % 2];
             g.ldy = last && update ? width[layers] : cu_round_up(width[l + 1], CU_CHUNK);
+            g.pitch = !last && apart ? ld : 0;
             g.ymax = last && update ? NULL : last ? (unsigned *)(out + values) : maxima + (size_t)l * rows;
             g.slope = out + rest + at;
             g.ldslope = ldslope;
@@ -362,7 +365,8 @@ static void check_layers(const std::vector<int> &width, int rows, int mode, int 
             list.g[list.n++] = g;
             at += cu_round_up(g.ldy, CU_CHUNK);
         }
-        cu_multiply_all(&st, stream, &list, k ? room : NULL);
+        cu_multiply_all(&st, stream, &list, k ? room : NULL,
+                        k && relay ? maxima + (size_t)layers * rows : NULL);
         cudaStreamSynchronize(stream);
         cudaMemcpy(bits.data(), out, bits.size(), cudaMemcpyDeviceToHost);
         if (first_bits.empty())
@@ -420,11 +424,20 @@ int main(int argc, char **argv)
     for (int rows : {170, 333, 1002, 1100}) { /* clusters of eight, six and four blocks */
         if (!warpgroups || (few && rows > 170))
             continue;
-        check_layers({448, 512, 380, 258}, rows, CU_FORWARD, 1, 1, stream);
-        check_layers({733, 512, 380, 258}, rows, CU_FORWARD, 1, 0, stream);
-        check_layers({733, 512, 380, 380, 256, 128, 128}, rows, CU_FORWARD, 0, 0, stream);
-        check_layers({128, 128, 256, 380, 380, 512, 733}, rows, CU_BACKWARD, 0, 0, stream);
-        check_layers({258, 380, 512, 448}, rows, CU_BACKWARD, 0, 0, stream);
+        check_layers({448, 512, 380, 258}, rows, CU_FORWARD, 1, 1, 0, stream);
+        check_layers({733, 512, 380, 258}, rows, CU_FORWARD, 1, 0, 0, stream);
+        check_layers({733, 512, 380, 380, 256, 128, 128}, rows, CU_FORWARD, 0, 0, 0, stream);
+        check_layers({128, 128, 256, 380, 380, 512, 733}, rows, CU_BACKWARD, 0, 0, 0, stream);
+        check_layers({258, 380, 512, 448}, rows, CU_BACKWARD, 0, 0, 0, stream);
+    }
+    for (int rows : {1100, 2049}) { /* on 17 processors the last layers have tiles of two widths */
+        const int processors = rows == 1100 ? 17 : 132;
+        if (!warpgroups || (few && rows > 1100))
+            continue;
+        check_layers({448, 512, 380, 258}, rows, CU_FORWARD, 1, 1, processors, stream);
+        check_layers({733, 512, 380, 380, 256, 128, 128}, rows, CU_FORWARD, 0, 0, processors, stream);
+        check_layers({128, 128, 256, 380, 380, 512, 733}, rows, CU_BACKWARD, 0, 0, processors, stream);
+        check_layers({258, 380, 512, 448}, rows, CU_BACKWARD, 0, 0, processors, stream);
     }
     return failures != 0;
 }

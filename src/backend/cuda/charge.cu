@@ -298,7 +298,7 @@ static __device__ __forceinline__ void adjoint_row(int n, const cu_pass_front<re
             c.gq_old[(size_t)i * p.nc + k] += (real)g;
         return (real)(j < p.nc ? g : root_adjoint(c, i, k, g, c.state + 2 * (s * p.nc + k)));
     };
-    for (int k = p.fa + lane; k < ld; k += 32)
+    for (int k = p.fa + lane; k < cu_round_up(p.fa + 2 * p.nc, CU_CHUNK); k += 32)
         leave(k, k < p.fa + 2 * p.nc ? charge(k - p.fa) * slope_of(k) : (real)0);
     bits = __reduce_max_sync(0xffffffffu, bits);
     if (lane == 0 && max_)

@@ -176,6 +176,7 @@ template <typename real> struct cu_work {
     real *tug;     /* in place of x */
     real *tugs;    /* [passes but the first][n][capacity][4] where they are kept, or NULL */
     char *between; /* layers: cu_layers_room; NULL: they do not go together */
+    int relay; /* from a row of `hidden` to the next where layers go together by counters; 0: they do not */
     real *a[AIM_DEV_PASSES], *qs[AIM_DEV_PASSES], *y[AIM_DEV_PASSES];
     real *v[AIM_DEV_PASSES], *vq[AIM_DEV_PASSES], *slope[AIM_DEV_PASSES];
     real *head_slope[AIM_DEV_HEADS];
@@ -239,7 +240,8 @@ template <typename real> struct cu_gemm {
     const int *bias_row;
     int ldbias;
     real *y;
-    int ldy; /* columns written */
+    int ldy;   /* columns written */
+    int pitch; /* from a row of y to the next (warpgroup.cu, wide.cu, relay.cu); 0: ldy */
     unsigned *ymax;
     real *slope; /* forward: out; backward: in; may be NULL */
     int ldslope;
@@ -252,22 +254,12 @@ template <typename real> struct cu_gemm {
     int inner; /* only the next layer reads y and ymax: they may stay away */
 };
 
-/* Layers one after the other, x of one y of the one before, or from anywhere. */
-template <typename real> struct cu_layers {
-    int n;
-    cu_gemm<real> g[2 * AIM_DEV_LAYERS];
-};
-
 void cu_pack(cu_state *s, cudaStream_t stream, int is_double, const void *w, int n_out, int n_in,
              int transpose, const cu_matrix *m);
 void cu_multiply_prepare(cu_state *s);
 /* The module has code for the matrix instructions of four warps (compute capability 9.0). */
 int cu_have_warpgroups(void);
 template <typename real> void cu_multiply(cu_state *s, cudaStream_t stream, const cu_gemm<real> *g);
-/* All of them; empties the list. room: NULL, or bytes between the layers of some numbers of rows. */
-template <typename real>
-void cu_multiply_all(cu_state *s, cudaStream_t stream, cu_layers<real> *layers, char *room);
-size_t cu_layers_room(int rows, int widest);
 
 /* last layer of a head: out[r][c] in double */
 template <typename real> struct cu_head_out {
@@ -294,7 +286,7 @@ void cu_head_backward(cu_state *s, cudaStream_t stream, const cu_head_out<real> 
 /* y = (sum of n arrays [rows][ld]) * slope, with rowmax */
 template <typename real>
 void cu_combine(cu_state *s, cudaStream_t stream, int rows, int ld, int n, real *const *part,
-                const real *slope, int ldslope, real *y, unsigned *ymax);
+                const real *slope, int ldslope, real *y, int ldy, unsigned *ymax);
 
 /* ---------------------------------------------------------------- convolution (conv.cu) */
 
@@ -534,7 +526,7 @@ static inline void cu_fork_side(cu_state *s, cu_device *d, cudaStream_t stream)
     s->joined = 1;
 }
 
-static inline int cu_round_up(int n, int multiple)
+static inline __host__ __device__ int cu_round_up(int n, int multiple)
 {
     return (n + multiple - 1) / multiple * multiple;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ends.h - what becomes of the sums of 16 rows that stand in shared memory: the ends of warpgroup.cu and
- * wide.cu. By one warp, in whole lines of memory.
+ * wide.h. By one warp, in whole lines of memory.
  *
  * Sums stand in blocks of 16 rows x 64 columns, whose pieces of 16 bytes are permuted by the row: neither
  * those who write them as the matrix instructions leave them nor those who read rows collide.
@@ -129,14 +129,14 @@ static __device__ __forceinline__ float4 end_old(const cu_gemm<float> &g, int ro
     return *(const float4 *)(g.old + from * g.ldold + col);
 }
 
-/* UPDATE: of features. */
+/* UPDATE: of features. Rows of y are g.pitch apart, those of features g.fa. */
 template <int COLUMNS, int BATCH, int GELU, int UPDATE>
 static __device__ __forceinline__ void end_forward(const cu_gemm<float> &g, const float *blocks,
                                                    int m0, int col0, int lane)
 {
     using S = end_share<COLUMNS>;
     const int at = lane % S::LANES, col = col0 + at * 4, first = m0 + lane / S::LANES,
-              ldy = UPDATE ? g.fa : g.ldy;
+              ldy = UPDATE ? g.fa : g.ldy, pitch = UPDATE ? g.fa : g.pitch;
     const bool inside = at * 4 < COLUMNS && (UPDATE ? col + 3 : col) < ldy;
     const float4 c = inside ? *(const float4 *)(g.m.scale + col) : float4{},
                  lost = make_float4(c.x * CU_LOST, c.y * CU_LOST, c.z * CU_LOST, c.w * CU_LOST);
@@ -144,7 +144,7 @@ static __device__ __forceinline__ void end_forward(const cu_gemm<float> &g, cons
 #pragma unroll
     for (int k = 0; k < BATCH; k++)
         bias[k] = inside && !g.bias_row ? *(const float4 *)(g.bias + col) : float4{};
-    float *y = g.y + (size_t)first * ldy + col, *slope = g.slope + (size_t)first * g.ldslope + col;
+    float *y = g.y + (size_t)first * pitch + col, *slope = g.slope + (size_t)first * g.ldslope + col;
     unsigned largest = 0;
 #pragma unroll 1
     for (int turn = 0; turn < S::TURNS; turn += BATCH) {
@@ -181,7 +181,7 @@ static __device__ __forceinline__ void end_forward(const cu_gemm<float> &g, cons
                 store4_if(real && g.slope, slope, own[k]);
             if (!UPDATE)
                 end_largest<S::LANES>(&largest, turn + k, lane, inside ? end_bits(z[k]) : 0);
-            y += S::ROWS * ldy;
+            y += S::ROWS * pitch;
             slope += S::ROWS * g.ldslope;
         }
     }
@@ -189,7 +189,7 @@ static __device__ __forceinline__ void end_forward(const cu_gemm<float> &g, cons
         end_report<COLUMNS>(g, m0, lane, largest);
 }
 
-/* Of sums that are multiplied with g.slope. */
+/* Of sums that are multiplied with g.slope; rows of y are g.pitch apart. */
 template <int COLUMNS, int BATCH>
 static __device__ __forceinline__ void end_backward(const cu_gemm<float> &g, const float *blocks,
                                                     int m0, int col0, int lane)
@@ -198,7 +198,7 @@ static __device__ __forceinline__ void end_backward(const cu_gemm<float> &g, con
     const int at = lane % S::LANES, col = col0 + at * 4, first = lane / S::LANES;
     const bool inside = at * 4 < COLUMNS && col < g.ldy;
     const float4 columns = inside ? *(const float4 *)(g.m.scale + col) : float4{};
-    float *y = g.y + (size_t)(m0 + first) * g.ldy + col;
+    float *y = g.y + (size_t)(m0 + first) * g.pitch + col;
     unsigned largest = 0;
 #pragma unroll 1
     for (int turn = 0; turn < S::TURNS; turn += BATCH) {
@@ -211,7 +211,7 @@ static __device__ __forceinline__ void end_backward(const cu_gemm<float> &g, con
             z.w *= columns.w;
             store4_if(inside && m0 + first + (turn + k) * S::ROWS < g.rows, y, z);
             end_largest<S::LANES>(&largest, turn + k, lane, inside ? end_bits(z) : 0);
-            y += S::ROWS * g.ldy;
+            y += S::ROWS * g.pitch;
         }
     }
     end_report<COLUMNS>(g, m0, lane, largest);

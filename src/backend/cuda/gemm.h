@@ -30,7 +30,7 @@
 
 #include <math.h>
 
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/layers.h"
 #include "point/gelu.h"
 
 enum {
@@ -232,6 +232,12 @@ template <typename real> static inline int cu_columns(const cu_gemm<real> *g)
     return g->mode == CU_UPDATE ? g->fa + g->ldcharges : g->ldy;
 }
 
+/* from a row of y to the next */
+template <typename real> static inline int cu_row_of(const cu_gemm<real> *g)
+{
+    return g->pitch ? g->pitch : g->ldy;
+}
+
 /* few.cu: few rows; tile.cu: instructions of a warp, any card; warpgroup.cu: those of four warps, Hopper, where few blocks
  * fill the card, else wide.cu with tiles of so many columns. */
 int cu_few_fits(const cu_gemm<float> *g);
@@ -244,9 +250,13 @@ void cu_multiply_wide(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g,
 int cu_wide_columns(const cu_gemm<float> *g, int k);
 /* chain.cu: as many of n layers as one kernel takes, none or more than one. */
 int cu_multiply_chain(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int n, char *room);
+/* relay.cu: the same for thousands of rows. */
+int cu_multiply_relay(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int n,
+                      unsigned *counters);
 void cu_tiles_prepare(void);
 void cu_chain_prepare(void);
 void cu_warpgroups_prepare(void);
 void cu_wide_prepare(void);
+void cu_relay_prepare(void);
 
 #endif

@@ -35,13 +35,14 @@ template <typename real> __global__ void head_backward(const cu_head_out<real> h
     if (row >= h.rows)
         return;
     unsigned bits = 0;
+    const int columns = cu_round_up(h.n_in, CU_CHUNK);
     const double *own = h.g + (size_t)(h.order ? h.order[row] : row) * h.ldg;
-    for (int first = lane; first < h.ldgx; first += 32 * COLUMNS) {
+    for (int first = lane; first < columns; first += 32 * COLUMNS) {
         real sum[COLUMNS] = {}, slope[COLUMNS];
 #pragma unroll
         for (int m = 0; m < COLUMNS; m++) {
             const int k = first + 32 * m;
-            slope[m] = h.slope_below && k < h.ldgx
+            slope[m] = h.slope_below && k < columns
                            ? h.slope_below[(size_t)row * h.ldslope_below + k]
                            : (real)1;
         }
@@ -56,7 +57,7 @@ template <typename real> __global__ void head_backward(const cu_head_out<real> h
         }
 #pragma unroll
         for (int m = 0; m < COLUMNS; m++)
-            if (first + 32 * m < h.ldgx) {
+            if (first + 32 * m < columns) {
                 sum[m] *= slope[m];
                 h.gx[(size_t)row * h.ldgx + first + 32 * m] = sum[m];
                 bits = max(bits, cu_bits(sum[m]));
@@ -86,7 +87,7 @@ template <typename real> struct parts {
 
 template <typename real>
 __global__ void combine(int rows, int ld, int n, const parts<real> p, const real *slope,
-                        int ldslope, real *y, unsigned *ymax)
+                        int ldslope, real *y, int ldy, unsigned *ymax)
 {
     cu_wait();
     const int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
@@ -99,7 +100,7 @@ __global__ void combine(int rows, int ld, int n, const parts<real> p, const real
             sum += p.part[h][(size_t)row * ld + k];
         if (slope)
             sum *= slope[(size_t)row * ldslope + k];
-        y[(size_t)row * ld + k] = sum;
+        y[(size_t)row * ldy + k] = sum;
         bits = max(bits, cu_bits(sum));
     }
     bits = __reduce_max_sync(0xffffffffu, bits);
@@ -109,13 +110,13 @@ __global__ void combine(int rows, int ld, int n, const parts<real> p, const real
 
 template <typename real>
 void cu_combine(cu_state *s, cudaStream_t stream, int rows, int ld, int n, real *const *part,
-                const real *slope, int ldslope, real *y, unsigned *ymax)
+                const real *slope, int ldslope, real *y, int ldy, unsigned *ymax)
 {
     parts<real> p;
     for (int k = 0; k < n; k++)
         p.part[k] = part[k];
     cu_launch(s, stream, (rows + 7) / 8, 256, 0, combine<real>, rows, ld, n, p, slope, ldslope, y,
-              ymax);
+              ldy, ymax);
     cu_check(s, "the sum of the heads' adjoints");
 }
 
@@ -124,6 +125,6 @@ template void cu_head_forward(cu_state *, cudaStream_t, const cu_head_out<double
 template void cu_head_backward(cu_state *, cudaStream_t, const cu_head_out<float> *);
 template void cu_head_backward(cu_state *, cudaStream_t, const cu_head_out<double> *);
 template void cu_combine(cu_state *, cudaStream_t, int, int, int, float *const *, const float *,
-                         int, float *, unsigned *);
+                         int, float *, int, unsigned *);
 template void cu_combine(cu_state *, cudaStream_t, int, int, int, double *const *, const double *,
-                         int, double *, unsigned *);
+                         int, double *, int, unsigned *);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/cuda/carve.h"
+#include "backend/cuda/layers.h"
 #include "backend/cuda/molecules.h"
 #include "backend/cuda/waves.h"
 
@@ -156,6 +157,8 @@ static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c,
         TAKE(c, w->hidden[k], rows * (size_t)hidden);
     if (!d->is_double && cu_layers_room(w->rows, max_of(x, hidden)))
         TAKE(c, w->between, cu_layers_room(w->rows, max_of(x, hidden)));
+    if (!d->is_double && !d->fast && net->device->warpgroups)
+        w->relay = hidden;
     const cu_mlp *last = &net->mlp[d->n_pass - 1];
     TAKE(c, w->aim, rows * (size_t)last->layer[last->n_layers - 1].ld_out);
     for (int p = 0; p < d->n_pass; p++) {

@@ -111,6 +111,7 @@ void cu_multiply_prepare(cu_state *s)
         cu_warpgroups_prepare();
         cu_wide_prepare();
         cu_chain_prepare();
+        cu_relay_prepare();
     }
     cu_check(s, "the shared memory of dense layers");
 }
@@ -127,10 +128,13 @@ template <> void cu_multiply<float>(cu_state *s, cudaStream_t stream, const cu_g
 }
 
 template <>
-void cu_multiply_all<float>(cu_state *s, cudaStream_t stream, cu_layers<float> *layers, char *room)
+void cu_multiply_all<float>(cu_state *s, cudaStream_t stream, cu_layers<float> *layers, char *room,
+                            unsigned *counters)
 {
     for (int l = 0; l < layers->n;) {
-        const int taken = cu_multiply_chain(s, stream, layers->g + l, layers->n - l, room);
+        int taken = cu_multiply_chain(s, stream, layers->g + l, layers->n - l, room);
+        if (!taken && l == 0) /* counters are good for one launch */
+            taken = cu_multiply_relay(s, stream, layers->g, layers->n, counters);
         if (!taken)
             cu_multiply(s, stream, &layers->g[l]);
         l += taken ? taken : 1;
@@ -147,7 +151,8 @@ template <> void cu_multiply<double>(cu_state *s, cudaStream_t stream, const cu_
 }
 
 template <>
-void cu_multiply_all<double>(cu_state *s, cudaStream_t stream, cu_layers<double> *layers, char *)
+void cu_multiply_all<double>(cu_state *s, cudaStream_t stream, cu_layers<double> *layers, char *,
+                             unsigned *)
 {
     for (int l = 0; l < layers->n; l++)
         cu_multiply(s, stream, &layers->g[l]);

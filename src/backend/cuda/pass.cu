@@ -5,6 +5,7 @@
 
 #include "backend/cuda/flow.h"
 #include "backend/cuda/front.h"
+#include "backend/cuda/layers.h"
 
 /* ---------------------------------------------------------------- forward */
 
@@ -19,6 +20,31 @@ template <typename real> struct rows {
     int ld;
     unsigned *max;
 };
+
+/* From a row of `hidden` to the next where layers go together by counters (layers.h), else 0. */
+template <typename real> static int relay_row(const cu_flow<real> *f)
+{
+    return cu_relay_gains(f->n) ? f->w->relay : 0;
+}
+
+/* From a row of `hidden` to the next, of `width` columns or more. */
+template <typename real> static int hidden_row(const cu_flow<real> *f, int width)
+{
+    return relay_row(f) ? relay_row(f) : width;
+}
+
+/* Whether layers are put to a list, to go together. */
+template <typename real> static int together(const cu_flow<real> *f)
+{
+    return f->w->between || relay_row(f);
+}
+
+/* The list so far. */
+template <typename real> static void multiply_list(cu_flow<real> *f, cu_layers<real> *list)
+{
+    if (list->n)
+        cu_multiply_all(f->s, f->stream, list, f->w->between, relay_row(f) ? next_slot(f) : NULL);
+}
 
 template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, int p)
 {
@@ -114,6 +140,7 @@ static cu_gemm<real> layer_args(const cu_flow<real> *f, const cu_layer *l, const
     g.ldbias = l->ld_out;
     g.y = out->x;
     g.ldy = l->ld_out;
+    g.pitch = out->ld;
     g.ymax = out->max;
     return g;
 }
@@ -129,7 +156,7 @@ static void forward_layers(cu_flow<real> *f, cu_layers<real> *list, const cu_mlp
     int at = 0;
     for (int l = 0; l < n; l++) {
         const cu_layer *layer = &m->layer[l];
-        rows<real> out = {w->hidden[l % 2], layer->ld_out, NULL};
+        rows<real> out = {w->hidden[l % 2], hidden_row(f, layer->ld_out), NULL};
         if (l == n - 1 && end)
             out = *end;
         else
@@ -150,7 +177,7 @@ static void forward_layers(cu_flow<real> *f, cu_layers<real> *list, const cu_mlp
             g.old_row = pass > 0 ? NULL : slab_row(f, w->species, 1);
             g.ldold = d->fa;
         }
-        if (w->between) {
+        if (together(f)) {
             g.inner = l < n - 1;
             list->g[list->n++] = g;
         } else {
@@ -186,7 +213,8 @@ static cu_head_out<real> head_args(const cu_flow<real> *f, int h, const rows<rea
 
 /* Whether the end of the only head can go beside its adjoint, which needs nothing from it: its input then
  * stands where the last pass has put its own, and nobody wants that any more. Not where layers go
- * together: some rows would still be on their way when those of the head come. */
+ * together by clusters: some rows would still be on their way when those of the head come. By counters each row
+ * waits for its own. */
 template <typename real> static int head_goes_beside(const cu_flow<real> *f)
 {
     const cu_mlp *m = &f->net->head[0], *pass = &f->net->mlp[f->net->d.n_pass - 1];
@@ -206,11 +234,13 @@ static void forward_heads(cu_flow<real> *f, cu_layers<real> *list, rows<real> ai
         rows<real> x = aim;
         if (m->n_layers > 1) {
             x.x = beside ? w->aim : w->hidden[m->n_layers % 2];
-            x.ld = m->layer[m->n_layers - 2].ld_out;
+            x.ld = hidden_row(f, m->layer[m->n_layers - 2].ld_out);
+            if (beside && relay_row(f))
+                x.ld = aim.ld; /* rows stand where those of the last pass have stood */
             x.max = NULL;
             forward_layers(f, list, m, m->n_layers - 1, aim, w->head_slope[h], -1, &x);
         }
-        cu_multiply_all(f->s, f->stream, list, w->between);
+        multiply_list(f, list);
         const cu_head_out<real> o = head_args(f, h, &x);
         if (beside)
             cu_fork(f);
@@ -275,7 +305,7 @@ template <typename real> void cu_pass_forward(cu_flow<real> *f, int p, int again
     forward_layers(f, &list, m, n, in, w->slope[p], p, n == m->n_layers ? &end : NULL);
     if (last)
         forward_heads(f, &list, end);
-    cu_multiply_all(f->s, f->stream, &list, w->between);
+    multiply_list(f, &list);
     if (!last && !w->part_count)
         equilibrate(f, p);
 }
@@ -323,7 +353,7 @@ static void backward_layers(cu_flow<real> *f, cu_layers<real> *list, const cu_ml
         rows<real> to = out;
         if (l > 0) {
             to.x = in.x == f->w->hidden[0] ? f->w->hidden[1] : f->w->hidden[0];
-            to.ld = layer->ld_in;
+            to.ld = hidden_row(f, layer->ld_in);
             to.max = next_slot(f);
         }
         cu_gemm<real> g = {};
@@ -336,12 +366,13 @@ static void backward_layers(cu_flow<real> *f, cu_layers<real> *list, const cu_ml
         g.m = layer->bwd;
         g.y = to.x;
         g.ldy = layer->ld_in;
+        g.pitch = to.ld;
         g.ymax = to.max;
         g.slope = l == 0 ? (real *)out_slope : below >= 0 ? slope + below : NULL;
         g.ldslope = l == 0 ? ld_out_slope : m->slope_width;
-        if (l == n - 1 && f->w->between)
+        if (l == n - 1 && together(f))
             make_origin(f, &g, from);
-        if (f->w->between) {
+        if (together(f)) {
             g.inner = l > 0;
             list->g[list->n++] = g;
         } else if (l == n - 1 && from.pass)
@@ -363,7 +394,7 @@ static void backward_head(cu_flow<real> *f, cu_layers<real> *list, int h, rows<r
     const cu_mlp *m = &f->net->head[h];
     const cu_layer *end = &m->layer[m->n_layers - 1];
     const int below = m->n_layers > 1 ? slope_at(m, m->n_layers - 2) : -1;
-    rows<real> x = {w->hidden[0], end->ld_in, NULL};
+    rows<real> x = {w->hidden[0], hidden_row(f, end->ld_in), NULL};
     if (m->n_layers > 1) {
         x.max = next_slot(f);
         if (out.x == x.x && m->n_layers % 2 == 0)
@@ -401,7 +432,7 @@ static rows<real> backward_heads(cu_flow<real> *f, cu_layers<real> *list)
             only = h;
             part[n++] = w->gaim[h];
         }
-    rows<real> out = {w->hidden[0], ld, next_slot(f)};
+    rows<real> out = {w->hidden[0], hidden_row(f, ld), next_slot(f)};
     if (n == 1) {
         backward_head(f, list, only, out, slope, m->slope_width);
         return out;
@@ -410,9 +441,9 @@ static rows<real> backward_heads(cu_flow<real> *f, cu_layers<real> *list)
         if (w->ghead[h]) {
             const rows<real> own = {w->gaim[h], ld, next_slot(f)};
             backward_head<real>(f, list, h, own, NULL, 0);
-            cu_multiply_all(f->s, f->stream, list, w->between);
+            multiply_list(f, list);
         }
-    cu_combine(f->s, f->stream, f->n, ld, n, part, slope, m->slope_width, out.x, out.max);
+    cu_combine(f->s, f->stream, f->n, ld, n, part, slope, m->slope_width, out.x, out.ld, out.max);
     return out;
 }
 
@@ -430,7 +461,8 @@ template <typename real> void cu_pass_backward(cu_flow<real> *f, int p)
         backward_layers<real>(f, &list, m, m->n_layers, {NULL, NULL}, gy, w->slope[p], gx, NULL, 0);
     } else {
         const int slope = slope_at(m, m->n_layers - 1);
-        const rows<real> gy = {w->hidden[0], m->layer[m->n_layers - 1].ld_out, next_slot(f)};
+        const int width = m->layer[m->n_layers - 1].ld_out;
+        const rows<real> gy = {w->hidden[0], hidden_row(f, width), next_slot(f)};
         cu_pass_front<real> front = {};
         front.fa = d->fa;
         front.nc = d->n_charge;
@@ -443,7 +475,7 @@ template <typename real> void cu_pass_backward(cu_flow<real> *f, int p)
         backward_layers<real>(f, &list, m, m->n_layers, {&front, NULL}, gy, w->slope[p], gx, NULL,
                               0);
     }
-    cu_multiply_all(f->s, f->stream, &list, w->between);
+    multiply_list(f, &list);
     const cu_conv<real> c = conv_args(f, p);
     if (f->beside && p == d->n_pass - 1) { /* it adds to what the terms have left of the charges */
         if (!cu_early_apart(w)) /* else what is in the second stream since then is joined at the end */

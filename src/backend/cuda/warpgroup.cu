@@ -150,8 +150,10 @@ template <int N, int MODE>
 static void launch_mode(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g)
 {
     const dim3 grid((cu_columns(g) + N - 1) / N, (g->rows + 63) / 64);
+    cu_gemm<float> own = *g;
+    own.pitch = cu_row_of(g);
     cu_launch(s, stream, grid, 128, shared_bytes<N>(),
-              g->fast ? multiply_warpgroups<N, MODE, 1> : multiply_warpgroups<N, MODE, 0>, *g);
+              g->fast ? multiply_warpgroups<N, MODE, 1> : multiply_warpgroups<N, MODE, 0>, own);
 }
 
 template <int N> static void launch(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g)

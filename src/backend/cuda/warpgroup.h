@@ -32,6 +32,18 @@ static __device__ __forceinline__ void barrier_wait(unsigned bar, unsigned parit
                  "r"(parity)
                  : "memory");
 }
+/* whether the phase with this parity is over */
+static __device__ __forceinline__ bool barrier_test(unsigned bar, unsigned parity)
+{
+    unsigned over;
+    asm volatile("{\n\t.reg .pred p;\n\t"
+                 "mbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2;\n\t"
+                 "selp.u32 %0, 1, 0, p;\n\t}"
+                 : "=r"(over)
+                 : "r"(bar), "r"(parity)
+                 : "memory");
+    return over;
+}
 static __device__ __forceinline__ void bulk_copy(unsigned to, const void *from, unsigned bytes,
                                                  unsigned bar)
 {
