@@ -430,9 +430,9 @@ int main(int argc, char **argv)
         check_layers({128, 128, 256, 380, 380, 512, 733}, rows, CU_BACKWARD, 0, 0, 0, stream);
         check_layers({258, 380, 512, 448}, rows, CU_BACKWARD, 0, 0, 0, stream);
     }
-    for (int rows : {1100, 2049}) { /* on 17 processors the last layers have tiles of two widths */
-        const int processors = rows == 1100 ? 17 : 132;
-        if (!warpgroups || (few && rows > 1100))
+    for (int rows : {300, 1100, 2049}) { /* on 17 processors the last layers have tiles of two widths */
+        const int processors = rows == 300 ? 5 : rows == 1100 ? 17 : 132;
+        if (!warpgroups || (few && rows > 300))
             continue;
         check_layers({448, 512, 380, 258}, rows, CU_FORWARD, 1, 1, processors, stream);
         check_layers({733, 512, 380, 380, 256, 128, 128}, rows, CU_FORWARD, 0, 0, processors, stream);

@@ -16,10 +16,10 @@
 #include "backend/cuda/wide.h"
 
 enum {
-    /* rows: of 5,184, tiles wait longer than processors did for the ends of layers; of 20,736 and more,
+    /* rows: of 5,184, tiles wait longer than processors did for the ends of layers; of 33,792 and more,
      * these ends are a small part of products in wide tiles */
-    RELAY_LEAST = 7000,
-    RELAY_MOST = 13000,
+    RELAY_LEAST = 6000,
+    RELAY_MOST = 30000,
     RELAY_NARROW = 128, /* columns of tiles: of inner layers, */
     RELAY_WIDE = 256,   /* of last ones, */
     RELAY_MIDDLE = 224, /* or, where it leaves fewer processors idle (448 columns), */
@@ -150,18 +150,20 @@ static __device__ __forceinline__ void relay_keep(const relay &w, const relay_bl
     relay_slot *slots = b.slots;
     const relay_barriers &bars = b.bars;
     const int lane = threadIdx.x % 32;
-    int owed = 0; /* where the tile before is to be counted once it has ended */
+    enum { NOTHING = -1 };
+    /* where the tile before is to be counted once it has ended; 0: nowhere, for none wait for the last layer */
+    int owed = NOTHING;
     for (int n = 0;; n++) {
         const int s = n % RELAY_SLOTS;
         auto pay = [&](bool wait) {
             const unsigned ended = bars.ended + (n + 1) % 2 * 8, parity = (n + 1) / 2 % 2 ^ 1;
-            if (!owed || (!wait && !barrier_test(ended, parity)))
+            if (owed == NOTHING || (!wait && !barrier_test(ended, parity)))
                 return;
             if (wait)
                 barrier_wait(ended, parity);
-            if (lane == 0)
+            if (owed && lane == 0)
                 relay_raise(w.taken + owed);
-            owed = 0;
+            owed = NOTHING;
         };
         if (n > 0)
             barrier_wait(bars.carried, (n - 1) % 2);
@@ -191,8 +193,7 @@ static __device__ __forceinline__ void relay_keep(const relay &w, const relay_bl
         pay(true);
         if (tile.layer < 0)
             return;
-        if (tile.layer + 1 < w.layers)
-            owed = relay_word(w, tile.layer, tile.m0);
+        owed = tile.layer + 1 < w.layers ? relay_word(w, tile.layer, tile.m0) : 0;
     }
 }
 
