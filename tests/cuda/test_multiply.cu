@@ -385,6 +385,36 @@ static void check_layers(const std::vector<int> &width, int rows, int mode, int 
         cudaFree(w.w), cudaFree(w.scale);
 }
 
+/* Layers together: some hundred rows, by clusters of eight, six and four blocks. */
+static void check_clusters(int warpgroups, int few, cudaStream_t stream)
+{
+    for (int rows : {170, 333, 1002, 1100}) {
+        if (!warpgroups || (few && rows > 170))
+            continue;
+        check_layers({448, 512, 380, 258}, rows, CU_FORWARD, 1, 1, 0, stream);
+        check_layers({733, 512, 380, 258}, rows, CU_FORWARD, 1, 0, 0, stream);
+        check_layers({733, 512, 380, 380, 256, 128, 128}, rows, CU_FORWARD, 0, 0, 0, stream);
+        check_layers({128, 128, 256, 380, 380, 512, 733}, rows, CU_BACKWARD, 0, 0, 0, stream);
+        check_layers({258, 380, 512, 448}, rows, CU_BACKWARD, 0, 0, 0, stream);
+    }
+}
+
+/* Thousands of rows, by counters; on 17 processors the last layers have tiles of two widths. */
+static void check_relays(int warpgroups, int few, cudaStream_t stream)
+{
+    for (int rows : {200, 1100, 2049}) {
+        const int processors = rows == 200 ? 3 : rows == 1100 ? 17 : 132;
+        if (!warpgroups || (few && rows > 200))
+            continue;
+        check_layers({448, 512, 380, 258}, rows, CU_FORWARD, 1, 1, processors, stream);
+        check_layers({258, 380, 512, 448}, rows, CU_BACKWARD, 0, 0, processors, stream);
+        if (few)
+            continue;
+        check_layers({733, 512, 380, 380, 256, 128, 128}, rows, CU_FORWARD, 0, 0, processors, stream);
+        check_layers({128, 128, 256, 380, 380, 512, 733}, rows, CU_BACKWARD, 0, 0, processors, stream);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const int few = argc > 1 && strcmp(argv[1], "few") == 0;
@@ -402,6 +432,10 @@ int main(int argc, char **argv)
     const int warpgroups = prop.major == 9 && prop.minor == 0 && cu_have_warpgroups();
     printf("%s: matrix instructions of %s\n", prop.name, warpgroups ? "four warps" : "one warp");
     cu_multiply_prepare(&s);
+    if (argc > 1 && strcmp(argv[1], "relay") == 0) {
+        check_relays(warpgroups, 1, stream);
+        return failures != 0;
+    }
     const shape shapes[] = {
         {704, 512, RANDOM},     {380, 258, RANDOM},      {733, 512, RANDOM},
         {512, 380, RANDOM},     {256, 128, RANDOM},      {128, 128, RANDOM},
@@ -421,23 +455,8 @@ int main(int argc, char **argv)
     check_ends(128, 380, CU_FORWARD, 1, 0, warpgroups, stream);
     check_ends(512, 733, CU_BACKWARD, 0, 0, warpgroups, stream);
     check_ends(258, 37, CU_BACKWARD, 0, 0, warpgroups, stream);
-    for (int rows : {170, 333, 1002, 1100}) { /* clusters of eight, six and four blocks */
-        if (!warpgroups || (few && rows > 170))
-            continue;
-        check_layers({448, 512, 380, 258}, rows, CU_FORWARD, 1, 1, 0, stream);
-        check_layers({733, 512, 380, 258}, rows, CU_FORWARD, 1, 0, 0, stream);
-        check_layers({733, 512, 380, 380, 256, 128, 128}, rows, CU_FORWARD, 0, 0, 0, stream);
-        check_layers({128, 128, 256, 380, 380, 512, 733}, rows, CU_BACKWARD, 0, 0, 0, stream);
-        check_layers({258, 380, 512, 448}, rows, CU_BACKWARD, 0, 0, 0, stream);
-    }
-    for (int rows : {300, 1100, 2049}) { /* on 17 processors the last layers have tiles of two widths */
-        const int processors = rows == 300 ? 5 : rows == 1100 ? 17 : 132;
-        if (!warpgroups || (few && rows > 300))
-            continue;
-        check_layers({448, 512, 380, 258}, rows, CU_FORWARD, 1, 1, processors, stream);
-        check_layers({733, 512, 380, 380, 256, 128, 128}, rows, CU_FORWARD, 0, 0, processors, stream);
-        check_layers({128, 128, 256, 380, 380, 512, 733}, rows, CU_BACKWARD, 0, 0, processors, stream);
-        check_layers({258, 380, 512, 448}, rows, CU_BACKWARD, 0, 0, processors, stream);
-    }
+    check_clusters(warpgroups, few, stream);
+    if (!few)
+        check_relays(warpgroups, 0, stream);
     return failures != 0;
 }

@@ -157,7 +157,7 @@ static __device__ __forceinline__ void relay_keep(const relay &w, const relay_bl
         const int s = n % RELAY_SLOTS;
         auto pay = [&](bool wait) {
             const unsigned ended = bars.ended + (n + 1) % 2 * 8, parity = (n + 1) / 2 % 2 ^ 1;
-            if (owed == NOTHING || (!wait && !barrier_test(ended, parity)))
+            if (owed == NOTHING || (!wait && !barrier_try(ended, parity)))
                 return;
             if (wait)
                 barrier_wait(ended, parity);

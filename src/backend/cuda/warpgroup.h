@@ -32,12 +32,12 @@ static __device__ __forceinline__ void barrier_wait(unsigned bar, unsigned parit
                  "r"(parity)
                  : "memory");
 }
-/* whether the phase with this parity is over */
-static __device__ __forceinline__ bool barrier_test(unsigned bar, unsigned parity)
+/* whether the phase with this parity is over, now or while the processor has the thread wait, a microsecond or so */
+static __device__ __forceinline__ bool barrier_try(unsigned bar, unsigned parity)
 {
     unsigned over;
     asm volatile("{\n\t.reg .pred p;\n\t"
-                 "mbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2;\n\t"
+                 "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n\t"
                  "selp.u32 %0, 1, 0, p;\n\t}"
                  : "=r"(over)
                  : "r"(bar), "r"(parity)
