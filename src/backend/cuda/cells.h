@@ -61,11 +61,13 @@ static inline int cu_group_size(int n)
     return size < 4 ? 4 : size > CU_GROUP ? CU_GROUP : size;
 }
 
-/* Blocks that are enough for the groups of a part: each has an atom of it. */
+/* Blocks for the groups of a part, which they take in turns: nobody knows how many these are, and a block without one
+ * takes a nanosecond and a half of the card. Of all: for each a block. */
 static inline int cu_part_groups(const cu_cells *c)
 {
-    const int n = c->end - c->first;
-    return n < c->groups ? n : c->groups;
+    enum { ATOMS = 8 }; /* of a group, or fewer than it has */
+    const int some = (c->end - c->first + ATOMS - 1) / ATOMS;
+    return c->part && some < c->groups ? some : c->groups;
 }
 
 #endif

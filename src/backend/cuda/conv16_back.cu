@@ -10,8 +10,8 @@
 #include "backend/cuda/conv16_gather.h"
 
 enum {
-    WARPS_ONCE = 20, /* what these need at a time stays in the first-level cache */
-    WARPS_TWICE = 8,
+    WARPS = 20,   /* what these need at a time stays in the first-level cache */
+    LONE_WARPS = 8,
     STRETCH = 20, /* atoms that a block begins with at once: they share neighbours */
     KEPT = 32768  /* of more atoms, tugs of a pass are pulled before the next one */
 };
@@ -36,13 +36,11 @@ static __device__ __forceinline__ int take_atom(const cu_conv<float> &c, int *ta
     return c.first + (t / STRETCH * (int)gridDim.x + (int)blockIdx.x) * STRETCH + t % STRETCH;
 }
 
-/* A warp, an atom at a time. SIDES: 2 with the reverse tugs. */
-template <int SIDES, int WARPS>
-__global__ void __launch_bounds__(WARPS * 32, 1)
-    backward16(const __grid_constant__ cu_conv<float> c)
+/* A warp, an atom at a time. */
+__global__ void __launch_bounds__(WARPS * 32, 1) backward16(const __grid_constant__ cu_conv<float> c)
 {
     cu_wait();
-    __shared__ back_space<SIDES> spaces[WARPS];
+    __shared__ neighbours<BATCH8, 1> spaces[WARPS];
     __shared__ int taken;
     const int column = threadIdx.x % 32 * 4;
     const charge_lane l = charge_share(c.nc);
@@ -53,19 +51,74 @@ __global__ void __launch_bounds__(WARPS * 32, 1)
 #pragma unroll 1
     while ((i = take_atom(c, &taken)) < c.first + c.n) {
         float4 a[2], ga[2] = {};
-        sums4 own[SIDES > 1 ? 2 : 1];
 #pragma unroll
-        for (int h = 0; h < 2; h++) {
+        for (int h = 0; h < 2; h++)
             a[h] = load4(c.a + (size_t)i * COLUMNS + h * HALF + column);
-            if (SIDES > 1)
-                own[h] = load_sums(c.s_adj + (size_t)i * 4 * COLUMNS + h * HALF + column, COLUMNS);
-        }
-        const float gq = gather_atom<SIDES>(c, &spaces[threadIdx.x / 32], c.s_adj, 0, l, i,
-                                            c.count[i], a, own, ga);
+        const float gq = gather_atom(c, &spaces[threadIdx.x / 32], c.s_adj, 0, l, i, c.count[i], a, ga);
 #pragma unroll
         for (int h = 0; h < 2; h++)
             add_to(c.ga + (size_t)i * COLUMNS + h * HALF + column, ga[h]);
         leave_charges(c, l, i, gq);
+    }
+}
+
+/* Whether the reverse of the lane's pair, number k of n, stands nowhere. */
+static __device__ __forceinline__ int stands_alone(const cu_conv<float> &c, int i, int k, int n)
+{
+    return k < n && (!c.back || c.back[(size_t)i * c.capacity + k] < 0);
+}
+
+/* The tug of the reverse of pair k: each lane has the number of its place among four, added as sum_shares() does. */
+static __device__ __forceinline__ float reverse_tug(const cu_conv<float> &c,
+                                                    const neighbours<BATCH8, 1> &b,
+                                                    const charge_lane &l, int i, int k,
+                                                    const sums4 own[2])
+{
+    const int which = threadIdx.x % 4;
+    const float z = reverse(c, b, k, own);
+    float give, sum = __shfl_sync(0xffffffffu, z, which);
+#pragma unroll
+    for (int from = 4; from < 32; from += 4)
+        sum += __shfl_sync(0xffffffffu, z, from + which);
+    return sum + __shfl_sync(0xffffffffu, share_of_charges<1>(c, b, l, i, k, &give), which);
+}
+
+/* A warp, an atom: where the reverse of a pair stands nowhere, its tug is added to what the pair has left. */
+__global__ void __launch_bounds__(32 * LONE_WARPS) lone_pairs(const __grid_constant__ cu_conv<float> c)
+{
+    cu_wait();
+    __shared__ neighbours<BATCH8, 1> spaces[LONE_WARPS];
+    const int i = c.first + (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    if (i >= c.first + c.n)
+        return;
+    neighbours<BATCH8, 1> &b = spaces[threadIdx.x / 32];
+    const charge_lane l = charge_share(c.nc);
+    const int n = c.count[i];
+    for (int base = 0; base < n; base += 32) {
+        const unsigned alone = __ballot_sync(0xffffffffu, stands_alone(c, i, base + lane, n));
+        if (!alone)
+            continue;
+        const float *s = c.s_adj + (size_t)i * 4 * COLUMNS + lane * 4;
+        const sums4 own[2] = {load_sums(s, COLUMNS), load_sums(s + HALF, COLUMNS)};
+        const ready now = with_cutoff(c, fetch<32>(c, i, base, n));
+#pragma unroll 1
+        for (int from = 0; from < 32; from += BATCH8) {
+            const unsigned some = alone >> from & ((1u << BATCH8) - 1);
+            if (!some)
+                continue;
+            fill(c, &b, now, from, min((int)BATCH8, n - base - from));
+            float tug = 0;
+#pragma unroll 1
+            for (unsigned rest = some; rest; rest &= rest - 1) {
+                const int k = __ffs(rest) - 1;
+                const float sum = reverse_tug(c, b, l, i, k, own);
+                tug = lane / 4 == k ? sum : tug;
+            }
+            float *left = c.tug + ((size_t)i * c.capacity + base + from) * 4 + lane;
+            if (some >> lane / 4 & 1)
+                *left = join_tugs(*left, tug, lane % 4);
+            __syncwarp();
+        }
     }
 }
 
@@ -133,7 +186,7 @@ static __device__ __forceinline__ void few_reverse(const cu_conv<float> &c, few_
                    space->reverse[slot]);
 #pragma unroll 2
     for (int k = 0; k < m; k++)
-        reverse(c, b, k, own, space->reverse[slot][k]);
+        leave_share(space->reverse[slot][k], reverse(c, b, k, own));
 }
 
 /* An atom, a block. Warps of even number gather, the others have the reverse pairs. */
@@ -189,8 +242,8 @@ __global__ void __launch_bounds__(FEW_THREADS)
         leave_charges(c, l, i, sum);
 }
 
-/* The same where reverse pairs are known: all warps gather, and forces are pulled with those of the first
- * pass (conv16_first.cu). */
+/* The same where tugs are kept: all warps gather, and forces are pulled with those of the first pass
+ * (conv16_first.cu). */
 enum {
     GATHER_WARPS = 16,
     GATHER_ALONE = 200, /* with more atoms two of them share a block, */
@@ -350,18 +403,10 @@ static void launch_gather(cu_state *s, cudaStream_t stream, const cu_conv<float>
 
 /* ---------------------------------------------------------------- launchers */
 
-/* A block for every processor, or for every stretch if these are fewer. */
-static void launch_stretches(cu_state *s, cudaStream_t stream, const cu_conv<float> *c, int threads,
-                             void (*kernel)(cu_conv<float>))
-{
-    const int stretches = (c->n + STRETCH - 1) / STRETCH;
-    cu_launch_cached(s, stream, min(stretches, c->processors), threads, 0, 1, kernel, *c);
-}
-
 template <int STRAIN>
 static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
-    if (c->n < FEW && c->back) {
+    if (c->n < FEW && c->keeps) {
         if (c->n <= GATHER_ALONE)
             launch_gather<GATHER_WARPS>(s, stream, c);
         else if (c->n <= GATHER_PAIR)
@@ -374,10 +419,11 @@ static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<floa
         cu_launch(s, stream, c->n, FEW_THREADS, 0, backward_few<STRAIN>, *c);
         return;
     }
-    if (c->back)
-        launch_stretches(s, stream, c, 32 * WARPS_ONCE, backward16<1, WARPS_ONCE>);
-    else
-        launch_stretches(s, stream, c, 32 * WARPS_TWICE, backward16<2, WARPS_TWICE>);
+    /* a block for every processor, or for every stretch if these are fewer */
+    const int stretches = (c->n + STRETCH - 1) / STRETCH;
+    cu_launch_cached(s, stream, min(stretches, c->processors), 32 * WARPS, 0, 1, backward16, *c);
+    if (!c->back || c->partly)
+        cu_launch(s, stream, (c->n + LONE_WARPS - 1) / LONE_WARPS, 32 * LONE_WARPS, 0, lone_pairs, *c);
     if (!c->keeps)
         cu_conv16_pull(s, stream, c);
 }

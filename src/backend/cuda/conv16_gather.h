@@ -49,10 +49,10 @@ static __device__ __forceinline__ void gather(const float *rows, int zero, neigh
     leave_share(b.radial[k], fold(t, gs, load4(&b.radial[k][GP + column % GP])));
 }
 
-/* The same of the reverse pair, which has the opposite direction. */
+/* The same of the reverse pair, which has the opposite direction: the lane's share. own: the atom's adjoints. */
 template <int N>
-static __device__ __forceinline__ void reverse(const cu_conv<float> &c, const neighbours<N, 1> &b,
-                                               int k, const sums4 own[2], float *share)
+static __device__ __forceinline__ float reverse(const cu_conv<float> &c, const neighbours<N, 1> &b,
+                                                int k, const sums4 own[2])
 {
     const int lane = threadIdx.x % 32, column = lane * 4;
     const float *a = c.a + (size_t)b.j[k] * COLUMNS + column;
@@ -61,18 +61,18 @@ static __device__ __forceinline__ void reverse(const cu_conv<float> &c, const ne
 #pragma unroll
     for (int h = 0; h < 2; h++)
         add_tug(&t, load4(a + h * HALF), own[h], give_back(own[h], back));
-    leave_share(share, fold(t, gs, load4(&b.radial[k][GP + column % GP])));
+    return fold(t, gs, load4(&b.radial[k][GP + column % GP]));
 }
 
-/* Charges of neighbour k of n, which lanes of a group have in common: features that are the same in all
- * columns. The atom's own, i, and its neighbours change places in the reverse pair. */
+/* Charges of neighbour `at`, which lanes of a group have in common: features that are the same in all
+ * columns. The atom's own, i, and its neighbours change places in the reverse pair. *give: what they give back. */
 template <int REVERSE, int N>
-static __device__ __forceinline__ float tug_charges(const cu_conv<float> &c,
-                                                    const neighbours<N, 1> &b, const charge_lane &l,
-                                                    int i, int k, int n, float (*share)[SHARES])
+static __device__ __forceinline__ float share_of_charges(const cu_conv<float> &c,
+                                                         const neighbours<N, 1> &b,
+                                                         const charge_lane &l, int i, int at,
+                                                         float *give)
 {
-    const int own = k >= 0 && k < n, at = own ? k : 0, j = b.j[at], lane = threadIdx.x % 32,
-              columns = c.nc * GP;
+    const int j = b.j[at], columns = c.nc * GP;
     const float q = c.q[(size_t)(REVERSE ? j : i) * c.nc + l.column / GP];
     const sums4 x =
         load_sums(c.sq_adj + (size_t)(REVERSE ? i : j) * 4 * columns + l.column, columns);
@@ -83,9 +83,22 @@ static __device__ __forceinline__ float tug_charges(const cu_conv<float> &c,
     float z = fold(t, gs, load4(&b.radial[at][GP + l.column % GP]));
     if (l.width > 4)
         z += __shfl_xor_sync(0xffffffffu, z, 4);
+    *give = dot(gs, w);
+    return z;
+}
+
+/* Those of neighbour k of n, whose share is left in its row. */
+template <int REVERSE, int N>
+static __device__ __forceinline__ float tug_charges(const cu_conv<float> &c,
+                                                    const neighbours<N, 1> &b, const charge_lane &l,
+                                                    int i, int k, int n, float (*share)[SHARES])
+{
+    const int own = k >= 0 && k < n, lane = threadIdx.x % 32;
+    float give;
+    const float z = share_of_charges<REVERSE>(c, b, l, i, own ? k : 0, &give);
     if (own && lane % l.width < 4)
         share[k][32 + lane % 4] = z;
-    return own ? dot(gs, w) : 0.0f;
+    return own ? give : 0.0f;
 }
 
 /* From the lanes' sums. */
@@ -100,18 +113,11 @@ static __device__ __forceinline__ void leave_charges(const cu_conv<float> &c, co
         c.gq[(size_t)i * c.nc + lane / 4] += sum;
 }
 
-template <int SIDES> struct back_space {
-    neighbours<BATCH8, 1> b;
-    float reverse[SIDES > 1 ? BATCH8 : 1][SHARES]; /* shares of reverse tugs */
-};
-
 /* What the neighbours of atom i give back to its features a and, the lane's part, to its charges; tugs of
- * its pairs. rows, zero: as gather() has them. SIDES: 2 with the reverse tugs, of which the atom has its own
- * adjoints. */
-template <int SIDES>
+ * its pairs. rows, zero: as gather() has them. */
 static __device__ __forceinline__ float
-gather_atom(const cu_conv<float> &c, back_space<SIDES> *space, const float *rows, int zero,
-            const charge_lane &l, int i, int n, const float4 a[2], const sums4 *own, float4 ga[2])
+gather_atom(const cu_conv<float> &c, neighbours<BATCH8, 1> *b, const float *rows, int zero,
+            const charge_lane &l, int i, int n, const float4 a[2], float4 ga[2])
 {
     const int lane = threadIdx.x % 32;
     float gq = 0;
@@ -123,27 +129,20 @@ gather_atom(const cu_conv<float> &c, back_space<SIDES> *space, const float *rows
             now = with_cutoff(c, next);
             next = fetch<32>(c, i, first + 32, n);
         }
-        fill(c, &space->b, now, from, m);
-        for (int k = l.group; k - l.group < m; k += l.groups) {
-            gq += tug_charges<0>(c, space->b, l, i, k, m, space->b.radial);
-            if (SIDES > 1)
-                tug_charges<1>(c, space->b, l, i, k, m, space->reverse);
-        }
-        for (int k = 0; k < m && SIDES > 1; k++)
-            reverse(c, space->b, k, own, space->reverse[k]);
+        fill(c, b, now, from, m);
+        for (int k = l.group; k - l.group < m; k += l.groups)
+            gq += tug_charges<0>(c, *b, l, i, k, m, b->radial);
 #pragma unroll 1
         for (int half = 0; half < m; half += CHUNK) {
             float4 chunk[2] = {};
 #pragma unroll 1
             for (int k = half; k < min(m, half + CHUNK); k++)
-                gather(rows, zero, space->b, k, a, chunk);
+                gather(rows, zero, *b, k, a, chunk);
             add4(&ga[0], chunk[0], 1.0f);
             add4(&ga[1], chunk[1], 1.0f);
         }
         __syncwarp();
-        float tug = sum_shares(space->b.radial[lane / 4], lane % 4);
-        if (SIDES > 1)
-            tug = join_tugs(tug, sum_shares(space->reverse[lane / 4], lane % 4), lane % 4);
+        const float tug = sum_shares(b->radial[lane / 4], lane % 4);
         if (lane / 4 < m)
             c.tug[((size_t)i * c.capacity + first) * 4 + lane] = tug;
     }

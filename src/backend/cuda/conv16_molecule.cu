@@ -13,7 +13,7 @@ enum {
     ROW = 4 * COLUMNS,
     LEAST_ATOMS = 22, /* on average: with smaller ones, warps have nothing to do in the last turn */
     ROWS_BYTES = MOST_ATOMS * ROW * (int)sizeof(float),
-    OTHER_BYTES = WARPS * (int)sizeof(back_space<1>) + 1024 /* and what a block costs */
+    OTHER_BYTES = WARPS * (int)sizeof(neighbours<BATCH8, 1>) + 1024 /* and what a block costs */
 };
 
 /* The adjoints of atom i's sums; its vectors pass through the place where these will stand. */
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(32 * WARPS, TOGETHER)
 {
     cu_wait();
     extern __shared__ __align__(16) float rows[];
-    __shared__ back_space<1> spaces[WARPS];
+    __shared__ neighbours<BATCH8, 1> spaces[WARPS];
     /* from the last one to the first: what was written last is read first */
     const int molecule = gridDim.x - 1 - blockIdx.x, zero = c.offset[molecule],
               end = c.offset[molecule + 1], warp = threadIdx.x / 32, column = threadIdx.x % 32 * 4;
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(32 * WARPS, TOGETHER)
             own[h] = own_adjoint(c, gx, i, h);
         }
         const float gq =
-            gather_atom<1>(c, &spaces[warp], rows, zero, l, i, c.count[i], a, NULL, ga);
+            gather_atom(c, &spaces[warp], rows, zero, l, i, c.count[i], a, ga);
 #pragma unroll
         for (int h = 0; h < 2; h++)
             *(float4 *)(c.ga + (size_t)i * COLUMNS + h * HALF + column) = make_float4(

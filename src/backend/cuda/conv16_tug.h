@@ -7,9 +7,9 @@
  * the derivatives by distance and direction. The second share is the tug of the reverse pair (j, i). Forces
  * follow from both in a kernel of their own, of all passes at the end where tugs are kept as long.
  *
- * Where reverse pairs are not at hand (slabs, lists of the caller, few atoms) an atom forms the reverse
- * tugs as well, from what belongs to it and its neighbours: by the same expressions with the roles
- * exchanged; and lists give both directions of a pair the same bits, so the results are the same. */
+ * Where reverse pairs are not at hand (those of another slab's atoms, lists of the caller, few atoms) an atom
+ * forms the reverse tugs as well, from what belongs to it and its neighbours: by the same expressions with the
+ * roles exchanged; and lists give both directions of a pair the same bits, so the results are the same. */
 #ifndef AIM_CUDA_CONV16_TUG_H
 #define AIM_CUDA_CONV16_TUG_H
 
@@ -187,7 +187,8 @@ static __device__ __forceinline__ void pull_pairs(const cu_conv<float> &c, const
         const float4 own = load4(tug + 4 * at);
         const vec4<float> u = c.u[at];
         const int back = c.back ? c.back[at] : -1;
-        add_force<STRAIN>(&p, u, back >= 0 ? join_tugs(own, load4(tug + 4 * (size_t)back)) : own);
+        add_force<STRAIN>(&p, u,
+                          back >= 0 ? join_tugs(own, load4(tug + 4 * (c.zero + (size_t)back))) : own);
     }
     sum_pulls<STRAIN>(p, sum);
 }

@@ -118,7 +118,7 @@ template <typename real> struct cu_work {
     /* Atoms whose activations are kept at once: all, or a slab of a crystal. Arrays of rows have room
      * for so many: list, x to slope, what heads have, and v of one pass at a time. */
     int rows, part_count;
-    int *part; /* [part_count] where each slab begins in the groups; NULL: none, all at once */
+    int *part, part_rows; /* where each slab of part_rows atoms begins in the groups; NULL: none, all at once */
     int wide;  /* blocks that share the sums over one system */
     int together; /* cu_conv_by_molecules() */
     int largest;  /* cu_by_molecules() */
@@ -163,6 +163,12 @@ template <typename real> struct cu_work {
     int *shift;    /* images of crystals, three signed bytes; else NULL */
     vec4<real> *u; /* unit vector to the neighbour and distance */
     int *back;     /* where each pair's reverse stands, or NULL */
+    /* Lists of longer slabs (cu_longer_slabs), in place of a slab's list and activations. */
+    struct {
+        int rows, *count, *j, *shift, *back;
+        vec4<real> *u;
+        real *tug;
+    } longer;
     /* cleared at the start */
     char *clear_base;
     size_t clear_bytes;
@@ -190,6 +196,9 @@ template <typename real> struct cu_work {
 };
 
 /* layout.cu, flow.cu */
+/* What is taken from all adjoints, forces and features, needs no activations: the same for longer slabs,
+ * of whose pairs fewer have their reverse in another. */
+template <typename real> cu_work<real> cu_longer_slabs(const cu_work<real> *w);
 /* Kinds by places. */
 template <typename real> static inline const int *cu_kind_of(const cu_work<real> *w)
 {
@@ -320,7 +329,10 @@ template <typename real> struct cu_conv {
     int kinds;
     const int *kind, *kind_species;
     real *tug;       /* [n][capacity][4] of each pair, for the adjoint (conv16_back.cu) */
-    const int *back; /* of each pair, where its reverse stands, or -1; NULL: not known */
+    /* of each pair, where its reverse stands, as counted from the place `zero`, or -1; NULL: not known */
+    const int *back;
+    size_t zero;
+    int partly; /* some pairs have their reverse elsewhere: atoms form its tug as well */
     /* atoms of the largest molecule, where the adjoint goes by these (conv16_molecule.cu), else 0 */
     int largest, systems;
     const int *offset;
@@ -432,10 +444,11 @@ void cu_find_parts(cu_state *s, cudaStream_t stream, const cu_cells *c, const in
                    int rows, int *part, int *species);
 template <typename real>
 void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real> *u);
-/* back: where the reverse of each pair stands, row * capacity + number, or -1 */
+/* Of n rows from `first` on. back: where the reverse of each pair stands, row * capacity + number as counted from the
+ * first of these rows, or -1 if it is in none of them. Pointers: row `first` has this number. */
 template <typename real>
-void cu_list_reverse(cu_state *s, cudaStream_t stream, const cu_list *l, const vec4<real> *u,
-                     int *back);
+void cu_list_reverse(cu_state *s, cudaStream_t stream, const cu_list *l, int first, int n,
+                     const vec4<real> *u, int *back);
 
 /* ---------------------------------------------------------------- terms (term.cu, dispersion.cu) */
 

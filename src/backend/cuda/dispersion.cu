@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
     __shared__ T radius[AIM_DEV_SPECIES];
     __shared__ double cn[CU_GROUP];
     cu_group group;
-    if (!own_group(t.cells, &group))
+    if (!own_group(t.cells, 0, &group))
         return;
     const int warp = threadIdx.x / 32;
     const T limit = (T)(t.reach * t.reach);
@@ -205,7 +205,7 @@ __global__ void __launch_bounds__(CU_WALK_THREADS, sizeof(T) == 4 ? 5 : 4)
     __shared__ d3_candidates<T> others;
     __shared__ double sums[CU_GROUP][D3_SUMS];
     cu_group group;
-    if (!own_group(t.cells, &group))
+    if (!own_group(t.cells, 0, &group))
         return;
     const int warp = threadIdx.x / 32;
     kind_row<T> *rows = (kind_row<T> *)table + (size_t)warp * slots * t.kinds;

@@ -22,7 +22,7 @@ template <typename real> static cu_cells cells_of(const cu_flow<real> *f)
     if (f->n < f->w->n) {
         c.first = f->first;
         c.end = f->first + f->n;
-        c.part = f->w->part + f->first / f->w->rows;
+        c.part = f->w->part + f->first / f->w->part_rows;
     }
     return c;
 }
@@ -51,8 +51,8 @@ template <typename real> cu_charges<real> cu_charge_args(const cu_flow<real> *f,
     return c;
 }
 
-/* Reverse pairs, unless the list brings them, in the second stream: they are not asked for before the way back. */
-template <typename real> static void build_list(cu_flow<real> *f)
+/* Of the current slab, or all. */
+template <typename real> static cu_list list_args(const cu_flow<real> *f)
 {
     const cu_work<real> *w = f->w;
     cu_list list = {};
@@ -80,11 +80,27 @@ template <typename real> static void build_list(cu_flow<real> *f)
     list.largest = w->largest;
     list.systems = w->systems;
     list.back = w->back;
+    return list;
+}
+
+template <typename real> static void find_reverse(cu_flow<real> *f, cudaStream_t stream)
+{
+    const cu_work<real> *w = f->w;
+    const cu_list list = list_args(f);
+    cu_list_reverse(f->s, stream, &list, f->first, f->n, from_zero(f, w->u, w->capacity),
+                    from_zero(f, w->back, w->capacity));
+}
+
+/* Reverse pairs, unless the list brings them, in the second stream: they are not asked for before the way back. */
+template <typename real> static void build_list(cu_flow<real> *f)
+{
+    const cu_work<real> *w = f->w;
+    const cu_list list = list_args(f);
     cu_list_build(f->s, f->stream, &list, from_zero(f, w->u, w->capacity));
-    if (!w->back || w->largest)
+    if (!w->back || w->largest || w->part_count) /* a slab asks for them with find_reverse() */
         return;
     cu_fork(f);
-    cu_list_reverse(f->s, f->net->device->side, &list, w->u, w->back);
+    find_reverse(f, f->net->device->side);
     cu_end_side(f);
 }
 
@@ -371,6 +387,22 @@ template <typename real> static void gather_pass(cu_flow<real> *f, int p)
     cu_pass_gather(f, p, some, f->n - some);
 }
 
+/* Of all slabs. Where pairs of the first pass have their reverse is not looked up unless all have: reverse tugs
+ * cost it less. */
+template <typename real> static void gather_slabs(cu_flow<real> *f, int p)
+{
+    const cu_work<real> *w = f->w, longer = cu_longer_slabs(w);
+    f->w = &longer;
+    for (int k = 0; k < longer.part_count; k++) {
+        enter_slab(f, k);
+        if (longer.back && (p > 0 || longer.part_count == 1))
+            find_reverse(f, f->stream);
+        gather_pass(f, p);
+    }
+    f->w = w;
+    leave_slabs(f);
+}
+
 template <typename real> static void backward_network(cu_flow<real> *f)
 {
     const int last = f->net->d.n_pass - 1, slabs = f->w->part_count > 0;
@@ -381,11 +413,11 @@ template <typename real> static void backward_network(cu_flow<real> *f)
                 cu_pass_forward(f, p, 1);
             cu_pass_backward(f, p);
         }
-        for (int k = 0; k < count_slabs(f); k++) {
-            enter_slab(f, k);
-            gather_pass(f, p);
-        }
         leave_slabs(f);
+        if (slabs)
+            gather_slabs(f, p);
+        else
+            gather_pass(f, p);
         if (p > 0 && slabs) {
             const cu_charges<real> q = cu_charge_args(f, p - 1);
             cu_charge_backward(f->s, f->stream, &q);

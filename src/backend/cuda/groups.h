@@ -262,10 +262,10 @@ static __device__ __forceinline__ void cu_walk_group(cu_surroundings<T> *s, cons
     }
 }
 
-/* The group of this block, with atoms of the part; 0: none. */
-static __device__ __forceinline__ int own_group(const cu_cells &c, cu_group *group)
+/* The group of this block in its turn, with atoms of the part; 0: none. */
+static __device__ __forceinline__ int own_group(const cu_cells &c, int turn, cu_group *group)
 {
-    const int k = (c.part ? *c.part : 0) + (int)blockIdx.x;
+    const int k = (c.part ? *c.part : 0) + turn * (int)gridDim.x + (int)blockIdx.x;
     if (k >= c.group_start[c.bins])
         return 0;
     *group = c.group[k];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* layout.cu - where every array of one evaluation lies: laid out once without memory, to measure, then
  * in the workspace. */
+#include <limits.h>
 #include <string.h>
 
 #include "backend/cuda/carve.h"
@@ -137,11 +138,48 @@ static void layout_cleared(const cu_net *net, const aim_dev_job *job, carver *c,
     w->clear_bytes = c->used - start;
 }
 
+/* What the network has of all atoms. */
 template <typename real>
 static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
 {
     const aim_dev_net *d = &net->d;
-    const size_t n = (size_t)w->n, rows = (size_t)w->rows, nc = (size_t)d->n_charge;
+    const size_t n = (size_t)w->n, nc = (size_t)d->n_charge;
+    for (int p = 0; p < d->n_pass; p++) {
+        if (p > 0 || !d->d2)
+            TAKE(c, w->a[p], n * (size_t)d->fa);
+        if (p == d->n_pass - 1)
+            break;
+        TAKE(c, w->qs[p], n * nc);
+        TAKE(c, w->y[p], n * 2 * nc);
+        if (job->want_grad)
+            TAKE(c, w->gy[p], n * 2 * nc);
+    }
+    if (!job->want_grad)
+        return;
+    TAKE(c, w->ga[0], n * (size_t)d->fa);
+    w->ga[1] = w->ga[0]; /* a row of a pass replaces the same row of the later one */
+    TAKE(c, w->s_adj, n * (size_t)(4 * max_of(d->conv_a.nf, d->d2 ? w->kinds : 0) * d->gp));
+    w->e_adj = w->s_adj; /* of the first pass alone, which has no use for the other */
+    TAKE(c, w->sq_adj, n * 4 * nc * (size_t)d->gp);
+}
+
+/* List and activations of a slab, or of all atoms. */
+template <typename real>
+static void layout_rows(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
+{
+    const aim_dev_net *d = &net->d;
+    const size_t rows = (size_t)w->rows, nc = (size_t)d->n_charge,
+                 slots = rows * (size_t)w->capacity;
+    TAKE(c, w->count, rows);
+    TAKE(c, w->j, slots);
+    TAKE(c, w->u, slots);
+    if (w->cells.bins)
+        TAKE(c, w->shift, slots);
+    if (job->want_grad && !job->row && !w->part_count && cu_conv_looks_back(d)) {
+        TAKE(c, w->back, slots);
+        if (!w->together && cu_conv_keeps_tugs(w->n))
+            TAKE(c, w->tugs, 4 * slots * (size_t)(d->n_pass - 1));
+    }
     int x = 0, hidden = 0;
     for (int p = 0; p < d->n_pass; p++) {
         x = max_of(x, net->mlp[p].layer[0].ld_in);
@@ -161,16 +199,6 @@ static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c,
         w->relay = hidden;
     const cu_mlp *last = &net->mlp[d->n_pass - 1];
     TAKE(c, w->aim, rows * (size_t)last->layer[last->n_layers - 1].ld_out);
-    for (int p = 0; p < d->n_pass; p++) {
-        if (p > 0 || !d->d2)
-            TAKE(c, w->a[p], n * (size_t)d->fa);
-        if (p == d->n_pass - 1)
-            break;
-        TAKE(c, w->qs[p], n * nc);
-        TAKE(c, w->y[p], n * 2 * nc);
-        if (job->want_grad)
-            TAKE(c, w->gy[p], n * 2 * nc);
-    }
     const size_t start = c->used;
     size_t end = start;
     for (int p = 0; p < d->n_pass; p++) {
@@ -189,13 +217,56 @@ static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c,
         if (d->n_heads > 1)
             TAKE(c, w->gaim[h], rows * (size_t)net->head[h].layer[0].ld_in);
     }
-    if (!job->want_grad)
-        return;
-    TAKE(c, w->ga[0], n * (size_t)d->fa);
-    w->ga[1] = w->ga[0]; /* a row of a pass replaces the same row of the later one */
-    TAKE(c, w->s_adj, n * (size_t)(4 * max_of(d->conv_a.nf, d->d2 ? w->kinds : 0) * d->gp));
-    w->e_adj = w->s_adj; /* of the first pass alone, which has no use for the other */
-    TAKE(c, w->sq_adj, n * 4 * nc * (size_t)d->gp);
+}
+
+/* Of so many rows, with tugs and, where the convolution asks for them, reverse pairs. */
+template <typename real>
+static void layout_longer(const cu_net *net, carver *c, cu_work<real> *w, int rows)
+{
+    const size_t slots = (size_t)rows * (size_t)w->capacity;
+    w->longer.rows = rows;
+    TAKE(c, w->longer.count, rows);
+    TAKE(c, w->longer.j, slots);
+    TAKE(c, w->longer.u, slots);
+    TAKE(c, w->longer.shift, slots);
+    if (!net->d.is_double)
+        TAKE(c, w->longer.tug, 4 * slots);
+    if (cu_conv_looks_back(&net->d))
+        TAKE(c, w->longer.back, slots);
+}
+
+/* Lists of as many slabs together as there is room for in place of what begins at `start`, all of a length. */
+template <typename real>
+static void layout_longest(const cu_net *net, size_t start, carver *c, cu_work<real> *w)
+{
+    int together = 1;
+    for (int k = 2; k <= w->part_count && (int64_t)k * w->rows * w->capacity <= INT_MAX; k++) {
+        carver measure = {NULL, start};
+        layout_longer(net, &measure, w, k * w->rows);
+        if (measure.used > c->used)
+            break;
+        together = k;
+    }
+    const int slabs = (w->part_count + together - 1) / together,
+              each = (w->part_count + slabs - 1) / slabs;
+    carver own = {c->base, start};
+    layout_longer(net, &own, w, each == w->part_count ? w->n : each * w->rows);
+    c->used = own.used > c->used ? own.used : c->used;
+}
+
+template <typename real> cu_work<real> cu_longer_slabs(const cu_work<real> *w)
+{
+    cu_work<real> x = *w;
+    x.rows = w->longer.rows;
+    x.part_count = (w->n + x.rows - 1) / x.rows;
+    x.count = w->longer.count;
+    x.j = w->longer.j;
+    x.shift = w->longer.shift;
+    x.back = w->longer.back;
+    x.u = w->longer.u;
+    x.tug = w->longer.tug;
+    x.rowmax = NULL;
+    return x;
 }
 
 int cu_wide(const aim_dev_job *job)
@@ -263,20 +334,11 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, i
     layout_out(net, job, &c, w);
     layout_cleared(net, job, &c, w);
     w->early = !bins && !job->row && w->n < CU_EARLY_ATOMS && w->capacity >= CU_EARLY ? CU_EARLY : 0;
-    TAKE(&c, w->count, w->rows);
     TAKE(&c, w->species, n);
-    const size_t slots = (size_t)w->rows * (size_t)w->capacity;
-    TAKE(&c, w->j, slots);
-    TAKE(&c, w->u, slots);
-    if (job->want_grad && !job->row && !w->part_count && cu_conv_looks_back(&net->d)) {
-        TAKE(&c, w->back, slots);
-        if (!w->together && cu_conv_keeps_tugs(w->n))
-            TAKE(&c, w->tugs, 4 * slots * (size_t)(net->d.n_pass - 1));
-    }
     if (w->part_count)
         TAKE(&c, w->part, w->part_count);
+    w->part_rows = w->rows;
     if (bins) {
-        TAKE(&c, w->shift, slots);
         TAKE(&c, w->own_q, n);
         TAKE(&c, w->cells.bin, n);
         TAKE(&c, w->cells.raw, n);
@@ -291,6 +353,10 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, i
         w->cells.grid = w->grid;
     }
     layout_network(net, job, &c, w);
+    const size_t start = c.used;
+    layout_rows(net, job, &c, w);
+    if (w->part_count && job->want_grad)
+        layout_longest(net, start, &c, w);
     for (int p = 0; p < net->d.n_pass - 1; p++)
         TAKE(&c, w->charge_state[p], 2 * w->systems * net->d.n_charge);
     if (w->wide > 1)
@@ -371,3 +437,5 @@ template void cu_layout(const cu_net *, const aim_dev_job *, int, int, int, char
 template void cu_layout(const cu_net *, const aim_dev_job *, int, int, int, char *, cu_work<double> *);
 template cu_terms cu_term_args(const cu_net *, const aim_dev_job *, const cu_work<float> *);
 template cu_terms cu_term_args(const cu_net *, const aim_dev_job *, const cu_work<double> *);
+template cu_work<float> cu_longer_slabs(const cu_work<float> *);
+template cu_work<double> cu_longer_slabs(const cu_work<double> *);

@@ -374,18 +374,13 @@ static __device__ __forceinline__ int row_of(const cu_list &l, int place)
     return l.order ? l.order[place] : place;
 }
 
-/* One block per group. */
 template <typename real>
-__global__ void __launch_bounds__(CU_WALK_THREADS)
-    near_pairs(const __grid_constant__ struct cu_list l, vec4<real> *u)
+static __device__ __forceinline__ void list_group(const cu_list &l, const cu_group &group,
+                                                  vec4<real> *u)
 {
-    cu_wait();
     __shared__ cu_surroundings<double> s;
     __shared__ int place[cu_surroundings<double>::ROOM], image[cu_surroundings<double>::ROOM],
         count[CU_GROUP];
-    cu_group group;
-    if (!own_group(l.cells, &group))
-        return;
     const int warp = threadIdx.x / 32;
     const double *at = l.order ? l.cells.wrapped : l.cells.pos,
                  *cell = l.cells.grid[group.system].cell;
@@ -441,6 +436,19 @@ __global__ void __launch_bounds__(CU_WALK_THREADS)
     }
 }
 
+/* A block, a group at a time. */
+template <typename real>
+__global__ void __launch_bounds__(CU_WALK_THREADS, 8)
+    near_pairs(const __grid_constant__ struct cu_list l, vec4<real> *u)
+{
+    cu_wait();
+    cu_group group;
+    for (int turn = 0; own_group(l.cells, turn, &group); turn++) {
+        list_group(l, group, u);
+        __syncthreads();
+    }
+}
+
 /* ---------------------------------------------------------------- reverse pairs */
 
 /* Number of atom i among the n neighbours of j that is in direction -u, or -1; the same for all lanes. */
@@ -464,22 +472,22 @@ static __device__ int find_image(const cu_list &l, const vec4<real> *all, int i,
 }
 
 /* One warp per atom, which looks for itself in the rows of its neighbours that come after it, several rows
- * at once, and enters both directions. */
+ * at once, and enters both directions. Of rows first .. end - 1. */
 template <typename real>
 __global__ void __launch_bounds__(256)
-    reverse_pairs(const struct cu_list l, const vec4<real> *u, int *back)
+    reverse_pairs(const struct cu_list l, int first, int end, const vec4<real> *u, int *back)
 {
     cu_wait();
     enum { ROWS = 8, AT_ONCE = 64 };
-    const int i = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
-    if (i >= l.n)
+    const int i = first + (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
+    if (i >= end)
         return;
     const size_t row = (size_t)i * l.capacity;
     const int n = l.count[i];
     for (int base = 0; base < n; base += 32) {
-        const int valid = base + lane < n, j = valid ? l.j[row + base + lane] : -1,
-                  nj = valid ? l.count[j] : 0;
-        unsigned open = __ballot_sync(0xffffffffu, j >= i), again = 0;
+        const int j = base + lane < n ? l.j[row + base + lane] : -1, later = j >= i && j < end,
+                  nj = later ? l.count[j] : 0;
+        unsigned open = __ballot_sync(0xffffffffu, later), again = 0;
         int found = -1;
         while (open) {
             int own[ROWS], x[ROWS][2];
@@ -503,7 +511,7 @@ __global__ void __launch_bounds__(256)
                     again |= 1u << own[k];
             }
         }
-        again |= __ballot_sync(0xffffffffu, j >= i && nj > AT_ONCE);
+        again |= __ballot_sync(0xffffffffu, nj > AT_ONCE);
         for (; again; again &= again - 1) {
             const int k = __ffs(again) - 1,
                       at = find_image(l, u, i, __shfl_sync(0xffffffffu, j, k),
@@ -511,20 +519,23 @@ __global__ void __launch_bounds__(256)
             found = k == lane ? at : found;
         }
         if (found >= 0) {
-            const int own = (int)row + base + lane, other = j * l.capacity + found;
-            back[own] = other;
-            back[other] = own;
+            const int own = (i - first) * l.capacity + base + lane,
+                      other = (j - first) * l.capacity + found;
+            const size_t zero = (size_t)first * l.capacity;
+            back[zero + own] = other;
+            back[zero + other] = own;
         }
     }
 }
 
 template <typename real>
-void cu_list_reverse(cu_state *s, cudaStream_t stream, const cu_list *l, const vec4<real> *u,
-                     int *back)
+void cu_list_reverse(cu_state *s, cudaStream_t stream, const cu_list *l, int first, int n,
+                     const vec4<real> *u, int *back)
 {
-    const size_t bytes = (size_t)l->n * (size_t)l->capacity * sizeof *back;
-    cu_check_call(s, cudaMemsetAsync(back, 255, bytes, stream), "clearing"); /* -1 */
-    cu_launch(s, stream, (l->n + 7) / 8, 256, 0, reverse_pairs<real>, *l, u, back);
+    const size_t row = l->capacity;
+    cu_check_call(s, cudaMemsetAsync(back + first * row, 255, n * row * sizeof *back, stream),
+                  "clearing"); /* -1 */
+    cu_launch(s, stream, (n + 7) / 8, 256, 0, reverse_pairs<real>, *l, first, first + n, u, back);
     cu_check(s, "the reverse of the neighbour list");
 }
 
@@ -544,7 +555,7 @@ void cu_list_build(cu_state *s, cudaStream_t stream, const cu_list *l, vec4<real
 
 template void cu_list_build(cu_state *, cudaStream_t, const cu_list *, vec4<float> *);
 template void cu_list_build(cu_state *, cudaStream_t, const cu_list *, vec4<double> *);
-template void cu_list_reverse(cu_state *, cudaStream_t, const cu_list *, const vec4<float> *,
-                              int *);
-template void cu_list_reverse(cu_state *, cudaStream_t, const cu_list *, const vec4<double> *,
-                              int *);
+template void cu_list_reverse(cu_state *, cudaStream_t, const cu_list *, int, int,
+                              const vec4<float> *, int *);
+template void cu_list_reverse(cu_state *, cudaStream_t, const cu_list *, int, int,
+                              const vec4<double> *, int *);

@@ -98,7 +98,10 @@ template <typename real> static cu_conv<real> conv_args(const cu_flow<real> *f, 
     c.kind = cu_kind_of(w);
     c.kind_species = w->kind_species;
     c.tug = from_zero(f, w->tug, 4 * (size_t)w->capacity);
-    c.back = w->back;
+    c.partly = w->part_count > 1;
+    if (p > 0 || !c.partly)
+        c.back = from_zero(f, w->back, w->capacity);
+    c.zero = (size_t)f->first * w->capacity;
     if (w->together && p > 0) { /* x is read while tugs are written, but s_adj stays away */
         c.largest = w->together;
         c.systems = w->systems;

@@ -165,17 +165,13 @@ group_pairs(const aim_dsf &dsf, cu_surroundings<T> *s, const cn_part<T> *cn, int
 }
 
 template <typename T, int STRAIN>
-__global__ void __launch_bounds__(CU_WALK_THREADS, sizeof(T) == 4 ? 6 : 1)
-    crystal_terms(const __grid_constant__ struct cu_terms t, const aim_dsf all)
+static __device__ __forceinline__ void group_terms(const struct cu_terms &t, const aim_dsf &all,
+                                                   const cu_group &group)
 {
-    cu_wait();
     __shared__ cu_surroundings<T> s;
     __shared__ cn_part<T> cn[cu_surroundings<T>::ROOM], own_cn[CU_GROUP];
     __shared__ T radius[AIM_DEV_SPECIES];
     __shared__ double sums[CU_GROUP][TERM_SUMS];
-    cu_group group;
-    if (!own_group(t.cells, &group))
-        return;
     const int charges = t.coulomb || t.sr, warp = threadIdx.x / 32;
     const T *cn_grad = (const T *)t.cn_grad;
     const aim_dsf dsf = t.screening ? t.screening[group.system] : all;
@@ -241,6 +237,19 @@ __global__ void __launch_bounds__(CU_WALK_THREADS, sizeof(T) == 4 ? 6 : 1)
                         t.d3_ran ? t.virial_side : NULL, t.grad, t.virial);
         if (threadIdx.x % 32 == 0)
             leave(t, i, q, phi, phi_sr);
+    }
+}
+
+/* A block, a group at a time. */
+template <typename T, int STRAIN>
+__global__ void __launch_bounds__(CU_WALK_THREADS, sizeof(T) == 4 ? 6 : 1)
+    crystal_terms(const __grid_constant__ struct cu_terms t, const aim_dsf all)
+{
+    cu_wait();
+    cu_group group;
+    for (int turn = 0; own_group(t.cells, turn, &group); turn++) {
+        group_terms<T, STRAIN>(t, all, group);
+        __syncthreads();
     }
 }
 
