@@ -3,7 +3,7 @@
  * that of ordinary float arithmetic, no bias (the error's regression on the value), the same bits for
  * any number of rows and from every kernel, whatever follows the product, and of layers in one kernel.
  * Exit status 77: no GPU.
- *     test_multiply [few]     few: the first shapes only, for compute-sanitizer */
+ *     test_multiply [few|relay]     for compute-sanitizer: the first shapes only; layers in one launch by counters alone */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
