@@ -118,6 +118,13 @@ static void lists(cudaStream_t stream)
     a = gas(3000, 30.0);
     a.cell = {30.0, 0, 0, 0, 30.0, 0, 0, 0, 30.0};
     compare_list(list, "a box", a, 5.0, stream);
+    a = gas(6000, 110.0);
+    a.cell = {110.0, 0, 0, 0, 95.0, 0, 0, 0, 14.0};
+    compare_list(list, "a box so wide that its bins stand in columns", a, 5.0, stream);
+    a.cell = {105.0, 4.0, 2.0, -9.0, 92.0, 3.0, 1.0, -2.0, 13.0};
+    compare_list(list, "a skewed one", a, 5.0, stream);
+    a.cell = {105.0, 4.0, 2.0, -9.0, 21.0, 3.0, 1.0, -2.0, 64.0};
+    compare_list(list, "a skewed one, in columns along one axis", a, 5.0, stream);
     a = gas(64, 10.0);
     a.n_systems = 4;
     a.cell = {6.0, 0, 0, 0, 6.0, 0, 0, 0, 6.0, 0,   0, 0, 0, 0,   0, 0, 0, 0,

@@ -44,7 +44,7 @@ enum { N_CASES = sizeof CASES / sizeof *CASES };
 
 /* ---------------------------------------------------------------- structures */
 
-typedef enum kind { MOLECULE, CRYSTAL, SLAB, BOX, NEEDLE, N_KINDS } kind;
+typedef enum kind { MOLECULE, CRYSTAL, SLAB, BOX, NEEDLE, PLATE, N_KINDS } kind;
 
 typedef struct structure {
     molecule mol;
@@ -74,17 +74,35 @@ static molecule make_water(int side)
     return m;
 }
 
+/* Water k with its first atom there. */
+static void move_water(molecule *m, int32_t k, const double to[3])
+{
+    double *x = m->coord + 9 * (size_t)k;
+    const double from[3] = {x[0], x[1], x[2]};
+    for (int d = 0; d < 9; d++)
+        x[d] += to[d % 3] - from[d % 3];
+}
+
 /* A row of water as long as the meshes of a card may be. */
 static structure needle_open(void)
 {
     static const double LENGTH = 6400.0; /* 2,916 points */
     structure s = {.mol = make_water(8), .cell = {9.0, 0, 0, 0, 9.0, 0, 0, 0, LENGTH}};
     const int32_t waters = s.mol.n / 3;
-    for (int32_t k = 0; k < waters; k++) {
-        double *x = s.mol.coord + 9 * (size_t)k;
-        const double to[3] = {4.0, 4.0, LENGTH / waters * k}, from[3] = {x[0], x[1], x[2]};
-        for (int d = 0; d < 9; d++)
-            x[d] += to[d % 3] - from[d % 3];
+    for (int32_t k = 0; k < waters; k++)
+        move_water(&s.mol, k, (const double[3]){4.0, 4.0, LENGTH / waters * k});
+    s.system = molecule_system(&s.mol);
+    return s;
+}
+
+/* Water across a cell so wide that its bins stand in columns (cells.h): on three lines from corner to corner. */
+static structure plate_open(void)
+{
+    structure s = {.mol = make_water(5), .cell = {96.0, 2.0, 0.5, -3.0, 88.0, 1.0, 0.4, -0.6, 9.0}};
+    const int32_t along = s.mol.n / 9;
+    for (int32_t k = 0; k < s.mol.n / 3; k++) {
+        const double part = (double)(k / 3) / along;
+        move_water(&s.mol, k, (const double[3]){93.0 * part, 90.0 * part, 3.0 * (k % 3)});
     }
     s.system = molecule_system(&s.mol);
     return s;
@@ -94,6 +112,8 @@ static structure structure_open(kind what)
 {
     if (what == NEEDLE)
         return needle_open();
+    if (what == PLATE)
+        return plate_open();
     static const double skew[9] = {12.0, 0.3, 0.5, 1.0, 11.0, 0.0, -0.5, 0.8, 9.0};
     enum { SIDE = 6 };
     structure s = {.mol = what == BOX ? make_water(SIDE) : molecule_read("caffeine")};
@@ -120,6 +140,7 @@ static int serves(const term_case *c, kind what)
     return what == MOLECULE ? c->molecules
            : what == SLAB   ? c->slabs
            : what == NEEDLE ? c->coulomb == AIMNET_COULOMB_PME
+           : what == PLATE  ? c->slabs
                             : c->crystals;
 }
 

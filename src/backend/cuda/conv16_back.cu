@@ -13,6 +13,7 @@ enum {
     WARPS = 20,   /* what these need at a time stays in the first-level cache */
     LONE_WARPS = 8,
     STRETCH = 20, /* atoms that a block begins with at once: they share neighbours */
+    TOGETHER = 65536, /* atoms of a launch: of more, blocks drift so far apart that they share no rows in the second-level cache */
     KEPT = 32768  /* of more atoms, tugs of a pass are pulled before the next one */
 };
 
@@ -403,6 +404,15 @@ static void launch_gather(cu_state *s, cudaStream_t stream, const cu_conv<float>
 
 /* ---------------------------------------------------------------- launchers */
 
+/* n atoms from number `first` on: a block for every processor, or for every stretch if these are fewer. */
+static void launch_stretches(cu_state *s, cudaStream_t stream, cu_conv<float> c, int first, int n)
+{
+    const int stretches = (n + STRETCH - 1) / STRETCH;
+    c.first += first;
+    c.n = n;
+    cu_launch_cached(s, stream, min(stretches, c.processors), 32 * WARPS, 0, 1, backward16, c);
+}
+
 template <int STRAIN>
 static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<float> *c)
 {
@@ -419,9 +429,9 @@ static void launch_backward(cu_state *s, cudaStream_t stream, const cu_conv<floa
         cu_launch(s, stream, c->n, FEW_THREADS, 0, backward_few<STRAIN>, *c);
         return;
     }
-    /* a block for every processor, or for every stretch if these are fewer */
-    const int stretches = (c->n + STRETCH - 1) / STRETCH;
-    cu_launch_cached(s, stream, min(stretches, c->processors), 32 * WARPS, 0, 1, backward16, *c);
+    const int parts = (c->n + TOGETHER - 1) / TOGETHER, each = (c->n + parts - 1) / parts;
+    for (int done = 0; done < c->n; done += each)
+        launch_stretches(s, stream, *c, done, min(each, c->n - done));
     if (!c->back || c->partly)
         cu_launch(s, stream, (c->n + LONE_WARPS - 1) / LONE_WARPS, 32 * LONE_WARPS, 0, lone_pairs, *c);
     if (!c->keeps)

@@ -19,7 +19,7 @@ enum { CU_WALKERS = 4, CU_WALK_THREADS = 32 * CU_WALKERS };
 /* What the search of one group goes by. */
 struct cu_search {
     int at[3], m[3]; /* own bin; bins to look at on either side */
-    int rows_y, images, first_image, n;
+    int rows_y, pieces, first_piece, n; /* pieces of rows: cu_piece_of() */
     double wide[3], low[3], high[3]; /* of bins; of the group along the faces' normals, Angstrom */
     double origin[3], cutoff;
 };
@@ -38,7 +38,7 @@ template <typename T> struct cu_surroundings {
     alignas(16) int count[2][CU_WALKERS], part[CU_WALKERS][2];
 };
 
-/* A stretch of the surroundings: one image of one row of bins. */
+/* A stretch of the surroundings: a piece of a row of bins. */
 struct cu_stretch {
     int from, length, image;
     double shift[3];
@@ -49,11 +49,8 @@ static __device__ __forceinline__ cu_search cu_start_search(const cu_grid &g, co
                                                             double cutoff)
 {
     cu_search h;
-    const int b = group.bin - g.base;
     h.cutoff = cutoff;
-    h.at[0] = b % g.n[0];
-    h.at[1] = b / g.n[0] % g.n[1];
-    h.at[2] = b / g.n[0] / g.n[1];
+    cu_bin_at(g, group.bin, h.at);
 #pragma unroll
     for (int a = 0; a < 3; a++) {
         h.m[a] = (int)ceil(cutoff / g.height[a] * g.n[a] * (1.0 + 1e-12));
@@ -63,9 +60,9 @@ static __device__ __forceinline__ cu_search cu_start_search(const cu_grid &g, co
         h.origin[a] = 0.5 * (low[3 + a] + high[3 + a]);
     }
     h.rows_y = 2 * h.m[1] + 1;
-    h.first_image = cu_floor_div(h.at[0] - h.m[0], g.n[0]);
-    h.images = cu_floor_div(h.at[0] + h.m[0], g.n[0]) - h.first_image + 1;
-    h.n = h.rows_y * (2 * h.m[2] + 1) * h.images;
+    h.first_piece = cu_piece_of(g, h.at[0] - h.m[0]);
+    h.pieces = cu_piece_of(g, h.at[0] + h.m[0]) - h.first_piece + 1;
+    h.n = h.rows_y * (2 * h.m[2] + 1) * h.pieces;
     return h;
 }
 
@@ -81,7 +78,7 @@ static __device__ __forceinline__ cu_stretch cu_find_stretch(const cu_cells &c, 
                                                              const cu_search &h, int v)
 {
     cu_stretch s = {};
-    const int row = v / h.images, ix = h.first_image + v % h.images,
+    const int row = v / h.pieces,
               ky = h.at[1] + cu_zigzag(row % h.rows_y), kz = h.at[2] + cu_zigzag(row / h.rows_y);
     const double dy = fmax(0.0, fmax(ky * h.wide[1] - h.high[1], h.low[1] - (ky + 1) * h.wide[1])),
                  dz = fmax(0.0, fmax(kz * h.wide[2] - h.high[2], h.low[2] - (kz + 1) * h.wide[2])),
@@ -92,17 +89,17 @@ static __device__ __forceinline__ cu_stretch cu_find_stretch(const cu_cells &c, 
     if (left < 0.0)
         return s;
     const double reach = sqrt(left);
-    const int x = ix * g.n[0],
-              first =
-                  max(x, max(h.at[0] - h.m[0], (int)floor((h.low[0] - reach) / h.wide[0] - 1e-9))),
-              last = min(x + g.n[0] - 1,
-                         min(h.at[0] + h.m[0], (int)floor((h.high[0] + reach) / h.wide[0] + 1e-9)));
+    const cu_piece own = cu_find_piece(g, h.first_piece + v % h.pieces);
+    const int first = max(own.first, max(h.at[0] - h.m[0],
+                                         (int)floor((h.low[0] - reach) / h.wide[0] - 1e-9))),
+              last = min(own.end - 1, min(h.at[0] + h.m[0],
+                                          (int)floor((h.high[0] + reach) / h.wide[0] + 1e-9)));
     if (first > last)
         return s;
-    const int iz = cu_floor_div(kz, g.n[2]), iy = cu_floor_div(ky, g.n[1]),
-              base = g.base + ((kz - iz * g.n[2]) * g.n[1] + (ky - iy * g.n[1])) * g.n[0] - x;
-    s.from = c.start[base + first];
-    s.length = c.start[base + last + 1] - s.from;
+    const int ix = own.image, iz = cu_floor_div(kz, g.n[2]), iy = cu_floor_div(ky, g.n[1]),
+              bin = cu_bin(g, first - ix * g.n[0], ky - iy * g.n[1], kz - iz * g.n[2]);
+    s.from = c.start[bin];
+    s.length = c.start[bin + last - first + 1] - s.from;
     s.image = (ix & 255) | (iy & 255) << 8 | (iz & 255) << 16;
 #pragma unroll
     for (int d = 0; d < 3; d++)

@@ -215,7 +215,7 @@ __global__ void wrap_atoms(const cu_cells c, const double *coord, const int *sys
     }
     for (int d = 0; d < 3; d++)
         c.wrapped[3 * i + d] = s[0] * g.cell[d] + s[1] * g.cell[3 + d] + s[2] * g.cell[6 + d];
-    c.bin[i] = g.base + (b[2] * g.n[1] + b[1]) * g.n[0] + b[0];
+    c.bin[i] = cu_bin(g, b[0], b[1], b[2]);
     c.most[c.bin[i]] = g.group;
     atomicAdd(c.start + c.bin[i] + 1, 1); /* a count: no order */
 }

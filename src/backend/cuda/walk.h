@@ -29,14 +29,14 @@ static __device__ __forceinline__ void cu_walk(const cu_cells &c, const cu_grid 
     const double cutoff2 = cutoff * cutoff;
     const int rows_y = 2 * m[1] + 1, rows = rows_y * (2 * m[2] + 1);
     for (int base = 0; base < rows; base += 32) {
-        int own_first = 0, own_last = -1, own_row = 0, own_iy = 0, own_iz = 0;
+        int own_first = 0, own_last = -1, own_ky = 0, own_kz = 0;
         if (base + lane < rows) {
-            const int kz = at[2] - m[2] + (base + lane) / rows_y,
-                      ky = at[1] - m[1] + (base + lane) % rows_y;
-            const double dz = fmax(0.0, fmax(kz * wide[2] - s[2] * g.height[2],
-                                             s[2] * g.height[2] - (kz + 1) * wide[2])),
-                         dy = fmax(0.0, fmax(ky * wide[1] - s[1] * g.height[1],
-                                             s[1] * g.height[1] - (ky + 1) * wide[1]));
+            own_kz = at[2] - m[2] + (base + lane) / rows_y;
+            own_ky = at[1] - m[1] + (base + lane) % rows_y;
+            const double dz = fmax(0.0, fmax(own_kz * wide[2] - s[2] * g.height[2],
+                                             s[2] * g.height[2] - (own_kz + 1) * wide[2])),
+                         dy = fmax(0.0, fmax(own_ky * wide[1] - s[1] * g.height[1],
+                                             s[1] * g.height[1] - (own_ky + 1) * wide[1]));
             const double left = g.right                      ? cutoff2 - dy * dy - dz * dz
                                 : dy > cutoff || dz > cutoff ? -1.0
                                                              : cutoff2;
@@ -46,10 +46,6 @@ static __device__ __forceinline__ void cu_walk(const cu_cells &c, const cu_grid 
                     max(at[0] - m[0], (int)floor((s[0] * g.height[0] - reach) / wide[0] - 1e-9));
                 own_last =
                     min(at[0] + m[0], (int)floor((s[0] * g.height[0] + reach) / wide[0] + 1e-9));
-                own_iz = cu_floor_div(kz, g.n[2]);
-                own_iy = cu_floor_div(ky, g.n[1]);
-                own_row =
-                    g.base + ((kz - own_iz * g.n[2]) * g.n[1] + (ky - own_iy * g.n[1])) * g.n[0];
             }
         }
         unsigned live = __ballot_sync(0xffffffffu, own_first <= own_last);
@@ -57,13 +53,14 @@ static __device__ __forceinline__ void cu_walk(const cu_cells &c, const cu_grid 
             const int from_lane = __ffs(live) - 1;
             const int first = __shfl_sync(0xffffffffu, own_first, from_lane),
                       last = __shfl_sync(0xffffffffu, own_last, from_lane),
-                      row = __shfl_sync(0xffffffffu, own_row, from_lane),
-                      iy = __shfl_sync(0xffffffffu, own_iy, from_lane),
-                      iz = __shfl_sync(0xffffffffu, own_iz, from_lane);
+                      ky = __shfl_sync(0xffffffffu, own_ky, from_lane),
+                      kz = __shfl_sync(0xffffffffu, own_kz, from_lane),
+                      iy = cu_floor_div(ky, g.n[1]), iz = cu_floor_div(kz, g.n[2]);
             for (int kx = first; kx <= last;) {
-                const int ix = cu_floor_div(kx, g.n[0]), end = min(last, (ix + 1) * g.n[0] - 1);
-                const int from = c.start[row + kx - ix * g.n[0]],
-                          to = c.start[row + end - ix * g.n[0] + 1];
+                const cu_piece piece = cu_find_piece(g, cu_piece_of(g, kx));
+                const int ix = piece.image, end = min(last, piece.end - 1),
+                          bin = cu_bin(g, kx - ix * g.n[0], ky - iy * g.n[1], kz - iz * g.n[2]);
+                const int from = c.start[bin], to = c.start[bin + end - kx + 1];
                 double t[3];
 #pragma unroll
                 for (int d = 0; d < 3; d++)
