@@ -163,7 +163,7 @@ static void time_passes(cu_state *s, cudaStream_t stream, int rows, const cudaDe
     const size_t bytes = cu_layers_room(rows, 733);
     char *between = bytes ? (char *)room(bytes / sizeof(float)) : NULL;
     const size_t count = sizeof passes / sizeof *passes * (size_t)rows;
-    unsigned *counters = cu_relay_gains(rows) ? (unsigned *)room(count) : NULL;
+    unsigned *counters = cu_relay_gains(rows, card.multiProcessorCount) ? (unsigned *)room(count) : NULL;
     const auto clear = [&]() {
         if (counters)
             check(cudaMemsetAsync(counters, 0, count * sizeof *counters, stream));

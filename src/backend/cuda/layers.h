@@ -21,6 +21,6 @@ void cu_multiply_all(cu_state *s, cudaStream_t stream, cu_layers<real> *layers, 
                      unsigned *counters);
 size_t cu_layers_room(int rows, int widest);
 /* Whether layers of so many rows are faster together by counters than one by one. */
-int cu_relay_gains(int rows);
+int cu_relay_gains(int rows, int processors);
 
 #endif

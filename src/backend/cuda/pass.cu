@@ -24,7 +24,7 @@ template <typename real> struct rows {
 /* From a row of `hidden` to the next where layers go together by counters (layers.h), else 0. */
 template <typename real> static int relay_row(const cu_flow<real> *f)
 {
-    return cu_relay_gains(f->n) ? f->w->relay : 0;
+    return cu_relay_gains(f->n, f->net->device->processors) ? f->w->relay : 0;
 }
 
 /* From a row of `hidden` to the next, of `width` columns or more. */

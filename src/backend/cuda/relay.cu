@@ -16,10 +16,11 @@
 #include "backend/cuda/wide.h"
 
 enum {
-    /* rows: of 5,184, tiles wait longer than processors did for the ends of layers; of 33,792 and more,
-     * these ends are a small part of products in wide tiles */
+    /* rows: of 5,184, tiles wait longer than processors did for the ends of layers; of 82,944, these ends are a
+     * small part of products in wide tiles */
     RELAY_LEAST = 6000,
-    RELAY_MOST = 30000,
+    RELAY_MOST = 60000,
+    RELAY_FEW = 9000, /* whatever a last round leaves idle */
     RELAY_NARROW = 128, /* columns of tiles: of inner layers, */
     RELAY_WIDE = 256,   /* of last ones, */
     RELAY_MIDDLE = 224, /* or, where it leaves fewer processors idle (448 columns), */
@@ -421,9 +422,13 @@ static int follows(const cu_gemm<float> *g, int l)
     return 1;
 }
 
-int cu_relay_gains(int rows)
+/* One by one, products end in a round of tiles that leaves processors idle: 512 columns go in two tiles. */
+int cu_relay_gains(int rows, int processors)
 {
-    return rows >= RELAY_LEAST && rows <= RELAY_MOST;
+    const int tiles = (rows + WIDE_ROWS - 1) / WIDE_ROWS * 2,
+              rounds = (tiles + processors - 1) / processors,
+              idle = 100 - 100 * tiles / (rounds * processors);
+    return rows >= RELAY_LEAST && rows <= RELAY_MOST && (idle > 5 || rows < RELAY_FEW);
 }
 
 int cu_multiply_relay(cu_state *s, cudaStream_t stream, const cu_gemm<float> *g, int n,
