@@ -306,6 +306,38 @@ static void slabs_change_nothing(void **state)
     compare_slabs(AIMNET_COULOMB_DSF, AIMNET_DOUBLE);
 }
 
+/* Of slabs as long as they may be, activations are kept of as many as there is room for. */
+static void kept_activations_change_nothing(void **state)
+{
+    (void)state;
+    enum { N = 44 };
+    box b = make_box(N);
+    const aimnet_system s = system_of(&b, N);
+    const size_t values = 3 * (size_t)s.n_atoms;
+    aimnet_model *model = open_model();
+    aimnet_options o = options_of(AIMNET_COULOMB_DSF);
+    double *forces[2] = {malloc(values * sizeof(double)), malloc(values * sizeof(double))}, energy = 0;
+    aimnet_calc *calc = open_calc(model, o);
+    const size_t all = estimate_of(calc, &s, 1);
+    for (int k = 0; k < 4; k++) {
+        if (k > 0) {
+            aimnet_calc_free(calc);
+            o.device_memory = (size_t)((0.9 - 0.2 * k) * (double)all);
+            calc = open_calc(model, o);
+        }
+        aimnet_result r = {.forces = forces[k > 0]};
+        assert_int_equal(aimnet_calc_eval(calc, &s, 1, &r), AIMNET_OK);
+        energy = k > 0 ? energy : r.energy;
+        assert_true(r.energy == energy);
+        assert_memory_equal(forces[0], forces[k > 0], values * sizeof(double));
+    }
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
+    box_free(&b);
+    free(forces[0]);
+    free(forces[1]);
+}
+
 static void less_memory_than_a_slab_needs_is_an_error(void **state)
 {
     (void)state;
@@ -411,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_structure_does_not_depend_on_its_batch),
         cmocka_unit_test(many_molecules_are_what_they_are_alone),
         cmocka_unit_test(slabs_change_nothing),
+        cmocka_unit_test(kept_activations_change_nothing),
         cmocka_unit_test(less_memory_than_a_slab_needs_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,7 +117,8 @@ template <typename real> struct cu_work {
     int n, systems, capacity, kinds;
     /* Atoms whose activations are kept at once: all, or a slab of a crystal. Arrays of rows have room
      * for so many: list, x to slope, what heads have, and v of one pass at a time. */
-    int rows, part_count;
+    int rows, part_count, kept; /* kept: of so many slabs what backward halves take of forward ones stays, */
+    real *kept_v[AIM_DEV_PASSES], *kept_vq[AIM_DEV_PASSES], *kept_slope[AIM_DEV_PASSES]; /* one slab behind the other */
     int *part, part_rows; /* where each slab of part_rows atoms begins in the groups; NULL: none, all at once */
     int wide;  /* blocks that share the sums over one system */
     int together; /* cu_conv_by_molecules() */
@@ -199,6 +200,13 @@ template <typename real> struct cu_work {
 /* What is taken from all adjoints, forces and features, needs no activations: the same for longer slabs,
  * of whose pairs fewer have their reverse in another. */
 template <typename real> cu_work<real> cu_longer_slabs(const cu_work<real> *w);
+/* Of slab k, one of those of which it is kept: vectors and slopes of all passes but the last. */
+template <typename real>
+cu_work<real> cu_kept_slab(const cu_net *net, const cu_work<real> *w, int k);
+/* How a crystal goes in slabs: atoms of each, 0: all at once; and of how many what backward halves take is kept. */
+struct cu_slabs {
+    int rows, kept;
+};
 /* Kinds by places. */
 template <typename real> static inline const int *cu_kind_of(const cu_work<real> *w)
 {
@@ -220,8 +228,13 @@ static inline int cu_alike(const aim_dev_job *job, int h)
 /* There are not more groups of atoms of crystals (cells.h). */
 int cu_most_groups(const aim_dev_job *job, int bins);
 template <typename real>
-void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, int rows, char *base,
-               cu_work<real> *w);
+void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, cu_slabs slabs,
+               char *base, cu_work<real> *w);
+/* All at once where there is room for the activations. Only crystals whose list the device makes go in slabs; of
+ * those that fit, the largest up to four tiles per processor, in whole turns of all processors where that goes; then
+ * what backward halves take is kept of as many slabs as there is room for, but for a sixteenth of it. */
+template <typename real>
+cu_slabs cu_choose_slabs(const cu_net *net, const aim_dev_job *job, int kinds, int bins);
 /* Puts one evaluation into the queue: copies in, forward, terms; then (second half) backward and
  * copies out. */
 template <typename real>

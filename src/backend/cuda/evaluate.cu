@@ -341,32 +341,6 @@ static void record(cu_state *s, cu_net *net, const aim_dev_job *job, const cu_wo
         cudaGraphDestroy(graph);
 }
 
-/* Atoms of a slab; 0: all at once, where there is room for their activations. Only crystals whose list
- * the device makes go in slabs; of those that fit, the largest up to four tiles per processor, in whole
- * turns of all processors where that goes. */
-template <typename real>
-static int choose_rows(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds *k, int bins)
-{
-    const cu_device *d = net->device;
-    cu_work<real> w;
-    cu_layout<real>(net, job, k->n, bins, 0, NULL, &w);
-    if (!job->crystal || job->row || job->middle || w.bytes <= d->workspace_size)
-        return 0;
-    const size_t room = cu_room(d);
-    if (w.bytes <= room)
-        return 0;
-    int few = 1, many = 4 * d->processors;
-    while (few < many) {
-        const int half = (few + many + 1) / 2;
-        cu_layout<real>(net, job, k->n, bins, half * CU_TILE_ROWS, NULL, &w);
-        if (w.bytes <= room)
-            few = half;
-        else
-            many = half - 1;
-    }
-    return (few < d->processors ? few : few / d->processors * d->processors) * CU_TILE_ROWS;
-}
-
 /* Waits for the ticket at `place`; 0: the queue has ended without it. */
 template <typename real>
 static int has_arrived(const cu_net *net, const cu_work<real> *w, const int *place)
@@ -492,11 +466,12 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
     int early = 0;
     handed results = NOTHING;
     *again = 0;
-    const int bins = cu_count_bins(job), rows = choose_rows<real>(net, job, k, bins);
-    cu_layout<real>(net, job, k->n, bins, rows, NULL, &w);
+    const int bins = cu_count_bins(job);
+    const cu_slabs slabs = cu_choose_slabs<real>(net, job, k->n, bins);
+    cu_layout<real>(net, job, k->n, bins, slabs, NULL, &w);
     if (cu_reserve(d, w.bytes, w.in_bytes, w.out_bytes, e))
         return e->status;
-    cu_layout<real>(net, job, k->n, bins, rows, (char *)d->workspace, &w);
+    cu_layout<real>(net, job, k->n, bins, slabs, (char *)d->workspace, &w);
     send_desk<real>(&s, net, job, &w);
     fill<real>(net, job, k, &w);
     if (job->middle) {
@@ -597,8 +572,9 @@ template <typename real>
 static size_t bytes_of(const cu_net *net, const aim_dev_job *job, const aim_dev_kinds *k)
 {
     const int bins = cu_count_bins(job);
+    const cu_slabs slabs = cu_choose_slabs<real>(net, job, k->n, bins);
     cu_work<real> w;
-    cu_layout<real>(net, job, k->n, bins, choose_rows<real>(net, job, k, bins), NULL, &w);
+    cu_layout<real>(net, job, k->n, bins, slabs, NULL, &w);
     return cu_ample(net->device, w.bytes);
 }
 

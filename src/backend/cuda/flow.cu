@@ -124,8 +124,8 @@ template <typename real> static int count_slabs(const cu_flow<real> *f)
     return f->w->part_count ? f->w->part_count : 1;
 }
 
-/* Makes slab k the current one, with its list. */
-template <typename real> static void enter_slab(cu_flow<real> *f, int k)
+/* Makes slab k the current one, without a list. */
+template <typename real> static void come_to_slab(cu_flow<real> *f, int k)
 {
     const cu_work<real> *w = f->w;
     if (!w->part_count)
@@ -138,7 +138,14 @@ template <typename real> static void enter_slab(cu_flow<real> *f, int k)
                       cudaMemsetAsync(w->rowmax, 0,
                                       (size_t)w->n_slots * w->rows * sizeof *w->rowmax, f->stream),
                       "clearing");
-    build_list(f);
+}
+
+/* The same with its list. */
+template <typename real> static void enter_slab(cu_flow<real> *f, int k)
+{
+    come_to_slab(f, k);
+    if (f->w->part_count)
+        build_list(f);
 }
 
 template <typename real> static void leave_slabs(cu_flow<real> *f)
@@ -265,6 +272,26 @@ template <typename real> void cu_terms_beside(cu_flow<real> *f)
 
 /* ---------------------------------------------------------------- the network */
 
+/* A half of pass p of slab k, its activations in a place of their own if they are kept. */
+template <typename real>
+static void pass_of_slab(cu_flow<real> *f, int p, int k, void (*half)(cu_flow<real> *f, int p))
+{
+    const cu_work<real> *w = f->w;
+    if (k >= w->kept) {
+        half(f, p);
+        return;
+    }
+    const cu_work<real> own = cu_kept_slab(f->net, w, k);
+    f->w = &own;
+    half(f, p);
+    f->w = w;
+}
+
+template <typename real> static void forward_once(cu_flow<real> *f, int p)
+{
+    cu_pass_forward(f, p, 0);
+}
+
 /* All passes but the last: charges are known then. */
 template <typename real> static void find_charges(cu_flow<real> *f)
 {
@@ -276,7 +303,7 @@ template <typename real> static void find_charges(cu_flow<real> *f)
     for (int p = 0; p < d->n_pass - 1; p++) {
         for (int k = 0; k < count_slabs(f); k++) {
             enter_slab(f, k);
-            cu_pass_forward(f, p, 0);
+            pass_of_slab(f, p, k, forward_once<real>);
         }
         leave_slabs(f);
         const cu_charges<real> q = cu_charge_args(f, p);
@@ -408,10 +435,13 @@ template <typename real> static void backward_network(cu_flow<real> *f)
     const int last = f->net->d.n_pass - 1, slabs = f->w->part_count > 0;
     for (int p = last; p >= 0; p--) {
         for (int k = 0; k < count_slabs(f) && !(slabs && p == last); k++) {
-            enter_slab(f, k);
-            if (slabs)
+            if (slabs && k < f->w->kept) {
+                come_to_slab(f, k);
+            } else if (slabs) {
+                enter_slab(f, k);
                 cu_pass_forward(f, p, 1);
-            cu_pass_backward(f, p);
+            }
+            pass_of_slab(f, p, k, cu_pass_backward<real>);
         }
         leave_slabs(f);
         if (slabs)

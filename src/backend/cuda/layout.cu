@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/cuda/carve.h"
+#include "backend/cuda/module.h"
 #include "backend/cuda/layers.h"
 #include "backend/cuda/molecules.h"
 #include "backend/cuda/waves.h"
@@ -163,13 +164,25 @@ static void layout_network(const cu_net *net, const aim_dev_job *job, carver *c,
     TAKE(c, w->sq_adj, n * 4 * nc * (size_t)d->gp);
 }
 
+/* What the backward half of pass p takes of the forward one. */
+template <typename real>
+static void layout_pass(const cu_net *net, const aim_dev_job *job, carver *c, int p, size_t rows,
+                        real **v, real **vq, real **slope)
+{
+    const aim_dev_net *d = &net->d;
+    TAKE(c, *v, cu_vectors(rows, d->conv_a.nf, d->conv_a.ncomb));
+    if (p > 0)
+        TAKE(c, *vq, cu_vectors(rows, d->n_charge, d->conv_q.ncomb));
+    if (job->want_grad)
+        TAKE(c, *slope, rows * (size_t)net->mlp[p].slope_width);
+}
+
 /* List and activations of a slab, or of all atoms. */
 template <typename real>
 static void layout_rows(const cu_net *net, const aim_dev_job *job, carver *c, cu_work<real> *w)
 {
     const aim_dev_net *d = &net->d;
-    const size_t rows = (size_t)w->rows, nc = (size_t)d->n_charge,
-                 slots = rows * (size_t)w->capacity;
+    const size_t rows = (size_t)w->rows, slots = rows * (size_t)w->capacity;
     TAKE(c, w->count, rows);
     TAKE(c, w->j, slots);
     TAKE(c, w->u, slots);
@@ -202,11 +215,7 @@ static void layout_rows(const cu_net *net, const aim_dev_job *job, carver *c, cu
     const size_t start = c->used;
     size_t end = start;
     for (int p = 0; p < d->n_pass; p++) {
-        TAKE(c, w->v[p], cu_vectors(rows, d->conv_a.nf, d->conv_a.ncomb));
-        if (p > 0)
-            TAKE(c, w->vq[p], cu_vectors(rows, (int)nc, d->conv_q.ncomb));
-        if (job->want_grad)
-            TAKE(c, w->slope[p], rows * (size_t)net->mlp[p].slope_width);
+        layout_pass(net, job, c, p, rows, &w->v[p], &w->vq[p], &w->slope[p]);
         end = c->used > end ? c->used : end;
         if (w->part_count) /* a slab has those of one pass at a time */
             c->used = start;
@@ -252,6 +261,21 @@ static void layout_longest(const cu_net *net, size_t start, carver *c, cu_work<r
     carver own = {c->base, start};
     layout_longer(net, &own, w, each == w->part_count ? w->n : each * w->rows);
     c->used = own.used > c->used ? own.used : c->used;
+}
+
+template <typename real>
+cu_work<real> cu_kept_slab(const cu_net *net, const cu_work<real> *w, int k)
+{
+    const aim_dev_net *d = &net->d;
+    const size_t first = (size_t)k * (size_t)w->rows;
+    cu_work<real> x = *w;
+    for (int p = 0; p < d->n_pass - 1; p++) {
+        x.v[p] = w->kept_v[p] + cu_vectors(first, d->conv_a.nf, d->conv_a.ncomb);
+        if (p > 0)
+            x.vq[p] = w->kept_vq[p] + cu_vectors(first, d->n_charge, d->conv_q.ncomb);
+        x.slope[p] = w->kept_slope[p] + first * (size_t)net->mlp[p].slope_width;
+    }
+    return x;
 }
 
 template <typename real> cu_work<real> cu_longer_slabs(const cu_work<real> *w)
@@ -310,14 +334,15 @@ int cu_goes_direct(const aim_dev_job *job)
 }
 
 template <typename real>
-void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, int rows, char *base,
-               cu_work<real> *w)
+void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, cu_slabs slabs,
+               char *base, cu_work<real> *w)
 {
     carver c = {base, 0};
     memset(w, 0, sizeof *w);
     w->n = job->n_atoms;
-    w->rows = rows > 0 && rows < w->n ? rows : w->n;
+    w->rows = slabs.rows > 0 && slabs.rows < w->n ? slabs.rows : w->n;
     w->part_count = w->rows < w->n ? (w->n + w->rows - 1) / w->rows : 0;
+    w->kept = job->want_grad && slabs.kept <= w->part_count ? slabs.kept : 0;
     w->systems = job->n_systems;
     w->capacity = net->capacity;
     w->kinds = kinds;
@@ -357,6 +382,9 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, i
     layout_rows(net, job, &c, w);
     if (w->part_count && job->want_grad)
         layout_longest(net, start, &c, w);
+    for (int p = 0; p < net->d.n_pass - 1 && w->kept; p++)
+        layout_pass(net, job, &c, p, (size_t)w->kept * (size_t)w->rows, &w->kept_v[p],
+                    &w->kept_vq[p], &w->kept_slope[p]);
     for (int p = 0; p < net->d.n_pass - 1; p++)
         TAKE(&c, w->charge_state[p], 2 * w->systems * net->d.n_charge);
     if (w->wide > 1)
@@ -376,6 +404,46 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, i
     if (job->ts_params)
         TAKE(&c, w->ts, CU_TS_ROW * n);
     w->bytes = c.used;
+}
+
+template <typename real>
+static size_t bytes_in_slabs(const cu_net *net, const aim_dev_job *job, int kinds, int bins,
+                             cu_slabs slabs)
+{
+    cu_work<real> w;
+    cu_layout<real>(net, job, kinds, bins, slabs, NULL, &w);
+    return w.bytes;
+}
+
+template <typename real>
+cu_slabs cu_choose_slabs(const cu_net *net, const aim_dev_job *job, int kinds, int bins)
+{
+    const cu_device *d = net->device;
+    const size_t all = bytes_in_slabs<real>(net, job, kinds, bins, {0, 0});
+    if (!job->crystal || job->row || job->middle || all <= d->workspace_size)
+        return {0, 0};
+    const size_t room = cu_room(d);
+    if (all <= room)
+        return {0, 0};
+    int few = 1, many = 4 * d->processors;
+    while (few < many) {
+        const int half = (few + many + 1) / 2;
+        if (bytes_in_slabs<real>(net, job, kinds, bins, {half * CU_TILE_ROWS, 0}) <= room)
+            few = half;
+        else
+            many = half - 1;
+    }
+    const int tiles = few < d->processors ? few : few / d->processors * d->processors,
+              rows = tiles * CU_TILE_ROWS;
+    int kept = 0;
+    for (int most = (job->n_atoms + rows - 1) / rows; kept < most;) {
+        const int half = (kept + most + 1) / 2;
+        if (bytes_in_slabs<real>(net, job, kinds, bins, {rows, half}) <= room - room / 16)
+            kept = half;
+        else
+            most = half - 1;
+    }
+    return {rows, kept};
 }
 
 template <typename real>
@@ -433,9 +501,13 @@ cu_terms cu_term_args(const cu_net *net, const aim_dev_job *j, const cu_work<rea
     return t;
 }
 
-template void cu_layout(const cu_net *, const aim_dev_job *, int, int, int, char *, cu_work<float> *);
-template void cu_layout(const cu_net *, const aim_dev_job *, int, int, int, char *, cu_work<double> *);
+template void cu_layout(const cu_net *, const aim_dev_job *, int, int, cu_slabs, char *, cu_work<float> *);
+template void cu_layout(const cu_net *, const aim_dev_job *, int, int, cu_slabs, char *, cu_work<double> *);
 template cu_terms cu_term_args(const cu_net *, const aim_dev_job *, const cu_work<float> *);
 template cu_terms cu_term_args(const cu_net *, const aim_dev_job *, const cu_work<double> *);
 template cu_work<float> cu_longer_slabs(const cu_work<float> *);
 template cu_work<double> cu_longer_slabs(const cu_work<double> *);
+template cu_work<float> cu_kept_slab(const cu_net *, const cu_work<float> *, int);
+template cu_work<double> cu_kept_slab(const cu_net *, const cu_work<double> *, int);
+template cu_slabs cu_choose_slabs<float>(const cu_net *, const aim_dev_job *, int, int);
+template cu_slabs cu_choose_slabs<double>(const cu_net *, const aim_dev_job *, int, int);
