@@ -180,8 +180,8 @@ typedef struct aimnet_options {
      * 0 (default): float32 accuracy. ARG without a GPU or in double precision */
     int fast;
     /* GPU: most bytes of its memory for the arrays of an evaluation; 0 (default): what is free. Crystals
-     * whose activations do not fit are computed in slabs, with the same results; what does not fit
-     * at all is a MEMORY error */
+     * whose activations do not fit are computed in slabs, with the same results, the faster the more
+     * there is, and take all but a sixteenth of it if they can; what does not fit at all is a MEMORY error */
     size_t device_memory;
 } aimnet_options;
 AIMNET_API aimnet_options aimnet_options_default(void);

@@ -5,7 +5,7 @@
  * Crystals whose activations do not fit go in slabs, runs of places (cells.h): list, activations and
  * what heads have exist for the atoms of one slab at a time; positions, features, charges and adjoints
  * for all. The list is made again whenever a slab is entered, and a slab's activations by a second
- * forward pass before its backward one. Kernels count rows as atoms, from pointers that lie where
+ * forward pass before its backward one, unless what that takes of them has been kept (cu_kept_slab). Kernels count rows as atoms, from pointers that lie where
  * row 0 of all would be; so an atom's sums are the same expressions in any slab, to the bit. */
 #ifndef AIM_CUDA_FLOW_H
 #define AIM_CUDA_FLOW_H
