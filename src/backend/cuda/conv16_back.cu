@@ -4,17 +4,18 @@
  * The warp of an atom gathers the adjoints of its neighbours' sums, 4 kB each, for its features. With them
  * and its own features it has all that a pair's tug takes (conv16_tug.h), and leaves these beside.
  *
- * Neighbours are summed in chunks of four, chunk after chunk. Blocks stay until all atoms are done, and
- * their warps take one after the other. Of few atoms, one, two or four have a block, whose warps take a
- * chunk at a time, and where reverse pairs are not known one side of it. */
+ * Neighbours are summed in chunks of four, chunk after chunk. Blocks stay until all atoms of a launch are done,
+ * and their warps take one after the other; pairs whose reverse stands nowhere get its tug afterwards. Of few
+ * atoms, one, two or four have a block, whose warps take a chunk at a time, and where reverse pairs are not known
+ * one side of it. */
 #include "backend/cuda/conv16_gather.h"
 
 enum {
-    WARPS = 20,   /* what these need at a time stays in the first-level cache */
+    WARPS = 20, /* what these need at a time stays in the first-level cache */
     LONE_WARPS = 8,
-    STRETCH = 20, /* atoms that a block begins with at once: they share neighbours */
-    TOGETHER = 65536, /* atoms of a launch: of more, blocks drift so far apart that they share no rows in the second-level cache */
-    KEPT = 32768  /* of more atoms, tugs of a pass are pulled before the next one */
+    STRETCH = 20,     /* atoms that a block begins with at once: they share neighbours */
+    TOGETHER = 65536, /* of a launch: in longer ones blocks drift apart until they share nothing in the second-level cache */
+    KEPT = 32768      /* of more atoms, tugs of a pass are pulled before the next one */
 };
 
 /* ---------------------------------------------------------------- many atoms */

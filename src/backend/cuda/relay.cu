@@ -20,7 +20,7 @@ enum {
      * small part of products in wide tiles */
     RELAY_LEAST = 6000,
     RELAY_MOST = 60000,
-    RELAY_FEW = 9000, /* whatever a last round leaves idle */
+    RELAY_FEW = 9000,   /* whatever a last round leaves idle */
     RELAY_NARROW = 128, /* columns of tiles: of inner layers, */
     RELAY_WIDE = 256,   /* of last ones, */
     RELAY_MIDDLE = 224, /* or, where it leaves fewer processors idle (448 columns), */
