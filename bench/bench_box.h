@@ -14,7 +14,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/module.h"
 
 enum { RUNS = 15, CAPACITY = 96 };
 static const double DENSITY = 0.1, LIST_CUTOFF = 5.0;
@@ -102,16 +102,17 @@ static box make_box(int side)
             coord[3 * (size_t)i + d] = step * at[d] + 0.6 * uniform(&state) - 0.3;
         kind[i] = i % 3 ? 0 : 1;
     }
-    cu_grid g = {};
-    for (int d = 0; d < 3; d++) {
-        g.cell[4 * d] = g.height[d] = length;
-        g.inverse[4 * d] = 1.0 / length;
-        g.n[d] = (int)(length / LIST_CUTOFF);
-    }
-    g.right = 1;
-    g.group = cu_group_size(b.n);
-    b.bins = g.n[0] * g.n[1] * g.n[2];
+    const double cell[9] = {length, 0, 0, 0, length, 0, 0, 0, length};
     const int offset[2] = {0, b.n}, number[2] = {1, 8};
+    aim_dev_job job = {};
+    job.n_atoms = b.n;
+    job.n_systems = job.crystal = 1;
+    job.offset = offset;
+    job.cell = cell;
+    job.cutoff = LIST_CUTOFF;
+    cu_grid g;
+    cu_fill_grids(&job, &g);
+    b.bins = cu_count_bins(&job);
     const size_t n = (size_t)b.n;
     b.coord = on_card(3 * n, coord.data());
     b.charge = make_charges(b.n);
@@ -125,7 +126,7 @@ static box make_box(int side)
     c->n = c->end = b.n;
     c->bins = b.bins;
     c->bin = room<int>(n);
-    c->groups = b.bins + b.n / g.group;
+    c->groups = cu_most_groups(&job, b.bins);
     c->start = room<int>(3 * (size_t)b.bins + 1);
     c->fill = c->start + b.bins + 1;
     c->most = c->fill + b.bins;

@@ -35,6 +35,10 @@ static void time_list(const box &b)
     long long pairs = 0;
     for (int count : on_host((size_t)b.n, p.list.count))
         pairs += count;
+    if (!pairs) {
+        fprintf(stderr, "bench_card: a box of %d atoms without neighbours\n", b.n);
+        exit(1);
+    }
     printf("list %d %lld %.3f (bins %.3f)\n", b.n, pairs, ms, bins_ms);
 }
 
