@@ -4,11 +4,12 @@
  * Each system has a grid over its own cell; positions are wrapped into it. Bins follow each other
  * along the first axis, so that a row of bins is one range of sorted atoms (split where the row leaves
  * the cell, or a column: large crystals stand in columns along the third axis, so that what is above and
- * below an atom is near in memory, and in the second-level cache when it is wanted). Atoms of a bin stand by their index: places depend on the own system alone. The
- * whole evaluation of crystals goes by places (neighbours in space are neighbours in memory), and
- * its results leave by `order`. A group is what a block walks the surroundings of (groups.h): the
- * atoms of a bin, or equal parts of one that holds more than the system's groups may; small systems
- * have small groups, so that there are blocks for the whole card. Second derivatives go by atoms. */
+ * below an atom is near in memory, and in the second-level cache when it is wanted). Atoms of a bin stand by
+ * their index: places depend on the own system alone. The whole evaluation of crystals goes by places
+ * (neighbours in space are neighbours in memory), and its results leave by `order`. A group is what a block
+ * walks the surroundings of (groups.h): the atoms of a bin, or equal parts of one that holds more than the
+ * system's groups may; small systems have small groups, so that there are blocks for the whole card. Second
+ * derivatives go by atoms. */
 #ifndef AIM_BACKEND_CUDA_CELLS_H
 #define AIM_BACKEND_CUDA_CELLS_H
 

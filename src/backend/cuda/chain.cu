@@ -332,7 +332,7 @@ __global__ void CLUSTER(BLOCKS) __launch_bounds__(THREADS, 1)
         }
         for (int k = 0; k < 3; k++)
             barrier_create(ready + 8 * k, 1);
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        barriers_created();
         barrier_expect(ready, c.g[0].m.k_pad / CU_STEP * STEP_ROWS);
         barrier_expect(met, BLOCKS * GROUPS * ROWS * 4);
     }

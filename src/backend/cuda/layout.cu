@@ -406,6 +406,19 @@ void cu_layout(const cu_net *net, const aim_dev_job *job, int kinds, int bins, c
     w->bytes = c.used;
 }
 
+/* The largest number up to `high` that fits, if those below it do; `low` where none does. */
+template <typename F> static int most_that_fit(int low, int high, F fits)
+{
+    while (low < high) {
+        const int half = (low + high + 1) / 2;
+        if (fits(half))
+            low = half;
+        else
+            high = half - 1;
+    }
+    return low;
+}
+
 template <typename real>
 static size_t bytes_in_slabs(const cu_net *net, const aim_dev_job *job, int kinds, int bins,
                              cu_slabs slabs)
@@ -425,24 +438,14 @@ cu_slabs cu_choose_slabs(const cu_net *net, const aim_dev_job *job, int kinds, i
     const size_t room = cu_room(d);
     if (all <= room)
         return {0, 0};
-    int few = 1, many = 4 * d->processors;
-    while (few < many) {
-        const int half = (few + many + 1) / 2;
-        if (bytes_in_slabs<real>(net, job, kinds, bins, {half * CU_TILE_ROWS, 0}) <= room)
-            few = half;
-        else
-            many = half - 1;
-    }
-    const int tiles = few < d->processors ? few : few / d->processors * d->processors,
+    const int most = most_that_fit(1, 4 * d->processors, [&](int k) {
+        return bytes_in_slabs<real>(net, job, kinds, bins, {k * CU_TILE_ROWS, 0}) <= room;
+    });
+    const int tiles = most < d->processors ? most : most / d->processors * d->processors,
               rows = tiles * CU_TILE_ROWS;
-    int kept = 0;
-    for (int most = (job->n_atoms + rows - 1) / rows; kept < most;) {
-        const int half = (kept + most + 1) / 2;
-        if (bytes_in_slabs<real>(net, job, kinds, bins, {rows, half}) <= room - room / 16)
-            kept = half;
-        else
-            most = half - 1;
-    }
+    const int kept = most_that_fit(0, (job->n_atoms + rows - 1) / rows, [&](int k) {
+        return bytes_in_slabs<real>(net, job, kinds, bins, {rows, k}) <= room - room / 16;
+    });
     return {rows, kept};
 }
 

@@ -94,10 +94,7 @@ struct relay_block {
 
 static __device__ __forceinline__ void relay_create(const relay_barriers &b)
 {
-    for (int s = 0; s < RELAY_STAGES; s++) {
-        barrier_create(b.stage.full + 8 * s, 1 + WIDE_FETCHERS);
-        barrier_create(b.stage.empty + 8 * s, WIDE_WARPS * 32); /* every lane has read its rows */
-    }
+    wide_create<RELAY_STAGES>(b.stage);
     for (int s = 0; s < RELAY_SLOTS; s++) {
         barrier_create(b.chosen + 8 * s, 1);
         barrier_create(b.readable + 8 * s, 1);
@@ -106,7 +103,7 @@ static __device__ __forceinline__ void relay_create(const relay_barriers &b)
     barrier_create(b.carried, WIDE_FETCHERS);
     for (int s = 0; s < 2; s++)
         barrier_create(b.ended + 8 * s, WIDE_WARPS);
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    barriers_created();
 }
 
 /* ---------------------------------------------------------------- tiles */
@@ -198,14 +195,20 @@ static __device__ __forceinline__ void relay_keep(const relay &w, const relay_bl
     }
 }
 
+/* Tile n of this block, once so much is known of it as these barriers say. */
+static __device__ __forceinline__ const relay_tile &relay_next(const relay_block &b, unsigned bars, int n)
+{
+    barrier_wait(bars + n % RELAY_SLOTS * 8, n / RELAY_SLOTS % 2);
+    return b.slots[n % RELAY_SLOTS].tile;
+}
+
 /* The thread that fetches weights. It has nothing to wait for. */
 static __device__ __forceinline__ void relay_weigh(const relay &w, const relay_block &b)
 {
     wide_place<RELAY_STAGES> at;
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
     for (int n = 0;; n++) {
-        barrier_wait(b.bars.chosen + n % RELAY_SLOTS * 8, n / RELAY_SLOTS % 2);
-        const relay_tile &tile = b.slots[n % RELAY_SLOTS].tile;
+        const relay_tile &tile = relay_next(b, b.bars.chosen, n);
         const int layer = tile.layer;
         if (layer < 0)
             return;
@@ -219,8 +222,7 @@ static __device__ __forceinline__ void relay_fetch(const relay &w, const relay_b
     wide_place<RELAY_STAGES> at;
     cu_wait();
     for (int n = 0;; n++) {
-        barrier_wait(b.bars.readable + n % RELAY_SLOTS * 8, n / RELAY_SLOTS % 2);
-        const relay_tile &tile = b.slots[n % RELAY_SLOTS].tile;
+        const relay_tile &tile = relay_next(b, b.bars.readable, n);
         const int layer = tile.layer;
         if (layer < 0)
             return;
@@ -261,8 +263,7 @@ static __device__ __forceinline__ void relay_work(const relay &w, const relay_bl
     wide_place<RELAY_STAGES> at;
     cu_wait();
     for (int n = 0;; n++) {
-        barrier_wait(b.bars.known + n % RELAY_SLOTS * 8, n / RELAY_SLOTS % 2);
-        const relay_tile &tile = b.slots[n % RELAY_SLOTS].tile;
+        const relay_tile &tile = relay_next(b, b.bars.known, n);
         if (tile.layer < 0)
             break;
         if constexpr (BACK) {

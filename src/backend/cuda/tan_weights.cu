@@ -289,7 +289,7 @@ __global__ void __launch_bounds__(MULTIPLY + FETCH, 1)
             barrier_create(full + 8 * s, FETCH);
             barrier_create(empty + 8 * s, MULTIPLY / 32);
         }
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        barriers_created();
     }
     __syncthreads();
     if (threadIdx.x < MULTIPLY) {

@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(128, N == 64 ? 3 : 2) multiply_warpgroups(cons
             barrier_create(full + 8 * s, 1);
             barrier_create(empty + 8 * s, 4);
         }
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        barriers_created();
     }
     __syncthreads();
     if (threadIdx.x < 32)

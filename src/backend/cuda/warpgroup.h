@@ -14,6 +14,11 @@ static __device__ __forceinline__ void barrier_create(unsigned bar, unsigned cou
 {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(bar), "r"(count));
 }
+/* Behind the last of a block's: from here on the whole cluster sees them. */
+static __device__ __forceinline__ void barriers_created(void)
+{
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
 static __device__ __forceinline__ void barrier_arrive(unsigned bar)
 {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(bar) : "memory");

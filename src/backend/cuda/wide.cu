@@ -83,11 +83,8 @@ __global__ void __launch_bounds__(384, 1)
     const wide_barriers b = {full, full + 8 * W::STAGES};
     float *sums = (float *)(shared + W::STAGES * W::BYTES);
     if (threadIdx.x == 0) {
-        for (int s = 0; s < W::STAGES; s++) {
-            barrier_create(b.full + 8 * s, 1 + WIDE_FETCHERS);
-            barrier_create(b.empty + 8 * s, WIDE_WARPS * 32); /* every lane has read its rows */
-        }
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        wide_create<W::STAGES>(b);
+        barriers_created();
     }
     __syncthreads();
     if (threadIdx.x < WIDE_WARPS * 32) {

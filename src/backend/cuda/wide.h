@@ -48,6 +48,15 @@ struct wide_barriers {
     unsigned full, empty; /* of stages */
 };
 
+/* Those of COUNT stages, by one thread. */
+template <int COUNT> static __device__ __forceinline__ void wide_create(const wide_barriers &b)
+{
+    for (int s = 0; s < COUNT; s++) {
+        barrier_create(b.full + 8 * s, 1 + WIDE_FETCHERS);
+        barrier_create(b.empty + 8 * s, WIDE_WARPS * 32); /* every lane has read its rows */
+    }
+}
+
 /* A tile's weights, by one thread: a bulk copy for each step. Stages of BYTES. */
 template <int BYTES, int COUNT>
 static __device__ __forceinline__ void wide_weights(const cu_matrix &m, int n0, int columns,
