@@ -173,8 +173,8 @@ typedef struct aimnet_options {
     /* most atoms evaluated together (at least one system); 0: chosen by the library */
     int64_t batch_atoms;
     /* GPU: 1: launches every kernel by itself; 0 (default): batches whose shape repeats are recorded as
-     * a CUDA graph and replayed, with the same results; not those with Ewald or PME sums, whose kernels
-     * are launched for the cell at hand, or in slabs */
+     * a CUDA graph and replayed, with the same results; with Ewald or PME sums while cells stay, up to
+     * 256 systems; not in slabs, whose kernels take far longer than launching them */
     int no_graph;
     /* GPU, single precision: 1: products of a network's layers from operands of 11 bits (those of TF32;
      * sums in float) instead of float32 accuracy: errors in docs/numerics.md;

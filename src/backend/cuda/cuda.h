@@ -28,6 +28,7 @@ enum {
     CU_SEGMENT = 2048, /* atoms of a system that are summed by one block */
     CU_PARTS = 24,     /* of a gradient by the parameters on its way to the host */
     CU_GRAPHS = 16,    /* shapes of batches that are kept as graphs */
+    CU_LATTICES = 256, /* systems with lattice sums that such a batch may have */
     CU_EARLY = 64,
     CU_EARLY_ATOMS = 1024, /* cu_work.early, of fewer atoms */
     CU_TILE_ROWS = 128     /* of the large matrix products */
@@ -74,6 +75,12 @@ typedef struct cu_mlp {
     cu_layer layer[AIM_DEV_LAYERS];
 } cu_mlp;
 
+/* Of a system with lattice sums: its waves or mesh, and where it begins. Kernels have both as they are recorded. */
+typedef struct cu_lattice {
+    aim_dev_waves waves;
+    int64_t first;
+} cu_lattice;
+
 typedef struct cu_net {
     cu_device *device;
     aim_dev_net d; /* pointers: device memory */
@@ -97,6 +104,7 @@ typedef struct cu_net {
             double numbers[11];
             uint64_t heads;
         } key;
+        cu_lattice lattices[CU_LATTICES]; /* key.systems of them, with lattice sums */
     } graph[CU_GRAPHS];
     unsigned clock;
 } cu_net;

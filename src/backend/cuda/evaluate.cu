@@ -269,6 +269,38 @@ int cu_synchronize(cu_net *net, cu_state *s, aim_dev_error *e)
     return s->code == cudaSuccess ? 0 : run_failed(net, s, e);
 }
 
+/* Whether a batch is recorded when its shape comes again. Not one in slabs, whose kernels take a multiple of what their
+ * launching does; with lattice sums of systems that a graph has room for. */
+template <typename real> static int records(const aim_dev_job *job, const cu_work<real> *w)
+{
+    return !job->no_graph && !w->part_count && (!job->waves || job->n_systems <= CU_LATTICES);
+}
+
+/* With lattice sums a graph is of their waves and meshes, which change with cells. */
+static int has_lattices(const cu_lattice *l, const aim_dev_job *job)
+{
+    for (int32_t k = 0; job->waves && k < job->n_systems; k++)
+        if (l[k].first != job->offset[k] ||
+            memcmp(&l[k].waves, &job->waves[k], sizeof l[k].waves) != 0)
+            return 0;
+    return 1;
+}
+
+static void put_lattices(cu_lattice *l, const aim_dev_job *job)
+{
+    for (int32_t k = 0; job->waves && k < job->n_systems; k++) {
+        l[k].waves = job->waves[k];
+        l[k].first = job->offset[k];
+    }
+}
+
+static void forget(cudaGraphExec_t *exec)
+{
+    if (*exec)
+        cudaGraphExecDestroy(*exec);
+    *exec = NULL;
+}
+
 /* The graph of this shape, or a place for it. *seen: the shape was here before. */
 static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins, int *seen)
 {
@@ -300,22 +332,20 @@ static int find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins
     key.caller_head = job->caller ? job->caller->head : 0;
     int oldest = 0;
     for (int k = 0; k < CU_GRAPHS; k++) {
-        if (net->graph[k].used && memcmp(&net->graph[k].key, &key, sizeof key) == 0) {
+        if (net->graph[k].used && memcmp(&net->graph[k].key, &key, sizeof key) == 0 &&
+            has_lattices(net->graph[k].lattices, job)) {
             *seen = net->graph[k].age == net->device->workspace_age;
             net->graph[k].used = ++net->clock;
             net->graph[k].age = net->device->workspace_age;
-            if (!*seen && net->graph[k].exec) {
-                cudaGraphExecDestroy(net->graph[k].exec);
-                net->graph[k].exec = NULL;
-            }
+            if (!*seen)
+                forget(&net->graph[k].exec);
             return k;
         }
         if (net->graph[k].used < net->graph[oldest].used)
             oldest = k;
     }
-    if (net->graph[oldest].exec)
-        cudaGraphExecDestroy(net->graph[oldest].exec);
-    net->graph[oldest].exec = NULL;
+    forget(&net->graph[oldest].exec);
+    put_lattices(net->graph[oldest].lattices, job);
     net->graph[oldest].key = key;
     net->graph[oldest].age = net->device->workspace_age;
     net->graph[oldest].used = ++net->clock;
@@ -482,8 +512,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
     } else {
         int seen = 0;
         fill_adjoints<real>(net, job, &w);
-        const int g = job->no_graph || w.part_count || job->waves /* meshes change with cells */
-                          ? -1 : find_graph(net, job, k->n, bins, &seen);
+        const int g = records(job, &w) ? find_graph(net, job, k->n, bins, &seen) : -1;
         if (g >= 0 && seen && !net->graph[g].exec)
             record<real>(&s, net, job, &w, g);
         if (s.code != cudaSuccess)
