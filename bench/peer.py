@@ -10,10 +10,12 @@
                                                  on the GPU, by default and in the fastest mode that it has for the work (CUDA graphs and Triton
                                                  kernels; batches padded to one size): molecules of the file, or its periodic box repeated; a Hessian where
                                                  NAME begins with hessian_, the gradient of a loss by the parameters with gradient_
+    peer.py parts ATOMS...                       on the GPU, what bench_card measures, by nvalchemiops (which the peer uses): the list of 5 A, and energy and
+                                                 forces of DFT-D3 within 15 A, its list given
     peer.py gemm                                 float32 rate of a large matrix product (torch, its own BLAS)
 
 Lines of `time`: peer NAME structures atoms runs minimum median (seconds) energy; of `crystal`: peer METHOD atoms runs minimum median (seconds)
-energy peak (MB of the process); of `card`: peer NAME MODE atoms runs minimum median energy. Threads: OMP_NUM_THREADS.
+energy peak (MB of the process); of `card` and `parts`: peer NAME MODE atoms runs minimum median energy (of a list: pairs). Threads: OMP_NUM_THREADS.
 """
 import gzip
 import os
@@ -192,8 +194,62 @@ def padded(frames):
     return {"coord": torch.tensor(coord).squeeze(0), "numbers": torch.tensor(numbers).squeeze(0), "charge": charge}
 
 
+def time_on_card(name, mode, atoms, call, before, seconds):
+    """Times of synchronised calls; a call gives an energy, or nothing."""
+    import torch
+    times = []
+    for _ in range(before):
+        call()
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    while len(times) < 5 or time.perf_counter() - start < seconds:
+        t = time.perf_counter()
+        energy = call()
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - t)
+    print("peer", name, mode, atoms, len(times), f"{min(times):.6g} {statistics.median(times):.6g}",
+          "-" if energy is None else f"{float(energy.double().sum()):.15g}", flush=True)
+
+
+def water_like_box(atoms):
+    """A box as bench_box.h has it, other random numbers."""
+    import numpy as np
+    side = round(atoms ** (1 / 3))
+    step = 0.1 ** (-1 / 3)
+    k = np.arange(side ** 3)
+    coord = step * np.stack([k % side, k // side % side, k // side ** 2], 1) + np.random.default_rng(1).uniform(-0.3, 0.3, (len(k), 3))
+    return np.where(k % 3, 1, 8).astype("int32"), coord.astype("float32"), (np.eye(3) * side * step).astype("float32")
+
+
+def parts(atoms, device="cuda"):
+    import torch
+    from aimnet.modules.lr import DFTD3
+    from nvalchemiops.torch.interactions.dispersion import dftd3
+    from nvalchemiops.torch.neighbors import neighbor_list
+    bohr = 0.529177210903
+    table = DFTD3(s8=0.3908, a1=0.566, a2=3.128)
+    table = {k: getattr(table, k).to(device) for k in ("rcov", "r4r2", "c6ab", "cn_ref")}
+    for n in atoms:
+        numbers, coord, cell = (torch.tensor(a).to(device) for a in water_like_box(n))
+        box = {"cell": cell[None], "pbc": torch.ones(1, 3, dtype=torch.bool, device=device), "method": "cell_list"}
+
+        def find():
+            return neighbor_list(coord, 5.0, max_neighbors=96, **box)[1]
+
+        time_on_card("list_alone", "default", len(numbers), find, 3, 1.0)
+        j, _, shifts = neighbor_list(coord, 15.0, max_neighbors=1536, **box)
+
+        def disperse():
+            return dftd3(coord / bohr, numbers, a1=0.566, a2=3.128, s8=0.3908, covalent_radii=table["rcov"], r4r2=table["r4r2"],
+                         c6_reference=table["c6ab"], coord_num_ref=table["cn_ref"], cell=cell[None] / bohr, neighbor_matrix=j,
+                         neighbor_matrix_shifts=shifts, fill_value=len(numbers), num_systems=1, s5_smoothing_on=12.0 / bohr,
+                         s5_smoothing_off=15.0 / bohr, device=device)[0] * 27.211386245988
+
+        time_on_card("d3_alone", "default", len(numbers), disperse, 2, 1.0)
+
+
 def on_card(model, seconds, workloads):
-    """Synchronised calls, inputs on the card already."""
+    """Inputs on the card already."""
     import torch
     import warnings
     warnings.simplefilter("ignore")
@@ -201,24 +257,7 @@ def on_card(model, seconds, workloads):
 
     def measure_one(calc, name, mode, atoms, data, **what):
         data = {k: v.cuda() if hasattr(v, "cuda") else v for k, v in data.items()}
-
-        def call():
-            out = calc.eval(dict(data), **(what or {"forces": True}))
-            torch.cuda.synchronize()
-            return out
-        time_calls(name, mode, atoms, call, 2 if what else 4)
-
-    def time_calls(name, mode, atoms, call, before):
-        times = []
-        for _ in range(before):
-            call()
-        start = time.perf_counter()
-        while len(times) < 5 or time.perf_counter() - start < seconds:
-            t = time.perf_counter()
-            out = call()
-            times.append(time.perf_counter() - t)
-        print("peer", name, mode, atoms, len(times), f"{min(times):.6g} {statistics.median(times):.6g}",
-              f"{float(out['energy'].double().sum()):.15g}" if out else "-", flush=True)
+        time_on_card(name, mode, atoms, lambda: calc.eval(dict(data), **(what or {"forces": True}))["energy"], 2 if what else 4, seconds)
 
     default = AIMNet2Calculator(model, device="cuda")
     fast = AIMNet2Calculator(model, device="cuda", cuda_graph=True, inference_kernels=True)
@@ -239,7 +278,7 @@ def on_card(model, seconds, workloads):
             def step():
                 run().item()
 
-            time_calls(name, "default", int(sizes.sum()), step, 2)
+            time_on_card(name, "default", int(sizes.sum()), step, 2, seconds)
             continue
         if name.startswith("hessian_"):
             measure_one(default, name, "default", int(sizes.sum()), data, hessian=True)
@@ -271,6 +310,8 @@ if __name__ == "__main__":
         derivatives(sys.argv[2], sys.argv[3], float(sys.argv[4]), sys.argv[5:])
     elif command == "card" and len(sys.argv) > 4:
         on_card(sys.argv[2], float(sys.argv[3]), sys.argv[4:])
+    elif command == "parts" and len(sys.argv) > 2:
+        parts([int(n) for n in sys.argv[2:]])
     elif command == "gemm":
         gemm()
     else:
