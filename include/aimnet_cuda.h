@@ -4,7 +4,8 @@
  *
  * Nothing of CUDA is needed to build or to link: libaimnet_cuda.so is loaded by the first call.
  * Without it, without a driver or without a card every function here gives DEVICE, and
- * aimnet_last_error() says in a sentence which of them is missing. */
+ * aimnet_last_error() says in a sentence which of them is missing. Calls leave the thread with the
+ * card (or the context of the driver) that it had current, or with none, those of calculators too. */
 #ifndef AIMNET_CUDA_H
 #define AIMNET_CUDA_H
 
@@ -75,7 +76,6 @@ typedef struct aimnet_cuda_results {
  * outputs that a card does not compute, a structure is a slab or a wire, or something is wrong; the
  * call then goes by way of the host, with the same results. Of a structure that failed the entries
  * are undefined; those of the others are valid. After the first call of its size no memory is taken.
- * The card that is current for the thread stays current.
  * Errors: as aimnet_calc_eval; ARG also for an array that is not memory of the card, or too short,
  * for a calculator without a GPU, and for a stream that is being captured. */
 AIMNET_API aimnet_status aimnet_cuda_eval(aimnet_calc *calc, const aimnet_cuda_systems *systems,
@@ -114,7 +114,7 @@ AIMNET_API aimnet_status aimnet_cuda_nlist_build(aimnet_cuda_nlist *list, const 
  * cudaStream_t; NULL: the default stream), which orders it with everything else there. Nothing but
  * create waits. Elements are sums in a fixed order, float in _f32 and double in _f64: the same bits at
  * every call. Addresses of factors and of results with a last index of 4 are multiples of 16 bytes
- * (32 in _f64), as allocations are. The card that is current for the thread stays current. */
+ * (32 in _f64), as allocations are. */
 typedef struct aimnet_cuda_conv aimnet_cuda_conv;
 
 /* Lists of the neighbour matrix in both directions; holds 8 bytes per slot on the card. idx has to

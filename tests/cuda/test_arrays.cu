@@ -4,6 +4,8 @@
  * said in a sentence and costs no other structure anything. Arguments: "times" measures as well; "lists"
  * stops after the lists. */
 #include <chrono>
+#include <cuda.h>
+#include <thread>
 
 #include "arrays_lists.h"
 
@@ -401,6 +403,76 @@ static void evaluations(cudaStream_t stream)
     aimnet_model_free(model);
 }
 
+/* ---------------------------------------------------------------- whose card is current */
+
+static CUcontext current_context(void)
+{
+    typedef CUresult get_fn(CUcontext *);
+    void *get = NULL;
+    CUcontext context = NULL;
+    cudaDriverEntryPointQueryResult what;
+    check(cudaGetDriverEntryPointByVersion("cuCtxGetCurrent", &get, 12000, cudaEnableDefault,
+                                           &what) == cudaSuccess,
+          "the driver");
+    ((get_fn *)get)(&context);
+    return context;
+}
+
+/* All that calculators of a card and its arrays do, in a thread that has no card. */
+static void work_on(int card, std::vector<double> *forces)
+{
+    char device[16];
+    snprintf(device, sizeof device, "cuda:%d", card);
+    const batch b = boxes(4, 1);
+    aimnet_cuda_card about;
+    void *block = NULL;
+    aimnet_model *model = NULL;
+    aimnet_calc *calc = NULL;
+    aimnet_options o = aimnet_options_default();
+    o.device = device;
+    o.coulomb = AIMNET_COULOMB_PME;
+    forces->assign(b.a.coord.size(), 0.0);
+    const aimnet_system s = {.n_atoms = (int32_t)b.a.coord.size() / 3,
+                             .numbers = b.numbers.data(),
+                             .coord = b.a.coord.data(),
+                             .cell = b.a.cell.data(),
+                             .pbc = {1, 1, 1}};
+    aimnet_result r = {};
+    r.forces = forces->data();
+    check(aimnet_cuda_get_card(card, &about) == AIMNET_OK && !current_context(),
+          "a thread without a card looks at one and has none");
+    check(aimnet_cuda_alloc(card, 64, &block) == AIMNET_OK, "memory in a thread without a card");
+    check(aimnet_model_load(NULL, NULL, &model) == AIMNET_OK &&
+              aimnet_calc_create(&model, 1, &o, &calc) == AIMNET_OK,
+          "a calculator in a thread without a card");
+    for (int run = 0; run < 3; run++)
+        check(aimnet_calc_eval(calc, &s, 1, &r) == AIMNET_OK, "an evaluation there");
+    int now = -1;
+    check(!current_context() && cudaGetDevice(&now) == cudaSuccess && now == 0,
+          "the thread still has none");
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
+    aimnet_cuda_free(card, block);
+    check(!current_context(), "nor has it afterwards");
+}
+
+static void threads_keep_their_card(void)
+{
+    int count = 0;
+    std::vector<double> forces[2];
+    cudaGetDeviceCount(&count);
+    count = count > 2 ? 2 : count;
+    const CUcontext mine = current_context();
+    std::vector<std::thread> threads;
+    for (int card = 0; card < count; card++)
+        threads.emplace_back(work_on, card, &forces[card]);
+    for (std::thread &t : threads)
+        t.join();
+    check(current_context() == mine, "and this one has its own");
+    if (count == 2)
+        check(forces[0] == forces[1], "two cards at the same time, the same bits");
+}
+
 /* ---------------------------------------------------------------- memory, times */
 
 static void memory(void)
@@ -510,6 +582,7 @@ int main(int argc, char **argv)
         memory();
         hostile_lists();
         evaluations(stream);
+        threads_keep_their_card();
     }
     if (strcmp(what, "times") == 0)
         times();

@@ -319,12 +319,19 @@ static void slabs_change_no_bit(void **state)
     molecule_free(&s.mol);
 }
 
+/* The card of AIMNET_TEST_DEVICE (cuda or cuda:N). */
+static int card_of_tests(void)
+{
+    const char *device = getenv("AIMNET_TEST_DEVICE"), *number = device ? strchr(device, ':') : NULL;
+    return number ? (int)strtol(number + 1, NULL, 10) : 0;
+}
+
 static void *on_card(const void *host, size_t bytes)
 {
     void *p;
-    assert_int_equal(aimnet_cuda_alloc(0, bytes, &p), AIMNET_OK);
+    assert_int_equal(aimnet_cuda_alloc(card_of_tests(), bytes, &p), AIMNET_OK);
     if (host)
-        assert_int_equal(aimnet_cuda_copy(0, p, host, bytes, NULL), AIMNET_OK);
+        assert_int_equal(aimnet_cuda_copy(card_of_tests(), p, host, bytes, NULL), AIMNET_OK);
     return p;
 }
 
@@ -347,14 +354,14 @@ static void compare_arrays(const term_case *c, kind what)
                                     .numbers = system.numbers};
     const aimnet_cuda_results out = {.energy = energy, .forces = forces};
     assert_int_equal(aimnet_cuda_eval(card, &in, &out, NULL), AIMNET_OK);
-    assert_int_equal(aimnet_cuda_copy(0, back, forces, bytes, NULL), AIMNET_OK);
-    assert_int_equal(aimnet_cuda_copy(0, &e, energy, sizeof e, NULL), AIMNET_OK);
+    assert_int_equal(aimnet_cuda_copy(card_of_tests(), back, forces, bytes, NULL), AIMNET_OK);
+    assert_int_equal(aimnet_cuda_copy(card_of_tests(), &e, energy, sizeof e, NULL), AIMNET_OK);
     same("energies between arrays", c, &e, &want.energy, 1);
     same("forces between arrays", c, back, want.forces, 3 * n);
     free(back);
-    aimnet_cuda_free(0, coord);
-    aimnet_cuda_free(0, energy);
-    aimnet_cuda_free(0, forces);
+    aimnet_cuda_free(card_of_tests(), coord);
+    aimnet_cuda_free(card_of_tests(), energy);
+    aimnet_cuda_free(card_of_tests(), forces);
     numbers_free(&want);
     aimnet_calc_free(card);
     aimnet_model_free(model);

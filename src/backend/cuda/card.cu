@@ -24,7 +24,7 @@ int cu_fail_cuda(aim_dev_error *e, cudaError_t code, const char *what)
 void cu_close(void *object)
 {
     cu_device *d = (cu_device *)object;
-    cudaSetDevice(d->index);
+    const on_card here(d->index);
     if (d->stream)
         cudaStreamDestroy(d->stream);
     if (d->side)
@@ -66,7 +66,6 @@ static int all_overlap(int n)
 static int start_device(cu_device *d, int cards, aim_dev_error *e)
 {
     cu_state s = {cudaSuccess, NULL};
-    CU_TRY(e, cudaSetDevice(d->index), "starting");
     cu_overlap = all_overlap(cards);
     CU_TRY(e, cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking), "starting");
     CU_TRY(e, cudaStreamCreateWithFlags(&d->side, cudaStreamNonBlocking), "starting");
@@ -131,7 +130,8 @@ int cu_look(int index, int *n, aim_dev_card *card, aim_dev_error *e)
     if (cu_check_index(index, *n, e))
         return e->status;
     CU_TRY(e, cudaGetDeviceProperties(&prop, index), "looking at the device");
-    CU_TRY(e, cudaSetDevice(index), "looking at the device");
+    const on_card here(index);
+    CU_TRY(e, here.code, "looking at the device");
     snprintf(card->name, sizeof card->name, "%.127s", prop.name);
     card->major = prop.major;
     card->minor = prop.minor;
@@ -162,6 +162,8 @@ int cu_open(void *object, int index, size_t memory, aim_dev_error *e)
     d->major = prop.major;
     d->minor = prop.minor;
     d->warpgroups = prop.major == 9 && prop.minor == 0 && cu_have_warpgroups();
+    const on_card here(index);
+    CU_TRY(e, here.code, "starting");
     if (start_device(d, n, e)) {
         cu_close(d);
         return e->status;
@@ -173,9 +175,10 @@ void cu_describe(void *object, char *name, size_t capacity, size_t *total, size_
 {
     const cu_device *d = (const cu_device *)object;
     cudaDeviceProp prop;
+    const on_card here(d->index);
     *total = *available = 0;
     name[0] = 0;
-    if (cudaSetDevice(d->index) == cudaSuccess &&
+    if (here.code == cudaSuccess &&
         cudaGetDeviceProperties(&prop, d->index) == cudaSuccess) {
         snprintf(name, capacity, "%s", prop.name);
         cudaMemGetInfo(available, total);

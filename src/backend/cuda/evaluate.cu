@@ -586,6 +586,7 @@ int cu_run(void *object, aim_dev_job *job, aim_dev_error *e)
     e->text[0] = 0;
     net->device->kept = NULL;
     const on_card here(net->device->index);
+    CU_TRY(e, here.code, "starting");
     if (cu_check_list(net, job, e) || cu_follow(net, job, e))
         return e->status;
     do {

@@ -419,6 +419,7 @@ int cu_list_create(void *object, int card, aim_dev_error *e)
     if (cu_look(0, &n, NULL, e) || cu_check_index(card, n, e))
         return e->status;
     const on_card here(card);
+    CU_TRY(e, here.code, "starting");
     l->card = card;
     if (cudaMallocHost((void **)&l->report, 2 * sizeof(int)) != cudaSuccess) {
         (void)cudaGetLastError();

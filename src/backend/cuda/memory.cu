@@ -19,6 +19,7 @@ int cu_take(int card, size_t bytes, void **block, aim_dev_error *e)
     if (check_card(card, e))
         return e->status;
     const on_card here(card);
+    CU_TRY(e, here.code, "starting");
     if (cudaMalloc(block, bytes ? bytes : 1) == cudaSuccess)
         return 0;
     cu_device d = {};
@@ -38,6 +39,7 @@ int cu_copy(int card, void *to, const void *from, size_t bytes, void *stream, ai
     if (check_card(card, e))
         return e->status;
     const on_card here(card);
+    CU_TRY(e, here.code, "starting");
     CU_TRY(e, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, (cudaStream_t)stream), "a copy");
     CU_TRY(e, cudaStreamSynchronize((cudaStream_t)stream), "a copy");
     return 0;
@@ -47,6 +49,7 @@ int cu_clear(int card, void *block, size_t bytes, void *stream, aim_dev_error *e
 {
     const on_card here(card);
     e->status = 0;
+    CU_TRY(e, here.code, "starting");
     CU_TRY(e, cudaMemsetAsync(block, 0, bytes, (cudaStream_t)stream), "clearing");
     return 0;
 }
@@ -56,6 +59,7 @@ int cu_can_wait(int card, void *stream, aim_dev_error *e)
     if (check_card(card, e))
         return e->status;
     const on_card here(card);
+    CU_TRY(e, here.code, "starting");
     cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
     CU_TRY(e, cudaStreamIsCapturing((cudaStream_t)stream, &capture), "the caller's stream");
     return capture == cudaStreamCaptureStatusNone
@@ -70,16 +74,11 @@ int cu_can_wait(int card, void *stream, aim_dev_error *e)
 static size_t bytes_behind(const void *p)
 {
     typedef CUresult range_fn(CUdeviceptr *, size_t *, CUdeviceptr);
-    static void *entry; /* the same for every thread */
-    void *found = entry;
-    cudaDriverEntryPointQueryResult what;
+    static void *kept;
+    range_fn *range = (range_fn *)cu_driver("cuMemGetAddressRange", &kept);
     CUdeviceptr base = 0;
     size_t size = 0;
-    if (!found && cudaGetDriverEntryPointByVersion("cuMemGetAddressRange", &found, 12000,
-                                                   cudaEnableDefault, &what) != cudaSuccess)
-        return 0;
-    entry = found;
-    if (!found || ((range_fn *)found)(&base, &size, (CUdeviceptr)p) != CUDA_SUCCESS)
+    if (!range || range(&base, &size, (CUdeviceptr)p) != CUDA_SUCCESS)
         return 0;
     return size - (size_t)((CUdeviceptr)p - base);
 }
@@ -92,7 +91,9 @@ int cu_locate(const void *pointer, aim_dev_memory *m, aim_dev_error *e)
     CU_TRY(e, cudaPointerGetAttributes(&a, pointer), "looking at a pointer");
     m->on_card = a.type == cudaMemoryTypeDevice || a.type == cudaMemoryTypeManaged;
     m->card = a.device;
-    if (m->on_card)
+    if (m->on_card) {
+        const on_card here(m->card);
         m->bytes = bytes_behind(pointer);
+    }
     return 0;
 }

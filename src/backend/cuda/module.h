@@ -21,16 +21,19 @@ int cu_out_of_memory(cu_device *d, size_t bytes, const char *what, aim_dev_error
             return cu_fail_cuda((e), code_, (what));                                               \
     } while (0)
 
-/* Makes a card current (below 0: not yet), and leaves the thread with the one it had. */
+/* current.cu */
+/* A function of the driver by its name, or NULL; *kept is the same for every thread. */
+void *cu_driver(const char *name, void **kept);
+
+/* Makes a card current, and leaves the thread as it was. code: why it could not, of a card that fails to start. */
 struct on_card {
-    int before;
-    explicit on_card(int card) : before(0)
-    {
-        (void)cudaGetDevice(&before);
-        if (card >= 0)
-            (void)cudaSetDevice(card);
-    }
-    ~on_card() { (void)cudaSetDevice(before); }
+    cudaError_t code;
+    void *before; /* CUcontext */
+    int entered;
+    explicit on_card(int card);
+    ~on_card();
+    on_card(const on_card &) = delete;
+    on_card &operator=(const on_card &) = delete;
 };
 
 /* card.cu */

@@ -167,7 +167,7 @@ static void upload_net(cu_state *s, const cu_net *net, const aim_dev_net *in,
 void cu_net_free(void *object)
 {
     cu_net *net = (cu_net *)object;
-    cudaSetDevice(net->device->index);
+    const on_card here(net->device->index);
     for (int k = 0; k < CU_GRAPHS; k++)
         if (net->graph[k].exec)
             cudaGraphExecDestroy(net->graph[k].exec);
@@ -228,7 +228,8 @@ int cu_net_create(void *object, void *device, const aim_dev_net *in, const aim_d
         staging = largest_layer(&in->head[h]) > staging ? largest_layer(&in->head[h]) : staging;
     const size_t at = measure.used;
     net->block_size = at + staging * real_size(net);
-    cudaSetDevice(net->device->index);
+    const on_card here(net->device->index);
+    CU_TRY(e, here.code, "starting");
     if (cudaMalloc(&net->block, net->block_size) != cudaSuccess) {
         cu_out_of_memory(net->device, net->block_size, "the network", e);
         net->block = NULL;

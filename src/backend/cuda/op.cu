@@ -105,10 +105,11 @@ int cu_op_create(void *object, int card, const int32_t *idx, int n, int m, void 
     cu_op *op = (cu_op *)object;
     int cards;
     aim_dev_card found;
-    const on_card here(-1);
     e->status = 0;
-    if (cu_look(card, &cards, &found, e)) /* makes the card current */
+    if (cu_look(card, &cards, &found, e))
         return e->status;
+    const on_card here(card);
+    CU_TRY(e, here.code, "starting");
     op->card = card;
     op->n = n;
     op->m = m;

@@ -29,6 +29,7 @@ int cu_paths_create(void *object, int card, void **stream, aim_dev_error *e)
     cu_paths *p = (cu_paths *)object;
     const on_card here(card);
     e->status = 0;
+    CU_TRY(e, here.code, "starting");
     p->card = card;
     CU_TRY(e, cudaStreamCreateWithFlags(&p->stream, cudaStreamNonBlocking), "starting");
     *stream = p->stream;

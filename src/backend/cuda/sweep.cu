@@ -322,7 +322,8 @@ int cu_sweep(void *object, aim_dev_sweep *sweep, aim_dev_error *e)
     e->text[0] = 0;
     if (check_heads(net, e))
         return e->status;
-    CU_TRY(e, cudaSetDevice(net->device->index), "a sweep");
+    const on_card here(net->device->index);
+    CU_TRY(e, here.code, "a sweep");
     if (cu_check_list(net, sweep->job, e))
         return e->status;
     if (sweep->places && cu_put_places(net, sweep->places, e))
