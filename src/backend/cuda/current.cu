@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* current.cu - which card is current while this module works. A thread comes back with the context that it came with,
- * or without one: cudaSetDevice() would leave it with ours, and on the way back to a card that nobody has used it would
- * start that one, which takes half a gigabyte there and a quarter of a second. */
+/* current.cu - which card is current while this module works. A thread leaves with the context that it
+ * came with, or without one: cudaSetDevice() would leave it with ours, and on the way back to a card
+ * that nobody has used it would start that one, with half a gigabyte there and a tenth of a second. */
 #include <cuda.h>
 
 #include "backend/cuda/module.h"
@@ -9,13 +9,14 @@
 void *cu_driver(const char *name, void **kept)
 {
     cudaDriverEntryPointQueryResult what;
-    void *found = *kept;
+    void *found = __atomic_load_n(kept, __ATOMIC_ACQUIRE);
     if (!found && cudaGetDriverEntryPointByVersion(name, &found, 12000, cudaEnableDefault, &what) !=
                       cudaSuccess) {
         (void)cudaGetLastError();
         return NULL;
     }
-    return *kept = found;
+    __atomic_store_n(kept, found, __ATOMIC_RELEASE);
+    return found;
 }
 
 static CUresult current_context(CUcontext *context)
