@@ -248,6 +248,18 @@ __global__ void __launch_bounds__(CU_WALK_THREADS, sizeof(T) == 4 ? 5 : 4)
 
 enum { ROW_BYTES = 96 * 1024 }; /* of shared memory for rows */
 
+/* Of them what the current card has beside the kernel's own. */
+static int row_room(const void *kernel)
+{
+    cudaFuncAttributes own;
+    int device = 0, most = 0;
+    if (cudaGetDevice(&device) != cudaSuccess || cudaFuncGetAttributes(&own, kernel) != cudaSuccess ||
+        cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) != cudaSuccess)
+        return 0;
+    most -= (int)own.sharedSizeBytes;
+    return most < ROW_BYTES ? most : ROW_BYTES;
+}
+
 template <typename T>
 static void launch_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t)
 {
@@ -259,7 +271,7 @@ static void launch_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t
         return;
     }
     const int blocks = t->cells.groups, all = (CU_GROUP + WARPS - 1) / WARPS,
-              slots = all * row <= ROW_BYTES ? all : 1;
+              slots = (int)(all * row) <= row_room((const void *)crystal_energy<T, 1>) ? all : 1;
     crystal_weights<T><<<blocks, CU_WALK_THREADS, 0, stream>>>(*t);
     cu_launch(s, stream, blocks, CU_WALK_THREADS, slots * row,
               t->want_strain ? crystal_energy<T, 1> : crystal_energy<T, 0>, *t, slots);
@@ -267,11 +279,12 @@ static void launch_d3(cu_state *s, cudaStream_t stream, const struct cu_terms *t
 
 template <typename T> static void prepare(void)
 {
-    const int one = WARPS * AIM_DEV_SPECIES * (int)sizeof(kind_row<T>),
-              most = one > ROW_BYTES ? one : ROW_BYTES;
+    const int one = WARPS * AIM_DEV_SPECIES * (int)sizeof(kind_row<T>);
     cudaFuncSetAttribute(molecule_energy<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, one);
-    cudaFuncSetAttribute(crystal_energy<T, 0>, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
-    cudaFuncSetAttribute(crystal_energy<T, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    cudaFuncSetAttribute(crystal_energy<T, 0>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         row_room((const void *)crystal_energy<T, 0>));
+    cudaFuncSetAttribute(crystal_energy<T, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         row_room((const void *)crystal_energy<T, 1>));
 }
 
 void cu_terms_prepare(cu_state *s)

@@ -321,5 +321,10 @@ void cu_weights_wide(cudaStream_t stream, int processors, cu_products<float> *p)
 
 void cu_weights_prepare(void)
 {
+    int device = 0, major = 0;
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    if (major != 9) /* others have less shared memory, and do without */
+        return;
     cudaFuncSetAttribute(multiply_weights, cudaFuncAttributeMaxDynamicSharedMemorySize, SHARED);
 }
