@@ -469,6 +469,44 @@ static void many_molecules_are_what_they_are_alone(void **state)
     }
 }
 
+/* Water on top of each other has rows of as many neighbours as it has atoms. A calculator that has been given it, and
+ * allowed little more than a usual batch takes, evaluates that batch as before. */
+static void crowded_atoms_leave_no_longer_lists_behind(void **state)
+{
+    const int side = 16;
+    aimnet_model *model = open_model();
+    aimnet_options o = options_of(AIMNET_COULOMB_DSF);
+    box b = make_box(side), crowd = make_box(12);
+    aimnet_system s = system_of(&b, side), crowded = system_of(&crowd, 12);
+    aimnet_result before = {.energy = 0}, after = before, wrong = before;
+    (void)state;
+    memset(s.pbc, 0, sizeof s.pbc);
+    s.cell = NULL;
+    memset(crowded.pbc, 0, sizeof crowded.pbc);
+    crowded.cell = NULL;
+    for (size_t k = 0; k < 3 * (size_t)crowded.n_atoms; k++)
+        crowd.coord[k] *= 0.05;
+    before.forces = malloc(3 * (size_t)s.n_atoms * sizeof(double));
+    after.forces = malloc(3 * (size_t)s.n_atoms * sizeof(double));
+    wrong.forces = malloc(3 * (size_t)crowded.n_atoms * sizeof(double));
+    assert_true(before.forces && after.forces && wrong.forces);
+    aimnet_calc *calc = open_calc(model, o);
+    assert_int_equal(aimnet_calc_eval(calc, &s, 1, &before), AIMNET_OK);
+    o.device_memory = estimate_of(calc, &s, 1) * 5 / 4;
+    aimnet_calc_free(calc);
+    calc = open_calc(model, o);
+    assert_int_equal(aimnet_calc_eval(calc, &crowded, 1, &wrong), AIMNET_ERR_SOME_FAILED);
+    assert_int_equal(aimnet_calc_eval(calc, &s, 1, &after), AIMNET_OK);
+    assert_true(before.energy == after.energy);
+    free(before.forces);
+    free(after.forces);
+    free(wrong.forces);
+    box_free(&crowd);
+    box_free(&b);
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -482,6 +520,7 @@ int main(void)
         cmocka_unit_test(slabs_change_nothing),
         cmocka_unit_test(kept_activations_change_nothing),
         cmocka_unit_test(less_memory_than_a_slab_needs_is_an_error),
+        cmocka_unit_test(crowded_atoms_leave_no_longer_lists_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,7 @@ enum {
     CU_PARTS = 24,     /* of a gradient by the parameters on its way to the host */
     CU_GRAPHS = 16,    /* shapes of batches that are kept as graphs */
     CU_LATTICES = 256, /* systems with lattice sums that such a batch may have */
+    CU_CAPACITY = 64,  /* neighbours per atom that a network's lists have room for at first */
     CU_EARLY = 64,
     CU_EARLY_ATOMS = 1024, /* cu_work.early, of fewer atoms */
     CU_TILE_ROWS = 128     /* of the large matrix products */

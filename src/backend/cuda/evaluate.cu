@@ -485,10 +485,23 @@ static handed stir_workers(const cu_net *net, const aim_dev_job *job, const cu_w
     return result;
 }
 
-/* One try; *again: a row of the list was too short. */
+/* Lists have room for the longest row that ever was, that of a structure whose atoms are on top of each other too:
+ * where memory is not enough for so much, what is needed is found once more from the start. */
+static int starts_small(cu_net *net, const aim_dev_job *job, int *may, aim_dev_error *e)
+{
+    if (!*may || e->status != ERR_MEMORY || net->capacity <= CU_CAPACITY)
+        return 0;
+    *may = 0;
+    e->status = 0;
+    e->text[0] = 0;
+    net->capacity = CU_CAPACITY;
+    return !cu_check_list(net, job, e);
+}
+
+/* One try; *again: a row of the list was too short, or (once: *may) had room for far more than there is memory. */
 template <typename real>
 static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_dev_error *e,
-                    int *again)
+                    int *may, int *again)
 {
     cu_device *d = net->device;
     cu_work<real> w;
@@ -499,8 +512,10 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
     const int bins = cu_count_bins(job);
     const cu_slabs slabs = cu_choose_slabs<real>(net, job, k->n, bins);
     cu_layout<real>(net, job, k->n, bins, slabs, NULL, &w);
-    if (cu_reserve(d, w.bytes, w.in_bytes, w.out_bytes, e))
+    if (cu_reserve(d, w.bytes, w.in_bytes, w.out_bytes, e)) {
+        *again = starts_small(net, job, may, e);
         return e->status;
+    }
     cu_layout<real>(net, job, k->n, bins, slabs, (char *)d->workspace, &w);
     send_desk<real>(&s, net, job, &w);
     fill<real>(net, job, k, &w);
@@ -534,6 +549,7 @@ static int run_once(cu_net *net, aim_dev_job *job, const aim_dev_kinds *k, aim_d
     const int longest = *CU_PINNED(d->out, w.out_base, w.longest);
     if (!job->row && longest > net->capacity) {
         net->capacity = cu_round_up(longest + longest / 16, 8);
+        *may = 0; /* this batch has such rows */
         *again = 1;
         return 0;
     }
@@ -581,7 +597,7 @@ int cu_check_list(cu_net *net, const aim_dev_job *job, aim_dev_error *e)
 int cu_run(void *object, aim_dev_job *job, aim_dev_error *e)
 {
     cu_net *net = (cu_net *)object;
-    int again = 0;
+    int again = 0, may = 1;
     e->status = 0;
     e->text[0] = 0;
     net->device->kept = NULL;
@@ -590,8 +606,8 @@ int cu_run(void *object, aim_dev_job *job, aim_dev_error *e)
     if (cu_check_list(net, job, e) || cu_follow(net, job, e))
         return e->status;
     do {
-        const int status = net->d.is_double ? run_once<double>(net, job, job->kinds, e, &again)
-                                            : run_once<float>(net, job, job->kinds, e, &again);
+        const int status = net->d.is_double ? run_once<double>(net, job, job->kinds, e, &may, &again)
+                                            : run_once<float>(net, job, job->kinds, e, &may, &again);
         if (status)
             return status;
     } while (again);

@@ -218,7 +218,7 @@ int cu_net_create(void *object, void *device, const aim_dev_net *in, const aim_d
     cu_net *net = (cu_net *)object;
     net->device = (cu_device *)device;
     net->d = *in;
-    net->capacity = 64;
+    net->capacity = CU_CAPACITY;
     placer measure = {NULL, 0};
     place_net(net, in, d3, &measure);
     size_t staging = 0;
