@@ -342,6 +342,7 @@ static void allow(void (*kernel)(cu_gemm<float>, P...), void (*fast)(cu_gemm<flo
     int device = 0, most = 0;
     cudaGetDevice(&device);
     cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    most -= 1024; /* of the kernel itself */
     const int own = bytes_of<R, C>(few<R, C>::CHUNKS * MOST_WARPS),
               wanted = own < ALONE ? ALONE : own, bytes = wanted < most ? wanted : most;
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
