@@ -27,6 +27,14 @@ static int positive(double x)
     return isfinite(x) && x > 0;
 }
 
+static aim_status check_override(const char *name, int value)
+{
+    return value >= -1 && value <= 1
+               ? AIMNET_OK
+               : AIM_FAIL(AIMNET_ERR_ARG, "%s %d: expected -1 (as the model says), 0 or 1", name,
+                          value);
+}
+
 static aim_status check_options(const aimnet_options *o)
 {
     if (o->struct_size < sizeof(aimnet_options))
@@ -43,6 +51,10 @@ static aim_status check_options(const aimnet_options *o)
                         (int)o->precision);
     if (o->threads < 0 || o->threads > 4096)
         return AIM_FAIL(AIMNET_ERR_ARG, "threads %d: expected 0 (all) to 4096", o->threads);
+    if (o->nb_threshold < 0)
+        return AIM_FAIL(AIMNET_ERR_ARG, "nb_threshold %d: expected 0 or more", o->nb_threshold);
+    AIM_TRY(check_override("needs_coulomb", o->needs_coulomb));
+    AIM_TRY(check_override("needs_dispersion", o->needs_dispersion));
     if (o->coulomb < AIMNET_COULOMB_SIMPLE || o->coulomb > AIMNET_COULOMB_PME)
         return AIM_FAIL(AIMNET_ERR_ARG, "Coulomb method %d is unknown", (int)o->coulomb);
     if (!(o->ewald_accuracy >= 0 && o->ewald_accuracy < 1))

@@ -115,17 +115,17 @@ static aim_status name_wrong_atom(const aim_calc *c, const aimnet_system *s)
     return AIM_FAIL(AIMNET_ERR_SYSTEM, "the structure has no atoms");
 }
 
-static aim_status check_atoms(const aim_calc *c, const aimnet_system *s, int64_t *nuclear)
+static aim_status check_atoms(const aim_calc *c, const aimnet_system *s, int64_t *real_atoms,
+                              int64_t *nuclear)
 {
-    int64_t real_atoms;
-    if (!count_atoms(c, s, &real_atoms, nuclear))
+    if (!count_atoms(c, s, real_atoms, nuclear))
         return name_wrong_atom(c, s);
-    if (s->lists && real_atoms > 0 && real_atoms < s->n_atoms)
+    if (s->lists && *real_atoms > 0 && *real_atoms < s->n_atoms)
         return AIM_FAIL(AIMNET_ERR_SYSTEM,
                         "neighbour lists refer to all %d atoms, but %d of them are padding: leave "
                         "the padding out, or the lists",
-                        (int)s->n_atoms, (int)(s->n_atoms - real_atoms));
-    return real_atoms ? AIMNET_OK : AIM_FAIL(AIMNET_ERR_SYSTEM, "the structure has no atoms");
+                        (int)s->n_atoms, (int)(s->n_atoms - *real_atoms));
+    return *real_atoms ? AIMNET_OK : AIM_FAIL(AIMNET_ERR_SYSTEM, "the structure has no atoms");
 }
 
 enum { ALL_PAIRS = 128, SHORT_SWEEP = 512 };
@@ -303,7 +303,33 @@ static aim_status check_waves(const aim_waves_wish *wish, const aimnet_system *s
                     name);
 }
 
-static aim_status check_cell(const aim_calc *c, const aimnet_system *s, const aimnet_result *r)
+/* A cell too small for its atoms, whose list would hold every image within the cutoff. No lattice
+ * has a longer shortest vector than the triangular one of the same area, and no points lie farther
+ * apart than those of the densest packing. Cells without a volume are the list's to name. */
+static aim_status check_room(const aimnet_system *s, int64_t n_atoms)
+{
+    const double *a[3] = {s->cell, s->cell, s->cell};
+    double normal[3] = {0.0, 0.0, 0.0}, gap;
+    int n = 0;
+    for (int v = 0; v < 3; v++)
+        if (s->pbc[v])
+            a[n++] = s->cell + 3 * v;
+    if (n == 2)
+        aim_cross3(a[0], a[1], normal);
+    if (n == 3)
+        gap = cbrt(sqrt(2.0) * fabs(aim_det3(s->cell)) / (double)n_atoms);
+    else
+        gap = n == 2 ? sqrt(2.0 / sqrt(3.0) * aim_norm3(normal)) : aim_norm3(a[0]);
+    if (gap > 0.0 && gap < OVERLAP)
+        return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                        "the cell is too small: its atoms overlap with their images, %.3g A apart "
+                        "or less, expected at least %g",
+                        gap, OVERLAP);
+    return AIMNET_OK;
+}
+
+static aim_status check_cell(const aim_calc *c, const aimnet_system *s, int64_t n_atoms,
+                             const aimnet_result *r)
 {
     const int periodic = s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
     const aim_waves_wish waves = find_waves(c);
@@ -327,6 +353,7 @@ static aim_status check_cell(const aim_calc *c, const aimnet_system *s, const ai
     }
     if (needs_volume && fabs(aim_det3(s->cell)) < 1e-9 * scale)
         return AIM_FAIL(AIMNET_ERR_SYSTEM, "the cell is singular: its vectors lie in a plane");
+    AIM_TRY(check_room(s, n_atoms));
     for (int m = 0; m < c->n_members; m++)
         for (int o = 0; o < c->member[m].model->n_outputs; o++)
             if (c->member[m].model->output[o].kind == AIM_OUT_LRCOULOMB &&
@@ -345,10 +372,10 @@ aim_status aim_check_system(const aim_calc *c, const aimnet_system *s, const aim
     if (s->n_atoms < 0 || (s->n_atoms > 0 && (!s->numbers || (needs_coord && !s->coord))))
         return AIM_FAIL(AIMNET_ERR_ARG, "a structure of %d atoms needs numbers and coord",
                         (int)s->n_atoms);
-    int64_t nuclear;
-    AIM_TRY(check_atoms(c, s, &nuclear));
+    int64_t real_atoms, nuclear;
+    AIM_TRY(check_atoms(c, s, &real_atoms, &nuclear));
     AIM_TRY(check_charge(c, s, (double)nuclear, warnings, capacity));
-    AIM_TRY(check_cell(c, s, r));
+    AIM_TRY(check_cell(c, s, real_atoms, r));
     const int later = c->resident || (aim_device_defers_overlap(c) && !s->lists);
     return later ? AIMNET_OK : aim_check_overlap(c, s);
 }

@@ -10,8 +10,10 @@
  * The primal is computed once per member and kept (AIM_NET_KEEP); directions come in blocks of
  * SWEEP_ROWS atoms times directions and at least eight, so that memory does not grow with the
  * number of rows: some 40 kB (80 kB in double) for each atom of each direction. */
+#include <math.h>
 #include <string.h>
 
+#include "calc/results.h"
 #include "calc/tangent.h"
 
 enum { SWEEP_ROWS = 1536, MOST_ROWS = 16384, RUN_ATOMS = 1024 };
@@ -250,11 +252,23 @@ static aim_status hessian_take(void *user, aim_calc *c, int64_t first, const blo
     return AIMNET_OK;
 }
 
-static void symmetrise(double *h, size_t n)
+static aim_status not_finite(void)
 {
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < i; j++)
+    return AIM_FAIL(AIMNET_ERR_SYSTEM, "the second derivatives are not finite: the geometry is far "
+                                       "outside of what the model knows");
+}
+
+static aim_status symmetrise(double *h, size_t n)
+{
+    double sum = 0.0; /* of zeros, unless a number is not finite */
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < i; j++) {
             h[i * n + j] = h[j * n + i] = 0.5 * (h[i * n + j] + h[j * n + i]);
+            sum += 0.0 * h[i * n + j];
+        }
+        sum += 0.0 * h[i * n + i];
+    }
+    return sum == 0.0 ? AIMNET_OK : not_finite();
 }
 
 aim_status aim_hessian_batch(aim_calc *c, const aimnet_system *systems, const int32_t *index,
@@ -275,9 +289,15 @@ aim_status aim_hessian_batch(aim_calc *c, const aimnet_system *systems, const in
         !aim_device_sweeps_batch(c)) /* other lists, or none */
         AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
     AIM_TRY(sweep_members(c, &d));
-    for (int32_t s = 0; s < b->n_systems; s++)
-        if (hessian_of(&job, s))
-            symmetrise(hessian_of(&job, s), 3 * (size_t)systems[index[s]].n_atoms);
+    for (int32_t s = 0; s < b->n_systems; s++) {
+        const size_t n = 3 * (size_t)systems[index[s]].n_atoms;
+        const aim_status status =
+            hessian_of(&job, s) ? symmetrise(hessian_of(&job, s), n) : AIMNET_OK;
+        if (status != AIMNET_OK) {
+            aim_result_fail(&results[index[s]], status);
+            c->note[index[s]].wrong = 1;
+        }
+    }
     return AIMNET_OK;
 }
 
@@ -351,6 +371,18 @@ static aim_status hvp_take(void *user, aim_calc *c, int64_t first, const block *
     return AIMNET_OK;
 }
 
+static aim_status check_directions(const aimnet_system *s, const aimnet_hvp *job)
+{
+    const int64_t n = 3 * (int64_t)s->n_atoms;
+    for (int64_t i = 0; job->v && i < job->n_directions * n; i++)
+        if (!isfinite(job->v[i]) && s->numbers[i % n / 3])
+            return AIM_FAIL(AIMNET_ERR_ARG, "number %lld of v is not finite", (long long)i);
+    for (int64_t i = 0; job->strain && i < 9 * (int64_t)job->n_directions; i++)
+        if (!isfinite(job->strain[i]))
+            return AIM_FAIL(AIMNET_ERR_ARG, "number %lld of strain is not finite", (long long)i);
+    return AIMNET_OK;
+}
+
 /* Checks and clears everything before anything is computed. */
 static aim_status hvp_start(aim_calc *c, const hvp_job *j, int32_t n)
 {
@@ -361,6 +393,8 @@ static aim_status hvp_start(aim_calc *c, const hvp_job *j, int32_t n)
         if (status == AIMNET_OK && (out->strain || out->dstrain) &&
             !aim_is_periodic(&j->systems[k]))
             status = AIM_FAIL(AIMNET_ERR_ARG, "strain and dstrain belong to periodic structures");
+        if (status == AIMNET_OK)
+            status = check_directions(&j->systems[k], out);
         if (status != AIMNET_OK)
             return n > 1 ? aim_fail_prefix(status, "structure %d", (int)k) : status;
         clear(out->hv, 3 * dir * (size_t)j->systems[k].n_atoms);
@@ -475,6 +509,9 @@ static aim_status all_rows(aim_calc *c, rows_job *j, int64_t most, aimnet_rows_f
         if (j->first > 0 && c->n_members > 1 && !aim_device_sweeps_batch(c))
             AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
         AIM_TRY(sweep_members(c, &d));
+        for (int64_t i = 0; i < j->n * columns; i++)
+            if (!isfinite(j->rows[i]))
+                return not_finite();
         if (fn(user, j->first, j->n, columns, j->rows) != 0)
             return AIM_FAIL(AIMNET_ERR_INTERRUPTED, "stopped after row %lld of %lld",
                             (long long)(j->first + j->n), (long long)columns);

@@ -332,6 +332,34 @@ static aim_status run_with_terms(loss_job *j, int32_t first, int32_t n)
     return status;
 }
 
+/* Numbers to aim at, `width` per atom that is none of padding; numbers NULL: of the structure. */
+static aim_status check_numbers(const double *x, int64_t n, int width, const int32_t *numbers,
+                                const char *name)
+{
+    for (int64_t i = 0; i < n * width; i++)
+        if (!isfinite(x[i]) && (!numbers || numbers[i / width]))
+            return AIM_FAIL(AIMNET_ERR_ARG, "number %lld of the %s to aim at is not finite",
+                            (long long)i, name);
+    return AIMNET_OK;
+}
+
+static aim_status check_finite(const aimnet_loss_weights *w, const aimnet_system *s,
+                               const aimnet_target *t)
+{
+    const int64_t n = s->n_atoms;
+    if (w->energy > 0)
+        AIM_TRY(check_numbers(&t->energy, 1, 1, NULL, "energy"));
+    if (w->forces > 0)
+        AIM_TRY(check_numbers(t->forces, n, 3, s->numbers, "forces"));
+    if (w->charges > 0)
+        AIM_TRY(check_numbers(t->charges, n, 1, s->numbers, "charges"));
+    if (w->spin_charges > 0)
+        AIM_TRY(check_numbers(t->spin_charges, n, 1, s->numbers, "spin charges"));
+    if (w->dipole > 0)
+        AIM_TRY(check_numbers(t->dipole, 1, 3, NULL, "dipole"));
+    return w->stress > 0 ? check_numbers(t->stress, 1, 9, NULL, "stress") : AIMNET_OK;
+}
+
 static aim_status check_targets(const aim_calc *c, const aimnet_loss_weights *w,
                                 const aimnet_system *s, const aimnet_target *t, int k)
 {
@@ -368,7 +396,9 @@ static aim_status check_one(const checking *g, int32_t k)
     double stress[9];
     const aimnet_result r = {.stress = g->weights->stress > 0 ? stress : NULL};
     AIM_TRY(check_targets(j->c, g->weights, &j->systems[k], &j->targets[k], k));
-    const aim_status status = aim_check_system(j->c, &j->systems[k], &r, warnings, sizeof warnings);
+    aim_status status = aim_check_system(j->c, &j->systems[k], &r, warnings, sizeof warnings);
+    if (status == AIMNET_OK)
+        status = check_finite(g->weights, &j->systems[k], &j->targets[k]);
     return status == AIMNET_OK ? status : aim_fail_prefix(status, "structure %d", (int)k);
 }
 

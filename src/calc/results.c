@@ -199,7 +199,10 @@ void aim_result_write(const aim_calc *c, const aim_range_plan *range, int32_t s,
     const size_t first = (size_t)b->offset[s], n = (size_t)(b->offset[s + 1] - b->offset[s]);
     survey v = {.forces = a->grad + 3 * first, .q = a->q + first};
     /* a number that overflowed is an error of the structure, not a result */
-    if (!run_survey(team_of(c), n, &v) || !isfinite(a->energy[s])) {
+    if (!run_survey(team_of(c), n, &v) || !isfinite(a->energy[s]) ||
+        (r->stress && !all_finite(a->strain + 9 * s, 9)) ||
+        (r->dipole && !all_finite(a->dipole + 3 * s, 3)) ||
+        (r->quadrupole && !all_finite(a->quadrupole + 6 * s, 6))) {
         const aim_status status = AIM_FAIL(
             AIMNET_ERR_SYSTEM,
             "the result is not finite: the geometry is far outside of what the model knows");

@@ -205,13 +205,20 @@ void aim_ewald_begin(aim_ewald *e, aim_term_io *io, int32_t s, aim_ewald_params 
     e->phases.stride = (size_t)end + PAD;
 }
 
-aim_status aim_ewald_reserve(aim_term_io *io, const aim_arena *measured)
+aim_status aim_ewald_reserve(const aim_ewald *e, const aim_arena *measured)
 {
+    const int *m = e->box.m;
+    if (m[0] >= MAX_INDEX || m[1] >= MAX_INDEX || m[2] >= MAX_INDEX)
+        return AIM_FAIL(
+            AIMNET_ERR_SYSTEM,
+            "the cell is too long or too skewed for an Ewald sum (%d waves or more along "
+            "one vector): use an equivalent cell with shorter vectors, PME or DSF",
+            MAX_INDEX);
     if (measured->overflow)
         return AIM_FAIL(
             AIMNET_ERR_MEMORY,
             "the Ewald sum of this cell needs too much memory: use DSF or a lower accuracy");
-    return aim_arena_reserve(io->scratch, io->alloc, measured->used, "Ewald workspace");
+    return aim_arena_reserve(e->io->scratch, e->io->alloc, measured->used, "Ewald workspace");
 }
 
 void aim_ewald_structure(aim_ewald *e)
@@ -231,7 +238,7 @@ static aim_status reciprocal(aim_term_io *io, int32_t s, aim_ewald_params params
     aim_ewald_begin(&e, io, s, params);
     aim_arena measure = {0};
     aim_ewald_layout(&e, &measure);
-    AIM_TRY(aim_ewald_reserve(io, &measure));
+    AIM_TRY(aim_ewald_reserve(&e, &measure));
     aim_ewald_layout(&e, io->scratch);
     aim_ewald_structure(&e);
     double *strain = io->strain ? io->strain + 9 * (size_t)s : NULL;

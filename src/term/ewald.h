@@ -29,8 +29,8 @@ typedef struct aim_ewald {
 
 void aim_ewald_begin(aim_ewald *e, aim_term_io *io, int32_t system, aim_ewald_params params);
 void aim_ewald_layout(aim_ewald *e, aim_arena *arena);
-/* Refuses a measured layout that overflowed. */
-AIM_NODISCARD aim_status aim_ewald_reserve(aim_term_io *io, const aim_arena *measured);
+/* Refuses a cell with more waves than the box holds, and a measured layout that overflowed. */
+AIM_NODISCARD aim_status aim_ewald_reserve(const aim_ewald *ewald, const aim_arena *measured);
 void aim_ewald_structure(aim_ewald *e);
 /* k = 2 pi inverse m */
 void aim_wave_vector(const aim_wave_box *b, double m1, double m2, double m3, double k[3]);

@@ -216,7 +216,7 @@ static aim_status reciprocal(aim_term_io *io, const aim_term_tan *tan, int32_t s
     aim_ewald_begin(e, io, s, params);
     aim_arena measure = {0};
     layout(&c, &measure);
-    AIM_TRY(aim_ewald_reserve(io, &measure));
+    AIM_TRY(aim_ewald_reserve(e, &measure));
     layout(&c, io->scratch);
     aim_ewald_structure(e);
     c.prefactor = 4.0 * AIM_PI * AIM_COULOMB_K / e->box.volume;

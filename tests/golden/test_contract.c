@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "aimnet_cuda.h"
+#include "aimnet_deriv.h"
 
 static const char NSE[] = "tests/golden/models/nse.pt";
 /* of the option `fast` (docs/numerics.md): eV per atom, eV/A */
@@ -380,7 +381,18 @@ static void senseless_options_are_refused(void **state)
         assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
         assert_null(calc);
     }
+    for (int i = -2; i <= 2; i += 4) {
+        aimnet_options o = aimnet_options_default();
+        o.needs_coulomb = i;
+        assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
+        o = aimnet_options_default();
+        o.needs_dispersion = i;
+        assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
+    }
     aimnet_options o = aimnet_options_default();
+    o.nb_threshold = -1;
+    assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
+    o = aimnet_options_default();
     o.threads = -1;
     assert_int_equal(aimnet_calc_create(&c->model, 1, &o, &calc), AIMNET_ERR_ARG);
     o = aimnet_options_default();
@@ -452,6 +464,83 @@ static void ewald_and_pme_need_a_crystal(void **state)
     }
 }
 
+/* The list of such a cell would take many times the memory of a machine. */
+static void cells_too_small_for_their_atoms_are_refused(void **state)
+{
+    static const struct {
+        double cell[9];
+        int pbc[3], refused;
+    } cases[] = {{{0.01, 0, 0, 0, 0.01, 0, 0, 0, 0.01}, {1, 1, 1}, 1},
+                 {{0.1, 0, 0, 10.0, 0.1, 0, 0, 0, 0.2}, {1, 1, 1}, 1},
+                 {{0.05, 0, 0, 0.05, 0.05, 0, 0, 0, 30.0}, {1, 1, 0}, 1},
+                 {{30.0, 0, 0, 0, 30.0, 0, 0, 0.05, 0.05}, {0, 0, 1}, 1},
+                 {{30.0, 0, 0, 0, 30.0, 0, 0, 0, 0.01}, {1, 1, 0}, 0}};
+    company *c = *state;
+    const molecule *m = &c->good[1];
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        aimnet_system s = molecule_system(m);
+        aimnet_result r = {0};
+        s.cell = cases[k].cell;
+        memcpy(s.pbc, cases[k].pbc, sizeof s.pbc);
+        assert_int_equal(aimnet_calc_eval(c->calc[0], &s, 1, &r),
+                         cases[k].refused ? AIMNET_ERR_SOME_FAILED : AIMNET_OK);
+        assert_int_equal(r.status, cases[k].refused ? AIMNET_ERR_SYSTEM : AIMNET_OK);
+        if (cases[k].refused)
+            assert_non_null(strstr(r.message, "the cell is too small"));
+    }
+}
+
+/* The same crystal in cells that are more and more oblique: the sum is the same or refused. */
+static void ewald_sums_of_oblique_cells_are_complete(void **state)
+{
+    static const double shear[] = {0, 10, 1000, 2000, 10000, 100000};
+    company *c = *state;
+    aimnet_options o = aimnet_options_default();
+    o.coulomb = AIMNET_COULOMB_EWALD;
+    aimnet_calc *calc = calc_open(c->model, &o);
+    double first = 0.0, hessian[81];
+    for (size_t k = 0; k < sizeof shear / sizeof *shear; k++) {
+        const double cell[9] = {6, 0, 0, 6 * shear[k], 6, 0, 0, 0, 7};
+        aimnet_system s = molecule_system(&c->good[1]);
+        aimnet_result r = {.hessian = hessian};
+        s.cell = cell;
+        s.pbc[0] = s.pbc[1] = s.pbc[2] = 1;
+        const aimnet_status status = aimnet_calc_eval(calc, &s, 1, &r);
+        if (k == 0)
+            first = r.energy;
+        if (status == AIMNET_OK)
+            assert_true(fabs(r.energy - first) < 1e-5);
+        else
+            assert_non_null(strstr(r.message, "too skewed for an Ewald sum"));
+        assert_int_equal(status == AIMNET_OK, k < 2);
+    }
+    aimnet_calc_free(calc);
+}
+
+static void derivatives_of_what_is_not_finite_are_refused(void **state)
+{
+    company *c = *state;
+    aimnet_system s = molecule_system(&c->good[1]);
+    double v[9] = {0}, hv[9], loss = 0.0;
+    aimnet_hvp job = {.n_directions = 1, .v = v, .hv = hv};
+    assert_int_equal(aimnet_calc_hvp(c->calc[0], &s, &job), AIMNET_OK);
+    v[4] = NAN;
+    assert_int_equal(aimnet_calc_hvp(c->calc[0], &s, &job), AIMNET_ERR_ARG);
+    assert_non_null(strstr(aimnet_last_error(), "number 4 of v"));
+    const aimnet_loss_weights weights = {.energy = 1.0, .forces = 1.0};
+    aimnet_target t = {.energy = INFINITY, .forces = hv};
+    assert_int_equal(aimnet_calc_loss(c->calc[0], &s, &t, 1, &weights, &loss, NULL, NULL),
+                     AIMNET_ERR_ARG);
+    assert_non_null(strstr(aimnet_last_error(), "structure 0: number 0 of the energy"));
+    t.energy = 0.0;
+    assert_int_equal(aimnet_calc_loss(c->calc[0], &s, &t, 1, &weights, &loss, NULL, NULL),
+                     AIMNET_OK);
+    t.forces = v;
+    assert_int_equal(aimnet_calc_loss(c->calc[0], &s, &t, 1, &weights, &loss, NULL, NULL),
+                     AIMNET_ERR_ARG);
+    assert_non_null(strstr(aimnet_last_error(), "number 4 of the forces"));
+}
+
 static void nothing_to_do_is_done(void **state)
 {
     company *c = *state;
@@ -506,6 +595,9 @@ int main(void)
         cmocka_unit_test(cards_are_counted_or_missing_in_a_sentence),
         cmocka_unit_test(fast_is_close),
         cmocka_unit_test(ewald_and_pme_need_a_crystal),
+        cmocka_unit_test(cells_too_small_for_their_atoms_are_refused),
+        cmocka_unit_test(ewald_sums_of_oblique_cells_are_complete),
+        cmocka_unit_test(derivatives_of_what_is_not_finite_are_refused),
         cmocka_unit_test(nothing_to_do_is_done),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

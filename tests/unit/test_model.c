@@ -358,6 +358,33 @@ static void weights_that_are_not_finite_are_refused(void **state)
     model_file_close(&f);
 }
 
+/* Energy and forces of such a network are finite, its second derivatives overflow. */
+static void second_derivatives_that_overflow_are_an_error(void **state)
+{
+    (void)state;
+    const int32_t numbers[3] = {8, 1, 1};
+    const double coord[9] = {0, 0, 0.1173, 0, 0.7572, -0.4692, 0, -0.7572, -0.4692};
+    const aimnet_system s = {.n_atoms = 3, .numbers = numbers, .coord = coord};
+    double hessian[81], forces[9];
+    aimnet_result r[2] = {{.hessian = hessian}, {.forces = forces}};
+    model_file f;
+    model_file_open(&f, "base");
+    model_tensor *t = model_file_tensor(&f, "mlps.0.0.weight");
+    for (size_t i = 0; i < t->data.n / 4; i++)
+        set_float(t, i, 1e20f);
+    aim_model *m = load_file(&f);
+    aimnet_calc *calc = NULL;
+    assert_int_equal(aimnet_calc_create(&m, 1, NULL, &calc), AIMNET_OK);
+    assert_int_equal(aimnet_calc_eval(calc, (aimnet_system[2]){s, s}, 2, r),
+                     AIMNET_ERR_SOME_FAILED);
+    assert_int_equal(r[0].status, AIMNET_ERR_SYSTEM);
+    assert_non_null(strstr(r[0].message, "second derivatives are not finite"));
+    assert_int_equal(r[1].status, AIMNET_OK);
+    aimnet_calc_free(calc);
+    aimnet_model_free(m);
+    model_file_close(&f);
+}
+
 static void weights_of_wrong_type_or_shape_are_refused_by_name(void **state)
 {
     (void)state;
@@ -511,6 +538,7 @@ int main(void)
         cmocka_unit_test(wider_and_narrower_weights_are_converted_exactly),
         cmocka_unit_test(transposed_weights_are_gathered),
         cmocka_unit_test(weights_that_are_not_finite_are_refused),
+        cmocka_unit_test(second_derivatives_that_overflow_are_an_error),
         cmocka_unit_test(weights_of_wrong_type_or_shape_are_refused_by_name),
         cmocka_unit_test(leftovers_of_exporters_are_tolerated_and_reported),
         cmocka_unit_test(d3_tables_of_both_layouts_are_the_shipped_ones),
