@@ -242,6 +242,38 @@ static aim_status check_for_config(const aim_model *m)
     return AIMNET_OK;
 }
 
+static int has_field(const aim_content *content, const char *name)
+{
+    const aim_ref value = aim_pickle_get(content->tree, content->metadata, name);
+    return value != AIM_NO_REF && aim_pickle_kind_of(content->tree, value) != AIM_PICKLE_NONE;
+}
+
+/* Whether .pt files would lack what this model's config.json left to its YAML. */
+static int is_incomplete(const aim_model *m, const aim_content *content)
+{
+    return content->sr_from_yaml && m->coulomb_mode == AIMNET_COULOMB_MODE_SR_EMBEDDED &&
+           !(has_field(content, "coulomb_sr_rc") && has_field(content, "coulomb_sr_envelope"));
+}
+
+static aim_status write_content(const aim_model *m, const aim_content *content, const char *path,
+                                aimnet_file_format format, int member)
+{
+    aim_model_parts parts = {content->tree, content->metadata, content->tensor, content->n_tensors};
+    if (format != AIMNET_FILE_PT || !is_incomplete(m, content))
+        return aim_model_write(&m->alloc, &parts, path, format, member);
+    aim_pickle_out text;
+    aim_pickle tree;
+    aim_status status = aim_metadata_complete(m, content, &text, &tree);
+    if (status == AIMNET_OK) {
+        parts.tree = &tree;
+        parts.metadata = tree.root;
+        status = aim_model_write(&m->alloc, &parts, path, format, member);
+    }
+    aim_pickle_free(&tree, &m->alloc);
+    aim_string_free(&text.bytes, &m->alloc);
+    return status;
+}
+
 aimnet_status aimnet_model_save(const aimnet_model *model, const char *path,
                                 aimnet_file_format format, int member)
 {
@@ -265,9 +297,7 @@ aimnet_status aimnet_model_save(const aimnet_model *model, const char *path,
         aim_content_free(&content, a);
     }
     if (status == AIMNET_OK) {
-        const aim_model_parts parts = {content.tree, content.metadata, content.tensor,
-                                       content.n_tensors};
-        status = aim_model_write(a, &parts, path, format, member);
+        status = write_content(model, &content, path, format, member);
         aim_content_free(&content, a);
     }
     aim_model_files_free(&files, a);

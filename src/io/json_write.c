@@ -14,7 +14,7 @@
 #include "io/pickle_write.h"
 #include "io/utf8.h"
 
-enum { MAX_LEVELS = 18, MAX_BYTES = 1 << 24 };
+enum { MAX_LEVELS = 18, MAX_BYTES = 1 << 22 }; /* what json_tree.c reads */
 
 typedef struct writer {
     const aim_alloc *alloc;
@@ -27,7 +27,7 @@ static void put(writer *w, const char *text, size_t n)
 {
     if (w->status == AIMNET_OK && w->out->size + n > MAX_BYTES)
         w->status = AIM_FAIL(AIMNET_ERR_MODEL, "the description of the model unfolds to more than "
-                                               "16 MiB");
+                                               "4 MiB");
     if (w->status == AIMNET_OK)
         w->status = aim_string_append(w->out, w->alloc, text, n);
 }

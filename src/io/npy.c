@@ -12,6 +12,7 @@
 
 #include "io/bytes.h"
 #include "io/little.h"
+#include "io/names.h"
 
 static const unsigned char MAGIC[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 enum { ALIGNMENT = 64, START_1 = 10, START_2 = 12, HEADER_MAX = 1 << 16 };
@@ -78,10 +79,11 @@ static aim_status parse_type(parser *p)
     if (!take_text(p, &text, &size))
         return malformed(p, "its type is not a plain one");
     if (size != 3 || (text[0] != '<' && text[0] != '>') || text[1] != 'f' ||
-        (text[2] != '8' && text[2] != '4'))
-        return AIM_FAIL(AIMNET_ERR_FORMAT,
-                        "%s: numbers of type '%.*s': expected float64 or float32", p->name,
-                        (int)(size < 20 ? size : 20), text);
+        (text[2] != '8' && text[2] != '4')) {
+        char shown[AIM_SHOWN_SIZE];
+        return AIM_FAIL(AIMNET_ERR_FORMAT, "%s: numbers of type '%s': expected float64 or float32",
+                        p->name, aim_shown(shown, (aim_slice){text, size}));
+    }
     memcpy(p->type, text, 3);
     p->has_type = 1;
     return AIMNET_OK;

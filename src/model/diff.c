@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "io/json_write.h"
@@ -22,26 +23,42 @@ static aim_slice take_line(aim_slice *text)
     return line;
 }
 
-static int has_line(aim_slice text, aim_slice line)
+static int compare_lines(const void *a, const void *b)
 {
-    while (text.size > 0) {
-        const aim_slice other = take_line(&text);
-        if (other.size == line.size && memcmp(other.text, line.text, line.size) == 0)
-            return 1;
-    }
-    return 0;
+    const aim_slice *x = a, *y = b;
+    if (x->size != y->size)
+        return x->size < y->size ? -1 : 1;
+    return memcmp(x->text, y->text, x->size);
+}
+
+/* The lines of a text, sorted; the array is the caller's. */
+static aim_status sort_lines(const aim_alloc *a, aim_slice text, aim_slice **line, size_t *n)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < text.size; i++)
+        most += text.text[i] == '\n';
+    AIM_TRY(aim_new(a, most, sizeof **line, "lines", line));
+    for (*n = 0; text.size > 0;)
+        (*line)[(*n)++] = take_line(&text);
+    qsort(*line, *n, sizeof **line, compare_lines);
+    return AIMNET_OK;
 }
 
 static aim_status put_missing(const aim_alloc *a, char sign, aim_slice text, aim_slice other,
                               aim_string *out)
 {
     char shown[AIM_SHOWN_SIZE];
-    while (text.size > 0) {
+    aim_slice *sorted = NULL;
+    size_t n = 0;
+    AIM_TRY(sort_lines(a, other, &sorted, &n));
+    aim_status status = AIMNET_OK;
+    while (status == AIMNET_OK && text.size > 0) {
         const aim_slice line = take_line(&text);
-        if (!has_line(other, line))
-            AIM_TRY(aim_string_printf(out, a, "%c %s\n", sign, aim_shown(shown, line)));
+        if (!bsearch(&line, sorted, n, sizeof line, compare_lines))
+            status = aim_string_printf(out, a, "%c %s\n", sign, aim_shown(shown, line));
     }
-    return AIMNET_OK;
+    aim_free(a, sorted);
+    return status;
 }
 
 static aim_status diff_text(const aim_alloc *a, aim_slice x, aim_slice y, aim_string *out)

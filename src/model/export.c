@@ -59,9 +59,10 @@ static aim_status read_sae(job *j)
 {
     aim_yaml y;
     AIM_TRY(aim_model_files_read(j->alloc, j->o->sae, NULL, 0, &j->sae_file));
-    AIM_TRY(aim_yaml_parse_table(j->alloc, (const char *)j->sae_file.in.bytes, j->sae_file.in.size,
-                                 &y));
-    aim_status status = AIMNET_OK;
+    aim_status status =
+        aim_yaml_parse_table(j->alloc, (const char *)j->sae_file.in.bytes, j->sae_file.in.size, &y);
+    if (status != AIMNET_OK)
+        return aim_fail_prefix(status, "%s", j->o->sae);
     if (aim_yaml_kind_of(&y, y.root) != AIM_YAML_MAP || aim_yaml_count(&y, y.root) == 0)
         status = AIM_FAIL(AIMNET_ERR_MODEL,
                           "%s: atomic energies must be a mapping from atomic "

@@ -54,6 +54,9 @@ static aim_status read_slot(const module *x, const char *key, aim_value_kind kin
             aim_where_text(place, x->where), key, m->slot[slot].width,
             m->slot[slot].kind == AIM_VALUE_ATOM ? "atom" : "system",
             width > 0 ? width : m->slot[slot].width, kind == AIM_VALUE_ATOM ? "atom" : "system");
+    if (slot == AIM_SLOT_AIM && x->out->kind != AIM_OUT_MLP)
+        return fail(x,
+                    "key_in must not be 'aim', the output of the network, which only Output reads");
     x->out->in = slot;
     return AIMNET_OK;
 }

@@ -88,3 +88,35 @@ aim_status aim_model_write(const aim_alloc *a, const aim_model_parts *parts, con
     aim_string_free(&names[1], a);
     return status;
 }
+
+static int is_short_range(aim_slice field)
+{
+    return aim_slice_is(field, "coulomb_sr_rc") || aim_slice_is(field, "coulomb_sr_envelope");
+}
+
+aim_status aim_metadata_complete(const aim_model *m, const aim_content *content,
+                                 aim_pickle_out *out, aim_pickle *tree)
+{
+    const aim_pickle *p = content->tree;
+    *out = (aim_pickle_out){.alloc = &m->alloc};
+    *tree = (aim_pickle){.root = AIM_NO_REF};
+    aim_put_begin(out);
+    aim_put_open(out, AIM_PICKLE_DICT);
+    for (aim_items it = aim_pickle_items(p, content->metadata); it.value != AIM_NO_REF;
+         aim_pickle_next(p, &it)) {
+        const aim_slice key = aim_pickle_text(p, it.value);
+        aim_pickle_next(p, &it);
+        if (is_short_range(key))
+            continue;
+        aim_put_slice(out, key);
+        aim_put_value(out, p, it.value);
+    }
+    aim_put_text(out, "coulomb_sr_rc");
+    aim_put_float(out, m->coulomb_sr_rc);
+    aim_put_text(out, "coulomb_sr_envelope");
+    aim_put_text(out, m->coulomb_sr_envelope);
+    aim_put_close(out, AIM_PICKLE_DICT);
+    AIM_TRY(aim_put_end(out));
+    return aim_pickle_parse(&m->alloc, (const unsigned char *)out->bytes.data, out->bytes.size,
+                            tree);
+}

@@ -206,7 +206,7 @@ static aim_status read_output(aim_script_walk *w, const aim_script_object *up, c
 {
     static const char package[] = "aimnet.modules.";
     aim_script_object o;
-    char what[2 * AIM_SCRIPT_CLASS];
+    char what[AIM_SHOWN_SIZE + 64], shown[AIM_SHOWN_SIZE];
     AIM_TRY(aim_script_child(w, up, name, NULL, NULL, &o));
     const int is_ours = strncmp(o.class_name, package, sizeof package - 1) == 0;
     for (size_t i = 0; i < sizeof classes / sizeof *classes && is_ours; i++) {
@@ -216,7 +216,8 @@ static aim_status read_output(aim_script_walk *w, const aim_script_object *up, c
         aim_script_yaml(w, "    %s:\n      class: %s\n      kwargs:\n", name, o.class_name);
         return classes[i].read(w, &o);
     }
-    snprintf(what, sizeof what, "its class '%s' is not one of the output modules", o.class_name);
+    snprintf(what, sizeof what, "its class '%s' is not one of the output modules",
+             aim_shown(shown, (aim_slice){o.class_name, strlen(o.class_name)}));
     return aim_script_refuse(&o, what);
 }
 

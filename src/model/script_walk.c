@@ -123,7 +123,7 @@ aim_status aim_script_child(const aim_script_walk *w, const aim_script_object *u
                             const char *class_name, const char *attributes,
                             aim_script_object *child)
 {
-    char what[2 * AIM_SCRIPT_CLASS + 64];
+    char what[AIM_SCRIPT_CLASS + AIM_SHOWN_SIZE + 64], shown[AIM_SHOWN_SIZE];
     aim_script_object o = {.attributes = AIM_NO_REF};
     if (!up) {
         AIM_TRY(open_object(w, w->pickle->root, &o));
@@ -131,7 +131,8 @@ aim_status aim_script_child(const aim_script_walk *w, const aim_script_object *u
         snprintf(o.path, sizeof o.path, "%.60s%s%.90s", up->path, up->path[0] ? "." : "", name);
         AIM_TRY(open_object(w, aim_pickle_get(w->pickle, up->attributes, name), &o));
     }
-    snprintf(what, sizeof what, "its class is '%s' instead of '%s'", o.class_name,
+    snprintf(what, sizeof what, "its class is '%s' instead of '%s'",
+             aim_shown(shown, (aim_slice){o.class_name, strlen(o.class_name)}),
              class_name ? class_name : "");
     *child = o;
     if (class_name && strcmp(o.class_name, class_name) != 0)

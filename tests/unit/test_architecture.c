@@ -338,6 +338,8 @@ static void keys_must_fit_together(void **state)
         {"d3ts", "key_out: disp_param", "key_out: other", "makes key 'disp_param'"},
         {"plain", shift_and_sum, "", "make no key 'energy' with one number per system"},
         {"base", "    energy_mlp:\n", "    energy.mlp:\n", "the name 'energy.mlp' must have"},
+        {"base", "        key_in: energy\n        key_out: energy\n    srcoulomb:",
+         "        key_in: aim\n        key_out: total\n    srcoulomb:", "which only Output reads"},
         {"base", "    energy_mlp:\n", "    \"\":\n", "must have 1 to 63"},
     };
     ASSERT_EDITS_REFUSED(edits);

@@ -145,6 +145,9 @@ static void contradictions_are_refused_and_write_nothing(void **state)
         assert_refused(&o, AIMNET_ERR_MODEL, "atomic");
     }
     o = options_of("both");
+    o.sae = file_with("cut.sae", "1: [\n");
+    assert_refused(&o, AIMNET_ERR_MODEL, "cut.sae: ");
+    o = options_of("both");
     o.sae = TMP "/missing.sae";
     assert_refused(&o, AIMNET_ERR_FILE, "missing.sae");
     o = options_of("both");

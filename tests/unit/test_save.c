@@ -138,6 +138,36 @@ static void a_contradiction_that_config_json_excludes_is_not_written(void **stat
     aimnet_model_free(m);
 }
 
+/* A config.json may leave radius and envelope of the short-range Coulomb part to the YAML; a .pt file
+ * may not. */
+static void what_config_json_leaves_to_the_yaml_is_written(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"  \"coulomb_sr_rc\"", "  \"coulomb_sr_envelope\""};
+    save(path_of("sr_cosine"), TMP "/short/", AIMNET_FILE_SAFETENSORS);
+    torch_buffer text = torch_read_file(TMP "/short/config.json");
+    torch_put(&text, "", 1);
+    for (int i = 0; i < 2; i++) {
+        char *from = strstr((char *)text.at, fields[i]);
+        assert_non_null(from);
+        char *to = strchr(from, '\n');
+        assert_non_null(to);
+        memmove(from, to + 1, strlen(to + 1) + 1);
+    }
+    FILE *f = fopen(TMP "/short/config.json", "wb");
+    assert_non_null(f);
+    fputs((char *)text.at, f);
+    fclose(f);
+    torch_buffer_free(&text);
+    save(TMP "/short", TMP "/short.pt", AIMNET_FILE_PT);
+    aimnet_model *m = load(TMP "/short.pt");
+    aimnet_model_info info;
+    assert_int_equal(aimnet_model_get_info(m, &info), AIMNET_OK);
+    assert_true(info.coulomb_sr_rc > 0.0);
+    assert_string_equal(info.coulomb_sr_envelope, "cosine");
+    aimnet_model_free(m);
+}
+
 static void the_built_in_model_and_models_from_memory_are_saved(void **state)
 {
     (void)state;
@@ -282,6 +312,34 @@ static void shared_values_unfold_within_limits(void **state)
     torch_buffer_free(&w.out);
 }
 
+/* A description that its reader refuses is not written. */
+static void json_stays_within_what_is_read(void **state)
+{
+    (void)state;
+    enum { SIZE = 50000, TIMES = 100 };
+    const aim_alloc a = aim_alloc_default();
+    static char text[SIZE + 1];
+    torch_pickle w;
+    aim_pickle p;
+    aim_string out = {0};
+    memset(text, 'x', SIZE);
+    torch_begin(&w);
+    torch_op(&w, '}');
+    torch_text(&w, "k");
+    torch_put(&w.out, "](", 2);
+    torch_text(&w, text);
+    for (int i = 0; i < TIMES; i++)
+        torch_put(&w.out, "h\1", 2);
+    torch_put(&w.out, "es.", 3);
+    if (aim_pickle_parse(&a, w.out.at, w.out.n, &p) != AIMNET_OK)
+        fail_msg("%s", aimnet_last_error());
+    assert_int_equal(aim_json_write(&a, &p, p.root, "", &out), AIMNET_ERR_MODEL);
+    assert_non_null(strstr(aimnet_last_error(), "more than 4 MiB"));
+    aim_string_free(&out, &a);
+    aim_pickle_free(&p, &a);
+    torch_buffer_free(&w.out);
+}
+
 /* ---------------------------------------------------------------- failures */
 
 static void what_cannot_be_written_leaves_the_old_file(void **state)
@@ -360,11 +418,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_model_goes_through_every_format_bit_for_bit),
         cmocka_unit_test(a_contradiction_that_config_json_excludes_is_not_written),
+        cmocka_unit_test(what_config_json_leaves_to_the_yaml_is_written),
         cmocka_unit_test(the_built_in_model_and_models_from_memory_are_saved),
         cmocka_unit_test(storages_are_aligned_and_headers_padded),
         cmocka_unit_test(metadata_of_every_kind_survive_json),
         cmocka_unit_test(values_that_a_format_cannot_hold_are_refused),
         cmocka_unit_test(shared_values_unfold_within_limits),
+        cmocka_unit_test(json_stays_within_what_is_read),
         cmocka_unit_test(what_cannot_be_written_leaves_the_old_file),
         cmocka_unit_test(names_that_a_header_would_escape_are_refused),
         cmocka_unit_test(every_failing_allocation_is_reported),

@@ -349,6 +349,7 @@ static void other_networks_are_refused(void **state)
         {{DO("", CLASS, "__torch__." HALF "\n" HALF)}, "the name of its class is too long"},
         {{DO("", CLASS, "__torch__.aimnet.dev.models\nAIMNetSpin_a")},
          "its class is 'aimnet.dev.models.AIMNetSpin_a' instead of"}, /* AIMNet-NSE of 2021 */
+        {{DO("", CLASS, "__torch__.a\x1b[31m\nB")}, "its class is 'a?[31m.B' instead of"},
         {{TO("", "N")}, "the model: no object with attributes"},
         {{DO("", BARE, "")}, "the model: no object with attributes"},
         {{DO("aev", BARE, "")}, "aev: no object with attributes"},
