@@ -22,7 +22,7 @@ extern "C" {
 /* Second derivatives of the energy, symmetrised, and the derivative of the charge dipole, in the
  * calculator's precision (double is worth it).
  * step: 0 for analytic derivatives; otherwise central differences of 6 n forces with this
- * displacement in Angstrom (0.0005 leaves errors of 1e-3 eV/A^2 in stiff bonds).
+ * displacement of 1e-6 to 0.1 Angstrom (0.0005 leaves errors of 1e-3 eV/A^2 in stiff bonds).
  * hessian: [3 n][3 n] eV/A^2, or NULL: only the dipole's gradient is computed, which takes three
  * products' time whatever n is. dipole_gradient: [3 n][3] e, d(sum q r)/dx, or NULL. Of a crystal it
  * depends on which images of its atoms stand in the cell. Errors: ARG, SYSTEM, MEMORY. */

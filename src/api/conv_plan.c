@@ -72,6 +72,8 @@ aimnet_status aimnet_conv_sv_2d_sp_create(const int32_t *idx, int32_t n_atoms, i
     aim_alloc alloc;
     AIM_TRY(aim_alloc_from(allocator, &alloc));
     AIM_TRY(check_matrix(idx, n_atoms, n_neighbors));
+    if (threads < 0)
+        return AIM_FAIL(AIMNET_ERR_ARG, "threads %d: expected 0 (all) or more", threads);
     aimnet_conv_sv_2d_sp *op;
     AIM_TRY(aim_new0(&alloc, 1, sizeof *op, "sparse convolution", &op));
     op->alloc = alloc;

@@ -207,6 +207,10 @@ static aim_status write_vectors(const aimnet_nlist *nlist, const aim_pairs *l,
         double cell[9];
         int32_t pbc[3];
         aim_atoms_cell(atoms, s, cell, pbc);
+        if (memcmp(pbc, b->pbc + 3 * (size_t)s, sizeof pbc) != 0)
+            return AIM_FAIL(AIMNET_ERR_ARG,
+                            "system %d has not the periodic directions that its list was built for",
+                            s);
         for (int32_t i = b->offset[s]; i < b->offset[s + 1]; i++)
             row_vectors(l, atoms->coord, cell, i, vector, distance);
     }

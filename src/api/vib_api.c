@@ -12,7 +12,8 @@
 #include "io/npy.h"
 #include "vib/vib.h"
 
-enum { MAX_ATOMS = 10000 }; /* 3 n_atoms squared doubles are 7 GB */
+enum { MAX_ATOMS = 10000 };            /* 3 n_atoms squared doubles are 7 GB */
+static const double LEAST_STEP = 1e-6; /* A; below, differences are rounding noise */
 
 static aim_status check_size(int32_t n_atoms)
 {
@@ -34,8 +35,9 @@ aimnet_status aimnet_vib_derivatives(aimnet_calc *calc, const aimnet_system *sys
     if (!system->numbers || !system->coord)
         return AIM_FAIL(AIMNET_ERR_ARG, "the system has no %s",
                         system->numbers ? "coordinates" : "atomic numbers");
-    if (!(step >= 0.0 && step <= 0.1))
-        return AIM_FAIL(AIMNET_ERR_ARG, "step %g: expected 0 (analytic) to 0.1 Angstrom", step);
+    if (step != 0.0 && !(step >= LEAST_STEP && step <= 0.1))
+        return AIM_FAIL(AIMNET_ERR_ARG, "step %g: expected 0 (analytic) or %g to 0.1 Angstrom",
+                        step, LEAST_STEP);
     if (!hessian)
         return aim_dipole_gradient(calc, system, dipole_gradient);
     return step > 0.0 ? aim_vib_differences(calc, system, step, hessian, dipole_gradient)
@@ -79,8 +81,9 @@ aimnet_status aimnet_vib_analyze(const aimnet_vib_input *input, const aimnet_all
     *vib = NULL;
     if (!input)
         return AIM_FAIL(AIMNET_ERR_ARG, "input is NULL");
+    aim_alloc alloc;
+    AIM_TRY(aim_alloc_from(allocator, &alloc));
     AIM_TRY(check_input(input));
-    const aim_alloc alloc = allocator ? *allocator : aim_alloc_default();
     aimnet_vib_input in = *input;
     double *masses = NULL;
     if (!in.masses) {

@@ -152,10 +152,13 @@ static aim_status check_entry(const aim_batch *b, const aim_matrix *m, const cha
                         "%s[%d][%d]: atoms %d and %d belong to the different systems %d and %d",
                         name, i, k, i, j, b->system[i], b->system[j]);
     for (int d = 0; d < 3; d++)
-        if (s[d] != 0 && (padding || !b->pbc[3 * (size_t)b->system[i] + (size_t)d]))
+        if (s[d] == INT32_MIN ||
+            (s[d] != 0 && (padding || !b->pbc[3 * (size_t)b->system[i] + (size_t)d])))
             return AIM_FAIL(AIMNET_ERR_ARG, "%s[%d][%d] has a shift of %d along direction %d, %s",
                             name, i, k, s[d], d,
-                            padding ? "but it is padding" : "which is not periodic in its system");
+                            s[d] == INT32_MIN ? "whose opposite does not exist"
+                            : padding         ? "but it is padding"
+                                              : "which is not periodic in its system");
     if (j == i && !padding && !(s[0] || s[1] || s[2]))
         return AIM_FAIL(AIMNET_ERR_ARG, "%s[%d][%d]: atom %d is its own neighbour without a shift",
                         name, i, k, i);

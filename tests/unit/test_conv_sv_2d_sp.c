@@ -280,6 +280,7 @@ static void wrong_arguments_are_refused_with_the_place(void **state)
                         "idx[2][0] is -2: neighbours are 0 to 2, padding is 3 or more");
     assert_int_equal(aimnet_conv_sv_2d_sp_create(bad, -1, 2, 1, NULL, &op), AIMNET_ERR_ARG);
     assert_int_equal(aimnet_conv_sv_2d_sp_create(NULL, 3, 2, 1, NULL, &op), AIMNET_ERR_ARG);
+    assert_int_equal(aimnet_conv_sv_2d_sp_create(PAIR, 2, 1, -1, NULL, &op), AIMNET_ERR_ARG);
     assert_int_equal(aimnet_conv_sv_2d_sp_create(PAIR, 2, 1, 1, NULL, NULL), AIMNET_ERR_ARG);
     assert_int_equal(aimnet_conv_sv_2d_sp_create(PAIR, 2, 1, 1, NULL, &op), AIMNET_OK);
     double x[3] = {1, 2, 3}, f[8] = {0}, out[8] = {0};

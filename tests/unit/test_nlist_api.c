@@ -173,6 +173,16 @@ static void wrong_input_is_refused_with_its_remedy(void **state)
                    "multiple of 16");
     assert_failure(aimnet_nlist_matrix(nl, 1, 16, NULL, NULL, NULL, NULL), AIMNET_ERR_ARG,
                    "list 1 of 1");
+    const double cube[9] = {6, 0, 0, 0, 6, 0, 0, 0, 6};
+    double distance[64];
+    a.n_cells = 1;
+    a.cell = cube;
+    assert_status(AIMNET_OK, aimnet_nlist_build(nl, &a, &cutoff, 1));
+    assert_status(AIMNET_OK,
+                  aimnet_nlist_coo(nl, 0, &a, 64, NULL, NULL, NULL, NULL, NULL, distance));
+    a.n_cells = 0;
+    assert_failure(aimnet_nlist_coo(nl, 0, &a, 64, NULL, NULL, NULL, NULL, NULL, distance),
+                   AIMNET_ERR_ARG, "periodic directions");
     aimnet_nlist_free(nl);
     aimnet_nlist_free(NULL);
     aimnet_adaptive_list_free(NULL);
@@ -304,6 +314,9 @@ static void supplied_lists_are_checked(void **state)
     RESET();
     sh[2] = 1;
     assert_failure(CHECK(s.cutoff, 0), AIMNET_ERR_ARG, "along direction 2, which is not periodic");
+    RESET();
+    sh[0] = INT32_MIN;
+    assert_failure(CHECK(s.cutoff, 0), AIMNET_ERR_ARG, "whose opposite does not exist");
     RESET();
     nb[0] = 0;
     sh[0] = sh[1] = sh[2] = 0;

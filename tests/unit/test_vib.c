@@ -353,6 +353,7 @@ static void impossible_input_is_refused(void **state)
     (void)state;
     const int32_t numbers[2] = {1, 119};
     double coord[6] = {0, 0, 0, 0, 0, 1}, hessian[36] = {0}, masses[2] = {1.0, 0.0};
+    static const double far[6] = {1.0, 1.0, 1.0, 1.0, 1.0, 1.75};
     aimnet_vib *vib;
     aimnet_vib_input in = {.n_atoms = 2, .numbers = numbers, .coord = coord, .hessian = hessian};
     assert_int_equal(aimnet_vib_analyze(&in, NULL, &vib), AIMNET_ERR_ARG); /* element 119 */
@@ -368,6 +369,9 @@ static void impossible_input_is_refused(void **state)
     in.n_atoms = 0;
     assert_int_equal(aimnet_vib_analyze(&in, NULL, &vib), AIMNET_ERR_ARG);
     in.n_atoms = 1;
+    const aimnet_allocator no_hooks = {0};
+    assert_int_equal(aimnet_vib_analyze(&in, &no_hooks, &vib), AIMNET_ERR_ARG);
+    in.n_atoms = 1;
     assert_int_equal(aimnet_vib_analyze(&in, NULL, &vib), AIMNET_OK);
     aimnet_thermo t;
     aimnet_thermo_options o = aimnet_thermo_options_default();
@@ -378,6 +382,16 @@ static void impossible_input_is_refused(void **state)
     assert_int_equal(aimnet_vib_thermo(vib, &o, &t), AIMNET_ERR_ARG);
     aimnet_vib_free(vib);
     aimnet_vib_free(NULL);
+    aimnet_model *model = NULL;
+    aimnet_calc *calc = NULL;
+    assert_int_equal(aimnet_model_load(NULL, NULL, &model), AIMNET_OK);
+    assert_int_equal(aimnet_calc_create(&model, 1, NULL, &calc), AIMNET_OK);
+    const aimnet_system hydrogen = {.n_atoms = 2, .numbers = (int32_t[2]){1, 1}, .coord = far};
+    assert_int_equal(aimnet_vib_derivatives(calc, &hydrogen, 1e-300, hessian, NULL),
+                     AIMNET_ERR_ARG); /* would change no coordinate */
+    assert_int_equal(aimnet_vib_derivatives(calc, &hydrogen, 1e-3, hessian, NULL), AIMNET_OK);
+    aimnet_calc_free(calc);
+    aimnet_model_free(model);
 }
 
 typedef struct failing {
