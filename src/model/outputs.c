@@ -61,6 +61,15 @@ static aim_status read_slot(const module *x, const char *key, aim_value_kind kin
     return AIMNET_OK;
 }
 
+/* Charges of a Coulomb sum: those of the network. */
+static aim_status read_charges(const module *x, const char *key)
+{
+    AIM_TRY(read_slot(x, key, AIM_VALUE_ATOM, 1));
+    if (x->out->in >= AIM_SLOT_FIRST_FREE)
+        return fail(x, "key_in of a Coulomb sum must be 'charges' or 'spin_charges'");
+    return AIMNET_OK;
+}
+
 /* Names of the reference's own data, which an output would overwrite. */
 static int is_reserved(const char *key)
 {
@@ -281,7 +290,7 @@ static aim_status read_srcoulomb(module *x)
                              {"envelope", AIM_ARG_TEXT, &envelope, 0}};
     AIM_TRY(ARGS(x, table));
     AIM_TRY(read_envelope(x, envelope));
-    AIM_TRY(read_slot(x, key_in, AIM_VALUE_ATOM, 1));
+    AIM_TRY(read_charges(x, key_in));
     x->out->yaml_rc = rc;
     AIM_TRY(bind_rc(x));
     return write_slot(x, key_out, AIM_VALUE_SYSTEM, 1, 1);
@@ -370,7 +379,7 @@ static aim_status read_lrcoulomb(module *x)
         return fail(x, "method must be 'simple', 'dsf', 'ewald' or 'pme'");
     if (out->ewald_accuracy >= 1.0)
         return fail(x, "ewald_accuracy must be smaller than 1");
-    AIM_TRY(read_slot(x, key_in, AIM_VALUE_ATOM, 1));
+    AIM_TRY(read_charges(x, key_in));
     AIM_TRY(bind_rc(x));
     return write_slot(x, key_out, AIM_VALUE_SYSTEM, 1, 1);
 }
@@ -480,6 +489,29 @@ static void make_first_slots(aim_model *m)
     m->n_slots = AIM_SLOT_FIRST_FREE;
 }
 
+/* Charges reach the energy through Coulomb sums alone: forces know no other way. */
+static aim_status check_energy(const aim_model *m)
+{
+    unsigned char live[AIM_SLOT_FIRST_FREE + AIM_MAX_OUTPUTS] = {0};
+    live[m->energy_slot] = 1;
+    for (int k = m->n_outputs - 1; k >= 0; k--) {
+        const aim_output *out = &m->output[k];
+        if (!live[out->out])
+            continue;
+        if ((out->kind == AIM_OUT_ATOMIC_SUM || out->kind == AIM_OUT_ATOMIC_SHIFT) &&
+            out->in < AIM_SLOT_FIRST_FREE)
+            return AIM_FAIL(AIMNET_ERR_MODEL,
+                            "model_yaml: output '%s' makes an energy of charges, which is not "
+                            "supported",
+                            out->name);
+        if (out->in >= 0)
+            live[out->in] = 1;
+        if (out->base >= 0)
+            live[out->base] = 1;
+    }
+    return AIMNET_OK;
+}
+
 aim_status aim_outputs_read(aim_builder *b, const aim_where *where, int node)
 {
     aim_model *m = b->m;
@@ -502,5 +534,5 @@ aim_status aim_outputs_read(aim_builder *b, const aim_where *where, int node)
         m->slot[m->energy_slot].width != 1)
         return AIM_FAIL(AIMNET_ERR_MODEL,
                         "model_yaml: the outputs make no key 'energy' with one number per system");
-    return AIMNET_OK;
+    return check_energy(m);
 }

@@ -334,6 +334,17 @@ static void keys_must_fit_together(void **state)
         {"base", "key_in: charges", "key_in: aim", "holds 5 numbers per atom where 1 per atom"},
         {"base", "key_in: charges", "key_in: energy",
          "holds 1 numbers per system where 1 per atom"},
+        {"base",
+         "    atomic_sum:\n      class: aimnet.modules.AtomicSum\n      kwargs:\n"
+         "        key_in: energy\n        key_out: energy\n    srcoulomb:\n"
+         "      class: aimnet.modules.SRCoulomb\n      kwargs:\n        rc: 4.6\n"
+         "        key_in: charges\n",
+         "    srcoulomb:\n      class: aimnet.modules.SRCoulomb\n      kwargs:\n        rc: 4.6\n"
+         "        key_in: energy\n",
+         "must be 'charges' or 'spin_charges'"},
+        {"base", "        key_in: energy\n        key_out: energy\n    srcoulomb:",
+         "        key_in: charges\n        key_out: energy\n    srcoulomb:",
+         "makes an energy of charges"},
         {"mlp_options", "key_in: extra\n", "key_in: extra_nothing\n", "makes key 'extra_nothing'"},
         {"d3ts", "key_out: disp_param", "key_out: other", "makes key 'disp_param'"},
         {"plain", shift_and_sum, "", "make no key 'energy' with one number per system"},
