@@ -258,6 +258,15 @@ static aim_status not_finite(void)
                                        "outside of what the model knows");
 }
 
+/* x may be NULL */
+static aim_status check_finite(const double *x, size_t n)
+{
+    double sum = 0.0; /* of zeros, unless a number is not finite */
+    for (size_t i = 0; x && i < n; i++)
+        sum += 0.0 * x[i];
+    return sum == 0.0 ? AIMNET_OK : not_finite();
+}
+
 static aim_status symmetrise(double *h, size_t n)
 {
     double sum = 0.0; /* of zeros, unless a number is not finite */
@@ -405,6 +414,24 @@ static aim_status hvp_start(aim_calc *c, const hvp_job *j, int32_t n)
     return AIMNET_OK;
 }
 
+static aim_status hvp_finish(const hvp_job *j, int32_t n)
+{
+    for (int32_t k = 0; k < n; k++) {
+        const aimnet_hvp *out = &j->jobs[k];
+        const size_t dir = (size_t)out->n_directions, atoms = (size_t)j->systems[k].n_atoms;
+        aim_status status = check_finite(out->hv, 3 * dir * atoms);
+        if (status == AIMNET_OK)
+            status = check_finite(out->charges, dir * atoms);
+        if (status == AIMNET_OK)
+            status = check_finite(out->dstrain, 9 * dir);
+        if (status == AIMNET_OK)
+            status = check_finite(out->dipole, 3 * dir);
+        if (status != AIMNET_OK)
+            return n > 1 ? aim_fail_prefix(status, "structure %d", (int)k) : status;
+    }
+    return AIMNET_OK;
+}
+
 aim_status aim_hvp(aim_calc *c, const aimnet_system *systems, int32_t n, const aimnet_hvp *jobs)
 {
     hvp_job job = {systems, jobs, 0};
@@ -421,7 +448,7 @@ aim_status aim_hvp(aim_calc *c, const aimnet_system *systems, int32_t n, const a
         AIM_TRY(aim_run_open(c, systems, job.first, count));
         AIM_TRY(sweep_members(c, &d));
     }
-    return AIMNET_OK;
+    return hvp_finish(&job, n);
 }
 
 /* ---------------------------------------------------------------- the dipole's gradient */
@@ -464,7 +491,8 @@ aim_status aim_dipole_gradient(aim_calc *c, const aimnet_system *system, double 
                               .parts = {.charges = 1}};
     AIM_TRY(open_system(c, system));
     clear(out, 9 * (size_t)system->n_atoms);
-    return sweep_members(c, &d);
+    AIM_TRY(sweep_members(c, &d));
+    return check_finite(out, 9 * (size_t)system->n_atoms);
 }
 
 /* Rows leave in blocks; with several members every block is summed over them first. */
@@ -509,9 +537,7 @@ static aim_status all_rows(aim_calc *c, rows_job *j, int64_t most, aimnet_rows_f
         if (j->first > 0 && c->n_members > 1 && !aim_device_sweeps_batch(c))
             AIM_TRY(aim_calc_pairs(c, AIM_FOR_NETWORK, c->member[0].model->cutoff, 1, &c->pairs));
         AIM_TRY(sweep_members(c, &d));
-        for (int64_t i = 0; i < j->n * columns; i++)
-            if (!isfinite(j->rows[i]))
-                return not_finite();
+        AIM_TRY(check_finite(j->rows, (size_t)(j->n * columns)));
         if (fn(user, j->first, j->n, columns, j->rows) != 0)
             return AIM_FAIL(AIMNET_ERR_INTERRUPTED, "stopped after row %lld of %lld",
                             (long long)(j->first + j->n), (long long)columns);

@@ -451,5 +451,10 @@ aim_status aim_loss(aim_calc *c, const aimnet_system *systems, const aimnet_targ
             aim_run_length(c, systems, first, n, c->device.ops ? aim_device_batch(c) : LOSS_ATOMS);
         AIM_TRY(run_with_terms(&j, first, count));
     }
+    if (!isfinite(parts->energy + parts->forces + parts->charges + parts->spin_charges +
+                  parts->dipole + parts->stress))
+        return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                        "the loss is not finite: a geometry is far outside of what "
+                        "the model knows, or a target is far off");
     return AIMNET_OK;
 }

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "aimnet_deriv.h"
 #include "aimnet_model.h"
 #include "model/model.h"
 #include "term/term.h"
@@ -380,6 +381,14 @@ static void second_derivatives_that_overflow_are_an_error(void **state)
     assert_int_equal(r[0].status, AIMNET_ERR_SYSTEM);
     assert_non_null(strstr(r[0].message, "second derivatives are not finite"));
     assert_int_equal(r[1].status, AIMNET_OK);
+    const double v[9] = {1};
+    double hv[9], loss = 0.0;
+    const aimnet_hvp job = {.n_directions = 1, .v = v, .hv = hv};
+    assert_int_equal(aimnet_calc_hvp(calc, &s, &job), AIMNET_ERR_SYSTEM);
+    const aimnet_target target = {.energy = 1e200};
+    const aimnet_loss_weights weights = {.energy = 1.0};
+    assert_int_equal(aimnet_calc_loss(calc, &s, &target, 1, &weights, &loss, NULL, NULL),
+                     AIMNET_ERR_SYSTEM);
     aimnet_calc_free(calc);
     aimnet_model_free(m);
     model_file_close(&f);
