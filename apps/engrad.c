@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "console.h"
+#include "outfile.h"
 
 static void block(FILE *file, const char *title)
 {
@@ -38,24 +39,11 @@ static void write_all(FILE *file, const aimnet_system *s, double energy, const d
 int cli_engrad_write(const char *path, const aimnet_system *system, double energy,
                      const double *forces, int coordinates)
 {
-    char temporary[1100];
-    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary) {
-        cli_error("%s: the name is too long", path);
+    cli_outfile o;
+    if (cli_outfile_open(&o, path) != CLI_OK)
         return CLI_FAILED;
-    }
-    FILE *file = fopen(temporary, "w");
-    if (file == NULL) {
-        cli_error("%s: cannot be opened for writing", temporary);
-        return CLI_FAILED;
-    }
-    write_all(file, system, energy, forces, coordinates);
-    const int bad = ferror(file);
-    if (fclose(file) != 0 || bad || cli_replace_file(temporary, path) != 0) {
-        remove(temporary);
-        cli_error("%s: writing failed", path);
-        return CLI_FAILED;
-    }
-    return CLI_OK;
+    write_all(o.file, system, energy, forces, coordinates);
+    return cli_outfile_close(&o);
 }
 
 int cli_replace_extension(char *out, size_t size, const char *path, const char *extension)

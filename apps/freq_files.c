@@ -13,49 +13,18 @@
 #include "console.h"
 #include "engrad.h"
 #include "freq.h"
+#include "outfile.h"
 
 static const double WIDTH = 16.0;    /* cm^-1, full width at half maximum */
 static const double AMPLITUDE = 0.5; /* Angstrom: largest displacement of an animation */
 static const double PI = 3.14159265358979323846;
-enum { N_FRAMES = 20, N_POINTS = 900 };
-
-/* A file that appears under its name complete. */
-typedef struct output {
-    const char *path;
-    char temporary[1100];
-    FILE *file;
-} output;
-
-static int output_open(output *o, const char *path)
-{
-    o->path = path;
-    o->file = NULL;
-    if (snprintf(o->temporary, sizeof o->temporary, "%s.tmp", path) >= (int)sizeof o->temporary) {
-        cli_error("%s: the name is too long", path);
-        return CLI_FAILED;
-    }
-    o->file = fopen(o->temporary, "w");
-    if (o->file)
-        return CLI_OK;
-    cli_error("%s: cannot be opened for writing", o->temporary);
-    return CLI_FAILED;
-}
-
-static int output_close(output *o)
-{
-    const int bad = ferror(o->file);
-    if (fclose(o->file) == 0 && !bad && cli_replace_file(o->temporary, o->path) == 0)
-        return CLI_OK;
-    remove(o->temporary);
-    cli_error("%s: writing failed", o->path);
-    return CLI_FAILED;
-}
+enum { N_FRAMES = 20, N_POINTS = 900, MAX_TICKS = 24 };
 
 int freq_write_molden(const char *path, const freq_entry *e)
 {
     const aimnet_vib_modes *m = e->modes;
-    output o;
-    if (output_open(&o, path) != CLI_OK)
+    cli_outfile o;
+    if (cli_outfile_open(&o, path) != CLI_OK)
         return CLI_FAILED;
     fprintf(o.file, "[Molden Format]\n[FREQ]\n");
     for (int32_t k = 0; k < m->n_modes; k++)
@@ -79,7 +48,7 @@ int freq_write_molden(const char *path, const freq_entry *e)
         for (int32_t k = 0; k < m->n_modes; k++)
             fprintf(o.file, "%12.4f\n", m->intensity[k]);
     }
-    return output_close(&o);
+    return cli_outfile_close(&o);
 }
 
 static int write_frames(aimnet_writer *writer, aimnet_frame *frame, const freq_entry *e,
@@ -172,8 +141,9 @@ static void draw(FILE *file, const freq_run *r, const freq_entry *e)
             "<text x=\"470\" y=\"24\" text-anchor=\"middle\">infrared spectrum of the charge "
             "dipole, highest value %.1f km/mol</text>\n",
             highest);
-    for (double w = 0.0; w <= end; w += 500.0) {
-        const double x = right - (right - left) * w / end;
+    const double tick = 500.0 * ceil(end / (500.0 * MAX_TICKS));
+    for (int k = 0; k <= MAX_TICKS && k * tick <= end; k++) {
+        const double w = k * tick, x = right - (right - left) * w / end;
         fprintf(file,
                 "<path d=\"M%.1f %.1fv6\" stroke=\"black\"/><text x=\"%.1f\" y=\"%.1f\" "
                 "text-anchor=\"middle\">%.0f</text>\n",
@@ -192,15 +162,15 @@ static void draw(FILE *file, const freq_run *r, const freq_entry *e)
 
 int freq_write_svg(const char *path, const freq_run *r, const freq_entry *e)
 {
-    output o;
+    cli_outfile o;
     if (!e->modes->intensity) {
         cli_error(
             "--svg draws infrared intensities, which are left out for crystals: the dipole of "
             "point charges depends on the images in the cell");
         return CLI_FAILED;
     }
-    if (output_open(&o, path) != CLI_OK)
+    if (cli_outfile_open(&o, path) != CLI_OK)
         return CLI_FAILED;
     draw(o.file, r, e);
-    return output_close(&o);
+    return cli_outfile_close(&o);
 }

@@ -2,7 +2,7 @@
 # The files of the command, its manual page and its shell completion.
 set(AIM_APP_SOURCES "")
 foreach(name IN ITEMS args cmd_convert cmd_clear_model_cache cmd_download cmd_energy cmd_export cmd_help cmd_info cmd_inspect cmd_neighbors complete console energy_json energy_table engine
-        help json main manual model_files progress shortest stream
+        help json main manual model_files outfile progress shortest stream
         cmd_gaussian_ext cmd_ipi cmd_orca_ext external ipi_client ipi_wire
         cmd_freq cmd_opt engrad freq_files freq_print opt_print opt_restart opt_run xtb)
     list(APPEND AIM_APP_SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}.c)
