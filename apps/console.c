@@ -27,7 +27,7 @@
 #include <unistd.h>
 #endif
 
-enum { OUT_SIZE = 1 << 16, MESSAGE_SIZE = 4096 };
+enum { OUT_SIZE = 1 << 16, MESSAGE_SIZE = 4096, SAME_WISH_MS = 200 };
 
 static struct {
     char buffer[OUT_SIZE];
@@ -62,11 +62,14 @@ int cli_out_flush(void)
         return !out.failed;
     if (status_line_shown && cli_stdout_is_terminal())
         cli_status_line(NULL);
-    errno = 0;
-    const size_t written = fwrite(out.buffer, 1, out.used, stdout);
-    if (written != out.used) {
-        out.failed = 1;
-        if (errno != EPIPE)
+    size_t written = 0;
+    while (written < out.used && !out.failed) {
+        errno = 0;
+        written += fwrite(out.buffer + written, 1, out.used - written, stdout);
+        if (written == out.used)
+            break;
+        out.failed = errno != EINTR; /* a signal: what is finished is still printed */
+        if (out.failed && errno != EPIPE)
             cli_error("standard output: cannot write: %s", strerror(errno));
     }
     out.used = 0;
@@ -202,15 +205,34 @@ double cli_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+#if defined(_WIN32)
 static void on_signal(int number)
 {
     (void)number;
     interrupted = 1;
-#if !defined(_WIN32)
-    close(STDIN_FILENO); /* a reader that waits for a pipe goes on waiting after a signal; now it
-                            fails */
-#endif
 }
+#else
+/* `timeout` and shells signal a process and then its group, which is the same wish twice: only a
+ * second signal that comes later ends the process. */
+static void on_signal(int number)
+{
+    static struct timespec first;
+    const int saved = errno;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!interrupted) {
+        first = now;
+        interrupted = 1;
+        close(STDIN_FILENO); /* a reader that waits for a pipe goes on waiting after a signal; now
+                                it fails */
+    } else if (1000 * (now.tv_sec - first.tv_sec) + (now.tv_nsec - first.tv_nsec) / 1000000 >
+               SAME_WISH_MS) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    errno = saved;
+}
+#endif
 
 void cli_catch_interrupts(void)
 {
@@ -218,10 +240,11 @@ void cli_catch_interrupts(void)
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
 #else
-    /* SA_RESETHAND: the second signal ends the process. */
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
     const int numbers[2] = {SIGINT, SIGTERM};
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    for (int i = 0; i < 2; i++)
+        sigaddset(&action.sa_mask, numbers[i]);
     for (int i = 0; i < 2; i++) {
         struct sigaction
             old; /* what the parent wants ignored stays ignored: `nohup`, or `&` in a script */

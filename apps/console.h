@@ -50,7 +50,7 @@ int cli_wants_progress(void);
 int cli_stdin_is_idle(void);
 double cli_seconds(void); /* monotonic clock */
 
-/* From now on SIGINT and SIGTERM only set a flag (a second one ends the process at once). */
+/* From now on SIGINT and SIGTERM only set a flag (a second one, later, ends the process at once). */
 void cli_catch_interrupts(void);
 int cli_interrupted(void);
 /* rename(from, to) that replaces `to` on every system. */
