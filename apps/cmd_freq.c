@@ -70,8 +70,8 @@ static const cli_arg hessian_args[] = {
      .kind = CLI_REAL,
      .meta = "H",
      AT(step),
+     .min = 1e-5,
      .max = 0.1,
-     .above_min = 1,
      .help = "take the Hessian from central differences of forces with this displacement, "
              "Angstrom, instead of exact derivatives; 0.0005 is a good value in double precision"},
 };
@@ -116,15 +116,14 @@ static int is_periodic(const aimnet_system *s)
     return s->cell && (s->pbc[0] || s->pbc[1] || s->pbc[2]);
 }
 
-static int fail(const freq_entry *e, const char *what)
+static int fail(freq_entry *e, const char *what)
 {
-    char message[CLI_MESSAGE_SIZE];
-    cli_place_message(message, &e->item, what);
-    cli_error("%s", message);
+    cli_place_message(e->message, &e->item, what);
+    cli_error("%s", e->message);
     return CLI_FAILED;
 }
 
-static int fail_last(const freq_entry *e)
+static int fail_last(freq_entry *e)
 {
     return fail(e, aimnet_last_error());
 }
@@ -175,27 +174,29 @@ static int get_hessian(freq_run *r, freq_entry *e)
     return status == AIMNET_OK ? CLI_OK : fail_last(e);
 }
 
-static void warn(const freq_entry *e)
+static void warn(freq_entry *e)
 {
-    char message[CLI_MESSAGE_SIZE], what[256] = "";
+    char message[CLI_MESSAGE_SIZE];
+    cli_warn_of(&e->item, e->item.frame.warnings);
     cli_warn_of(&e->item, e->result.warnings);
     if (e->fmax > STATIONARY)
-        snprintf(what, sizeof what,
+        snprintf(e->doubt, sizeof e->doubt,
                  "the largest force is %.4f eV/A: no stationary point, optimise with `aimnet opt "
                  "--level tight` first",
                  e->fmax);
     else if (fabs(e->modes->rigid_wavenumber) > RIGID)
-        snprintf(what, sizeof what,
+        snprintf(e->doubt, sizeof e->doubt,
                  "the Hessian has %.0f cm^-1 for a motion of the whole structure: it does not "
                  "belong to this geometry",
                  e->modes->rigid_wavenumber);
-    if (what[0]) {
-        cli_place_message(message, &e->item, what);
+    if (e->doubt[0]) {
+        cli_place_message(message, &e->item, e->doubt);
         cli_warning("%s", message);
     }
 }
 
-static int write_files(const freq_run *r, const freq_entry *e)
+/* What fails is printed where it fails. */
+static int write_files(const freq_run *r, freq_entry *e)
 {
     const freq_options *o = r->options;
     int status = CLI_OK;
@@ -205,6 +206,8 @@ static int write_files(const freq_run *r, const freq_entry *e)
         status = freq_write_animations(o->animate, e);
     if (status == CLI_OK && o->svg)
         status = freq_write_svg(o->svg, r, e);
+    if (status != CLI_OK)
+        cli_place_message(e->message, &e->item, "its files could not be written");
     return status;
 }
 
@@ -236,7 +239,8 @@ static int has_files(const freq_options *o)
 static int do_structure(freq_run *r, freq_entry *e)
 {
     if (e->item.error) {
-        cli_error("%s", e->item.error);
+        snprintf(e->message, sizeof e->message, "%s", e->item.error);
+        cli_error("%s", e->message);
         return CLI_FAILED;
     }
     if (r->n_done++ > 0 && has_files(r->options))
@@ -253,11 +257,17 @@ static int do_structure(freq_run *r, freq_entry *e)
         status = analyze(r, e);
     if (status == CLI_OK)
         status = write_files(r, e);
-    if (status == CLI_OK && r->options->json)
+    return status;
+}
+
+static void print(const freq_run *r, const freq_entry *e, int status)
+{
+    if (status != CLI_OK && r->options->json)
+        freq_print_json_failure(e);
+    else if (status == CLI_OK && r->options->json)
         freq_print_json(r, e);
     else if (status == CLI_OK)
         freq_print_table(r, e);
-    return status;
 }
 
 static void free_entry(freq_entry *e)
@@ -274,19 +284,25 @@ static int do_all(freq_run *r, cli_stream *stream)
     int status = CLI_OK;
     while (!cli_interrupted() && !cli_out_failed()) {
         const cli_next next = cli_stream_next(stream, &e.item);
-        if (next == CLI_NEXT_END)
+        if (next == CLI_NEXT_END || cli_interrupted())
             break;
         if (next == CLI_NEXT_MEMORY) {
             cli_error("memory ran out");
             status = CLI_FAILED;
             break;
         }
-        if (do_structure(r, &e) != CLI_OK)
+        const int done = do_structure(r, &e);
+        if (done != CLI_OK)
             status = CLI_FAILED;
+        print(r, &e, done);
         free_entry(&e);
+        cli_out_flush();
     }
     cli_item_free(&e.item);
-    return cli_interrupted() ? CLI_INTERRUPTED : status;
+    if (!cli_interrupted())
+        return status;
+    cli_error("interrupted");
+    return CLI_INTERRUPTED;
 }
 
 static int run(void *options, const char *const *files, int n_files)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* energy_json.c - one structure of `aimnet energy --json`: the keys and their order are a stable
  * contract (docs/cli.md). */
-#include <string.h>
-
 #include "energy.h"
 #include "json.h"
 
@@ -69,15 +67,6 @@ static void outputs(energy_context *c, const energy_record *r)
     cli_json_close();
 }
 
-static void lines(const char *text)
-{
-    while (*text) {
-        const size_t size = strcspn(text, "\n");
-        cli_json_text_part(text, size);
-        text += size + (text[size] == '\n');
-    }
-}
-
 void energy_json_record(energy_context *c, const energy_record *r)
 {
     const aimnet_result *result = &r->result;
@@ -120,11 +109,10 @@ void energy_json_record(energy_context *c, const energy_record *r)
         vector("charges_std", result->charges_std, n);
     cli_json_key("warnings");
     cli_json_open_list();
-    lines(c->engine->notes);
-    lines(aimnet_calc_warnings(c->engine->calc));
-    if (r->item->frame.warnings)
-        lines(r->item->frame.warnings);
-    lines(result->warnings);
+    cli_json_lines(c->engine->notes);
+    cli_json_lines(aimnet_calc_warnings(c->engine->calc));
+    cli_json_lines(r->item->frame.warnings);
+    cli_json_lines(result->warnings);
     cli_json_close_list();
     cli_json_end();
 }

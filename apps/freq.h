@@ -33,11 +33,14 @@ typedef struct freq_entry {
     const aimnet_vib_modes *modes;
     aimnet_thermo thermo;
     double fmax;
+    char doubt[256];                /* what speaks against the geometry, or "" */
+    char message[CLI_MESSAGE_SIZE]; /* why it failed */
 } freq_entry;
 
 /* freq_print.c */
 void freq_print_table(const freq_run *r, const freq_entry *e);
 void freq_print_json(const freq_run *r, const freq_entry *e);
+void freq_print_json_failure(const freq_entry *e);
 /* freq_files.c: return an exit status; failures are printed. */
 int freq_write_molden(const char *path, const freq_entry *e);
 int freq_write_animations(const char *prefix, const freq_entry *e);

@@ -155,14 +155,19 @@ static void json_thermo(const freq_run *r, const freq_entry *e)
     number("gibbs_quasi", energy + t->gibbs_quasi);
 }
 
-void freq_print_json(const freq_run *r, const freq_entry *e)
+static void json_place(const freq_entry *e)
 {
-    char formula[2048];
     cli_json_open();
     cli_json_key("file");
     cli_json_text(e->item.file);
     cli_json_key("frame");
     cli_json_int(e->item.index);
+}
+
+void freq_print_json(const freq_run *r, const freq_entry *e)
+{
+    char formula[2048];
+    json_place(e);
     cli_json_key("natoms");
     cli_json_int(e->system.n_atoms);
     cli_json_key("formula");
@@ -175,5 +180,21 @@ void freq_print_json(const freq_run *r, const freq_entry *e)
     number("fmax", e->fmax);
     json_modes(r, e->modes);
     json_thermo(r, e);
+    cli_json_key("warnings");
+    cli_json_open_list();
+    cli_json_lines(r->engine.notes);
+    cli_json_lines(aimnet_calc_warnings(r->engine.calc));
+    cli_json_lines(e->item.frame.warnings);
+    cli_json_lines(e->result.warnings);
+    cli_json_lines(e->doubt);
+    cli_json_close_list();
+    cli_json_end();
+}
+
+void freq_print_json_failure(const freq_entry *e)
+{
+    json_place(e);
+    cli_json_key("error");
+    cli_json_text(e->message);
     cli_json_end();
 }

@@ -106,6 +106,15 @@ void cli_json_text_part(const char *text, size_t size)
     cli_out("\"", 1);
 }
 
+void cli_json_lines(const char *lines)
+{
+    while (lines && *lines) {
+        const size_t size = strcspn(lines, "\n");
+        cli_json_text_part(lines, size);
+        lines += size + (lines[size] == '\n');
+    }
+}
+
 void cli_json_int(int64_t value)
 {
     separate();

@@ -18,6 +18,8 @@ void cli_json_close_list(void);
 /* Values: after a key, or as elements of a list. */
 void cli_json_text(const char *text);
 void cli_json_text_part(const char *text, size_t size);
+/* Every line of `lines` (NULL: none) as a text. */
+void cli_json_lines(const char *lines);
 void cli_json_int(int64_t value);
 void cli_json_real(double value);
 void cli_json_bool(int value);

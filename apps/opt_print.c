@@ -35,6 +35,11 @@ void opt_print_start(opt_context *c, const char *const *files, int n_files)
     cli_puts("\n\n");
 }
 
+static const char *plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static const char *formula_of(const aimnet_frame *f, char *text, size_t size)
 {
     if (aimnet_formula(f->numbers, f->n_atoms, text, size) != AIMNET_OK)
@@ -50,9 +55,9 @@ void opt_print_step(opt_context *c, const opt_entry *e, const aimnet_opt_state *
         return;
     if (!c->header_done) {
         cli_put_name(e->item.file, 36);
-        cli_printf(": %s, %d atoms, charge %g, mult %g\n\n",
-                   formula_of(&e->item.frame, formula, sizeof formula), (int)s->n_atoms, s->charge,
-                   s->mult);
+        cli_printf(": %s, %d atom%s, charge %g, mult %g\n\n",
+                   formula_of(&e->item.frame, formula, sizeof formula), (int)s->n_atoms,
+                   plural(s->n_atoms), s->charge, s->mult);
         cli_printf("%6s %18s %14s %12s %10s%s\n", "step", cell ? "enthalpy/eV" : "energy/eV",
                    "change/eV", "fmax eV/A", "move/A", cell ? "  stress" : "");
     }
@@ -88,15 +93,6 @@ static void number(const char *key, double value)
 {
     cli_json_key(key);
     cli_json_real(value);
-}
-
-static void lines(const char *text)
-{
-    while (text && *text) {
-        const size_t size = strcspn(text, "\n");
-        cli_json_text_part(text, size);
-        text += size + (text[size] == '\n');
-    }
 }
 
 static void json_results(opt_context *c, const opt_entry *e)
@@ -138,10 +134,10 @@ static void json_results(opt_context *c, const opt_entry *e)
     cli_json_reals(e->result.charges, (size_t)f->n_atoms, 0);
     cli_json_key("warnings");
     cli_json_open_list();
-    lines(c->engine->notes);
-    lines(aimnet_calc_warnings(c->engine->calc));
-    lines(f->warnings);
-    lines(e->result.warnings);
+    cli_json_lines(c->engine->notes);
+    cli_json_lines(aimnet_calc_warnings(c->engine->calc));
+    cli_json_lines(f->warnings);
+    cli_json_lines(e->result.warnings);
     if (e->message[0])
         cli_json_text(e->message);
     cli_json_close_list();
@@ -169,11 +165,6 @@ static const char *how_it_ended(aimnet_opt_verdict verdict)
            : verdict == AIMNET_OPT_STALLED   ? "NOT converged (stalled)"
            : verdict == AIMNET_OPT_COLLAPSED ? "NOT converged (collapsed)"
                                              : "NOT converged";
-}
-
-static const char *plural(int64_t n)
-{
-    return n == 1 ? "" : "s";
 }
 
 void opt_print_entry(opt_context *c, const opt_entry *e)
