@@ -156,7 +156,10 @@ static int fill_criteria(const opt_options *o, aimnet_opt_options *c)
 
 static int check_usage(const opt_options *o)
 {
-    const char *missing = o->pressure.given ? "--pressure" : o->fix_axes ? "--fix-axes" : NULL;
+    const char *missing = o->pressure.given ? "--pressure"
+                          : o->fix_axes     ? "--fix-axes"
+                          : o->smax.given   ? "--smax"
+                                            : NULL;
     if (o->output && strcmp(o->output, "-") == 0)
         cli_error("-o needs a file name; standard output carries the table or --json");
     else if (o->output && o->trajectory && strcmp(o->output, o->trajectory) == 0)
@@ -186,12 +189,12 @@ static int open_files(opt_context *c)
 
 static int close_files(opt_context *c, int status)
 {
-    const int keep = status != CLI_FAILED && status != CLI_INTERRUPTED;
+    const int keep = c->completed && (c->n_converged + c->n_open > 0 || c->n_failed == 0);
     if (c->trajectory && aimnet_writer_close(c->trajectory, 1) != AIMNET_OK) {
         cli_error("%s", aimnet_last_error());
         status = CLI_FAILED;
     }
-    if (c->output && aimnet_writer_close(c->output, keep || c->n_failed > 0) != AIMNET_OK) {
+    if (c->output && aimnet_writer_close(c->output, keep) != AIMNET_OK) {
         cli_error("%s", aimnet_last_error());
         status = CLI_FAILED;
     }

@@ -49,6 +49,7 @@ typedef struct opt_context {
     aimnet_frame *start; /* [n_start] last frames of a trajectory, by structure */
     int64_t n_start;
     int64_t n_converged, n_open, n_failed, n_evaluations;
+    int completed; /* all of the input was seen, all results were printed */
     int file_width, header_done;
 } opt_context;
 

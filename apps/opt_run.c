@@ -323,6 +323,7 @@ int opt_run(opt_context *c)
     opt_print_end(c);
     if (!cli_out_flush())
         return CLI_FAILED;
+    c->completed = 1;
     return c->n_failed > 0 ? CLI_FAILED : c->n_open > 0 ? CLI_NOT_CONVERGED : CLI_OK;
 }
 

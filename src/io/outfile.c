@@ -101,13 +101,22 @@ aim_status aim_outfile_append(aim_outfile *o, const aim_alloc *alloc, const char
     aim_status status = aim_strdup(alloc, path, &o->path);
     if (status == AIMNET_OK) {
         o->fd = open(path, OPEN_FLAGS | O_CREAT | O_APPEND, 0666);
-        o->owns_fd = 1;
+        o->owns_fd = o->appends = 1;
         if (o->fd < 0)
             status = failed(o, "cannot be opened for appending");
     }
     if (status != AIMNET_OK)
         aim_outfile_close(o);
     return status;
+}
+
+/* Takes the last `size` bytes off a file that grows: whoever reads it later finds whole pieces. */
+static void take_back(const aim_outfile *o, size_t size)
+{
+    struct stat info;
+    if (o->appends && fstat(o->fd, &info) == 0 && S_ISREG(info.st_mode) &&
+        info.st_size >= (off_t)size)
+        (void)!ftruncate(o->fd, info.st_size - (off_t)size);
 }
 
 aim_status aim_outfile_write(aim_outfile *o, const void *bytes, size_t size)
@@ -117,8 +126,11 @@ aim_status aim_outfile_write(aim_outfile *o, const void *bytes, size_t size)
         const ssize_t n = write(o->fd, p, size < INT_MAX / 2 ? size : INT_MAX / 2);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return failed(o, "writing failed");
+        if (n < 0) {
+            const aim_status status = failed(o, "writing failed");
+            take_back(o, (size_t)(p - (const unsigned char *)bytes));
+            return status;
+        }
         p += n;
         size -= (size_t)n;
     }

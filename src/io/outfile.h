@@ -13,6 +13,7 @@ typedef struct aim_outfile {
     char *temporary;
     int fd;
     int owns_fd;
+    int appends; /* to what was there: a write that fails leaves nothing of itself */
 } aim_outfile;
 
 AIM_NODISCARD aim_status aim_outfile_open(aim_outfile *o, const aim_alloc *alloc, const char *path);

@@ -8,6 +8,7 @@ try
 try --level finest "$DATA/water.xyz"
 try --fix-axes q --cell full "$DATA/water.xyz"
 try --pressure 1 "$DATA/water.xyz"
+try --smax 1e-3 "$DATA/water.xyz"
 try --restart "$DATA/water.xyz"
 try -o - "$DATA/water.xyz"
 try -o same.xyz --trajectory same.xyz "$DATA/water.xyz"
