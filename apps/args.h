@@ -26,7 +26,7 @@ typedef enum cli_kind {
     CLI_CHOICE /* cli_int: index of the chosen word in `choices` */
 } cli_kind;
 
-enum { CLI_LIST_SIZE = 64 };
+enum { CLI_LIST_SIZE = 64, CLI_MAX_THREADS = 1024 /* the library's limit */ };
 typedef struct cli_int {
     int64_t value;
     int given;

@@ -56,6 +56,15 @@ static int run(void *options, const char *const *operands, int n_operands)
     aimnet_load_options how = aimnet_load_options_default();
     aimnet_model_info info;
     aimnet_model *model = NULL;
+    if (o->into.value > 0 && !cli_is_folder(to)) {
+        cli_error("--into is for a directory: '%s' is none (a '/' at its end would make it one)",
+                  to);
+        return CLI_USAGE;
+    }
+    if (o->member.value > 0 && n_operands == 3) {
+        cli_error("--member is for a directory that describes itself: leave it or YAML out");
+        return CLI_USAGE;
+    }
     how.member = (int)o->member.value;
     aimnet_status status = AIMNET_OK;
     if (n_operands == 3) {

@@ -16,7 +16,7 @@
 #include "engrad.h"
 #include "progress.h"
 
-enum { BATCH_ITEMS = 1024 };
+enum { BATCH_ITEMS = 1024, ENGRAD_NAME = 1024 };
 
 #define AT(member) .offset = offsetof(energy_options, member)
 static const cli_arg quantity_args[] = {
@@ -138,6 +138,19 @@ static void fail_record(energy_record *r, const char *message)
     r->error = r->message;
 }
 
+/* What keeps --engrad from naming its file, or NULL. */
+static const char *engrad_problem(const cli_item *item)
+{
+    char path[ENGRAD_NAME];
+    if (item->index > 0)
+        return "--engrad writes one structure per file, but this one has several";
+    if (strcmp(item->file, "-") == 0)
+        return "--engrad needs an input file with a name";
+    return cli_replace_extension(path, sizeof path, item->file, ".engrad")
+               ? NULL
+               : "--engrad: the name of the file is too long";
+}
+
 /* Gives every readable item of the batch, which the writer can write, a system and a result with the
  * buffers that were asked for. Returns their number, or -1 when memory is short. */
 static int prepare(const energy_context *c, workspace *w, const cli_batch *batch,
@@ -164,6 +177,9 @@ static int prepare(const energy_context *c, workspace *w, const cli_batch *batch
         if (!r->error && writer &&
             aimnet_writer_check(writer, &r->item->frame) != AIMNET_OK) /* not after all the work */
             fail_record(r, aimnet_last_error());
+        const char *problem = o->engrad && !r->error ? engrad_problem(r->item) : NULL;
+        if (problem)
+            fail_record(r, problem);
         if (r->error)
             continue;
         r->system = aimnet_frame_system(&r->item->frame);
@@ -211,18 +227,9 @@ int energy_output(energy_context *c, const energy_record *r, int index, const ch
 
 static int write_engrad(const energy_record *r)
 {
-    char path[1024];
-    if (r->item->index > 0) {
-        cli_error("%s: --engrad writes one structure per file, but this one has several",
-                  r->item->file);
-        return 0;
-    }
-    if (strcmp(r->item->file, "-") == 0 ||
-        !cli_replace_extension(path, sizeof path, r->item->file, ".engrad")) {
-        cli_error("%s: --engrad needs an input file with a name", r->item->file);
-        return 0;
-    }
-    return cli_engrad_write(path, &r->system, r->result.energy, r->result.forces, 1) == CLI_OK;
+    char path[ENGRAD_NAME];
+    return cli_replace_extension(path, sizeof path, r->item->file, ".engrad") &&
+           cli_engrad_write(path, &r->system, r->result.energy, r->result.forces, 1) == CLI_OK;
 }
 
 /* Prints one record and hands it to the writer; returns 0 when the run has to end. */

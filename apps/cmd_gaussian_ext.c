@@ -17,6 +17,7 @@
 #include "console.h"
 #include "engrad.h"
 #include "external.h"
+#include "outfile.h"
 
 typedef struct gaussian_options {
     int quiet;
@@ -172,24 +173,18 @@ static void write_second_order(FILE *file, const cli_external *x)
 
 static int write_output(const char *path, const cli_external *x, int order)
 {
-    FILE *file = fopen(path, "w");
-    if (file == NULL) {
-        cli_error("%s: cannot be opened for writing", path);
+    cli_outfile o;
+    if (cli_outfile_open(&o, path) != CLI_OK)
         return CLI_FAILED;
-    }
-    printer head = {file, 4, 0}, p = {file, 3, 0};
+    printer head = {o.file, 4, 0}, p = {o.file, 3, 0};
     put(&head, x->energy / CLI_HARTREE);
     for (int d = 0; d < 3; d++)
         put(&head, x->dipole[d] / CLI_BOHR);
     for (size_t i = 0; order > 0 && i < 3 * (size_t)x->n_atoms; i++)
         put(&p, -x->forces[i] * CLI_BOHR / CLI_HARTREE);
     if (order == 2)
-        write_second_order(file, x);
-    const int bad = ferror(file);
-    if (fclose(file) == 0 && !bad)
-        return CLI_OK;
-    cli_error("%s: writing failed", path);
-    return CLI_FAILED;
+        write_second_order(o.file, x);
+    return cli_outfile_close(&o);
 }
 
 static void write_message(const char *path, const char *text)
@@ -215,8 +210,8 @@ static int run(void *options, const char *const *operands, int n)
         cli_error("%s: %s", operands[INPUT], message);
     else
         status = cli_external_evaluate(&x, &o->engine, message, sizeof message);
-    if (status == CLI_OK)
-        status = write_output(operands[OUTPUT], &x, order);
+    if (status == CLI_OK && (status = write_output(operands[OUTPUT], &x, order)) != CLI_OK)
+        snprintf(message, sizeof message, "%s cannot be written", operands[OUTPUT]);
     if (status != CLI_OK && n > MESSAGES)
         write_message(operands[MESSAGES], message);
     cli_external_free(&x);
@@ -237,8 +232,8 @@ const cli_command cli_command_gaussian_ext = {
     .max_operands = N_OPERANDS,
     .description =
         "Reads the input file that Gaussian writes for external programs and writes energy, "
-        "dipole, gradient and, where Gaussian asks for second derivatives, force constants (from "
-        "differences of forces, in double precision) and dipole derivatives. In Gaussian's route: "
+        "dipole, gradient and, where Gaussian asks for second derivatives, exact force constants "
+        "(in double precision) and dipole derivatives. In Gaussian's route: "
         "External=\"aimnet gaussian-ext\", options of this command included; Gaussian adds the "
         "operands.\n"
         "Charge and multiplicity are those of the input unless options say otherwise. Point "

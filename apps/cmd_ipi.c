@@ -78,6 +78,7 @@ static const cli_arg args[] = {
 typedef struct ipi_session {
     const ipi_options *options;
     cli_engine *engine;
+    const cli_item *item;
     aimnet_system system; /* atoms, charge and periodicity of the file */
     ipi_template template;
     ipi_client client[MAX_CONNECTIONS];
@@ -130,6 +131,7 @@ static int all_good(const ipi_session *s, int n)
             cli_error("structure %d of the batch: the energy is not a finite number", k);
             return 0;
         }
+        cli_warn_of(s->item, s->results[k].warnings);
     }
     return 1;
 }
@@ -261,6 +263,7 @@ static ipi_status serve(ipi_session *s)
 
 static int run_session(ipi_session *s, const cli_item *item)
 {
+    s->item = item;
     s->system = aimnet_frame_system(&item->frame);
     cli_engine_override(&s->options->engine, &s->system);
     s->template = (ipi_template){.n_atoms = s->system.n_atoms,
@@ -296,10 +299,14 @@ static int run(void *options, const char *const *files, int n_files)
     cli_catch_interrupts();
     int status = CLI_FAILED;
     const cli_next next = cli_stream_next(&stream, &item);
-    if (next != CLI_NEXT_ITEM || item.error)
+    if (next != CLI_NEXT_ITEM || item.error) {
         cli_error("%s", next == CLI_NEXT_ITEM ? item.error : "out of memory");
-    else
+    } else if (item.frame.n_atoms == 0) {
+        cli_error("%s:%lld: the structure has no atoms", item.file, (long long)item.frame.line);
+    } else {
+        cli_warn_of(&item, item.frame.warnings);
         status = cli_engine_open(&o->engine, &engine);
+    }
     ipi_session *session = status == CLI_OK ? calloc(1, sizeof *session) : NULL;
     if (session) {
         session->options = o;

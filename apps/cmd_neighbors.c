@@ -39,9 +39,9 @@ static const cli_arg args[] = {
      .meta = "N",
      AT(threads),
      .min = 1,
-     .max = 4096,
+     .max = CLI_MAX_THREADS,
      .help = "worker threads (default: one per processor); results do not depend on it"},
-    CLI_QUIET_ARG(neighbors_options, "no progress bar"),
+    CLI_QUIET_ARG(neighbors_options, "no progress bar, no warnings"),
 };
 
 /* The i-th row's p-th pair as numbers. */
@@ -155,6 +155,7 @@ static int list_structure(const neighbors_options *o, aimnet_nlist *nlist, const
         failure(o, item, message);
         return 0;
     }
+    cli_warn_of(item, f->warnings);
     if (o->json)
         json_pairs(item, &atoms, &list);
     else

@@ -99,7 +99,7 @@ static int compute(const orca_options *o, const char *path, char *const word[N_L
     long charge, mult, cores, gradient;
     if (!whole(path, "charge", word[CHARGE], -1000, 1000, &charge) ||
         !whole(path, "multiplicity", word[MULT], 1, 1000, &mult) ||
-        !whole(path, "number of cores", word[CORES], 1, 4096, &cores) ||
+        !whole(path, "number of cores", word[CORES], 1, 1 << 20, &cores) ||
         !whole(path, "gradient", word[GRADIENT], 0, 1, &gradient))
         return CLI_FAILED;
     if (word[POINT_CHARGES]) {
@@ -111,7 +111,7 @@ static int compute(const orca_options *o, const char *path, char *const word[N_L
         return CLI_FAILED;
     x->charge = (double)charge;
     x->mult = (double)mult;
-    x->threads = (int)cores;
+    x->threads = cores < CLI_MAX_THREADS ? (int)cores : CLI_MAX_THREADS;
     const int status = cli_external_evaluate(x, &o->engine, message, sizeof message);
     if (status != CLI_OK)
         return status;

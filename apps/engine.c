@@ -68,7 +68,7 @@ const cli_arg cli_engine_args[] = {
      .meta = "N",
      AT(threads),
      .min = 1,
-     .max = 4096,
+     .max = CLI_MAX_THREADS,
      .help = "worker threads (default: one per processor); results do not depend on it"},
     {.name = "batch-atoms",
      .kind = CLI_INT,
@@ -204,7 +204,7 @@ static void note_if(cli_engine *e, int given, const char *option, const char *wh
 static void note_options_without_effect(const cli_engine_options *o, cli_engine *e)
 {
     static const char no_coulomb[] = "no Coulomb energy is added to this model";
-    static const char no_cutoff[] = "no Coulomb method with a cutoff is in use";
+    static const char no_cutoff[] = "it belongs to --coulomb dsf";
     static const char no_dispersion[] = "no dispersion energy is added to this model";
     const int has_coulomb = aimnet_calc_has_external_coulomb(e->calc);
     const int has_dispersion = aimnet_calc_has_external_dftd3(e->calc);
@@ -228,7 +228,7 @@ static void note_options_without_effect(const cli_engine_options *o, cli_engine 
     }
 }
 
-static void warn_lines(const char *lines)
+void cli_warn_lines(const char *lines)
 {
     while (*lines) {
         const int size = (int)strcspn(lines, "\n");
@@ -272,9 +272,34 @@ static int load_name(cli_engine *e, const char *name, const char *config)
     return status;
 }
 
+static int is_device(const char *word)
+{
+    static const char card[] = "cuda:";
+    const char *number = word + sizeof card - 1;
+    if (strncmp(word, card, sizeof card - 1) == 0)
+        return *number && strspn(number, "0123456789") == strlen(number) && strlen(number) <= 3;
+    return strcmp(word, "cpu") == 0 || strcmp(word, "auto") == 0 || strcmp(word, "cuda") == 0;
+}
+
+/* Options that cannot be meant, whatever the models are. */
+static int check_usage(const cli_engine_options *o)
+{
+    if (o->device && !is_device(o->device))
+        cli_error("--device takes cpu, auto, cuda or cuda:N, not '%s'", o->device);
+    else if (o->fast && o->precision.value == AIMNET_DOUBLE)
+        cli_error("--fast is for single precision: add --precision single, or leave it out");
+    else if (o->fast && (!o->device || strcmp(o->device, "cpu") == 0))
+        cli_error("--fast is for a GPU: add --device cuda, or leave it out");
+    else
+        return 1;
+    return 0;
+}
+
 int cli_engine_open(const cli_engine_options *o, cli_engine *e)
 {
     memset(e, 0, sizeof *e);
+    if (!check_usage(o))
+        return CLI_USAGE;
     int status = o->model.n > 0 ? CLI_OK : load_one(e, "default", o->config);
     for (int i = 0; i < o->model.n && status == CLI_OK; i++)
         status = load_name(e, o->model.item[i], o->config);
@@ -287,7 +312,7 @@ int cli_engine_open(const cli_engine_options *o, cli_engine *e)
         return CLI_FAILED;
     }
     note_options_without_effect(o, e);
-    warn_lines(aimnet_calc_warnings(e->calc));
+    cli_warn_lines(aimnet_calc_warnings(e->calc));
     return CLI_OK;
 }
 

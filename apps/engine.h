@@ -35,6 +35,8 @@ typedef struct cli_engine {
 /* Loads the models and makes the calculator. Failures are printed; returns an exit status.
  * cli_engine_close also takes what is half built or zeroed. */
 int cli_engine_open(const cli_engine_options *options, cli_engine *engine);
+/* Every line as a warning. */
+void cli_warn_lines(const char *lines);
 void cli_engine_close(cli_engine *engine);
 
 /* Atoms evaluated together: --batch-atoms, or enough work for every thread or the GPU. */

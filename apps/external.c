@@ -56,8 +56,7 @@ static int evaluate(cli_external *x, const cli_engine *engine, const cli_engine_
     else if (x->hessian && aimnet_vib_derivatives(engine->calc, &system, 0.0, x->hessian,
                                                   x->dipole_gradient) != AIMNET_OK)
         snprintf(message, size, "%s", aimnet_last_error());
-    if (result.warnings[0])
-        cli_warning("%s", result.warnings);
+    cli_warn_lines(result.warnings);
     x->energy = result.energy;
     return message[0] == '\0';
 }
@@ -68,13 +67,15 @@ int cli_external_evaluate(cli_external *x, const cli_engine_options *options, ch
     cli_engine_options o = *options;
     cli_engine engine = {0};
     message[0] = '\0';
-    if (x->hessian && !o.precision.given) /* differences of forces */
+    if (x->hessian && !o.precision.given) /* for vibrations, which need it */
         o.precision = (cli_int){.value = AIMNET_DOUBLE, .given = 1};
     if (x->threads > 0 && !o.threads.given)
         o.threads = (cli_int){.value = x->threads, .given = 1};
     int status = cli_engine_open(&o, &engine);
     if (status != CLI_OK) {
-        snprintf(message, size, "%s", aimnet_last_error());
+        snprintf(message, size, "%s",
+                 status == CLI_USAGE ? "an option is wrong (see standard error)"
+                                     : aimnet_last_error());
     } else if (!evaluate(x, &engine, options, message, size)) {
         cli_error("%s", message);
         status = CLI_FAILED;

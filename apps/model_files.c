@@ -7,15 +7,19 @@
 
 #include "console.h"
 
+int cli_is_folder(const char *path)
+{
+    struct stat info;
+    const size_t n = strlen(path);
+    return (n > 0 && path[n - 1] == '/') || (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
+}
+
 aimnet_file_format cli_format_of(const char *path)
 {
     static const char suffix[] = ".safetensors";
-    struct stat info;
     const size_t n = strlen(path), stem = sizeof suffix - 1;
-    const int is_folder =
-        (n > 0 && path[n - 1] == '/') || (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
     const int is_named = n > stem && strcmp(path + n - stem, suffix) == 0;
-    return is_folder || is_named ? AIMNET_FILE_SAFETENSORS : AIMNET_FILE_PT;
+    return cli_is_folder(path) || is_named ? AIMNET_FILE_SAFETENSORS : AIMNET_FILE_PT;
 }
 
 int cli_report_model(const char *path, int member)

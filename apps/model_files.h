@@ -5,6 +5,8 @@
 
 #include "aimnet_model.h"
 
+/* A folder, or a name that ends in '/'. */
+int cli_is_folder(const char *path);
 /* The format that a name asks for: a directory or NAME.safetensors, else a v2 .pt file. */
 aimnet_file_format cli_format_of(const char *path);
 /* Loads what was written (member: of a directory) and prints a line about it; returns an exit status. */

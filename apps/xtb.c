@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "commands.h"
 #include "console.h"
@@ -46,11 +47,12 @@ int cli_is_xtb(const char **argv)
                                         "--chrg", "--engrad", "--uhf",   "-c",   "-u",    "-P"};
     if (cli_command_find(argv[1]))
         return 0;
-    if (argv[1][0] != '-') {
+    if (argv[1][0] != '-') { /* a folder is no structure, but may be called like a command */
+        struct stat info;
         FILE *file = fopen(argv[1], "r");
         if (file)
             fclose(file);
-        return file != NULL;
+        return file != NULL && stat(argv[1], &info) == 0 && !S_ISDIR(info.st_mode);
     }
     for (size_t k = 0; k < sizeof flags / sizeof *flags; k++)
         if (strcmp(argv[1], flags[k]) == 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/isa.h"
+#include "base/threads.h"
 #include "calc/calc.h"
 
 aimnet_options aimnet_options_default(void)
@@ -49,8 +50,9 @@ static aim_status check_options(const aimnet_options *o)
     if (o->precision != AIMNET_SINGLE && o->precision != AIMNET_DOUBLE)
         return AIM_FAIL(AIMNET_ERR_ARG, "precision %d: expected AIMNET_SINGLE or AIMNET_DOUBLE",
                         (int)o->precision);
-    if (o->threads < 0 || o->threads > 4096)
-        return AIM_FAIL(AIMNET_ERR_ARG, "threads %d: expected 0 (all) to 4096", o->threads);
+    if (o->threads < 0 || o->threads > AIM_MAX_THREADS)
+        return AIM_FAIL(AIMNET_ERR_ARG, "threads %d: expected 0 (all) to %d", o->threads,
+                        AIM_MAX_THREADS);
     if (o->nb_threshold < 0)
         return AIM_FAIL(AIMNET_ERR_ARG, "nb_threshold %d: expected 0 or more", o->nb_threshold);
     AIM_TRY(check_override("needs_coulomb", o->needs_coulomb));

@@ -119,6 +119,9 @@ static aim_status load_named(const aim_alloc *a, const aim_registry *reg, const 
 {
     const aim_model_name name = aim_model_name_of(reg, text);
     aim_place place;
+    if (name.kind == AIM_NAME_BUILTIN && o->member > 0)
+        return AIM_FAIL(AIMNET_ERR_ARG, "%s: the built-in model is one: it has no member %d", text,
+                        o->member);
     if (name.kind == AIM_NAME_BUILTIN)
         return load_builtin(a, o->config, model);
     AIM_TRY(aim_place_find(a, reg, &name, o->member, &place));

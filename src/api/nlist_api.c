@@ -8,6 +8,8 @@
 
 #include <math.h>
 #include <string.h>
+
+#include "base/threads.h"
 #include "nlist/matrix.h"
 #include "nlist/search.h"
 
@@ -28,8 +30,9 @@ static aim_status take_options(const aimnet_nlist_options *options, aimnet_nlist
                         "options.struct_size is %zu: start from aimnet_nlist_options_default()",
                         options->struct_size);
     memcpy(out, options, options->struct_size);
-    if (out->threads < 0 || out->threads > 4096)
-        return AIM_FAIL(AIMNET_ERR_ARG, "threads %d: expected 0 (all) to 4096", out->threads);
+    if (out->threads < 0 || out->threads > AIM_MAX_THREADS)
+        return AIM_FAIL(AIMNET_ERR_ARG, "threads %d: expected 0 (all) to %d", out->threads,
+                        AIM_MAX_THREADS);
     if (out->algorithm < AIMNET_NLIST_AUTO || out->algorithm > AIMNET_NLIST_CELLS)
         return AIM_FAIL(AIMNET_ERR_ARG, "neighbour list algorithm %d is unknown",
                         (int)out->algorithm);

@@ -27,7 +27,7 @@
 
 #include "base/platform.h"
 
-enum { LINE = 64, MAX_THREADS = 1024 };
+enum { LINE = 64 };
 enum { SPIN_NS = 40000, YIELD_NS = 100000, PAUSES_PER_LOOK = 32 };
 
 #define ACTIVE_MASK UINT64_C(0xffff)
@@ -271,11 +271,11 @@ static void init_team(aim_team *team, const aim_alloc *alloc, void *block, int t
 aim_status aim_team_create(const aim_alloc *alloc, int threads, aim_team **team)
 {
     *team = NULL;
-    if (threads > MAX_THREADS)
+    if (threads > AIM_MAX_THREADS)
         return AIM_FAIL(AIMNET_ERR_ARG, "%d threads are too many: the largest number is %d",
-                        threads, (int)MAX_THREADS);
+                        threads, AIM_MAX_THREADS);
     if (threads <= 0)
-        threads = aim_processors() < MAX_THREADS ? aim_processors() : MAX_THREADS;
+        threads = aim_processors() < AIM_MAX_THREADS ? aim_processors() : AIM_MAX_THREADS;
     void *block;
     AIM_TRY(aim_new(alloc, 1, sizeof(aim_team) + (size_t)threads * sizeof(member) + LINE,
                     "a team of threads", &block));
@@ -305,7 +305,7 @@ void aim_team_free(aim_team *team)
         return;
     atomic_store(&team->stop, 1);
     atomic_fetch_add(&team->state, EPOCH_STEP); /* a closed loop: everybody looks, nobody joins */
-    wake_sleepers(team, MAX_THREADS);
+    wake_sleepers(team, AIM_MAX_THREADS);
     for (int i = 1; i < team->started; i++)
         pthread_join(team->members[i].thread, NULL);
     pthread_cond_destroy(&team->finished);

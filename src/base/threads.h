@@ -11,6 +11,8 @@
 
 #include "base/alloc.h"
 
+enum { AIM_MAX_THREADS = 1024 };
+
 typedef struct aim_team aim_team;
 
 /* worker is 0 .. aim_team_size - 1 and identifies scratch memory; task is 0 .. n_tasks - 1. */

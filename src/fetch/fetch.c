@@ -276,6 +276,11 @@ static aim_status find_path(const aim_alloc *a, const aim_registry *reg, const a
         return AIM_FAIL(AIMNET_ERR_FILE,
                         "%s: an address, which is not opened: download the file and give its path",
                         n->text);
+    if (p->member > 0 && aim_path_exists(p->path.data) && !aim_path_is_directory(p->path.data))
+        return AIM_FAIL(AIMNET_ERR_ARG,
+                        "%s: a file is one model: it has no member %d (a directory of "
+                        "ensemble_N.safetensors has)",
+                        n->text, p->member);
     if (aim_path_exists(p->path.data) || strpbrk(n->text, "/."))
         return AIMNET_OK;
     const char *like = aim_name_suggestion(reg, n->text);

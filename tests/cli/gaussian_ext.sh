@@ -27,3 +27,7 @@ sed '1s/ 7 / 9 /' "$DATA/external/Gau-1.EIn" >input && refuse
 sed '1s/ 1$/ x/' "$DATA/external/Gau-1.EIn" >input && refuse
 : >input && refuse
 echo '2000000000         1         0         1' >input && refuse
+"$AIMNET" gaussian-ext R "$DATA/external/Gau-1.EIn" none/out message 2>/dev/null
+echo "= $?: $(cat message)"
+"$AIMNET" gaussian-ext --device gpu R "$DATA/external/Gau-1.EIn" out.4 message 2>/dev/null
+echo "= $?: $(cat message)"

@@ -10,6 +10,8 @@ sed -n 12p job_EXT.engrad | awk '{printf "%.9f\n", $1}' | cmp - expected
 # the layout that ORCA's interface describes: three blocks, each behind three comment lines, one number a line, nothing else
 awk '!/^#/ {print NF}' job_EXT.engrad | sort | uniq -c && awk '{printf "%s", /^#/ ? "#" : "."} END {print ""}' job_EXT.engrad
 sed '5s/^1/0/' job_EXT.extinp.tmp >energy.tmp && "$AIMNET" orca-ext energy.tmp && grep -c gradient job_EXT.engrad
+"$AIMNET" orca-ext job_EXT.extinp.tmp --charge 0.5 --mult 3 2>&1
+sed 's/^[0-9]* *# number of c.*/2000/; 4s/.*/2000/' job_EXT.extinp.tmp >many.tmp && "$AIMNET" orca-ext many.tmp || echo failed
 refuse() {
     "$AIMNET" orca-ext input 2>&1
     echo "= $?"

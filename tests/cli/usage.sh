@@ -29,6 +29,9 @@ try energy --d3-smoothing 1.5 mol.xyz
 try energy --precision half mol.xyz
 try energy --device gpu mol.xyz
 try energy --device cuda: mol.xyz
+try energy --fast mol.xyz
+try energy --fast --device cuda --precision double mol.xyz
+try freq --fast --device cuda mol.xyz
 try energy --coulomb=p3m mol.xyz
 try energy --ewald-accuracy 2 mol.xyz
 try energy --hessian mol.xyz
@@ -43,5 +46,11 @@ try help nonsense
 try help --man energy
 try help --completion tcsh
 try scan mol.xyz
+mkdir train
+try train
+try convert --into 2 default out.pt
+try convert --member 2 default model.yaml out.pt
+try convert --member 2 default out.pt
+try inspect --member 2 default
 try neighbors mol.xyz
 try neighbors --cutoff -1 mol.xyz

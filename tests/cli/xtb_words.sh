@@ -16,5 +16,7 @@ for words in '--ohess' '--opt --engrad' '--uhf x' '--uhf' '--xyzzy'; do
     echo "$words = $?: $(sed 1q err)"
 done
 cat "$DATA/methyl.xyz" "$DATA/methyl.xyz" >two.xyz
-"$AIMNET" two.xyz --engrad >out 2>err
+"$AIMNET" two.xyz methyl.xyz --engrad -q --uhf 1 >out 2>err
 echo "= $?: $(cat err | tail -1)"
+ls methyl.engrad
+"$AIMNET" energy - --engrad -q <methyl.xyz 2>&1 >/dev/null || true
