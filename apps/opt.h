@@ -19,6 +19,12 @@ typedef struct opt_options {
     cli_engine_options engine;
 } opt_options;
 
+/* Where a trajectory goes on with a structure. */
+typedef struct opt_start {
+    int64_t number;
+    aimnet_frame frame;
+} opt_start;
+
 /* One structure from input to output. */
 typedef struct opt_entry {
     cli_item item;  /* its frame has the final coordinates and cell once done */
@@ -46,8 +52,8 @@ typedef struct opt_context {
     int input_ended, single; /* single: the input is one structure, its steps are printed */
     opt_entry spare;         /* read ahead, to know whether there is a second one */
     int has_spare;
-    aimnet_frame *start; /* [n_start] last frames of a trajectory, by structure */
-    int64_t n_start;
+    opt_start *start; /* [n_start] last frames of a trajectory, in the order of structures */
+    int64_t n_start, start_capacity;
     int64_t n_converged, n_open, n_failed, n_evaluations;
     int completed; /* all of the input was seen, all results were printed */
     int file_width, header_done;

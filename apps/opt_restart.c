@@ -10,35 +10,52 @@
 #include "opt.h"
 
 static const char KEY[] = "opt_structure=";
-enum { MAX_STRUCTURES = 1 << 24 };
 
 /* The number after the last KEY of a comment, or -1. */
 static int64_t structure_of(const char *title)
 {
     const char *at = NULL;
-    char *end;
     for (const char *found = title; (found = strstr(found, KEY)) != NULL; found++)
         at = found + sizeof KEY - 1;
-    if (at == NULL || *at < '0' || *at > '9')
-        return -1;
-    const long long number = strtoll(at, &end, 10);
-    return number >= MAX_STRUCTURES ? -1 : number;
+    return at && *at >= '0' && *at <= '9' ? strtoll(at, NULL, 10) : -1;
 }
 
+/* Index of the first frame of a structure from `number` on. */
+static int64_t place_of(const opt_context *c, int64_t number)
+{
+    int64_t low = 0, high = c->n_start;
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (c->start[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The frame becomes the last one of structure `number`; *frame gets memory for the next. */
 static int keep(opt_context *c, aimnet_frame *frame, int64_t number)
 {
-    if (number >= c->n_start) {
-        const size_t old = (size_t)c->n_start, n = 2 * (size_t)number + 16;
-        aimnet_frame *grown = realloc(c->start, n * sizeof *grown);
+    const int64_t at = place_of(c, number);
+    if (at < c->n_start && c->start[at].number == number) {
+        const aimnet_frame previous = c->start[at].frame;
+        c->start[at].frame = *frame;
+        *frame = previous;
+        return 1;
+    }
+    if (c->n_start == c->start_capacity) {
+        const int64_t capacity = 2 * c->start_capacity + 16;
+        opt_start *grown = realloc(c->start, (size_t)capacity * sizeof *grown);
         if (grown == NULL)
             return 0;
-        memset(grown + old, 0, (n - old) * sizeof *grown);
         c->start = grown;
-        c->n_start = (int64_t)n;
+        c->start_capacity = capacity;
     }
-    const aimnet_frame previous = c->start[number];
-    c->start[number] = *frame;
-    *frame = previous; /* its memory is used for the next one */
+    memmove(c->start + at + 1, c->start + at, (size_t)(c->n_start - at) * sizeof *c->start);
+    c->start[at] = (opt_start){.number = number, .frame = *frame};
+    c->n_start++;
+    *frame = (aimnet_frame){0};
     return 1;
 }
 
@@ -75,7 +92,8 @@ int opt_read_trajectory(opt_context *c, const char *path)
 
 const aimnet_frame *opt_start_of(const opt_context *c, int64_t number)
 {
-    return number < c->n_start && c->start[number].n_atoms > 0 ? &c->start[number] : NULL;
+    const int64_t at = place_of(c, number);
+    return at < c->n_start && c->start[at].number == number ? &c->start[at].frame : NULL;
 }
 
 /* Whether a comment is a list of key=value pairs, so that more of them can follow. */

@@ -334,7 +334,7 @@ void opt_free(opt_context *c)
     if (c->has_spare)
         entry_free(&c->spare);
     for (int64_t i = 0; i < c->n_start; i++)
-        aimnet_frame_free(&c->start[i]);
+        aimnet_frame_free(&c->start[i].frame);
     free(c->start);
     free(c->queue);
     aimnet_opt_free(c->pool);

@@ -23,3 +23,11 @@ tail -1 steps.xyz | grep -c '^H  *[-0-9.e]* [-0-9.e]* [-0-9.e]* [-0-9.e]* [-0-9.
 "$AIMNET" opt --restart --trajectory steps.xyz water.xyz >result
 echo "= $?"
 ls
+# numbers of structures cost no memory, in whatever order they come
+sed '2s/$/ opt_structure=16777214/' water.xyz >far.xyz
+sed 's/opt_structure=0/opt_structure=1/' steps.xyz >one.xyz
+cat far.xyz one.xyz steps.xyz far.xyz >steps.far.xyz
+kilobytes=$("$PEAK" "$AIMNET" opt -q --restart --trajectory steps.far.xyz water.xyz water.xyz)
+echo "= $?"
+[ "$kilobytes" -lt 200000 ] || echo "$kilobytes kB"
+grep -c 'opt_structure=1 opt_step=0' steps.far.xyz
