@@ -222,7 +222,8 @@ const cli_command cli_command_download = {
         "interrupted download is continued by the next one; several processes may download at the "
         "same time.\n"
         "Models are never downloaded without this command: on a machine without network, put the "
-        "files that --list names into the cache folder.",
+        "files into the folder that --list names first; a model that is not there is reported with "
+        "the name and address of its file.",
     .groups = groups,
     .n_groups = 1,
     .examples = "aimnet download aimnet2\naimnet download aimnet2-nse:all\tthe four members\n"
