@@ -104,6 +104,13 @@ static const cli_arg *find_short(const parser *p, char letter, size_t *base)
     return NULL;
 }
 
+char cli_letter(const cli_command *command, const cli_arg *arg)
+{
+    size_t base;
+    const parser p = {.command = command};
+    return find_short(&p, arg->letter, &base) == arg ? arg->letter : 0;
+}
+
 static int is_option_word(const parser *p, const char *word)
 {
     size_t base;

@@ -96,6 +96,9 @@ typedef enum cli_parse_result { CLI_PARSED, CLI_WANTS_HELP, CLI_BAD_USAGE } cli_
 cli_parse_result cli_parse(const cli_command *command, int argc, const char **argv, void *options,
                            int *n_operands);
 
+/* The short name under which an option of the command is found, or 0: a letter belongs to the first
+ * option that has it. */
+char cli_letter(const cli_command *command, const cli_arg *arg);
 /* Edit distance of two words (letters inserted, removed, changed, swapped). */
 int cli_distance(const char *a, const char *b);
 /* Number of words in "a|b|c", and word `index` (its length in *size). */

@@ -150,7 +150,7 @@ static void fish(void)
                     continue;
                 cli_printf("complete -c aimnet -n '__fish_seen_subcommand_from %s' -l %s", c->name,
                            arg->name);
-                if (arg->letter)
+                if (cli_letter(c, arg))
                     cli_printf(" -s %c", arg->letter);
                 if (arg->kind == CLI_CHOICE) {
                     cli_puts(" -x -a '");

@@ -97,11 +97,12 @@ static void paragraphs(const char *text)
     }
 }
 
-static void option(const cli_arg *arg)
+static void option(const cli_command *c, const cli_arg *arg)
 {
+    const char letter = cli_letter(c, arg);
     char left[80], text[512] = "";
-    int n = arg->letter ? snprintf(left, sizeof left, "  -%c, ", arg->letter)
-                        : snprintf(left, sizeof left, "      ");
+    int n = letter ? snprintf(left, sizeof left, "  -%c, ", letter)
+                   : snprintf(left, sizeof left, "      ");
     n += snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", arg->name, arg->meta ? " " : "",
                   arg->meta ? arg->meta : "");
     cli_puts(left);
@@ -125,7 +126,7 @@ void cli_help_command(const cli_command *c)
         cli_printf("\n%s\n", c->groups[g].title);
         for (int i = 0; i < c->groups[g].n_args; i++) {
             if (!c->groups[g].args[i].refused)
-                option(&c->groups[g].args[i]);
+                option(c, &c->groups[g].args[i]);
         }
     }
     if (c->examples[0])

@@ -111,11 +111,12 @@ static void roff_paragraphs(const char *text)
     }
 }
 
-static void roff_option(const cli_arg *arg)
+static void roff_option(const cli_command *c, const cli_arg *arg)
 {
+    const char letter = cli_letter(c, arg);
     cli_puts(".TP\n");
-    if (arg->letter)
-        cli_printf("\\fB\\-%c\\fR, ", arg->letter);
+    if (letter)
+        cli_printf("\\fB\\-%c\\fR, ", letter);
     cli_puts("\\fB\\-\\-");
     roff_text(arg->name);
     cli_puts("\\fR");
@@ -158,7 +159,7 @@ static void roff_command(const cli_command *c)
         cli_puts("\\fR\n");
         for (int i = 0; i < c->groups[g].n_args; i++) {
             if (!c->groups[g].args[i].refused)
-                roff_option(&c->groups[g].args[i]);
+                roff_option(c, &c->groups[g].args[i]);
         }
     }
     if (c->examples[0]) {
@@ -223,7 +224,7 @@ static void markdown_command(const cli_command *c)
             if (arg->refused)
                 continue;
             cli_puts("| `");
-            if (arg->letter)
+            if (cli_letter(c, arg))
                 cli_printf("-%c`, `", arg->letter);
             cli_printf("--%s%s", arg->name, arg->meta ? " " : "");
             markdown_cell(arg->meta ? arg->meta : "");
