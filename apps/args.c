@@ -121,6 +121,17 @@ static int is_option_word(const parser *p, const char *word)
     return word[2] == '\0' && find_short(p, word[1], &base) != NULL;
 }
 
+/* How far a word is from an option's name; the beginning of a name is nearer than any mistake. */
+static int distance_to(const cli_arg *arg, const char *word)
+{
+    const size_t size = strlen(word), length = strlen(arg->name);
+    if (arg->refused)
+        return INT_MAX;
+    if (size > 1 && size < length && memcmp(arg->name, word, size) == 0)
+        return (int)(length - size) - 1000;
+    return cli_distance(word, arg->name);
+}
+
 static void unknown_long(const parser *p, const char *name)
 {
     const cli_arg *closest = NULL;
@@ -130,7 +141,7 @@ static void unknown_long(const parser *p, const char *name)
     for (int g = 0; g < p->command->n_groups; g++) {
         for (int i = 0; i < p->command->groups[g].n_args; i++) {
             const cli_arg *arg = &p->command->groups[g].args[i];
-            const int distance = arg->refused ? INT_MAX : cli_distance(word, arg->name);
+            const int distance = distance_to(arg, word);
             if (distance < best && distance < (int)strlen(arg->name)) {
                 best = distance;
                 closest = arg;
@@ -290,7 +301,10 @@ static cli_parse_result parse_short(parser *p, const char *letters)
             return CLI_WANTS_HELP;
         const cli_arg *arg = find_short(p, *letters, &base);
         if (arg == NULL) {
-            cli_error("unknown option -%c", *letters);
+            int size = 1; /* of a character in UTF-8 */
+            while (((unsigned char)letters[size] & 0xc0) == 0x80)
+                size++;
+            cli_error("unknown option -%.*s", size, letters);
             return usage_error(p);
         }
         if (arg->kind != CLI_FLAG)

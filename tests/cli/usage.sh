@@ -10,7 +10,9 @@ try --json energy mol.xyz
 try energy
 try energy --forcs mol.xyz
 try energy --xyzzy mol.xyz
+try energy --out mol.xyz
 try energy -z mol.xyz
+try energy -é mol.xyz
 try energy --model
 try energy --model --json mol.xyz
 try energy --charge one mol.xyz
