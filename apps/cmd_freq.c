@@ -226,6 +226,9 @@ static int analyze(freq_run *r, freq_entry *e)
     conditions.mult = e->system.mult > 0.0 ? e->system.mult : 1.0;
     if (aimnet_vib_thermo(e->vib, &conditions, &e->thermo) != AIMNET_OK)
         return fail_last(e);
+    if (!isfinite(e->thermo.gibbs) || !isfinite(e->thermo.gibbs_quasi))
+        return fail(e, "the free energy is not a finite number: check temperature, pressure, scale "
+                       "and the Hessian");
     warn(e);
     return CLI_OK;
 }

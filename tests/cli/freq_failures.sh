@@ -18,5 +18,7 @@ wait
 ls -l | sed -n 's/^\(.\).* \(s.svg -> .*\|pipe\)$/\1 \2/p'
 cat s.svg.tmp && tail -1 real.svg && head -1 piped
 "$AIMNET" freq -q --svg none/s.svg water.xyz 2>&1 >/dev/null
-"$AIMNET" freq -q --scale 1e300 --svg wide.svg water.xyz >out && grep -c text-anchor wide.svg
+"$AIMNET" freq -q --scale 1e20 --svg wide.svg water.xyz >out && [ "$(grep -c text-anchor wide.svg)" -lt 30 ] && echo "few marks"
+"$AIMNET" freq -q --json -t 1e308 water.xyz 2>&1
+"$AIMNET" freq --step 1e-300 water.xyz 2>&1 | head -1
 ls *.tmp*
