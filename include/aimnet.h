@@ -95,7 +95,8 @@ typedef struct aimnet_allocator {
 typedef struct aimnet_model aimnet_model;
 
 /* Loads a model: a path to a file, the name of a published model that is in the cache
- * (aimnet_model.h), or NULL (or "default") for the model that is linked into the library. allocator: NULL for malloc/free; it is copied and used for everything the model (and its
+ * (aimnet_model.h), or NULL (or "default") for the model that is linked into the library.
+ * allocator: NULL for malloc/free; it is copied and used for everything the model (and its
  * calculators) own. Errors: FILE, FORMAT (not a valid container), MODEL (refused content), MEMORY.
  * *model is NULL on failure. */
 AIMNET_API aimnet_status aimnet_model_load(const char *path, const aimnet_allocator *allocator,

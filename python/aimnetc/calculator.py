@@ -182,7 +182,7 @@ class AIMNet2Calculator:
 
     @staticmethod
     def _refuse(**arguments: Any) -> None:
-        reasons = {"compile_model": "there is nothing to compile: the library is", "compile_kwargs": "there is nothing to compile",
+        reasons = {"compile_model": "there is nothing to compile: the library is compiled code", "compile_kwargs": "there is nothing to compile",
                    "train": "this class evaluates; training is not part of this version",
                    "token": "nothing is downloaded here: aimnetc.download(name, token=...) first",
                    "model_import_paths": "model files are data, nothing is imported",
