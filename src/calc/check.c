@@ -328,6 +328,41 @@ static aim_status check_room(const aimnet_system *s, int64_t n_atoms)
     return AIMNET_OK;
 }
 
+/* Distance of the lattice planes, lines or points that periodic axis v crosses. */
+static double plane_distance(const aimnet_system *s, int v)
+{
+    const double *a = s->cell + 3 * v, *b = s->cell + 3 * ((v + 1) % 3),
+                 *c = s->cell + 3 * ((v + 2) % 3);
+    const int by_b = s->pbc[(v + 1) % 3], by_c = s->pbc[(v + 2) % 3];
+    double normal[3];
+    if (by_b && by_c) {
+        aim_cross3(b, c, normal);
+        return fabs(aim_det3(s->cell)) / aim_norm3(normal);
+    }
+    if (!by_b && !by_c)
+        return aim_norm3(a);
+    aim_cross3(a, by_b ? b : c, normal);
+    return aim_norm3(normal) / aim_norm3(by_b ? b : c);
+}
+
+/* A card's lists have a byte for the image along each axis. */
+static aim_status check_images(const aim_calc *c, const aimnet_system *s)
+{
+    static const double LEAST_REACH = 15.0, MOST_IMAGES = 125.0;
+    double reach = fmax(LEAST_REACH, fmax(c->options.coulomb_cutoff, c->options.d3_cutoff));
+    reach = isfinite(reach) ? reach : LEAST_REACH;
+    for (int v = 0; c->device.card && !s->lists && v < 3; v++) {
+        const double distance = s->pbc[v] ? plane_distance(s, v) : INFINITY;
+        if (distance < reach / MOST_IMAGES)
+            return AIM_FAIL(AIMNET_ERR_SYSTEM,
+                            "the cell is too skewed for a GPU: it repeats every %.3g A along axis "
+                            "%c, expected at least %.3g A: use an equivalent cell with shorter "
+                            "vectors, or the CPU",
+                            distance, "abc"[v], reach / MOST_IMAGES);
+    }
+    return AIMNET_OK;
+}
+
 static aim_status check_cell(const aim_calc *c, const aimnet_system *s, int64_t n_atoms,
                              const aimnet_result *r)
 {
@@ -354,6 +389,7 @@ static aim_status check_cell(const aim_calc *c, const aimnet_system *s, int64_t 
     if (needs_volume && fabs(aim_det3(s->cell)) < 1e-9 * scale)
         return AIM_FAIL(AIMNET_ERR_SYSTEM, "the cell is singular: its vectors lie in a plane");
     AIM_TRY(check_room(s, n_atoms));
+    AIM_TRY(check_images(c, s));
     for (int m = 0; m < c->n_members; m++)
         for (int o = 0; o < c->member[m].model->n_outputs; o++)
             if (c->member[m].model->output[o].kind == AIM_OUT_LRCOULOMB &&
