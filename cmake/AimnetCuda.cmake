@@ -51,7 +51,7 @@ function(aim_cuda_object out source)
 endfunction()
 
 set(AIM_CUDA_OBJECTS "")
-foreach(stem IN ITEMS bins caller card chain charge current conv conv16 conv16_back conv16_few conv16_first conv16_molecule conv16_project direct dispersion embedded evaluate few fft flow head layout matrix memory mesh mlp module molecules network nlist op pass
+foreach(stem IN ITEMS bins caller card chain charge current conv conv16 conv16_back conv16_few conv16_first conv16_molecule conv16_project direct dispersion embedded evaluate few fft flow graph head layout matrix memory mesh mlp module molecules network nlist op pass
         paths relay sweep tan_combine tan_conv tan_dense tan_flow tan_embedded tan_layout tan_mesh tan_pair tan_project tan_term tan_train tan_waves tan_weights term tile warpgroup waves wide)
     aim_cuda_object(AIM_CUDA_OBJECTS ${PROJECT_SOURCE_DIR}/src/backend/cuda/${stem}.cu)
 endforeach()

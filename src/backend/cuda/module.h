@@ -36,6 +36,12 @@ struct on_card {
     on_card &operator=(const on_card &) = delete;
 };
 
+/* graph.cu */
+/* The graph of this shape of batch, or a place for it. *seen: the shape was here before. */
+int cu_find_graph(cu_net *net, const aim_dev_job *job, int n_kinds, int bins, int *seen);
+/* NULL is fine. */
+void cu_forget_graph(cudaGraphExec_t *exec);
+
 /* card.cu */
 int cu_open(void *device, int index, size_t memory, aim_dev_error *error);
 void cu_close(void *device);

@@ -169,8 +169,7 @@ void cu_net_free(void *object)
     cu_net *net = (cu_net *)object;
     const on_card here(net->device->index);
     for (int k = 0; k < CU_GRAPHS; k++)
-        if (net->graph[k].exec)
-            cudaGraphExecDestroy(net->graph[k].exec);
+        cu_forget_graph(&net->graph[k].exec);
     cudaFree(net->block);
     cudaFree(net->places);
     (void)cudaGetLastError();
